@@ -1,0 +1,25 @@
+//! The boundary between simfleet and its providers.
+//!
+//! - [`value`], [`number`], [`ty`]: the values of the fleet language, and their types
+//! - [`address`]: how resources are named
+//! - [`attributes`]: what an object holds, and paths into it
+//! - [`schema`]: what is known of a kind without any configuration
+//! - [`provider`]: the traits, and the words they use
+
+pub mod address;
+pub mod attributes;
+pub mod number;
+pub mod provider;
+pub mod schema;
+pub mod ty;
+pub mod value;
+
+pub use address::{Address, AddressError, Key, ModuleStep};
+pub use attributes::{Attributes, Path, PathStep};
+pub use number::Number;
+pub use provider::{
+    Context, Found, Handle, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
+};
+pub use schema::{Attribute, ChangeEffect, Kind, Mode, Problem, ProviderName, Schema};
+pub use ty::{Field, Presence, Type};
+pub use value::{Data, Digest, Unknown, Value};

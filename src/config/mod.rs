@@ -1,0 +1,3 @@
+//! Text to declarations: files are parsed, expressions evaluated, blocks checked against their schemas.
+
+pub mod eval;

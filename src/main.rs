@@ -1,0 +1,2 @@
+//! The simfleet command.
+fn main() {}
