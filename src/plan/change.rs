@@ -1,0 +1,303 @@
+//! What a plan says: the changes, why, and what they interrupt.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
+use simfleet_state::ProviderConfig;
+
+use crate::diagnostic::Span;
+
+/// What an apply would do, and all that a person needs to agree to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The identity of the state that was read.
+    pub lineage: Arc<str>,
+    /// The serial of the state that was read.
+    pub serial: u64,
+    /// Every resource, declared or recorded, in the order of addresses; no-ops too.
+    pub changes: Vec<Change>,
+    /// What was found to differ from what was recorded.
+    pub drift: Vec<Drift>,
+    /// The outputs, by name.
+    pub outputs: BTreeMap<String, OutputChange>,
+    /// What the changes stop for a while or for good.
+    pub interrupts: Vec<Interrupt>,
+    /// Changes that an earlier run began and did not finish: apply finishes them first.
+    pub unfinished: Vec<Unfinished>,
+    /// Simulators for which there is no place, and why.
+    pub unplaced: Vec<Unplaced>,
+}
+
+/// What happens to one resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The resource.
+    pub address: Address,
+    /// Its kind, in the words of its provider.
+    pub kind: Kind,
+    /// What.
+    pub action: Action,
+    /// Why; the first one is the one that decided.
+    pub reasons: Vec<Reason>,
+    /// The attributes as they are now.
+    pub before: Option<Attributes>,
+    /// The attributes as they will be; unknown where only the apply will tell.
+    pub after: Option<Attributes>,
+    /// The paths that force a replacement.
+    pub replace_because: Vec<Path>,
+    /// The attributes that are sensitive by their schema.
+    pub sensitive: Vec<Arc<str>>,
+    /// The provider that has it now.
+    pub provider_before: Option<ProviderConfig>,
+    /// The provider that will have it; its settings can be unknown before apply.
+    pub provider: Option<ProviderConfig>,
+    /// What must be there before it.
+    pub depends_on: Vec<Address>,
+    /// The node that it runs on.
+    pub hosted_on: Option<Address>,
+    /// The schema version of `after`.
+    pub schema_version: u32,
+}
+
+/// What is done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is deleted, then made anew.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// It is dropped from the state; the object is left alone, or is gone with its host.
+    Forget,
+    /// It cannot be seen now, as its host is down: it is looked at when the host is back, and mended where needed.
+    Check,
+    /// Nothing.
+    NoOp,
+}
+
+impl Action {
+    /// The word for it in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Update => "update",
+            Action::Replace => "replace",
+            Action::Delete => "delete",
+            Action::Forget => "forget",
+            Action::Check => "check",
+            Action::NoOp => "no-op",
+        }
+    }
+}
+
+/// Why a resource changes, or does not.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// It is declared and was never made.
+    New,
+    /// It was recorded and is no longer declared.
+    NotDeclared,
+    /// Everything is to be destroyed.
+    Destroy,
+    /// It was recorded and is not there any more.
+    Gone,
+    /// An attribute is declared differently than it was applied.
+    Declared {
+        /// Which.
+        path: Path,
+        /// The line that says so.
+        span: Option<Span>,
+    },
+    /// An attribute was changed by someone else.
+    Drifted {
+        /// Which.
+        path: Path,
+    },
+    /// An earlier change of it failed half-way, so it is made anew.
+    Tainted,
+    /// The node that it runs on is made anew or deleted.
+    Host {
+        /// That node.
+        host: Address,
+    },
+    /// It runs on another node from now on.
+    Moves {
+        /// The node that it is on.
+        from: Option<Address>,
+        /// The node that it goes to.
+        to: Option<Address>,
+    },
+    /// Another provider, or the same one configured differently, has it from now on.
+    Provider,
+    /// It cannot be reached, so it is left as it is.
+    Unreachable {
+        /// Why it cannot.
+        reason: String,
+    },
+    /// The pool has room for so many members, and this is why.
+    Size {
+        /// In words: `3 members for 10 simulators, 4 places each`.
+        because: String,
+    },
+    /// It was asked for by name (`--replace`).
+    Asked,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::New => f.write_str("it is declared and not there yet"),
+            Reason::NotDeclared => f.write_str("it is no longer declared"),
+            Reason::Destroy => f.write_str("everything is destroyed"),
+            Reason::Gone => f.write_str("it is gone"),
+            Reason::Declared { path, span: Some(span) } => {
+                let (line, _) = span.file.position(span.range.start);
+                write!(f, "`{path}` changed at {}:{line}", span.file.path.display())
+            }
+            Reason::Declared { path, span: None } => write!(f, "`{path}` changed"),
+            Reason::Drifted { path } => write!(f, "`{path}` was changed outside of simfleet"),
+            Reason::Tainted => f.write_str("an earlier change of it failed half-way"),
+            Reason::Host { host } => write!(f, "its node {host} is made anew or deleted"),
+            Reason::Moves { from: Some(from), to: Some(to) } => write!(f, "it moves from {from} to {to}"),
+            Reason::Moves { .. } => f.write_str("it moves to another node"),
+            Reason::Provider => f.write_str("its provider is configured differently"),
+            Reason::Unreachable { reason } => write!(f, "it cannot be reached: {reason}"),
+            Reason::Size { because } => f.write_str(because),
+            Reason::Asked => f.write_str("its replacement was asked for"),
+        }
+    }
+}
+
+/// Something that differs from what was recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift {
+    /// The resource.
+    pub address: Address,
+    /// Its kind.
+    pub kind: Kind,
+    /// What happened to it.
+    pub what: DriftKind,
+}
+
+/// How an object differs from what was recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DriftKind {
+    /// It is not there any more.
+    Gone,
+    /// Some of its attributes are different.
+    Changed(Vec<AttributeDrift>),
+    /// It cannot be looked at.
+    Unreachable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One attribute that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeDrift {
+    /// Which.
+    pub path: Path,
+    /// As recorded; `None` where it was absent.
+    pub recorded: Option<Value>,
+    /// As seen; `None` where it is absent.
+    pub seen: Option<Value>,
+}
+
+/// What becomes of an output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputChange {
+    /// As recorded.
+    pub before: Option<Value>,
+    /// As it will be; unknown where only the apply will tell. `None` where it is no longer declared.
+    pub after: Option<Value>,
+    /// Whether it is declared as sensitive.
+    pub sensitive: bool,
+}
+
+impl OutputChange {
+    /// Whether an apply would record something else.
+    pub fn is_change(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// A running thing that a change stops.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interrupt {
+    /// The simulator.
+    pub address: Address,
+    /// What is done with it.
+    pub action: Action,
+}
+
+/// A change that an earlier run began and did not finish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// The resource.
+    pub address: Address,
+    /// What was begun, in one word.
+    pub action: &'static str,
+    /// The token of the intent.
+    pub token: Token,
+    /// Who began it: `user@host, process 4711`.
+    pub by: String,
+    /// Whether that process still works on it.
+    pub live: bool,
+}
+
+/// A simulator without a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unplaced {
+    /// The simulator.
+    pub address: Address,
+    /// Why.
+    pub reason: String,
+}
+
+/// How many resources are changed, by action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Made.
+    pub create: usize,
+    /// Changed in place, or looked at when their host is back.
+    pub update: usize,
+    /// Made anew.
+    pub replace: usize,
+    /// Deleted.
+    pub delete: usize,
+    /// Dropped from the state.
+    pub forget: usize,
+    /// Left alone.
+    pub no_op: usize,
+}
+
+impl Plan {
+    /// Counts the changes by action.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for change in &self.changes {
+            *match change.action {
+                Action::Create => &mut summary.create,
+                Action::Update | Action::Check => &mut summary.update,
+                Action::Replace => &mut summary.replace,
+                Action::Delete => &mut summary.delete,
+                Action::Forget => &mut summary.forget,
+                Action::NoOp => &mut summary.no_op,
+            } += 1;
+        }
+        summary
+    }
+
+    /// Whether an apply would do or record nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|change| change.action == Action::NoOp)
+            && self.unfinished.is_empty()
+            && !self.outputs.values().any(OutputChange::is_change)
+    }
+}
