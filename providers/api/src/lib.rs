@@ -1,6 +1,7 @@
 //! The boundary between simfleet and its providers.
 //!
 //! - [`value`], [`number`], [`ty`]: the values of the fleet language, and their types
+//! - [`convert`], [`json`]: values as others need them
 //! - [`address`]: how resources are named
 //! - [`attributes`]: what an object holds, and paths into it
 //! - [`schema`]: what is known of a kind without any configuration
@@ -8,6 +9,8 @@
 
 pub mod address;
 pub mod attributes;
+pub mod convert;
+pub mod json;
 pub mod number;
 pub mod provider;
 pub mod schema;
@@ -16,7 +19,8 @@ pub mod value;
 
 pub use address::{Address, AddressError, Key, ModuleStep};
 pub use attributes::{Attributes, Path, PathStep};
-pub use number::Number;
+pub use convert::{ConvertError, convert};
+pub use number::{Number, NumberError};
 pub use provider::{
     Context, Found, Handle, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
 };

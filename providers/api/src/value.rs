@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Address, Number};
+use crate::{Address, Number, PathStep};
+
+mod order;
 
 /// A value: what an expression evaluates to, and what an attribute of an object holds.
 ///
@@ -114,6 +116,35 @@ impl Value {
         .into()
     }
 
+    /// Makes a list. The elements are of one type; [`convert`](crate::convert::convert) makes them so.
+    pub fn list(items: impl IntoIterator<Item = Value>) -> Self {
+        Data::List(Arc::new(items.into_iter().collect())).into()
+    }
+
+    /// Makes a set: sorts, and drops what is there twice. A set shows by its order what its elements are, so where one
+    /// of them is sensitive the whole set is.
+    pub fn set(items: impl IntoIterator<Item = Value>) -> Self {
+        let mut sensitive = false;
+        let mut items: Vec<Value> = items
+            .into_iter()
+            .map(|item| {
+                let (item, marked) = item.unmark_deep();
+                sensitive |= marked;
+                item
+            })
+            .collect();
+        order::sort(&mut items);
+        // Unknown values may turn out to be different ones.
+        items.dedup_by(|a, b| a == b && a.is_known());
+        Value::new(Data::Set(Arc::new(items))).mark(sensitive)
+    }
+
+    /// Makes a map. The values are of one type; [`convert`](crate::convert::convert) makes them so.
+    pub fn map<K: Into<Arc<str>>>(fields: impl IntoIterator<Item = (K, Value)>) -> Self {
+        let fields = fields.into_iter().map(|(k, v)| (k.into(), v)).collect();
+        Data::Map(Arc::new(fields)).into()
+    }
+
     /// Makes an unknown value that comes from `origin`.
     pub fn unknown(origin: impl Into<Arc<str>>) -> Self {
         Data::Unknown(Unknown { origin: origin.into() }).into()
@@ -144,6 +175,30 @@ impl Value {
     pub fn unmarked(mut self) -> Self {
         self.sensitive = false;
         self
+    }
+
+    /// Returns the value without any mark, at any depth, and whether there was one.
+    pub fn unmark_deep(self) -> (Value, bool) {
+        if !self.has_sensitive() {
+            return (self, false);
+        }
+        let bare = |items: &Vec<Value>| Arc::new(items.iter().map(|item| item.clone().unmark_deep().0).collect());
+        let bare_fields = |fields: &BTreeMap<Arc<str>, Value>| {
+            let fields = fields.iter().map(|(k, v)| (k.clone(), v.clone().unmark_deep().0));
+            Arc::new(fields.collect())
+        };
+        let data = match self.data {
+            Data::Tuple(items) => Data::Tuple(bare(&items)),
+            Data::List(items) => Data::List(bare(&items)),
+            Data::Set(items) => Data::Set(bare(&items)),
+            Data::Map(fields) => Data::Map(bare_fields(&fields)),
+            Data::Object(Object { fields, origin }) => Data::Object(Object {
+                fields: bare_fields(&fields),
+                origin,
+            }),
+            data => data,
+        };
+        (Value::new(data), true)
     }
 
     /// Whether this is `null`.
@@ -235,6 +290,31 @@ impl Value {
     /// Returns one field of an object or map.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.as_fields()?.get(name)
+    }
+
+    /// Returns what is one step further in; `None` where there is nothing of that name or position.
+    pub fn step(&self, step: &PathStep) -> Option<&Value> {
+        match step {
+            PathStep::Name(name) => self.get(name),
+            PathStep::Index(index) => match &self.data {
+                Data::Tuple(items) | Data::List(items) => items.get(usize::try_from(*index).ok()?),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns how many elements or fields there are.
+    pub fn len(&self) -> Option<usize> {
+        match &self.data {
+            Data::Tuple(items) | Data::List(items) | Data::Set(items) => Some(items.len()),
+            Data::Object(Object { fields, .. }) | Data::Map(fields) => Some(fields.len()),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is a collection without elements or fields.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
     }
 
     /// Returns the address of the resource that this is the value of.
