@@ -4,12 +4,14 @@
 //! - [`convert`], [`json`]: values as others need them
 //! - [`address`]: how resources are named
 //! - [`attributes`]: what an object holds, and paths into it
+//! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
 //! - [`provider`]: the traits, and the words they use
 
 pub mod address;
 pub mod attributes;
 pub mod convert;
+pub mod encoding;
 pub mod json;
 pub mod number;
 pub mod provider;

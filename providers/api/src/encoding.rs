@@ -1,0 +1,575 @@
+//! Values as JSON documents, for the state and for saved plans.
+//!
+//! What JSON lacks lies beside the document, by path: which values are unknown and which are sensitive. Nothing is told
+//! by magic keys inside it, so any key of a user's map is safe; a key that starts with `$` gets a second one, as
+//! serde_json itself reads `$serde_json::private::Number` as a number. A sensitive value has to be [redacted](redact) first:
+//! encoding refuses one in the clear, so that no caller can store a secret by mistake.
+//!
+//! Lists, sets and tuples come back as tuples, maps and objects as objects: the schema's types tell them apart again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::value::Object;
+use crate::{Attributes, Data, Digest, Number, Path, PathStep, Value};
+
+/// Gives 16 random bytes at each call: one salt a digest, so that equal secrets do not look equal.
+pub type Salts<'a> = &'a mut dyn FnMut() -> [u8; 16];
+
+/// A value as a JSON document, with what JSON lacks beside it. `null` stands where a value is unknown or redacted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Encoded {
+    /// The document.
+    pub value: serde_json::Value,
+    /// Where it is unknown, in the order of the document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownAt>,
+    /// Where it is sensitive and known, in the order of the document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<SensitiveAt>,
+}
+
+/// A place where a document is unknown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnknownAt {
+    /// The place.
+    pub path: Path,
+    /// What it comes from, such as `node.a.address`.
+    pub origin: Arc<str>,
+    /// Whether it will be sensitive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
+}
+
+/// A place where a document is sensitive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SensitiveAt {
+    /// The place.
+    pub path: Path,
+    /// What is kept of the value there.
+    pub digest: Digest,
+}
+
+/// Why a value cannot be encoded, or a document not be decoded.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EncodingError {
+    /// A sensitive value was to be stored in the clear.
+    #[error("the value at `{path}` is sensitive and was not redacted")]
+    InTheClear {
+        /// Where.
+        path: Path,
+    },
+    /// A number that JSON cannot hold.
+    #[error("the number at `{path}` cannot be written")]
+    Number {
+        /// Where.
+        path: Path,
+    },
+    /// A mark for a place that the document does not have.
+    #[error("the document has no `{path}`, which is marked")]
+    Dangling {
+        /// Where.
+        path: Path,
+    },
+    /// A document that should hold attributes and is no object.
+    #[error("the document is not an object")]
+    NotAnObject,
+}
+
+impl Encoded {
+    /// Encodes a value.
+    ///
+    /// # Errors
+    /// Where a sensitive value is not redacted.
+    pub fn of(value: &Value) -> Result<Self, EncodingError> {
+        let mut encoder = Encoder::default();
+        let value = encoder.value(value)?;
+        Ok(Encoded {
+            value,
+            unknown: encoder.unknown,
+            sensitive: encoder.sensitive,
+        })
+    }
+
+    /// Encodes attributes as one object.
+    ///
+    /// # Errors
+    /// Where a sensitive value is not redacted.
+    pub fn of_attributes(attributes: &Attributes) -> Result<Self, EncodingError> {
+        Self::of(&attributes.to_value())
+    }
+
+    /// Returns the value: redacted and marked where it was sensitive.
+    ///
+    /// # Errors
+    /// Where a mark is for a place that the document does not have.
+    pub fn decode(&self) -> Result<Value, EncodingError> {
+        let mut marks: BTreeMap<&Path, Value> = BTreeMap::new();
+        for at in &self.unknown {
+            marks.insert(&at.path, Value::unknown(at.origin.clone()).mark(at.sensitive));
+        }
+        for at in &self.sensitive {
+            marks.insert(&at.path, Value::new(Data::Redacted(at.digest.clone())).mark(true));
+        }
+        let value = Decoder {
+            marks: &mut marks,
+            path: Path(Vec::new()),
+        }
+        .value(&self.value)?;
+        match marks.into_keys().next() {
+            Some(path) => Err(EncodingError::Dangling { path: path.clone() }),
+            None => Ok(value),
+        }
+    }
+
+    /// Returns the attributes, where the document is an object.
+    ///
+    /// # Errors
+    /// Where it is none, or a mark is for a place that it does not have.
+    pub fn decode_attributes(&self) -> Result<Attributes, EncodingError> {
+        match self.decode()?.into_data() {
+            Data::Object(Object { fields, .. }) => Ok(fields.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
+            _ => Err(EncodingError::NotAnObject),
+        }
+    }
+}
+
+/// Returns the value with each sensitive part replaced by a salted digest of it, and still marked.
+///
+/// A sensitive part that is not known as a whole becomes unknown as a whole: its shape is part of the secret. What is
+/// redacted already stays as it is.
+pub fn redact(value: &Value, salts: Salts<'_>) -> Value {
+    if value.is_sensitive() {
+        let data = match (value.unknown_origin(), value.data()) {
+            (Some(origin), _) => return Value::unknown(origin).mark(true),
+            (None, Data::Redacted(digest)) => Data::Redacted(digest.clone()),
+            (None, _) => Data::Redacted(digest(value, salts())),
+        };
+        return Value::new(data).mark(true);
+    }
+    if !value.has_sensitive() {
+        return value.clone();
+    }
+    match value.data() {
+        Data::Tuple(items) => Data::Tuple(redact_items(items, salts)).into(),
+        Data::List(items) => Data::List(redact_items(items, salts)).into(),
+        Data::Set(items) => Data::Set(redact_items(items, salts)).into(),
+        Data::Map(fields) => Data::Map(redact_fields(fields, salts)).into(),
+        Data::Object(object) => Data::Object(Object {
+            fields: redact_fields(&object.fields, salts),
+            origin: object.origin.clone(),
+        })
+        .into(),
+        _ => value.clone(),
+    }
+}
+
+/// Returns the attributes with each sensitive part replaced by a salted digest of it, as [`redact`] does.
+pub fn redact_attributes(attributes: &Attributes, salts: Salts<'_>) -> Attributes {
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), redact(value, salts)))
+        .collect()
+}
+
+fn redact_items(items: &[Value], salts: Salts<'_>) -> Arc<Vec<Value>> {
+    Arc::new(items.iter().map(|item| redact(item, salts)).collect())
+}
+
+fn redact_fields(fields: &BTreeMap<Arc<str>, Value>, salts: Salts<'_>) -> Arc<BTreeMap<Arc<str>, Value>> {
+    Arc::new(
+        fields
+            .iter()
+            .map(|(name, field)| (name.clone(), redact(field, salts)))
+            .collect(),
+    )
+}
+
+/// Makes the digest of a value: `SHA-256(salt || canonical JSON)`. Whether it, or a part of it, is marked does not count.
+pub fn digest(value: &Value, salt: [u8; 16]) -> Digest {
+    Digest {
+        salt: hex::encode(salt),
+        sha256: hash(&salt, value),
+    }
+}
+
+/// Returns whether the digest is that of this value. Types that JSON does not tell apart count as the same (a list, a
+/// set and a tuple; a map and an object), so convert the value to the schema's type first: a set is sorted there.
+pub fn digest_matches(digest: &Digest, value: &Value) -> bool {
+    match value.data() {
+        Data::Redacted(other) => other == digest,
+        _ => hex::decode(&digest.salt).is_ok_and(|salt| value.is_known() && hash(&salt, value) == digest.sha256),
+    }
+}
+
+fn hash(salt: &[u8], value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    let mut hasher = Sha256::new();
+    hasher.update(salt);
+    hasher.update(text.as_bytes());
+    hex::encode(hasher.finalize())
+}
+
+/// Writes a value as JSON in the one form that digests are made of: sorted keys, no spaces, plain numbers.
+fn canonical(value: &Value, text: &mut String) {
+    match value.data() {
+        Data::Null => text.push_str("null"),
+        Data::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+        Data::Number(number) => push(text, format_args!("{number}")),
+        Data::String(string) => canonical_string(string, text),
+        Data::Tuple(items) | Data::List(items) | Data::Set(items) => {
+            text.push('[');
+            for (i, item) in items.iter().enumerate() {
+                text.push_str(if i == 0 { "" } else { "," });
+                canonical(item, text);
+            }
+            text.push(']');
+        }
+        Data::Object(Object { fields, .. }) | Data::Map(fields) => {
+            text.push('{');
+            for (i, (name, field)) in fields.iter().enumerate() {
+                text.push_str(if i == 0 { "" } else { "," });
+                canonical_string(name, text);
+                text.push(':');
+                canonical(field, text);
+            }
+            text.push('}');
+        }
+        // Neither is JSON, so neither can be mistaken for a value: a digest over one matches no value in the clear.
+        Data::Unknown(_) => text.push_str("unknown"),
+        Data::Redacted(digest) => push(text, format_args!("redacted:{}:{}", digest.salt, digest.sha256)),
+    }
+}
+
+fn canonical_string(string: &str, text: &mut String) {
+    push(text, format_args!("{}", serde_json::Value::from(string)));
+}
+
+fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
+    text.write_fmt(part).expect("a string takes any text");
+}
+
+fn escape(key: &str) -> String {
+    let dollar = if key.starts_with('$') { "$" } else { "" };
+    format!("{dollar}{key}")
+}
+
+fn unescape(key: &str) -> &str {
+    key.strip_prefix('$').unwrap_or(key)
+}
+
+#[derive(Default)]
+struct Encoder {
+    path: Vec<PathStep>,
+    unknown: Vec<UnknownAt>,
+    sensitive: Vec<SensitiveAt>,
+}
+
+impl Encoder {
+    fn here(&self) -> Path {
+        Path(self.path.clone())
+    }
+
+    fn value(&mut self, value: &Value) -> Result<serde_json::Value, EncodingError> {
+        if value.is_sensitive() && !matches!(value.data(), Data::Redacted(_) | Data::Unknown(_)) {
+            return Err(EncodingError::InTheClear { path: self.here() });
+        }
+        Ok(match value.data() {
+            Data::Null => serde_json::Value::Null,
+            Data::Bool(value) => (*value).into(),
+            Data::Number(number) => number
+                .to_string()
+                .parse::<serde_json::Number>()
+                .map_err(|_| EncodingError::Number { path: self.here() })?
+                .into(),
+            Data::String(text) => serde_json::Value::from(&**text),
+            Data::Tuple(items) | Data::List(items) | Data::Set(items) => {
+                let mut array = Vec::with_capacity(items.len());
+                for (i, item) in items.iter().enumerate() {
+                    array.push(self.at(PathStep::Index(i as u64), item)?);
+                }
+                array.into()
+            }
+            Data::Object(Object { fields, .. }) | Data::Map(fields) => {
+                let mut object = serde_json::Map::new();
+                for (name, field) in fields.iter() {
+                    object.insert(escape(name), self.at(PathStep::Name(name.clone()), field)?);
+                }
+                object.into()
+            }
+            Data::Unknown(unknown) => {
+                self.unknown.push(UnknownAt {
+                    path: self.here(),
+                    origin: unknown.origin.clone(),
+                    sensitive: value.is_sensitive(),
+                });
+                serde_json::Value::Null
+            }
+            Data::Redacted(digest) => {
+                self.sensitive.push(SensitiveAt {
+                    path: self.here(),
+                    digest: digest.clone(),
+                });
+                serde_json::Value::Null
+            }
+        })
+    }
+
+    fn at(&mut self, step: PathStep, value: &Value) -> Result<serde_json::Value, EncodingError> {
+        self.path.push(step);
+        let encoded = self.value(value);
+        self.path.pop();
+        encoded
+    }
+}
+
+struct Decoder<'a, 'b> {
+    /// The marks that are still to come.
+    marks: &'a mut BTreeMap<&'b Path, Value>,
+    path: Path,
+}
+
+impl Decoder<'_, '_> {
+    fn value(&mut self, json: &serde_json::Value) -> Result<Value, EncodingError> {
+        if let Some(marked) = self.marks.remove(&self.path) {
+            return Ok(marked);
+        }
+        Ok(match json {
+            serde_json::Value::Null => Value::NULL,
+            serde_json::Value::Bool(value) => (*value).into(),
+            serde_json::Value::Number(number) => number
+                .as_str()
+                .parse::<Number>()
+                .map_err(|_| EncodingError::Number {
+                    path: self.path.clone(),
+                })?
+                .into(),
+            serde_json::Value::String(text) => text.as_str().into(),
+            serde_json::Value::Array(items) => {
+                let mut values = Vec::with_capacity(items.len());
+                for (i, item) in items.iter().enumerate() {
+                    values.push(self.at(PathStep::Index(i as u64), item)?);
+                }
+                Value::tuple(values)
+            }
+            serde_json::Value::Object(fields) => {
+                let mut values = Vec::with_capacity(fields.len());
+                for (name, field) in fields {
+                    let name: Arc<str> = unescape(name).into();
+                    values.push((name.clone(), self.at(PathStep::Name(name), field)?));
+                }
+                Value::object(values)
+            }
+        })
+    }
+
+    fn at(&mut self, step: PathStep, json: &serde_json::Value) -> Result<Value, EncodingError> {
+        self.path.0.push(step);
+        let value = self.value(json);
+        self.path.0.pop();
+        value
+    }
+}
+
+/// For `#[serde(with = "…")]` on a field of type [`Value`].
+pub mod value {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::Encoded;
+    use crate::Value;
+
+    /// Writes the value as an [`Encoded`]; fails where it has a sensitive part in the clear.
+    pub fn serialize<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+        Encoded::of(value).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    /// Reads a value that was written as an [`Encoded`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        Encoded::deserialize(deserializer)?.decode().map_err(de::Error::custom)
+    }
+}
+
+/// For `#[serde(with = "…")]` on a field of type [`Attributes`].
+pub mod attributes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::Encoded;
+    use crate::Attributes;
+
+    /// Writes the attributes as an [`Encoded`]; fails where they have a sensitive part in the clear.
+    pub fn serialize<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
+        Encoded::of_attributes(attributes)
+            .map_err(ser::Error::custom)?
+            .serialize(serializer)
+    }
+
+    /// Reads attributes that were written as an [`Encoded`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
+        Encoded::deserialize(deserializer)?
+            .decode_attributes()
+            .map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Salts that count: 00…01, 00…02.
+    fn salts() -> impl FnMut() -> [u8; 16] {
+        let mut last = 0;
+        move || {
+            last += 1;
+            [last; 16]
+        }
+    }
+
+    /// Through redaction and the text of a file and back.
+    fn stored(value: &Value) -> Value {
+        let encoded = Encoded::of(&redact(value, &mut salts())).expect("redacted");
+        let text = serde_json::to_string(&encoded).expect("JSON");
+        let encoded: Encoded = serde_json::from_str(&text).expect(&text);
+        encoded.decode().expect(&text)
+    }
+
+    #[test]
+    fn what_is_known_and_not_sensitive_comes_back() {
+        let number = |text: &str| Value::from(text.parse::<Number>().expect(text));
+        for (name, value) in [
+            ("null", Value::NULL),
+            ("truth", true.into()),
+            ("whole", 7u64.into()),
+            ("negative", (-7i64).into()),
+            ("beyond 64 bits", number("123456789012345678901234567890")),
+            ("a fraction that binary lacks", number("0.1")),
+            ("text", "a \"quoted\" \u{1F681}\n".into()),
+            ("empty tuple", Value::tuple([])),
+            ("nested null", Value::tuple([Value::NULL, 1u64.into()])),
+            (
+                "keys that look like marks",
+                Value::object([
+                    ("$unknown", Value::from("x")),
+                    ("sensitive", true.into()),
+                    ("", 1u64.into()),
+                ]),
+            ),
+            (
+                "the key by which serde_json hides a number",
+                Value::object([("$serde_json::private::Number", Value::from("5"))]),
+            ),
+            (
+                "dollars",
+                Value::object([("$", Value::from("1")), ("$$", Value::from("2"))]),
+            ),
+        ] {
+            assert_eq!(stored(&value), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn sequences_come_back_as_tuples_and_maps_as_objects() {
+        let items = Arc::new(vec![Value::from(1u64)]);
+        let fields: Arc<BTreeMap<Arc<str>, Value>> = Arc::new([("a".into(), 1u64.into())].into());
+        for value in [Data::List(items.clone()), Data::Set(items.clone())] {
+            assert_eq!(stored(&value.into()), Value::tuple([1u64.into()]));
+        }
+        assert_eq!(stored(&Data::Map(fields).into()), Value::object([("a", 1u64.into())]));
+    }
+
+    #[test]
+    fn unknown_keeps_place_origin_and_mark() {
+        let value = Value::object([
+            ("a", Value::tuple([1u64.into(), Value::unknown("node.a.address")])),
+            ("b", Value::unknown("node.b.key").mark(true)),
+        ]);
+        let back = stored(&value);
+        assert_eq!(back, value);
+        let item = &back.get("a").and_then(Value::as_slice).expect("a tuple")[1];
+        assert_eq!(item.unknown_origin(), Some("node.a.address"));
+        assert!(back.get("b").expect("b").is_sensitive());
+    }
+
+    #[test]
+    fn a_secret_comes_back_as_a_digest_that_matches_it_only() {
+        let secret = Value::from("hunter2").mark(true);
+        let back = stored(&Value::object([("password", secret.clone()), ("user", "ann".into())]));
+        assert_eq!(back.get("user"), Some(&Value::from("ann")));
+        let password = back.get("password").expect("kept");
+        assert!(password.is_sensitive());
+        let Data::Redacted(digest) = password.data() else {
+            panic!("not redacted: {password:?}");
+        };
+        assert!(digest_matches(digest, &secret));
+        assert!(
+            digest_matches(digest, &secret.clone().unmarked()),
+            "the mark does not count"
+        );
+        assert!(digest_matches(digest, password), "a digest is itself");
+        assert!(!digest_matches(digest, &"hunter3".into()));
+        assert!(!digest_matches(digest, &Value::unknown("x")));
+        assert_eq!(stored(&back), back, "storing it again changes nothing");
+    }
+
+    #[test]
+    fn a_digest_ignores_how_a_number_or_a_sequence_was_written() {
+        let one = Value::tuple(["1.50".parse::<Number>().expect("number").into()]);
+        let other: Value = Data::List(Arc::new(vec!["1.5".parse::<Number>().expect("number").into()])).into();
+        assert!(digest_matches(&digest(&one, [3; 16]), &other));
+    }
+
+    #[test]
+    fn equal_secrets_have_different_digests() {
+        let secret = Value::from("s").mark(true);
+        let back = stored(&Value::tuple([secret.clone(), secret]));
+        let items = back.as_slice().expect("a tuple");
+        assert_ne!(items[0], items[1]);
+    }
+
+    #[test]
+    fn a_sensitive_value_that_is_partly_unknown_hides_its_shape() {
+        let value = Value::object([("key", Value::unknown("node.a.id"))]).mark(true);
+        let back = stored(&value);
+        assert!(back.is_unknown() && back.is_sensitive());
+        assert_eq!(back.unknown_origin(), Some("node.a.id"));
+    }
+
+    #[test]
+    fn a_secret_in_the_clear_is_refused_with_its_path() {
+        let value = Value::object([("env", Value::object([("A B", Value::from("s").mark(true))]))]);
+        let error = Encoded::of(&value).expect_err("in the clear");
+        assert_eq!(
+            error.to_string(),
+            "the value at `env[\"A B\"]` is sensitive and was not redacted"
+        );
+    }
+
+    #[test]
+    fn a_document_that_does_not_fit_its_marks_is_an_error() {
+        let path = Path::attribute("gone");
+        let encoded = Encoded {
+            value: serde_json::json!({}),
+            unknown: vec![UnknownAt {
+                path: path.clone(),
+                origin: "x".into(),
+                sensitive: false,
+            }],
+            sensitive: Vec::new(),
+        };
+        assert_eq!(encoded.decode(), Err(EncodingError::Dangling { path }));
+    }
+
+    #[test]
+    fn attributes_come_back_without_nulls() {
+        let attributes: Attributes = [("a", Value::from(1u64)), ("b", Value::NULL)].into_iter().collect();
+        let encoded = Encoded::of_attributes(&attributes).expect("nothing is sensitive");
+        assert_eq!(encoded.value, serde_json::json!({ "a": 1 }));
+        assert_eq!(encoded.decode_attributes(), Ok(attributes));
+        let tuple = Encoded::of(&Value::tuple([])).expect("nothing is sensitive");
+        assert_eq!(tuple.decode_attributes(), Err(EncodingError::NotAnObject));
+    }
+}
