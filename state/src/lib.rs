@@ -1,1 +1,32 @@
-//! placeholder
+//! The journal of a fleet: what happened to it, and so what there is.
+//!
+//! Before any call that changes the world, the intent to make it is durable; so a crash at any instant leaves the object,
+//! or an open intent by which it is found again.
+//!
+//! - [`event`]: what happens to a fleet; [`stored`]: how that is written
+//! - [`state`]: what is recorded of a fleet; [`replay`]: how events lead to it
+//! - [`store`]: the traits of a store; [`error`]: why it refuses
+//! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
+//! - [`memory`]: a store in memory
+
+pub mod error;
+pub mod event;
+pub mod host;
+pub mod locks;
+pub mod memory;
+pub mod replay;
+pub mod state;
+pub mod store;
+pub mod stored;
+
+pub use error::StateError;
+pub use event::{
+    ConfigDigest, Configuration, Declaration, DeposedKey, Entry, Event, HeldState, Operation, Outcome, Port, Protocol,
+    ProviderConfig, Remains, Stamp,
+};
+pub use host::{Holder, HolderId, Host, Liveness, Process, System};
+pub use locks::{LEASE, Lease, LockSet, Locked};
+pub use memory::MemoryStore;
+pub use replay::{ReplayError, replay};
+pub use state::{Hold, Intent, Pool, Reservation, Resource, State};
+pub use store::{Journal, Snapshot, StateStore};

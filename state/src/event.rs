@@ -1,0 +1,498 @@
+//! What happens to a fleet, as the journal records it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::{
+    Address, Attributes, Handle, Kind, Object, ObjectId, ProviderName, Token, Value, encoding,
+};
+
+use crate::host::HolderId;
+use crate::stored;
+
+/// One fact about a fleet. Between [`Started`](Event::Started) and the event that closes it, an address has an open
+/// intent; at most one.
+///
+/// A replace is a delete and a create; create-before-destroy is `Deposed`, a create, and a delete of the deposed object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A run begins to bring the fleet to a configuration.
+    Intended {
+        /// What to.
+        config: ConfigDigest,
+        /// The command, as the user would type it.
+        command: Arc<str>,
+    },
+    /// A call that changes the world is about to be sent.
+    Started {
+        /// The resource.
+        address: Address,
+        /// Names this intent in every call for it, whoever sends it.
+        token: Token,
+        /// What to do.
+        operation: Operation,
+    },
+    /// The far side accepted the operation and goes on with it. A later one has its handle take the place of an earlier.
+    Accepted {
+        /// The resource.
+        address: Address,
+        /// The intent.
+        token: Token,
+        /// What to ask by.
+        handle: Handle,
+    },
+    /// The operation did what it should.
+    Succeeded {
+        /// The resource.
+        address: Address,
+        /// The intent.
+        token: Token,
+        /// What there is now.
+        outcome: Outcome,
+    },
+    /// The operation failed, and it is proven what it left. While that is not proven the intent stays open.
+    Failed {
+        /// The resource.
+        address: Address,
+        /// The intent.
+        token: Token,
+        /// Why, as the user is told.
+        reason: Arc<str>,
+        /// What it left.
+        remains: Remains,
+    },
+    /// The user gave an open intent up, with its outcome unknown.
+    Abandoned {
+        /// The resource.
+        address: Address,
+        /// The intent.
+        token: Token,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// An object that was there already is managed from now on.
+    Adopted {
+        /// The resource.
+        address: Address,
+        /// What the configuration says of it.
+        declared: Declaration,
+        /// The object.
+        #[serde(with = "stored::object")]
+        object: Object,
+    },
+    /// The configuration says something else of a resource that needs no call: dependencies, protection, provider
+    /// settings, a newer schema version.
+    Redeclared {
+        /// The resource.
+        address: Address,
+        /// What it says now.
+        declared: Declaration,
+    },
+    /// A look at an object saw something else than what was recorded.
+    Observed {
+        /// The resource.
+        address: Address,
+        /// The deposed object, where it was not the current one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deposed: Option<DeposedKey>,
+        /// What there is; only what is proven.
+        outcome: Outcome,
+    },
+    /// The current object makes room for its replacement and waits to be deleted.
+    Deposed {
+        /// The resource.
+        address: Address,
+        /// The name of the object from now on.
+        key: DeposedKey,
+    },
+    /// A deposed object is the current one again, as its replacement came to nothing.
+    Restored {
+        /// The resource.
+        address: Address,
+        /// The deposed object.
+        key: DeposedKey,
+    },
+    /// The object is not to be trusted: the next apply replaces it.
+    Tainted {
+        /// The resource.
+        address: Address,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// The object is trusted again.
+    Untainted {
+        /// The resource.
+        address: Address,
+    },
+    /// The object is managed no more; nothing is done to it.
+    Removed {
+        /// The resource.
+        address: Address,
+        /// The deposed object, where it is not the current one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deposed: Option<DeposedKey>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A resource has a port of a host, until it is released: through replacements too.
+    Reserved {
+        /// The resource that has it.
+        address: Address,
+        /// What the resource calls it: `mavlink`.
+        name: Arc<str>,
+        /// The node.
+        host: Address,
+        /// The port there.
+        port: Port,
+    },
+    /// A port is free again.
+    Released {
+        /// The resource that had it.
+        address: Address,
+        /// The node.
+        host: Address,
+        /// The port there.
+        port: Port,
+    },
+    /// Somebody stopped a resource by hand: plan and healing leave it alone.
+    Held {
+        /// The resource.
+        address: Address,
+        /// As what it is held.
+        state: HeldState,
+        /// Who wants it: `user@host`.
+        by: Arc<str>,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A hold ended.
+    Unheld {
+        /// The resource.
+        address: Address,
+    },
+    /// A pool has a new size.
+    Scaled {
+        /// The pool.
+        address: Address,
+        /// How many members it should have.
+        size: u64,
+        /// The highest number that a member was ever given: numbers are not used twice.
+        numbered: u64,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A resource has a new address; everything that is recorded of it goes along.
+    Moved {
+        /// The old address.
+        from: Address,
+        /// The new one.
+        to: Address,
+    },
+    /// The outputs of the root module, all of them.
+    Outputs {
+        /// Their values by name.
+        #[serde(with = "stored::values")]
+        values: BTreeMap<Arc<str>, Value>,
+    },
+    /// A configuration was applied as a whole.
+    Applied {
+        /// What it was.
+        configuration: Configuration,
+    },
+}
+
+/// What the configuration says of a resource: all that is needed to finish, refresh or delete it without the files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Declaration {
+    /// The kind of object.
+    pub kind: Kind,
+    /// Whose.
+    pub provider: ProviderConfig,
+    /// The version of the schema that the attributes, wanted and recorded, follow.
+    pub schema_version: u32,
+    /// The attributes that the configuration wants.
+    #[serde(with = "encoding::attributes")]
+    pub inputs: Attributes,
+    /// The resources that have to be there first, and that are deleted after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Address>,
+    /// The node that it runs on: it is gone when that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted_on: Option<Address>,
+    /// Whether to delete it is an error; kept here, so that deleting its block does not lift it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevent_destroy: bool,
+    /// Whether its replacement is made first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create_before_destroy: bool,
+}
+
+/// A provider with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderConfig {
+    /// The provider.
+    pub name: ProviderName,
+    /// The attributes of its `provider` block.
+    #[serde(with = "encoding::attributes")]
+    pub settings: Attributes,
+}
+
+/// What to do to an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// To make it.
+    Create {
+        /// How.
+        declared: Declaration,
+    },
+    /// To change it in place.
+    Update {
+        /// To what.
+        declared: Declaration,
+        /// The object.
+        prior: ObjectId,
+    },
+    /// To delete it.
+    Delete {
+        /// The object.
+        prior: ObjectId,
+        /// Its name, where it is not the current one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deposed: Option<DeposedKey>,
+    },
+}
+
+/// What there is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// This object.
+    Object(#[serde(with = "stored::object")] Object),
+    /// Nothing; that is proven.
+    Gone,
+}
+
+/// What a failed operation left; only what is proven.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remains {
+    /// It had no effect: no object where one was to be made, else the object as it was.
+    AsBefore,
+    /// This object. One that was to be made is recorded as tainted.
+    Object(#[serde(with = "stored::object")] Object),
+    /// No object any more.
+    Gone,
+}
+
+/// Names an object that waits to be deleted after its replacement was made: a few hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeposedKey(pub Arc<str>);
+
+impl fmt::Display for DeposedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A port of a host: `14550/udp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        write!(f, "{}/{protocol}", self.number)
+    }
+}
+
+/// A text that is not a port.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a port; the form is NUMBER/tcp or NUMBER/udp")]
+pub struct PortError(pub String);
+
+impl FromStr for Port {
+    type Err = PortError;
+
+    fn from_str(text: &str) -> Result<Self, PortError> {
+        let port = || {
+            let (number, protocol) = text.split_once('/')?;
+            let protocol = match protocol {
+                "tcp" => Protocol::Tcp,
+                "udp" => Protocol::Udp,
+                _ => return None,
+            };
+            let number = number.parse().ok()?;
+            Some(Port { number, protocol })
+        };
+        port().ok_or_else(|| PortError(text.to_owned()))
+    }
+}
+
+impl Serialize for Port {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// As what a resource is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldState {
+    /// Stopped.
+    Stopped,
+    /// Paused.
+    Paused,
+    /// Powered off.
+    PoweredOff,
+}
+
+/// The SHA-256 of a configuration's sources and variables, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConfigDigest(pub Arc<str>);
+
+/// A configuration, so that it can be enforced and gone back to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Its digest.
+    pub digest: ConfigDigest,
+    /// The text of its files by path, relative to the fleet's folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<Arc<str>, Arc<str>>,
+    /// The variables that were given; sensitive ones as digests.
+    #[serde(with = "encoding::attributes")]
+    pub variables: Attributes,
+}
+
+/// Says when, and by whom, a group of events was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The serial of the state after it. It grows by one a group, so that each serial names a state that was durable.
+    pub serial: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Who wrote it.
+    pub holder: HolderId,
+    /// The epoch of the locks that it was written under.
+    pub epoch: u64,
+}
+
+/// Events that were recorded together, in one transaction: all of them or none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When, and by whom.
+    pub stamp: Stamp,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+impl Operation {
+    /// What the configuration says; `None` for a delete, as the resource has it.
+    pub fn declared(&self) -> Option<&Declaration> {
+        match self {
+            Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
+            Operation::Delete { .. } => None,
+        }
+    }
+
+    /// A word for it: `create`, `update`, `delete`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Operation::Create { .. } => "create",
+            Operation::Update { .. } => "update",
+            Operation::Delete { .. } => "delete",
+        }
+    }
+}
+
+impl Event {
+    /// Returns the addresses that it changes: whoever records it has to hold them exclusively. Those that change nothing
+    /// of a resource need no lock.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let (first, second) = match self {
+            Event::Intended { .. } | Event::Outputs { .. } | Event::Applied { .. } => (None, None),
+            Event::Moved { from, to } => (Some(from), Some(to)),
+            Event::Started { address, .. }
+            | Event::Accepted { address, .. }
+            | Event::Succeeded { address, .. }
+            | Event::Failed { address, .. }
+            | Event::Abandoned { address, .. }
+            | Event::Adopted { address, .. }
+            | Event::Redeclared { address, .. }
+            | Event::Observed { address, .. }
+            | Event::Deposed { address, .. }
+            | Event::Restored { address, .. }
+            | Event::Tainted { address, .. }
+            | Event::Untainted { address }
+            | Event::Removed { address, .. }
+            | Event::Reserved { address, .. }
+            | Event::Released { address, .. }
+            | Event::Held { address, .. }
+            | Event::Unheld { address }
+            | Event::Scaled { address, .. } => (Some(address), None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// Its name in messages and in the history: `started`, `succeeded` …
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Intended { .. } => "intended",
+            Event::Started { .. } => "started",
+            Event::Accepted { .. } => "accepted",
+            Event::Succeeded { .. } => "succeeded",
+            Event::Failed { .. } => "failed",
+            Event::Abandoned { .. } => "abandoned",
+            Event::Adopted { .. } => "adopted",
+            Event::Redeclared { .. } => "redeclared",
+            Event::Observed { .. } => "observed",
+            Event::Deposed { .. } => "deposed",
+            Event::Restored { .. } => "restored",
+            Event::Tainted { .. } => "tainted",
+            Event::Untainted { .. } => "untainted",
+            Event::Removed { .. } => "removed",
+            Event::Reserved { .. } => "reserved",
+            Event::Released { .. } => "released",
+            Event::Held { .. } => "held",
+            Event::Unheld { .. } => "unheld",
+            Event::Scaled { .. } => "scaled",
+            Event::Moved { .. } => "moved",
+            Event::Outputs { .. } => "outputs",
+            Event::Applied { .. } => "applied",
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A store in memory, for tests of what works over a store. It keeps the stored form of events, so that what is read
+//! from it is what would be read from a file.
+
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::error::StateError;
+use crate::event::{Entry, Event, Stamp};
+use crate::host::{Holder, HolderId, Host};
+use crate::locks::{LEASE, Lease, LockSet, LockTable};
+use crate::replay::replay;
+use crate::state::State;
+use crate::store::{Journal, Snapshot, StateStore};
+use crate::stored;
+
+/// A store in memory. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    host: Arc<dyn Host>,
+    lease: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    lineage: Option<Arc<str>>,
+    groups: Vec<Group>,
+    /// The replay of the groups.
+    state: State,
+    table: LockTable,
+}
+
+/// A recorded group of events in their stored form.
+#[derive(Debug, Clone)]
+struct Group {
+    stamp: Stamp,
+    bodies: Vec<String>,
+}
+
+impl MemoryStore {
+    /// Makes an empty store.
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        MemoryStore {
+            inner: Arc::default(),
+            host,
+            lease: LEASE,
+        }
+    }
+
+    /// Has leases last another time.
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Each change of the table is whole before anything can panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    fn read(&self) -> Result<Entry, StateError> {
+        let events = self.bodies.iter().map(|body| stored::read(stored::VERSION, body));
+        Ok(Entry {
+            stamp: self.stamp.clone(),
+            events: events.collect::<Result<_, _>>().map_err(damaged)?,
+        })
+    }
+}
+
+impl Inner {
+    fn entries(&self) -> Result<Vec<Entry>, StateError> {
+        self.groups.iter().map(Group::read).collect()
+    }
+
+    /// Adds a group, or nothing.
+    fn record(&mut self, group: Group) -> Result<(), StateError> {
+        if let Err(error) = self.state.apply(&group.read()?) {
+            self.state = replay(&self.entries()?).map_err(damaged)?;
+            return Err(error.into());
+        }
+        self.groups.push(group);
+        Ok(())
+    }
+}
+
+fn damaged(source: impl std::error::Error + Send + Sync + 'static) -> StateError {
+    StateError::Damaged {
+        location: "memory".to_owned(),
+        problem: "its events cannot be read".to_owned(),
+        source: Some(Box::new(source)),
+    }
+}
+
+#[async_trait]
+impl StateStore for MemoryStore {
+    async fn load(&self) -> Result<Snapshot, StateError> {
+        let inner = self.inner();
+        Ok(Snapshot {
+            lineage: inner.lineage.clone(),
+            state: inner.state.clone(),
+            leases: inner.table.leases.values().cloned().collect(),
+        })
+    }
+
+    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
+        let mut inner = self.inner();
+        let lease = inner
+            .table
+            .acquire(holder, locks, self.lease, &*self.host)
+            .map_err(|locked| StateError::Locked(Box::new(locked)))?;
+        let new = || Uuid::from_bytes(self.host.random()).to_string().into();
+        let lineage = inner.lineage.get_or_insert_with(new).clone();
+        Ok(Box::new(MemoryJournal {
+            store: self.clone(),
+            lineage,
+            lease,
+        }))
+    }
+
+    async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError> {
+        let mut entries = self.inner().entries()?;
+        entries.retain(|entry| serials.contains(&entry.stamp.serial));
+        Ok(entries)
+    }
+
+    async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
+        Ok(self.inner().table.unlock(holder))
+    }
+}
+
+/// The journal of a store in memory.
+#[derive(Debug)]
+struct MemoryJournal {
+    store: MemoryStore,
+    lineage: Arc<str>,
+    lease: Lease,
+}
+
+impl MemoryJournal {
+    fn fenced(&mut self) -> StateError {
+        self.lease.expires = self.lease.renewed;
+        StateError::Fenced {
+            holder: self.lease.holder.id.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    fn lineage(&self) -> &Arc<str> {
+        &self.lineage
+    }
+
+    fn epoch(&self) -> u64 {
+        self.lease.epoch
+    }
+
+    fn locks(&self) -> &LockSet {
+        &self.lease.locks
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease.remaining(self.store.host.now())
+    }
+
+    async fn append(&mut self, events: &[Event]) -> Result<Stamp, StateError> {
+        self.renew().await?;
+        self.lease.check(events)?;
+        let store = self.store.clone();
+        let mut inner = store.inner();
+        let last = inner.state.serial;
+        let stamp = Stamp {
+            serial: if events.is_empty() { last } else { last + 1 },
+            at: store.host.now(),
+            holder: self.lease.holder.id.clone(),
+            epoch: self.lease.epoch,
+        };
+        if events.is_empty() {
+            return Ok(stamp);
+        }
+        let mut salts = || store.host.random();
+        let write = |event| stored::write(&stored::redacted(event, &mut salts));
+        let bodies = events.iter().map(write).collect::<Result<_, _>>()?;
+        inner.record(Group {
+            stamp: stamp.clone(),
+            bodies,
+        })?;
+        Ok(stamp)
+    }
+
+    async fn renew(&mut self) -> Result<(), StateError> {
+        let store = self.store.clone();
+        let mut inner = store.inner();
+        match inner.table.leases.get_mut(&self.lease.epoch) {
+            Some(lease) => {
+                lease.renew(store.host.now(), store.lease);
+                self.lease = lease.clone();
+                Ok(())
+            }
+            None => Err(self.fenced()),
+        }
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), StateError> {
+        self.store.inner().table.leases.remove(&self.lease.epoch);
+        Ok(())
+    }
+}

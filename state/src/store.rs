@@ -1,0 +1,84 @@
+//! The traits of a store.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::StateError;
+use crate::event::{Entry, Event, Stamp};
+use crate::host::{Holder, HolderId};
+use crate::locks::{Lease, LockSet};
+use crate::state::State;
+
+/// Where the journal of a fleet is kept.
+///
+/// Every method can be dropped at any await point: what it began is then done as a whole or not at all.
+#[async_trait]
+pub trait StateStore: fmt::Debug + Send + Sync {
+    /// Reads the state. Needs no lock, waits for none, and makes nothing where there is no state yet.
+    async fn load(&self) -> Result<Snapshot, StateError>;
+
+    /// Takes locks, all or none, and opens the journal to write under them. Makes the state where there is none yet.
+    ///
+    /// The locks of a holder that is proven dead, or whose lease is over, fall. Does not wait: the error says for whom.
+    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError>;
+
+    /// Returns what was recorded, in order. Empty where there is no state yet.
+    async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError>;
+
+    /// Drops the locks of a holder, alive or not, and returns them; none where it has none. It is fenced from then on.
+    async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError>;
+}
+
+/// A state as it was at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// The identity of the state: a UUID, made with it. `None` where there is none yet.
+    pub lineage: Option<Arc<str>>,
+    /// What is recorded.
+    pub state: State,
+    /// Who holds locks: also leases that are over and that nobody wanted yet.
+    pub leases: Vec<Lease>,
+}
+
+/// The journal of a fleet, to write to under locks.
+///
+/// Dropped without [`close`](Journal::close), it keeps its locks until its lease is over or its process dies.
+#[async_trait]
+pub trait Journal: fmt::Debug + Send {
+    /// The identity of the state.
+    fn lineage(&self) -> &Arc<str>;
+
+    /// The epoch of its locks.
+    fn epoch(&self) -> u64;
+
+    /// Its locks.
+    fn locks(&self) -> &LockSet;
+
+    /// Returns how long the locks last from now on; zero when somebody took them over. A call that changes the world
+    /// must not be sent without time left for it.
+    fn lease(&self) -> Duration;
+
+    /// Records events, all or none, and renews the lease. When it returns, they are durable: they survive a crash and a
+    /// power loss. No events are no change.
+    ///
+    /// When it fails because of the medium (`Full`, `Unwritable`, `Busy`), they may have been recorded all the same. The
+    /// same events can be given again: they are recorded once.
+    ///
+    /// # Errors
+    /// `Fenced` where the locks were taken over, `NotHeld` where an event changes an address that is not locked
+    /// exclusively, `Illegal` where an event cannot follow those before it. Nothing is recorded then.
+    async fn append(&mut self, events: &[Event]) -> Result<Stamp, StateError>;
+
+    /// Renews the lease.
+    ///
+    /// # Errors
+    /// `Fenced` where the locks were taken over.
+    async fn renew(&mut self) -> Result<(), StateError>;
+
+    /// Releases the locks. When they were taken over, there is nothing to release.
+    async fn close(self: Box<Self>) -> Result<(), StateError>;
+}

@@ -1,0 +1,180 @@
+//! The stored form of events and states: JSON, versioned, without any secret.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::encoding::{self, Salts};
+use simfleet_provider_api::{Object, Value};
+
+use crate::error::StateError;
+use crate::event::{Configuration, Declaration, Event, Operation, Outcome, ProviderConfig, Remains};
+
+/// The version of the stored form of events, kept with each. Raised with every change that an older simfleet could not
+/// read; what older versions wrote is brought up to date by [`read`].
+pub const VERSION: u32 = 1;
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A newer simfleet wrote it.
+    #[error("it has format {found}, and this simfleet knows formats up to {VERSION}")]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// It is not one.
+    #[error("it is not an event")]
+    Malformed {
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Writes an event that was redacted.
+///
+/// # Errors
+/// Where a sensitive value is in the clear.
+pub fn write(event: &Event) -> Result<String, StateError> {
+    serde_json::to_string(event).map_err(|source| StateError::Unencodable {
+        event: event.name(),
+        source,
+    })
+}
+
+/// Reads an event of this or an older version.
+///
+/// # Errors
+/// Where it is newer, or none.
+pub fn read(version: u32, body: &str) -> Result<Event, ReadError> {
+    match version {
+        VERSION => serde_json::from_str(body).map_err(|source| ReadError::Malformed { source }),
+        found => Err(ReadError::Newer { found }),
+    }
+}
+
+/// Returns the event with every sensitive value replaced by a salted digest.
+pub fn redacted(event: &Event, salts: Salts<'_>) -> Event {
+    let mut event = event.clone();
+    match &mut event {
+        Event::Started { operation, .. } => match operation {
+            Operation::Create { declared } | Operation::Update { declared, .. } => redact_declaration(declared, salts),
+            Operation::Delete { .. } => {}
+        },
+        Event::Succeeded { outcome, .. } | Event::Observed { outcome, .. } => match outcome {
+            Outcome::Object(object) => redact_object(object, salts),
+            Outcome::Gone => {}
+        },
+        Event::Failed { remains, .. } => match remains {
+            Remains::Object(object) => redact_object(object, salts),
+            Remains::AsBefore | Remains::Gone => {}
+        },
+        Event::Adopted { declared, object, .. } => {
+            redact_declaration(declared, salts);
+            redact_object(object, salts);
+        }
+        Event::Redeclared { declared, .. } => redact_declaration(declared, salts),
+        Event::Outputs { values } => {
+            for value in values.values_mut() {
+                *value = encoding::redact(value, salts);
+            }
+        }
+        Event::Applied { configuration } => {
+            let Configuration { variables, .. } = configuration;
+            *variables = encoding::redact_attributes(variables, salts);
+        }
+        // These hold no values of the language.
+        Event::Intended { .. }
+        | Event::Accepted { .. }
+        | Event::Abandoned { .. }
+        | Event::Deposed { .. }
+        | Event::Restored { .. }
+        | Event::Tainted { .. }
+        | Event::Untainted { .. }
+        | Event::Removed { .. }
+        | Event::Reserved { .. }
+        | Event::Released { .. }
+        | Event::Held { .. }
+        | Event::Unheld { .. }
+        | Event::Scaled { .. }
+        | Event::Moved { .. } => {}
+    }
+    event
+}
+
+fn redact_declaration(declared: &mut Declaration, salts: Salts<'_>) {
+    let ProviderConfig { settings, .. } = &mut declared.provider;
+    *settings = encoding::redact_attributes(settings, salts);
+    declared.inputs = encoding::redact_attributes(&declared.inputs, salts);
+}
+
+fn redact_object(object: &mut Object, salts: Salts<'_>) {
+    object.attributes = encoding::redact_attributes(&object.attributes, salts);
+}
+
+/// For `#[serde(with = "…")]` on an [`Object`].
+pub(crate) mod object {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use simfleet_provider_api::encoding::Encoded;
+    use simfleet_provider_api::{Object, ObjectId, Token};
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored {
+        id: ObjectId,
+        attributes: Encoded,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Token>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    }
+
+    pub fn serialize<S: Serializer>(object: &Object, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored {
+            id: object.id.clone(),
+            attributes: Encoded::of_attributes(&object.attributes).map_err(serde::ser::Error::custom)?,
+            token: object.token.clone(),
+            version: object.version.clone(),
+        }
+        .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        Ok(Object {
+            id: stored.id,
+            attributes: stored
+                .attributes
+                .decode_attributes()
+                .map_err(serde::de::Error::custom)?,
+            token: stored.token,
+            version: stored.version,
+        })
+    }
+}
+
+/// For `#[serde(with = "…")]` on values by name.
+pub(crate) mod values {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+    use simfleet_provider_api::encoding::Encoded;
+
+    use super::*;
+
+    pub fn serialize<S: Serializer>(values: &BTreeMap<Arc<str>, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        let encoded: BTreeMap<_, _> = values
+            .iter()
+            .map(|(name, value)| Ok((name, Encoded::of(value)?)))
+            .collect::<Result<_, encoding::EncodingError>>()
+            .map_err(ser::Error::custom)?;
+        encoded.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Arc<str>, Value>, D::Error> {
+        BTreeMap::<Arc<str>, Encoded>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(name, encoded)| Ok((name, encoded.decode()?)))
+            .collect::<Result<_, encoding::EncodingError>>()
+            .map_err(de::Error::custom)
+    }
+}
