@@ -23,6 +23,5 @@ pub mod kinds;
 mod provider;
 pub mod server;
 mod translate;
-mod values;
 
 pub use provider::{FakeType, cloud_of};

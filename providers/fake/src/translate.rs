@@ -1,13 +1,14 @@
 //! Attributes as simfleet wants them to fields as the fake cloud takes them, and back to canonical attributes.
 
+use serde_json::Value as Json;
+use simfleet_provider_api::json::{Hidden, NotPlain, from_json, to_json_with};
 use simfleet_provider_api::{
-    Attributes, Data, Kind, Mode, Object, ObjectId, Path, ProviderError, Schema, Token, Value,
+    Attribute, Attributes, Data, Kind, Mode, Object, ObjectId, Path, ProviderError, Schema, Token, Value, convert,
 };
 
 use crate::calls::{Fields, Record};
 use crate::cloud::OWN_LABEL;
 use crate::kinds;
-use crate::values::{NotJson, from_json, to_json};
 
 /// What a create or update asks for.
 #[derive(Debug)]
@@ -32,18 +33,15 @@ pub fn wanted(kind: &Kind, planned: &Attributes) -> Result<Wanted, ProviderError
         if !attribute.is_configurable() || (attribute.mode == Mode::OptionalComputed && value.is_unknown()) {
             continue;
         }
-        match to_json(value) {
-            Ok(json) => {
-                fields.insert(name.to_string(), json);
-            }
-            Err(NotJson::Redacted) if matches!(value.data(), Data::Redacted(_)) => keep.push(name.to_string()),
-            Err(cause) => {
-                return Err(ProviderError::Rejected {
-                    message: format!("`{name}` cannot be sent: {cause}"),
-                    attribute: Some(Path::attribute(name.clone())),
-                });
-            }
+        if matches!(value.data(), Data::Redacted(_)) {
+            keep.push(name.to_string());
+            continue;
         }
+        let json = revealed(value).map_err(|cause| ProviderError::Rejected {
+            message: format!("`{name}` of a {kind} cannot be sent: {cause}"),
+            attribute: Some(Path::attribute(name.clone())),
+        })?;
+        fields.insert(name.to_string(), json);
     }
     Ok(Wanted { fields, keep })
 }
@@ -62,16 +60,38 @@ pub fn object(kind: &Kind, mut record: Record) -> Result<Object, ProviderError> 
         let Some(json) = record.fields.get(attribute.name) else {
             continue;
         };
-        let value: Value = from_json(json, &attribute.ty).ok_or_else(|| ProviderError::Broken {
+        let value = canonical(json, attribute).ok_or_else(|| ProviderError::Broken {
             message: format!("`{}` of {} is not of type {}", attribute.name, record.id, attribute.ty),
         })?;
-        attributes.set(attribute.name, value.mark(attribute.sensitive));
+        attributes.set(attribute.name, value);
     }
     Ok(Object {
         id: ObjectId(record.id.into()),
         attributes,
         token: Some(Token(record.token.into())),
         version: Some(record.version.into()),
+    })
+}
+
+/// Returns a field as a value of the attribute's type: sets sorted, numbers that come as strings as numbers.
+fn canonical(json: &Json, attribute: &Attribute) -> Option<Value> {
+    let value = from_json(json).ok()?;
+    let value = convert(&value, &attribute.ty).ok()?;
+    Some(value.mark(attribute.sensitive))
+}
+
+/// Returns a value as JSON, secrets in the clear: what the cloud is sent.
+pub fn revealed(value: &Value) -> Result<Json, NotPlain> {
+    to_json_with(value, &mut |path, hidden| match hidden {
+        Hidden::Sensitive(value) => revealed(&value.clone().unmarked()),
+        Hidden::Unknown(_) => Err(NotPlain {
+            path: path.clone(),
+            what: "not known yet",
+        }),
+        Hidden::Redacted(_) => Err(NotPlain {
+            path: path.clone(),
+            what: "kept as a digest only",
+        }),
     })
 }
 

@@ -5,7 +5,7 @@ use simfleet_provider_api::{ChangeEffect, Mode, Schema, Type};
 
 use crate::calls::{Fields, Record, Refusal};
 use crate::faults::scatter;
-use crate::values::to_json;
+use crate::translate::revealed;
 
 /// The label that the cloud adds to all that are given.
 pub const OWN_LABEL: &str = "fake:made-by";
@@ -81,7 +81,7 @@ pub fn filled_in(schema: &Schema, id: &str, mut fields: Fields) -> Result<Fields
             continue;
         }
         let chosen = match (&attribute.mode, attribute.name) {
-            (Mode::Default(value), _) => to_json(value).ok(),
+            (Mode::Default(value), _) => revealed(value).ok(),
             (Mode::OptionalComputed, "zone") => Some(json!(format!("zone-{}", number % 3 + 1))),
             (Mode::Computed, "address") => {
                 let [.., a, b, c] = number.to_be_bytes();

@@ -29,7 +29,7 @@ pub fn schema() -> Schema {
             .optional_computed()
             .replaces(),
             Attribute::new("cpus", Type::Number, "The number of its processors."),
-            Attribute::new("memory", Type::String, "Its memory, with a unit."),
+            Attribute::new("memory", Type::Number, "Its memory in bytes."),
             Attribute::new("max_simulators", Type::Number, "How many simulators it takes."),
             Attribute::new(
                 "networks",
