@@ -1,4 +1,10 @@
 //! simfleet: a declarative reconciler for fleets of simulators and robots.
 
+pub mod apply;
+pub mod builtin;
 pub mod config;
 pub mod diagnostic;
+pub mod lower;
+pub mod plan;
+pub mod providers;
+pub mod refresh;

@@ -28,6 +28,23 @@ pub struct Plan {
     pub unfinished: Vec<Unfinished>,
     /// Simulators for which there is no place, and why.
     pub unplaced: Vec<Unplaced>,
+    /// The pools that get another size.
+    pub pools: Vec<PoolChange>,
+}
+
+/// A pool that gets another size, or its first one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolChange {
+    /// The pool.
+    pub address: Address,
+    /// How many members it has now; `None` where it is new.
+    pub before: Option<u64>,
+    /// How many members it will have.
+    pub after: u64,
+    /// The highest number that a member was ever given, those of this plan included.
+    pub numbered: u64,
+    /// Why: `the least it may have`, `10 simulators need 3 members`.
+    pub because: String,
 }
 
 /// What happens to one resource.
@@ -53,10 +70,16 @@ pub struct Change {
     pub provider_before: Option<ProviderConfig>,
     /// The provider that will have it; its settings can be unknown before apply.
     pub provider: Option<ProviderConfig>,
+    /// What is wanted, canonical: what the provider is given. Unknown where it reads what only the apply will tell.
+    pub wanted: Option<Attributes>,
     /// What must be there before it.
     pub depends_on: Vec<Address>,
-    /// The node that it runs on.
+    /// What it was made after: it is deleted before those are.
+    pub depended_on: Vec<Address>,
+    /// The node that it runs on from now on.
     pub hosted_on: Option<Address>,
+    /// The node that it runs on now.
+    pub was_hosted_on: Option<Address>,
     /// The schema version of `after`.
     pub schema_version: u32,
 }
@@ -139,9 +162,9 @@ pub enum Reason {
         /// Why it cannot.
         reason: String,
     },
-    /// The pool has room for so many members, and this is why.
+    /// Its pool grows or shrinks to another size.
     Size {
-        /// In words: `3 members for 10 simulators, 4 places each`.
+        /// Why, in words: `10 simulators need 3 members`.
         because: String,
     },
     /// It was asked for by name (`--replace`).
@@ -163,7 +186,10 @@ impl fmt::Display for Reason {
             Reason::Drifted { path } => write!(f, "`{path}` was changed outside of simfleet"),
             Reason::Tainted => f.write_str("an earlier change of it failed half-way"),
             Reason::Host { host } => write!(f, "its node {host} is made anew or deleted"),
-            Reason::Moves { from: Some(from), to: Some(to) } => write!(f, "it moves from {from} to {to}"),
+            Reason::Moves {
+                from: Some(from),
+                to: Some(to),
+            } => write!(f, "it moves from {from} to {to}"),
             Reason::Moves { .. } => f.write_str("it moves to another node"),
             Reason::Provider => f.write_str("its provider is configured differently"),
             Reason::Unreachable { reason } => write!(f, "it cannot be reached: {reason}"),
@@ -298,6 +324,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| change.action == Action::NoOp)
             && self.unfinished.is_empty()
+            && self.pools.is_empty()
             && !self.outputs.values().any(OutputChange::is_change)
     }
 }

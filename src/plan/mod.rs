@@ -1,8 +1,12 @@
 //! The plan: a pure function of the configuration, the recorded state and what was observed.
 
+mod assess;
 mod change;
+mod difference;
 
+pub use assess::{Assessment, HostFate, assess, dismiss};
 pub use change::{
-    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, Reason, Summary, Unfinished,
-    Unplaced,
+    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, Reason, Summary,
+    Unfinished, Unplaced,
 };
+pub use difference::{compare, marked, same};

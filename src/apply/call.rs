@@ -1,0 +1,279 @@
+//! One call to a provider, repeated until its end is known or it is given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use simfleet_provider_api::{
+    Attributes, Found, Handle, Kind, Object, ObjectId, Observed, Provider, ProviderError, Step, Token,
+};
+use tokio::time::Instant;
+
+use super::Verb;
+
+/// How often and how long a call is repeated.
+#[derive(Clone)]
+pub struct Patience {
+    /// How often a call is sent at the most.
+    pub attempts: u32,
+    /// The first pause; each next one is twice as long.
+    pub base: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// For how long one step may take, polls included.
+    pub timeout: Duration,
+    /// Returns a number in 0..1: a pause is that share of its length ("full jitter"), so that many callers spread out.
+    pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for Patience {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patience")
+            .field("attempts", &self.attempts)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            attempts: 8,
+            base: Duration::from_millis(200),
+            longest: Duration::from_secs(20),
+            timeout: Duration::from_secs(20 * 60),
+            jitter: Arc::new(rand::random::<f64>),
+        }
+    }
+}
+
+impl Patience {
+    pub(super) fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+        let ceiling = self.base.saturating_mul(1 << attempt.min(16)).min(self.longest);
+        // What the far side asks for is the least: below it every call is refused.
+        asked.unwrap_or_default() + ceiling.mul_f64((self.jitter)().clamp(0.0, 1.0))
+    }
+}
+
+/// What is asked of a provider. The token makes it safe to ask again.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Make an object.
+    Create {
+        /// What is wanted.
+        wanted: Attributes,
+    },
+    /// Change an object.
+    Update {
+        /// The object as it was.
+        prior: Object,
+        /// What is wanted.
+        wanted: Attributes,
+    },
+    /// Delete an object.
+    Delete {
+        /// The object as it was.
+        prior: Object,
+    },
+}
+
+impl Request {
+    /// The word for it.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Request::Create { .. } => Verb::Create,
+            Request::Update { .. } => Verb::Update,
+            Request::Delete { .. } => Verb::Delete,
+        }
+    }
+}
+
+/// Why a call did not come to its end.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{error}")]
+pub struct CallError {
+    /// What the provider said last.
+    pub error: ProviderError,
+    /// Whether it is known what the call did.
+    pub effect: Effect,
+}
+
+/// What a failed call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: that is proven.
+    None,
+    /// Perhaps something: the intent stays open.
+    Unknown,
+}
+
+impl From<ProviderError> for CallError {
+    fn from(error: ProviderError) -> Self {
+        let effect = match &error {
+            ProviderError::Ambiguous { .. } | ProviderError::Broken { .. } => Effect::Unknown,
+            _ => Effect::None,
+        };
+        CallError { error, effect }
+    }
+}
+
+/// Told before a call is sent again: the attempt that comes (from 2), the pause, and what failed.
+pub type OnRetry<'a> = &'a (dyn Fn(u32, Duration, &ProviderError) + Send + Sync);
+
+/// A provider, the kind of object, and the token of the intent: what all calls of one step share.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The configured provider.
+    pub provider: Arc<dyn Provider>,
+    /// The kind of object.
+    pub kind: Kind,
+    /// The token of the intent.
+    pub token: Token,
+    /// How often and how long.
+    pub patience: Patience,
+}
+
+impl Call {
+    /// Sends a request until its end is known: done, gone, or accepted. Dropping the future and calling this again with
+    /// the same token is safe.
+    ///
+    /// # Errors
+    /// What the provider said last, and whether anything may have been done.
+    pub async fn issue(&self, request: &Request, on_retry: OnRetry<'_>) -> Result<Step, CallError> {
+        let deadline = Instant::now() + self.patience.timeout;
+        // Once a reply was lost, a later refusal proves nothing of the earlier call.
+        let mut lost = false;
+        let mut attempt = 1;
+        loop {
+            let result = match tokio::time::timeout_at(deadline, self.send(request, lost)).await {
+                Ok(result) => result,
+                Err(_) => Err(self.timed_out()),
+            };
+            let error = match result {
+                Ok(step) => return Ok(step),
+                Err(error) => error,
+            };
+            lost |= matches!(error, ProviderError::Ambiguous { .. });
+            let asked = match &error {
+                ProviderError::NotSent { retry_after, .. } => *retry_after,
+                _ => None,
+            };
+            let pause = self.patience.pause(attempt, asked);
+            if !error.is_transient() || attempt >= self.patience.attempts || Instant::now() + pause >= deadline {
+                let mut failure = CallError::from(error);
+                if lost && !matches!(failure.error, ProviderError::Rejected { .. }) {
+                    failure.effect = Effect::Unknown;
+                }
+                return Err(failure);
+            }
+            attempt += 1;
+            on_retry(attempt, pause, &error);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Sends the request once. After a lost reply to a create it looks first for what that create made.
+    async fn send(&self, request: &Request, lost: bool) -> Result<Step, ProviderError> {
+        let (provider, kind, token) = (&self.provider, &self.kind, &self.token);
+        match request {
+            Request::Create { wanted } => {
+                if lost && let Some(step) = self.find(wanted).await? {
+                    return Ok(step);
+                }
+                provider.create(kind, token, wanted).await
+            }
+            Request::Update { prior, wanted } => provider.update(kind, prior, wanted, token).await,
+            Request::Delete { prior } => provider.delete(kind, prior, token).await,
+        }
+    }
+
+    /// Looks for what an earlier create with this token made, once.
+    ///
+    /// # Errors
+    /// `Rejected` where that create is known to have failed, else what the provider says.
+    pub async fn find(&self, wanted: &Attributes) -> Result<Option<Step>, ProviderError> {
+        match self.provider.find(&self.kind, &self.token, wanted).await? {
+            Found::Ready(object) => Ok(Some(Step::Done(object))),
+            Found::InProgress(handle) => Ok(Some(Step::Running {
+                handle,
+                poll_after: self.patience.base,
+            })),
+            Found::Failed { message } => Err(ProviderError::Rejected {
+                message,
+                attribute: None,
+            }),
+            Found::Nothing => Ok(None),
+        }
+    }
+
+    /// Asks after an accepted operation until it has ended.
+    ///
+    /// # Errors
+    /// What the provider said last. A time-out leaves the effect unknown: the operation may still go on.
+    pub async fn follow(&self, handle: Handle, poll_after: Duration, on_retry: OnRetry<'_>) -> Result<Step, CallError> {
+        let deadline = Instant::now() + self.patience.timeout;
+        let (mut handle, mut pause, mut failures) = (handle, poll_after, 0);
+        loop {
+            tokio::time::sleep(pause.min(self.patience.longest)).await;
+            let polled = match tokio::time::timeout_at(deadline, self.provider.poll(&self.kind, &handle)).await {
+                Ok(polled) => polled,
+                Err(_) => Err(self.timed_out()),
+            };
+            match polled {
+                Ok(Step::Running {
+                    handle: next,
+                    poll_after,
+                }) if Instant::now() < deadline => {
+                    (handle, pause, failures) = (next, poll_after, 0);
+                }
+                Ok(Step::Running { .. }) => {
+                    return Err(CallError {
+                        error: self.timed_out(),
+                        effect: Effect::Unknown,
+                    });
+                }
+                Ok(step) => return Ok(step),
+                Err(error)
+                    if error.is_transient() && failures + 1 < self.patience.attempts && Instant::now() < deadline =>
+                {
+                    failures += 1;
+                    let asked = match &error {
+                        ProviderError::NotSent { retry_after, .. } => *retry_after,
+                        _ => None,
+                    };
+                    pause = self.patience.pause(failures, asked);
+                    on_retry(failures + 1, pause, &error);
+                }
+                Err(error) => {
+                    let rejected = matches!(error, ProviderError::Rejected { .. });
+                    let effect = if rejected { Effect::None } else { Effect::Unknown };
+                    return Err(CallError { error, effect });
+                }
+            }
+        }
+    }
+
+    /// Looks at an object until it can be told whether it is there, or patience ends; then it is unreachable.
+    pub async fn look(&self, id: &ObjectId) -> Result<Observed, ProviderError> {
+        let mut attempt = 1;
+        loop {
+            let seen = self.provider.read(&self.kind, id).await;
+            let again = match &seen {
+                Ok(Observed::Unreachable { .. }) => true,
+                Ok(_) => false,
+                Err(error) => error.is_transient(),
+            };
+            if !again || attempt >= self.patience.attempts {
+                return seen;
+            }
+            tokio::time::sleep(self.patience.pause(attempt, None)).await;
+            attempt += 1;
+        }
+    }
+
+    fn timed_out(&self) -> ProviderError {
+        let seconds = self.patience.timeout.as_secs();
+        ProviderError::Ambiguous {
+            message: format!("it did not end within its time-out of {seconds} s"),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What happens to one resource: wanted, recorded and observed, held against each other.
+
+use simfleet_provider_api::{Attributes, Observed, Schema};
+use simfleet_state::Resource;
+
+use super::difference::{canonical, compare, drift, planned, same};
+use super::{Action, Change, Drift, DriftKind, Reason};
+use crate::diagnostic::Diagnostic;
+use crate::lower::Desired;
+
+/// What happens to the node that a resource runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFate {
+    /// It has none, or nothing that matters happens to it.
+    Stays,
+    /// It is gone and made again in its old place: what ran on it may still run.
+    Revived,
+    /// It is made anew: what ran on it is lost.
+    Remade,
+}
+
+impl HostFate {
+    /// Returns what a change of a node means for what runs on it.
+    pub fn of(change: &Change) -> Self {
+        match change.action {
+            Action::Replace => HostFate::Remade,
+            Action::Create if change.reasons.contains(&Reason::Gone) => HostFate::Revived,
+            _ => HostFate::Stays,
+        }
+    }
+}
+
+/// What was found out about one resource.
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    /// What happens to it.
+    pub change: Change,
+    /// How it differs from what was recorded.
+    pub drift: Option<Drift>,
+}
+
+/// Holds a wanted resource against what is recorded and observed.
+///
+/// # Errors
+/// A wanted attribute that does not fit the schema.
+pub fn assess(
+    desired: &Desired,
+    schema: &Schema,
+    recorded: Option<&Resource>,
+    observed: Option<&Observed>,
+    host: HostFate,
+) -> Result<Assessment, Diagnostic> {
+    let wanted = canonical(schema, &desired.attributes).map_err(|(path, problem)| {
+        let span = path
+            .root()
+            .and_then(|name| desired.spans.get(name))
+            .or(desired.span.as_ref());
+        Diagnostic::error("Attribute does not fit", format!("`{path}`: {problem}"))
+            .on(desired.address.clone())
+            .at(span.cloned())
+    })?;
+    let mut change = Change {
+        address: desired.address.clone(),
+        kind: desired.kind.clone(),
+        action: Action::NoOp,
+        reasons: Vec::new(),
+        before: None,
+        after: None,
+        replace_because: Vec::new(),
+        sensitive: schema
+            .attributes
+            .iter()
+            .filter(|a| a.sensitive)
+            .map(|a| a.name.into())
+            .collect(),
+        provider_before: recorded.map(|resource| resource.declared.provider.clone()),
+        provider: Some(desired.provider.clone()),
+        wanted: None,
+        depends_on: desired.depends_on.iter().cloned().collect(),
+        depended_on: recorded
+            .map(|resource| resource.declared.depends_on.clone())
+            .unwrap_or_default(),
+        hosted_on: desired.hosted_on.clone(),
+        was_hosted_on: recorded.and_then(|resource| resource.declared.hosted_on.clone()),
+        schema_version: schema.version,
+    };
+    let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
+    let Some(resource) = recorded else {
+        change.action = Action::Create;
+        change.reasons.push(desired.because.clone().unwrap_or(Reason::New));
+        change.after = Some(planned(schema, &desired.address, &wanted));
+        change.wanted = Some(wanted);
+        return Ok(Assessment { change, drift: None });
+    };
+    decide(&mut change, desired, schema, resource, observed, host, &wanted);
+    change.wanted = Some(wanted);
+    Ok(Assessment { change, drift: found })
+}
+
+fn decide(
+    change: &mut Change,
+    desired: &Desired,
+    schema: &Schema,
+    resource: &Resource,
+    observed: Option<&Observed>,
+    host: HostFate,
+    wanted: &Attributes,
+) {
+    let current = match observed {
+        Some(Observed::Present(object)) => &object.attributes,
+        _ => &resource.object.attributes,
+    };
+    change.before = Some(current.clone());
+    let anew = planned(schema, &desired.address, wanted);
+    let replace = if resource.declared.provider.name != desired.provider.name || resource.declared.kind != desired.kind
+    {
+        Some(Reason::Provider)
+    } else if resource.declared.hosted_on != desired.hosted_on {
+        Some(Reason::Moves {
+            from: resource.declared.hosted_on.clone(),
+            to: desired.hosted_on.clone(),
+        })
+    } else if resource.tainted.is_some() {
+        Some(Reason::Tainted)
+    } else {
+        match (host, &desired.hosted_on) {
+            (HostFate::Remade, Some(host)) => Some(Reason::Host { host: host.clone() }),
+            _ => None,
+        }
+    };
+    if let Some(reason) = replace {
+        change.action = Action::Replace;
+        change.reasons.push(reason);
+        change.after = Some(anew);
+        return;
+    }
+    match observed {
+        None | Some(Observed::Absent) => {
+            change.action = Action::Create;
+            change.reasons.push(Reason::Gone);
+            change.after = Some(anew);
+        }
+        Some(Observed::Unreachable { reason }) => {
+            change.after = Some(current.clone());
+            match (host, &desired.hosted_on) {
+                (HostFate::Revived, Some(host)) => {
+                    change.action = Action::Check;
+                    change.reasons.push(Reason::Host { host: host.clone() });
+                }
+                _ => change.reasons.push(Reason::Unreachable { reason: reason.clone() }),
+            }
+        }
+        Some(Observed::Present(_)) => {
+            let difference = compare(schema, wanted, current, &resource.declared.inputs);
+            for path in &difference.changed {
+                let name = path.root().unwrap_or_default();
+                let declared = !same(wanted.get(name), resource.declared.inputs.get(name));
+                let span = desired.spans.get(name).cloned();
+                change.reasons.push(match (declared, &desired.because) {
+                    (true, Some(because)) => because.clone(),
+                    (true, None) => Reason::Declared {
+                        path: path.clone(),
+                        span,
+                    },
+                    (false, _) => Reason::Drifted { path: path.clone() },
+                });
+            }
+            change.reasons.dedup();
+            if !difference.replaces.is_empty() {
+                change.action = Action::Replace;
+                change.after = Some(anew);
+            } else if !difference.changed.is_empty() {
+                change.action = Action::Update;
+                change.after = Some(difference.after);
+            } else {
+                change.after = Some(current.clone());
+            }
+            change.replace_because = difference.replaces;
+        }
+    }
+}
+
+fn drift_of(desired: &Desired, schema: &Schema, resource: &Resource, observed: Option<&Observed>) -> Option<Drift> {
+    let what = match observed? {
+        Observed::Absent => DriftKind::Gone,
+        Observed::Unreachable { reason } => DriftKind::Unreachable { reason: reason.clone() },
+        Observed::Present(object) => {
+            let attributes = drift(schema, &resource.object.attributes, &object.attributes);
+            if attributes.is_empty() {
+                return None;
+            }
+            DriftKind::Changed(attributes)
+        }
+    };
+    Some(Drift {
+        address: desired.address.clone(),
+        kind: desired.kind.clone(),
+        what,
+    })
+}
+
+/// Returns what happens to a resource that is recorded and no longer wanted.
+///
+/// `host_goes` says that its node is deleted or made anew, and cannot be asked: what runs there goes with it.
+pub fn dismiss(
+    address: &simfleet_provider_api::Address,
+    resource: &Resource,
+    observed: Option<&Observed>,
+    host_goes: bool,
+    reason: Reason,
+) -> Change {
+    let unseen = !matches!(observed, Some(Observed::Present(_)));
+    let action = if host_goes && unseen {
+        Action::Forget
+    } else {
+        Action::Delete
+    };
+    let before = match observed {
+        Some(Observed::Present(object)) => object.attributes.clone(),
+        _ => resource.object.attributes.clone(),
+    };
+    Change {
+        address: address.clone(),
+        kind: resource.declared.kind.clone(),
+        action,
+        reasons: vec![reason],
+        before: Some(before),
+        after: None,
+        replace_because: Vec::new(),
+        sensitive: Vec::new(),
+        provider_before: Some(resource.declared.provider.clone()),
+        provider: None,
+        wanted: None,
+        depends_on: Vec::new(),
+        depended_on: resource.declared.depends_on.clone(),
+        hosted_on: None,
+        was_hosted_on: resource.declared.hosted_on.clone(),
+        schema_version: resource.declared.schema_version,
+    }
+}

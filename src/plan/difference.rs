@@ -1,0 +1,188 @@
+//! How one object differs from what is wanted: the core's own diff, against the schema of its kind.
+
+use simfleet_provider_api::convert::convert;
+use simfleet_provider_api::encoding::digest_matches;
+use simfleet_provider_api::{Address, Attributes, ChangeEffect, Data, Mode, Path, Schema, Value};
+
+use super::AttributeDrift;
+
+/// How an object differs from what is wanted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// The attributes as they will be after an update in place.
+    pub after: Attributes,
+    /// The attributes that differ.
+    pub changed: Vec<Path>,
+    /// Those of them that make a new object.
+    pub replaces: Vec<Path>,
+}
+
+/// Converts wanted attributes to the types of a schema, fills in defaults and marks what the schema calls sensitive.
+///
+/// # Errors
+/// The path of the first attribute that does not fit, and why.
+pub fn canonical(schema: &Schema, desired: &Attributes) -> Result<Attributes, (Path, String)> {
+    let mut attributes = Attributes::new();
+    for attribute in &schema.attributes {
+        let path = || Path::attribute(attribute.name);
+        let value = match (desired.get(attribute.name), &attribute.mode) {
+            (Some(value), _) if attribute.is_configurable() => value,
+            (Some(_), _) => return Err((path(), "it is set by the far side only".to_owned())),
+            (None, Mode::Default(value)) => value,
+            (None, Mode::Required) => return Err((path(), "it is required".to_owned())),
+            (None, _) => continue,
+        };
+        let value = convert(value, &attribute.ty).map_err(|error| (path(), error.to_string()))?;
+        attributes.set(attribute.name, value.mark(attribute.sensitive));
+    }
+    if let Some((name, _)) = desired.iter().find(|(name, _)| schema.attribute(name).is_none()) {
+        return Err((
+            Path::attribute(name.clone()),
+            format!("`{}` has no such attribute", schema.kind),
+        ));
+    }
+    Ok(attributes)
+}
+
+/// Returns the attributes of an object that is still to be made: what is wanted, and unknown for what the far side sets.
+pub fn planned(schema: &Schema, address: &Address, wanted: &Attributes) -> Attributes {
+    let mut after = wanted.clone();
+    for attribute in &schema.attributes {
+        let set_there = matches!(attribute.mode, Mode::Computed | Mode::Live | Mode::OptionalComputed);
+        if set_there && wanted.get(attribute.name).is_none() {
+            let origin = format!("{address}.{}", attribute.name);
+            after.set(attribute.name, Value::unknown(origin).mark(attribute.sensitive));
+        }
+    }
+    after
+}
+
+/// Compares what is wanted (canonical) with the object as it is.
+///
+/// `applied` are the wanted attributes of the last apply: a sensitive value that the far side does not tell is compared
+/// with the digest in them.
+pub fn compare(schema: &Schema, wanted: &Attributes, current: &Attributes, applied: &Attributes) -> Difference {
+    let mut difference = Difference {
+        after: current.clone(),
+        ..Difference::default()
+    };
+    for attribute in &schema.attributes {
+        let name = attribute.name;
+        if !attribute.is_configurable() {
+            continue;
+        }
+        let want = wanted.get(name);
+        if want.is_none() && attribute.mode == Mode::OptionalComputed {
+            continue;
+        }
+        let secret = attribute.sensitive || want.is_some_and(Value::has_sensitive);
+        let have = match current.get(name) {
+            None if secret => applied.get(name),
+            have => have,
+        };
+        let have = have.map(|value| convert(value, &attribute.ty).unwrap_or_else(|_| value.clone()));
+        match want {
+            Some(value) => difference.after.set(name, value.clone()),
+            None => drop(difference.after.remove(name)),
+        }
+        if same(want, have.as_ref()) {
+            continue;
+        }
+        difference.changed.push(Path::attribute(name));
+        if attribute.change == ChangeEffect::Replace {
+            difference.replaces.push(Path::attribute(name));
+        }
+    }
+    difference
+}
+
+/// Returns the attributes of which the object as seen differs from what was recorded. What the far side sets at any time
+/// does not count.
+pub fn drift(schema: &Schema, recorded: &Attributes, seen: &Attributes) -> Vec<AttributeDrift> {
+    let mut drift = Vec::new();
+    for attribute in schema
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.mode != Mode::Live)
+    {
+        let canonical = |value: &Value| convert(value, &attribute.ty).unwrap_or_else(|_| value.clone());
+        let recorded = recorded.get(attribute.name).map(canonical);
+        let seen = seen.get(attribute.name).map(canonical);
+        let secret = attribute.sensitive || recorded.as_ref().is_some_and(Value::has_sensitive);
+        if (secret && seen.is_none()) || same(seen.as_ref(), recorded.as_ref()) {
+            continue;
+        }
+        drift.push(AttributeDrift {
+            path: Path::attribute(attribute.name),
+            recorded: recorded.map(|value| value.mark(secret)),
+            seen: seen.map(|value| value.mark(secret)),
+        });
+    }
+    drift
+}
+
+/// Returns the object's attributes with a mark on all that is sensitive in `planned` or by the schema, so that what a
+/// far side tells of a secret is not stored in the clear.
+pub fn marked(schema: &Schema, planned: &Attributes, attributes: &Attributes) -> Attributes {
+    attributes
+        .iter()
+        .map(|(name, value)| {
+            let secret = schema.attribute(name).is_some_and(|attribute| attribute.sensitive);
+            let value = match planned.get(name) {
+                Some(planned) => mark_like(value, planned),
+                None => value.clone(),
+            };
+            (name.clone(), value.mark(secret))
+        })
+        .collect()
+}
+
+fn mark_like(value: &Value, planned: &Value) -> Value {
+    let marked = match (value.data(), planned.data()) {
+        _ if planned.is_sensitive() || !planned.has_sensitive() => value.clone(),
+        (Data::Object(_) | Data::Map(_), Data::Object(_) | Data::Map(_)) => {
+            let fields = value.as_fields().into_iter().flatten();
+            Value::object(fields.map(|(name, field)| {
+                let field = planned
+                    .get(name)
+                    .map_or_else(|| field.clone(), |planned| mark_like(field, planned));
+                (name.clone(), field)
+            }))
+        }
+        // An element of a sequence has no name to be found by: all of it is as secret as the most secret element.
+        _ => value.clone().mark(true),
+    };
+    marked.mark(planned.is_sensitive() || value.is_sensitive())
+}
+
+/// Whether two values are the same to a plan: marks do not count, a digest is the value that it was made of, a tuple is a
+/// list and an object a map. Unknown is never the same as anything.
+pub fn same(want: Option<&Value>, have: Option<&Value>) -> bool {
+    let (want, have) = match (want, have) {
+        (Some(want), Some(have)) => (want, have),
+        (None, None) => return true,
+        _ => return false,
+    };
+    match (want.data(), have.data()) {
+        (Data::Unknown(_), _) | (_, Data::Unknown(_)) => false,
+        (Data::Redacted(a), Data::Redacted(b)) => a == b,
+        (_, Data::Redacted(digest)) => digest_matches(digest, want),
+        (Data::Redacted(digest), _) => digest_matches(digest, have),
+        _ => {
+            if let (Some(a), Some(b)) = (want.as_slice(), have.as_slice()) {
+                return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(Some(a), Some(b)));
+            }
+            if let (Some(a), Some(b)) = (want.as_fields(), have.as_fields()) {
+                // An attribute of an object that is null counts as absent, as in `Attributes`.
+                let names = a.keys().chain(b.keys());
+                let set = |fields: &std::collections::BTreeMap<std::sync::Arc<str>, Value>, name: &str| {
+                    fields.get(name).filter(|value| !value.is_null()).cloned()
+                };
+                return names
+                    .into_iter()
+                    .all(|name| same(set(a, name).as_ref(), set(b, name).as_ref()));
+            }
+            want.data() == have.data()
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The providers that this program is built with, and those that a run has configured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::encoding::{Encoded, redact_attributes};
+use simfleet_provider_api::{Context, Kind, Provider, ProviderError, ProviderType, Schema};
+use simfleet_state::ProviderConfig;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::builtin::Builtin;
+
+/// Every provider that this program is built with, by name.
+#[derive(Debug, Clone)]
+pub struct Registry(BTreeMap<&'static str, Arc<dyn ProviderType>>);
+
+impl Registry {
+    /// Returns the providers of this build.
+    pub fn built_in() -> Self {
+        let mut registry = Registry(BTreeMap::new());
+        registry.add(Arc::new(Builtin));
+        registry
+    }
+
+    /// Adds a provider, or takes the place of the one with its name.
+    pub fn add(&mut self, provider: Arc<dyn ProviderType>) {
+        self.0.insert(provider.name(), provider);
+    }
+
+    /// Returns a provider by name.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn ProviderType>> {
+        self.0.get(name)
+    }
+
+    /// Returns the names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// Returns the schema of a kind of a provider.
+    pub fn schema(&self, provider: &str, kind: &Kind) -> Option<&Schema> {
+        self.get(provider)?.schema(kind)
+    }
+}
+
+/// The configured providers of a run: each configuration is made once, when it is first needed.
+#[derive(Debug)]
+pub struct Providers {
+    registry: Registry,
+    context: Context,
+    configured: Mutex<BTreeMap<String, Arc<OnceCell<Arc<dyn Provider>>>>>,
+}
+
+impl Providers {
+    /// Returns none that is configured yet.
+    pub fn new(registry: Registry, context: Context) -> Self {
+        Providers {
+            registry,
+            context,
+            configured: Mutex::default(),
+        }
+    }
+
+    /// The providers of this build.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What the providers share.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Returns the provider of a configuration, configured.
+    ///
+    /// # Errors
+    /// `Rejected` where this build lacks the provider or a setting is not known yet, else what its `configure` says. A
+    /// failure is not kept: the next call tries again.
+    pub async fn configured(&self, config: &ProviderConfig) -> Result<Arc<dyn Provider>, ProviderError> {
+        let rejected = |message| ProviderError::Rejected {
+            message,
+            attribute: None,
+        };
+        let Some(provider) = self.registry.get(&config.name) else {
+            return Err(rejected(format!(
+                "this build of simfleet lacks the provider `{}`",
+                config.name
+            )));
+        };
+        if let Some(origin) = config.settings.to_value().unknown_origin() {
+            return Err(rejected(format!(
+                "provider `{}` needs {origin}, which is not known yet",
+                config.name
+            )));
+        }
+        let key = settings_key(config);
+        let cell = self.configured.lock().await.entry(key).or_default().clone();
+        let context = Context {
+            folder: self.context.folder.join(&*config.name),
+            ..self.context.clone()
+        };
+        cell.get_or_try_init(|| provider.configure(&config.settings, &context))
+            .await
+            .cloned()
+    }
+}
+
+/// Returns a text that two equal configurations share, and no others; secrets are in it as digests.
+pub(crate) fn settings_key(config: &ProviderConfig) -> String {
+    // One salt for all, so that equal secrets have equal digests; the text does not leave the process.
+    let redacted = redact_attributes(&config.settings, &mut || [0; 16]);
+    let document = Encoded::of_attributes(&redacted).map(|encoded| serde_json::json!(encoded));
+    format!("{} {}", config.name, document.unwrap_or_default())
+}
