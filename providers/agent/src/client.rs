@@ -1,0 +1,400 @@
+//! Speaks to an agent: the protocol as calls, with errors in the terms of a provider.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper::header::{AUTHORIZATION, HeaderName};
+use hyper::{Method, StatusCode, Uri};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use simfleet_provider_api::ProviderError;
+
+use crate::http::{Answer, HttpError, send};
+use crate::protocol::{
+    ErrorBody, Health, LogTail, NodeChange, NodeMetrics, NodeView, OnShutdown, PROTOCOL, PROTOCOL_HEADER,
+    PatchSimulator, PutSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version, code,
+};
+
+/// How long an agent may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of one agent. Holds no connection and no secret: the token is read from its file for each call.
+#[derive(Debug, Clone)]
+pub struct AgentClient {
+    base: String,
+    token_file: PathBuf,
+    timeout: Duration,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The runtime is not one that this build can speak to.
+    #[error("`{runtime}` is no agent: `agent+http://HOST:PORT` is expected")]
+    Runtime {
+        /// What was given.
+        runtime: String,
+    },
+    /// The token cannot be read.
+    #[error("cannot read the agent's token from `{}`", path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing was sent.
+    #[error("{0}")]
+    NotSent(String),
+    /// It may have been carried out.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// The agent refused it.
+    #[error("the agent refused: {}", body.message)]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+        /// Why.
+        body: ErrorBody,
+    },
+    /// The agent does not speak this protocol.
+    #[error(
+        "the agent speaks protocol {} and this simfleet speaks {PROTOCOL}: update the older of the two",
+        spoken.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    Protocol {
+        /// The versions that it speaks.
+        spoken: Vec<u32>,
+    },
+    /// An answer that is not of the protocol.
+    #[error("the answer of the agent makes no sense: {0}")]
+    Answer(String),
+}
+
+impl ClientError {
+    /// Returns the code of a refusal.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            ClientError::Refused { body, .. } => Some(&body.code),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is known of the agent: no connection, no answer, or one that starts or ends.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, ClientError::NotSent(_) | ClientError::NoAnswer(_)) || self.code() == Some(code::UNAVAILABLE)
+    }
+}
+
+impl From<ClientError> for ProviderError {
+    fn from(error: ClientError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClientError::Runtime { .. } => ProviderError::Rejected {
+                message,
+                attribute: None,
+            },
+            ClientError::Token { source, .. } => ProviderError::Denied {
+                message: format!("{message}: {source}"),
+            },
+            ClientError::NotSent(_) => ProviderError::NotSent {
+                message,
+                retry_after: None,
+            },
+            ClientError::NoAnswer(_) => ProviderError::Ambiguous { message },
+            ClientError::Protocol { .. } => ProviderError::Denied { message },
+            ClientError::Answer(_) => ProviderError::Broken { message },
+            ClientError::Refused {
+                status,
+                retry_after,
+                body,
+            } => match (status, body.code.as_str()) {
+                (401 | 403, _) | (_, code::PROTOCOL) => ProviderError::Denied { message },
+                (_, code::FULL) => ProviderError::Rejected {
+                    message: body.message,
+                    attribute: body.attribute,
+                },
+                (409 | 412, _) | (_, code::DELETED) => ProviderError::Conflict { message: body.message },
+                (429 | 503, _) => ProviderError::NotSent { message, retry_after },
+                (400..=499, _) => ProviderError::Rejected {
+                    message: body.message,
+                    attribute: body.attribute,
+                },
+                _ => ProviderError::Ambiguous { message },
+            },
+        }
+    }
+}
+
+impl AgentClient {
+    /// Makes a client for a runtime `agent+http://HOST:PORT`, with the file that holds the bearer token. No I/O.
+    pub fn new(runtime: &str, token_file: impl Into<PathBuf>) -> Result<Self, ClientError> {
+        let wrong = || ClientError::Runtime {
+            runtime: runtime.to_owned(),
+        };
+        let base = runtime.strip_prefix("agent+").ok_or_else(wrong)?;
+        let uri: Uri = base.parse().map_err(|_| wrong())?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none() || uri.path() != "/" || uri.query().is_some() {
+            return Err(wrong());
+        }
+        Ok(AgentClient {
+            base: base.trim_end_matches('/').to_owned(),
+            token_file: token_file.into(),
+            timeout: TIMEOUT,
+        })
+    }
+
+    /// Returns the client with another time-out for each call.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks who the agent is; needs no token. An agent that starts or ends answers too.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        let answer = send(Method::GET, &self.uri("/healthz")?, &[], None, self.timeout)
+            .await
+            .map_err(from_http)?;
+        parse(&answer)
+    }
+
+    /// Asks which versions the agent speaks, and refuses one that does not speak ours.
+    pub async fn version(&self) -> Result<Version, ClientError> {
+        let version: Version = self.call(Method::GET, "/v1/version", NOTHING).await?;
+        if version.protocols.contains(&PROTOCOL) {
+            Ok(version)
+        } else {
+            Err(ClientError::Protocol {
+                spoken: version.protocols,
+            })
+        }
+    }
+
+    /// Reads the node.
+    pub async fn node(&self) -> Result<NodeView, ClientError> {
+        self.call(Method::GET, "/v1/node", NOTHING).await
+    }
+
+    /// Changes what the node declares.
+    pub async fn change_node(&self, change: &NodeChange) -> Result<NodeView, ClientError> {
+        self.call(Method::PUT, "/v1/node", Some(change)).await
+    }
+
+    /// Reads the load of the node.
+    pub async fn metrics(&self) -> Result<NodeMetrics, ClientError> {
+        self.call(Method::GET, "/v1/metrics", NOTHING).await
+    }
+
+    /// Tells the agent to end; it answers before it does.
+    pub async fn shut_down(&self, simulators: OnShutdown) -> Result<(), ClientError> {
+        let request = Shutdown { simulators };
+        self.exchange(Method::POST, "/v1/shutdown", Some(&request)).await?;
+        Ok(())
+    }
+
+    /// Reads all simulators.
+    pub async fn simulators(&self) -> Result<Vec<SimulatorView>, ClientError> {
+        let list: SimulatorList = self.call(Method::GET, "/v1/simulators", NOTHING).await?;
+        Ok(list.simulators)
+    }
+
+    /// Reads one simulator; `None` where the name belongs to none, or to one with another id.
+    pub async fn simulator(&self, name: &str, id: &str) -> Result<Option<SimulatorView>, ClientError> {
+        let path = format!("{}?id={}", simulator_path(name), encode(id));
+        match self.call(Method::GET, &path, NOTHING).await {
+            Ok(view) => Ok(Some(view)),
+            Err(error) if matches!(error.code(), Some(code::NOT_FOUND | code::DELETED)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a simulator.
+    pub async fn put_simulator(&self, name: &str, request: &PutSimulator) -> Result<SimulatorView, ClientError> {
+        self.call(Method::PUT, &simulator_path(name), Some(request)).await
+    }
+
+    /// Changes a simulator.
+    pub async fn patch_simulator(&self, name: &str, request: &PatchSimulator) -> Result<SimulatorView, ClientError> {
+        self.call(Method::PATCH, &simulator_path(name), Some(request)).await
+    }
+
+    /// Deletes a simulator. Returns whether it is gone already; otherwise it is being stopped.
+    pub async fn delete_simulator(&self, name: &str, id: &str) -> Result<bool, ClientError> {
+        let path = format!("{}?id={}", simulator_path(name), encode(id));
+        match self.exchange(Method::DELETE, &path, NOTHING).await {
+            Ok(answer) => Ok(answer.status == StatusCode::NO_CONTENT),
+            Err(error) if matches!(error.code(), Some(code::NOT_FOUND | code::DELETED | code::FAILED)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts a simulator that is stopped.
+    pub async fn start_simulator(&self, name: &str) -> Result<SimulatorView, ClientError> {
+        self.call(Method::POST, &format!("{}/start", simulator_path(name)), NOTHING)
+            .await
+    }
+
+    /// Stops a simulator.
+    pub async fn stop_simulator(&self, name: &str) -> Result<SimulatorView, ClientError> {
+        self.call(Method::POST, &format!("{}/stop", simulator_path(name)), NOTHING)
+            .await
+    }
+
+    /// Reads the last lines of a simulator's output.
+    pub async fn logs(&self, name: &str, lines: usize) -> Result<Vec<String>, ClientError> {
+        let path = format!("{}/logs?tail={lines}", simulator_path(name));
+        let tail: LogTail = self.call(Method::GET, &path, NOTHING).await?;
+        Ok(tail.lines)
+    }
+
+    /// Asks what a create with this token did; `None` where nothing is known of it.
+    pub async fn token(&self, token: &str) -> Result<Option<TokenView>, ClientError> {
+        match self
+            .call(Method::GET, &format!("/v1/tokens/{}", encode(token)), NOTHING)
+            .await
+        {
+            Ok(view) => Ok(Some(view)),
+            Err(error) if error.code() == Some(code::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, ClientError> {
+        format!("{}{path}", self.base)
+            .parse()
+            .map_err(|error| ClientError::NotSent(format!("`{path}` is no path: {error}")))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, ClientError> {
+        parse(&self.exchange(method, path, body).await?)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Answer, ClientError> {
+        let token = tokio::fs::read_to_string(&self.token_file)
+            .await
+            .map_err(|source| ClientError::Token {
+                path: self.token_file.clone(),
+                source,
+            })?;
+        let headers = [
+            (AUTHORIZATION, format!("Bearer {}", token.trim())),
+            (HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string()),
+        ];
+        let body = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| ClientError::NotSent(format!("cannot write the request: {error}")))?;
+        let answer = send(method, &self.uri(path)?, &headers, body, self.timeout)
+            .await
+            .map_err(from_http)?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_else(|_| ErrorBody {
+            code: String::new(),
+            message: format!("HTTP status {}", answer.status),
+            attribute: None,
+        });
+        Err(ClientError::Refused {
+            status: answer.status.as_u16(),
+            retry_after: answer.retry_after,
+            body,
+        })
+    }
+}
+
+const NOTHING: Option<&()> = None;
+
+fn from_http(error: HttpError) -> ClientError {
+    match error {
+        HttpError::NotSent { .. } => ClientError::NotSent(error.to_string()),
+        HttpError::NoAnswer { .. } => ClientError::NoAnswer(error.to_string()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
+    serde_json::from_slice(&answer.body).map_err(|error| ClientError::Answer(error.to_string()))
+}
+
+fn simulator_path(name: &str) -> String {
+    format!("/v1/simulators/{}", encode(name))
+}
+
+/// Encodes a segment of a path: all but unreserved characters (RFC 3986, 2.3) as `%XX`.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_not_an_agent_is_refused() {
+        for runtime in [
+            "",
+            "http://127.0.0.1:1",
+            "agent+https://127.0.0.1:1",
+            "agent+http://",
+            "agent+http://h:1/path",
+            "unix:///x",
+        ] {
+            assert!(
+                matches!(AgentClient::new(runtime, "t"), Err(ClientError::Runtime { .. })),
+                "{runtime:?}"
+            );
+        }
+        AgentClient::new("agent+http://127.1.2.3:8443", "t").expect("is an agent");
+        AgentClient::new("agent+http://[::1]:8443/", "t").expect("is an agent");
+    }
+
+    #[test]
+    fn a_refusal_says_what_happens_next() {
+        let refused = |status, code: &str| {
+            ProviderError::from(ClientError::Refused {
+                status,
+                retry_after: None,
+                body: ErrorBody {
+                    code: code.to_owned(),
+                    message: "m".to_owned(),
+                    attribute: None,
+                },
+            })
+        };
+        assert!(matches!(refused(401, code::UNAUTHORIZED), ProviderError::Denied { .. }));
+        assert!(matches!(refused(426, code::PROTOCOL), ProviderError::Denied { .. }));
+        assert!(matches!(refused(409, code::CONFLICT), ProviderError::Conflict { .. }));
+        assert!(matches!(refused(409, code::FULL), ProviderError::Rejected { .. }));
+        assert!(matches!(refused(410, code::DELETED), ProviderError::Conflict { .. }));
+        assert!(matches!(refused(410, code::FAILED), ProviderError::Rejected { .. }));
+        assert!(matches!(refused(422, code::INVALID), ProviderError::Rejected { .. }));
+        assert!(matches!(refused(503, code::UNAVAILABLE), ProviderError::NotSent { .. }));
+        assert!(matches!(refused(500, code::INTERNAL), ProviderError::Ambiguous { .. }));
+    }
+
+    #[test]
+    fn a_name_is_one_segment_of_a_path() {
+        assert_eq!(encode("a/b [\"x\"]?%é"), "a%2Fb%20%5B%22x%22%5D%3F%25%C3%A9");
+    }
+}

@@ -1,0 +1,118 @@
+//! One HTTP/1.1 request over a connection of its own, with what may have happened in every error.
+//!
+//! Written on hyper's connection rather than a client with a pool: only here is it known whether a request that failed
+//! may have reached the other side, which decides whether it is sent again.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, Uri, header};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub retry_after: Option<Duration>,
+    pub body: Bytes,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// Nothing was sent.
+    #[error("cannot connect to {address}: {cause}")]
+    NotSent { address: String, cause: String },
+    /// It was sent, at least in part.
+    #[error("no answer from {address}: {cause}")]
+    NoAnswer { address: String, cause: String },
+}
+
+/// Sends a request with the given headers and body. `timeout` is for all of it.
+pub(crate) async fn send(
+    method: Method,
+    uri: &Uri,
+    headers: &[(header::HeaderName, String)],
+    body: Option<Vec<u8>>,
+    timeout: Duration,
+) -> Result<Answer, HttpError> {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(80);
+    let address = format!("{host}:{port}");
+    let not_sent = |cause: String| HttpError::NotSent {
+        address: address.clone(),
+        cause,
+    };
+    let no_answer = |cause: String| HttpError::NoAnswer {
+        address: address.clone(),
+        cause,
+    };
+    let deadline = tokio::time::Instant::now() + timeout;
+
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, &address);
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
+        .map_err(|error| not_sent(error.to_string()))?;
+
+    let connect = async {
+        let stream = TcpStream::connect((host.as_str(), port))
+            .await
+            .map_err(|error| error.to_string())?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())
+    };
+    let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
+        .await
+        .map_err(|_| not_sent("timed out".to_owned()))?
+        .map_err(not_sent)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER)
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .to_bytes();
+        let retry_after = parts
+            .headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Ok(Answer {
+            status: parts.status,
+            retry_after,
+            body,
+        })
+    };
+    // The connection is driven here and not by a task, so that a dropped call leaves nothing behind.
+    let both = async {
+        tokio::pin!(exchange);
+        tokio::select! {
+            answer = &mut exchange => answer,
+            closed = connection => match closed {
+                // The last of an answer may still be on its way when the connection is done.
+                Ok(()) => exchange.await,
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    };
+    tokio::time::timeout_at(deadline, both)
+        .await
+        .map_err(|_| no_answer("timed out".to_owned()))?
+        .map_err(no_answer)
+}

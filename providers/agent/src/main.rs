@@ -1,0 +1,3 @@
+//! The agent and its shim alone.
+
+fn main() {}

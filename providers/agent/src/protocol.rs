@@ -1,0 +1,492 @@
+//! What the CLI and an agent say to each other: JSON over HTTP, in a version that both know.
+//!
+//! Every request but `GET /healthz` carries `Authorization: Bearer TOKEN` and `Simfleet-Protocol: VERSION`; an agent
+//! answers another version with 426 and [`code::PROTOCOL`]. Every error is an [`ErrorBody`].
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /healthz` | [`Health`]; 503 while it starts or shuts down |
+//! | `GET /metrics` | Prometheus text |
+//! | `GET /v1/metrics` | [`NodeMetrics`] |
+//! | `GET /v1/version` | [`Version`] |
+//! | `GET /v1/node`, `PUT /v1/node` ([`NodeChange`]) | [`NodeView`] |
+//! | `POST /v1/shutdown` ([`Shutdown`]) | 202 |
+//! | `GET /v1/simulators` | [`SimulatorList`] |
+//! | `PUT /v1/simulators/NAME` ([`PutSimulator`]) | [`SimulatorView`]; 202 while it starts |
+//! | `GET /v1/simulators/NAME[?id=ID]` | [`SimulatorView`]; 404; 410 for one that failed or was deleted |
+//! | `PATCH /v1/simulators/NAME` ([`PatchSimulator`]) | [`SimulatorView`] |
+//! | `POST /v1/simulators/NAME/start`, `…/stop` | [`SimulatorView`] |
+//! | `DELETE /v1/simulators/NAME?id=ID` | 204; 202 while it stops |
+//! | `GET /v1/simulators/NAME/logs?tail=LINES` | [`LogTail`] |
+//! | `GET /v1/tokens/TOKEN` | [`TokenView`]: what a create with this token did |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::Path;
+
+use crate::identity::ProcessIdentity;
+
+/// The version of this protocol that this build speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// The header that carries the version.
+pub const PROTOCOL_HEADER: &str = "simfleet-protocol";
+
+/// The largest body that an agent reads, in bytes.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// Why a request was refused: the values of [`ErrorBody::code`].
+pub mod code {
+    /// The request makes no sense.
+    pub const INVALID: &str = "invalid";
+    /// The token is missing or wrong.
+    pub const UNAUTHORIZED: &str = "unauthorized";
+    /// The agent does not speak this version.
+    pub const PROTOCOL: &str = "protocol";
+    /// There is no such thing.
+    pub const NOT_FOUND: &str = "not_found";
+    /// Another object has the name, or the object has changed since it was read.
+    pub const CONFLICT: &str = "conflict";
+    /// The node has `max_simulators` already.
+    pub const FULL: &str = "full";
+    /// A create with this token was carried out, and what it made has been deleted since.
+    pub const DELETED: &str = "deleted";
+    /// A create with this token was carried out and failed for good; nothing is left.
+    pub const FAILED: &str = "failed";
+    /// The agent is starting or shutting down.
+    pub const UNAVAILABLE: &str = "unavailable";
+    /// The agent could not do it.
+    pub const INTERNAL: &str = "internal";
+}
+
+/// What a refused request is answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// One of [`code`].
+    pub code: String,
+    /// What was refused, and why.
+    pub message: String,
+    /// The attribute that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<Path>,
+}
+
+/// Who an agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`, `starting` or `stopping`.
+    pub status: String,
+    /// The random identity of its data folder.
+    pub node: String,
+    /// Its process.
+    pub identity: ProcessIdentity,
+}
+
+/// Which versions an agent speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The versions of this protocol.
+    pub protocols: Vec<u32>,
+    /// The version of the program.
+    pub program: String,
+}
+
+/// The load of a node, of its own processes against what it declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeMetrics {
+    /// Percent of the declared cpus.
+    pub cpu: f64,
+    /// The memory.
+    pub memory: MemoryMetrics,
+    /// `ok` or `stopping`.
+    pub status: String,
+}
+
+/// The memory of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryMetrics {
+    /// Declared, in bytes.
+    pub total: u64,
+    /// Not used by the node's processes, in bytes.
+    pub available: u64,
+    /// Used, percent of the total.
+    pub percent: f64,
+}
+
+/// What a node declares, and may be changed while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// How many cpus; without it, those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// How much memory, in bytes; without it, that of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// How many simulators it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_simulators: Option<u64>,
+    /// Words about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Changes what a node declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeChange {
+    /// Names the intent: a change that was made with it is not made again.
+    pub token: String,
+    /// The revision that the change was planned on.
+    pub revision: u64,
+    /// All settings as they should be.
+    pub settings: NodeSettings,
+}
+
+/// A node as its agent knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Who the agent is.
+    pub health: Health,
+    /// What it declares.
+    pub settings: NodeSettings,
+    /// Raised by every change of the settings.
+    pub revision: u64,
+    /// When the agent started, RFC 3339.
+    pub started: String,
+    /// How many simulators it has.
+    pub simulators: u64,
+}
+
+/// Ends an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// What becomes of its simulators.
+    pub simulators: OnShutdown,
+}
+
+/// What becomes of the simulators of an agent that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnShutdown {
+    /// They are stopped, each within its grace.
+    Stop,
+    /// They run on under their shims, for the next agent of this data folder.
+    Keep,
+}
+
+/// When a process is started again after it exited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    No,
+    /// After a failure.
+    OnFailure,
+    /// Always.
+    Always,
+    /// Always, unless it was stopped on purpose; the same as always while `state` is `running`.
+    UnlessStopped,
+}
+
+/// What a process should be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Desired {
+    /// Running.
+    #[default]
+    Running,
+    /// There, and stopped by SIGSTOP.
+    Paused,
+    /// Not running.
+    Stopped,
+}
+
+/// What shows that a process has started: all that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// A regular expression that a line of its output matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// A TCP port that accepts: the name of a port, a number, or `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<String>,
+    /// A URL that answers with a status below 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// A UDP port that answers a MAVLink heartbeat with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mavlink: Option<String>,
+    /// Seconds until it has failed to start; 60 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+}
+
+/// Where the output of a process goes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The absolute path of the file; without it, one that goes with the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Bytes after which a new file is begun; 10 MiB without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// How many older files are kept; 3 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u64>,
+}
+
+/// What a process is expected to use.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Cpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// Memory, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+/// How the health of a process is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheckType {
+    /// A TCP port accepts.
+    Tcp,
+    /// A URL answers with a status below 400.
+    Http,
+    /// A command exits with 0.
+    Command,
+    /// A UDP port answers a MAVLink heartbeat with one.
+    MavlinkHeartbeat,
+}
+
+/// How the agent tells whether a process is healthy. Times are seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What is tried.
+    #[serde(rename = "type")]
+    pub kind: HealthCheckType,
+    /// For tcp and mavlink_heartbeat: the name of a port, a number or `HOST:PORT`; without it, the only port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// For http.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// For command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// From one try to the next; 10 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<f64>,
+    /// Until a try has failed; the smaller of 5 and the interval without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// After a start, during which failures do not count; 0 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_period: Option<f64>,
+    /// Successes in a row that make it healthy; 1 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_threshold: Option<u64>,
+    /// Failures in a row that make it unhealthy; 3 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_threshold: Option<u64>,
+}
+
+/// All that is wanted of a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessSpec {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+    /// The folder that it runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Its ports by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<BTreeMap<String, u16>>,
+    /// What shows that it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// When it is started again.
+    #[serde(default)]
+    pub restart: Restart,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub stop_grace: f64,
+    /// Where its output goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// What it should be.
+    #[serde(default)]
+    pub state: Desired,
+    /// How its health is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// What it is expected to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Words about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Makes a simulator, once a token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutSimulator {
+    /// Names the intent.
+    pub token: String,
+    /// Who owns it.
+    pub lineage: String,
+    /// What is wanted.
+    pub spec: ProcessSpec,
+    /// Which attributes are sensitive: marked again when they are read.
+    #[serde(default)]
+    pub secrets: Vec<Path>,
+}
+
+/// Changes a simulator in place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchSimulator {
+    /// Names the intent: a change that was made with it is not made again.
+    pub token: String,
+    /// The simulator that is meant, so that another one of the same name is left alone.
+    pub id: String,
+    /// The revision that the change was planned on, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// All that is wanted.
+    pub spec: ProcessSpec,
+    /// Which attributes are sensitive.
+    #[serde(default)]
+    pub secrets: Vec<Path>,
+}
+
+/// How a process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It runs, or is about to, and has not shown that it is ready.
+    Starting,
+    /// It runs, and nothing speaks against its health.
+    Running,
+    /// It runs, and its health check fails.
+    Unhealthy,
+    /// It is stopped by SIGSTOP.
+    Paused,
+    /// It exited and is about to be started again.
+    Restarting,
+    /// It was told to stop.
+    Stopping,
+    /// It was stopped on purpose.
+    Stopped,
+    /// It exited by itself and is not started again.
+    Exited,
+}
+
+impl Status {
+    /// Every status, in the order of a simulator's life.
+    pub const ALL: [Status; 8] = [
+        Status::Starting,
+        Status::Running,
+        Status::Unhealthy,
+        Status::Paused,
+        Status::Restarting,
+        Status::Stopping,
+        Status::Stopped,
+        Status::Exited,
+    ];
+
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Starting => "starting",
+            Status::Running => "running",
+            Status::Unhealthy => "unhealthy",
+            Status::Paused => "paused",
+            Status::Restarting => "restarting",
+            Status::Stopping => "stopping",
+            Status::Stopped => "stopped",
+            Status::Exited => "exited",
+        }
+    }
+
+    /// Returns what the attribute `state` reads as: compared with what is wanted, so that a dead process is drift.
+    pub fn state(self) -> &'static str {
+        match self {
+            Status::Starting | Status::Running | Status::Unhealthy | Status::Restarting => "running",
+            Status::Paused => "paused",
+            Status::Stopping | Status::Stopped => "stopped",
+            Status::Exited => "exited",
+        }
+    }
+}
+
+/// A simulator as its agent knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimulatorView {
+    /// Its name.
+    pub name: String,
+    /// The token that it was made with: its identity among all that had or will have its name.
+    pub id: String,
+    /// Who owns it.
+    pub lineage: String,
+    /// Raised by every change of what is wanted of it.
+    pub revision: u64,
+    /// What is wanted of it.
+    pub spec: ProcessSpec,
+    /// Which attributes are sensitive.
+    pub secrets: Vec<Path>,
+    /// How it stands.
+    pub status: Status,
+    /// Whether what was last asked of it is done: it is ready, stopped or paused, or exited.
+    pub settled: bool,
+    /// Its process, while it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How it last ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<String>,
+    /// How often the agent has restarted it.
+    pub restarts: u64,
+    /// When it was last started, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+}
+
+/// All simulators of a node, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimulatorList {
+    /// In the order of their names.
+    pub simulators: Vec<SimulatorView>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTail {
+    /// The last lines, oldest first; bytes that are not UTF-8 are replaced.
+    pub lines: Vec<String>,
+}
+
+/// What a create with a token did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenView {
+    /// It made this simulator.
+    Made(Box<SimulatorView>),
+    /// It failed for good and left nothing.
+    Failed(String),
+    /// It made a simulator that was deleted since.
+    Deleted,
+}

@@ -1,0 +1,312 @@
+//! The provider `agent`: its kind `process` is one supervised simulator process on a node's agent.
+//!
+//! - A process is named by its node-wide name and by the token that it was created with: its [`ObjectId`] is
+//!   `NAME@TOKEN`. A late call for one that has been deleted and made again finds that it is not the one meant.
+//! - The agent keeps each token with what it made, and for a while after that was deleted: a create that is sent again
+//!   returns what the first one made, and one that arrives after the delete makes nothing.
+//! - A process that does not start, or is not ready in time, is removed again: the create is rejected and says why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::{
+    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
+    ProviderType, Schema, Step, Token,
+};
+
+use crate::check::problems;
+use crate::client::{AgentClient, ClientError};
+use crate::protocol::{Desired, PatchSimulator, PutSimulator, SimulatorView, Status, TokenView, code};
+use crate::schema;
+use crate::spec::{Wanted, attributes, wanted};
+
+/// How soon an accepted operation is looked at again.
+const POLL_AFTER: Duration = Duration::from_millis(250);
+
+/// The provider before it is configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AgentType;
+
+#[async_trait]
+impl ProviderType for AgentType {
+    fn name(&self) -> &'static str {
+        "agent"
+    }
+
+    fn settings(&self) -> &[Attribute] {
+        schema::settings()
+    }
+
+    fn schemas(&self) -> &[Schema] {
+        schema::schemas()
+    }
+
+    fn check(&self, _kind: &Kind, desired: &Attributes) -> Vec<Problem> {
+        problems(desired)
+    }
+
+    async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
+        let setting = |name| {
+            settings.str(name).ok_or_else(|| ProviderError::Rejected {
+                message: format!("the provider `agent` lacks `{name}`"),
+                attribute: Some(simfleet_provider_api::Path::attribute(name)),
+            })
+        };
+        Ok(Arc::new(AgentProvider {
+            client: AgentClient::new(setting("runtime")?, setting("token_file")?)?,
+            lineage: context.lineage.clone(),
+        }))
+    }
+}
+
+/// The provider, speaking to one agent. Makes no connection before the first call.
+#[derive(Debug)]
+struct AgentProvider {
+    client: AgentClient,
+    lineage: Arc<str>,
+}
+
+/// An operation that the agent accepted, as it is kept in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Operation {
+    op: Op,
+    name: String,
+    id: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Op {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    fn running(self) -> Result<Step, ProviderError> {
+        Ok(Step::Running {
+            handle: self.handle()?,
+            poll_after: POLL_AFTER,
+        })
+    }
+
+    fn handle(&self) -> Result<Handle, ProviderError> {
+        let text = serde_json::to_string(self).map_err(|error| broken(format!("cannot write a handle: {error}")))?;
+        Ok(Handle(text.into()))
+    }
+}
+
+fn broken(message: String) -> ProviderError {
+    ProviderError::Broken { message }
+}
+
+fn object_id(name: &str, token: &str) -> ObjectId {
+    ObjectId(format!("{name}@{token}").into())
+}
+
+/// Splits an id into the name and the token.
+fn split_id(id: &ObjectId) -> Result<(&str, &str), ProviderError> {
+    id.0.rsplit_once('@').ok_or_else(|| ProviderError::Rejected {
+        message: format!("`{id}` is no process: its id is NAME@TOKEN"),
+        attribute: None,
+    })
+}
+
+fn object(view: &SimulatorView) -> Object {
+    Object {
+        id: object_id(&view.name, &view.id),
+        attributes: attributes(view),
+        token: Some(Token(view.id.as_str().into())),
+        version: Some(view.revision.to_string().into()),
+    }
+}
+
+impl AgentProvider {
+    fn check_kind(&self, kind: &Kind) -> Result<(), ProviderError> {
+        if *kind == schema::PROCESS {
+            Ok(())
+        } else {
+            Err(broken(format!("the provider `agent` has no kind `{kind}`")))
+        }
+    }
+
+    fn is_ours(&self, view: &SimulatorView) -> bool {
+        *view.lineage == *self.lineage
+    }
+
+    /// Returns how far a create or update has come, by what the agent says of its simulator.
+    async fn step(&self, op: Op, view: SimulatorView) -> Result<Step, ProviderError> {
+        if !view.settled {
+            let (name, id) = (view.name, view.id);
+            return Operation { op, name, id }.running();
+        }
+        if op == Op::Update && view.spec.state == Desired::Running && view.status == Status::Exited {
+            let tail = self.client.logs(&view.name, 10).await.unwrap_or_default();
+            return Err(ProviderError::Rejected {
+                message: format!(
+                    "process `{}` does not run: {}{}",
+                    view.name,
+                    view.exit.as_deref().unwrap_or("it has exited"),
+                    with_log(&tail)
+                ),
+                attribute: None,
+            });
+        }
+        Ok(Step::Done(object(&view)))
+    }
+
+    fn decode(&self, planned: &Attributes) -> Result<Wanted, ProviderError> {
+        Ok(wanted(planned)?)
+    }
+}
+
+fn with_log(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("; the end of its log:\n  {}", lines.join("\n  "))
+}
+
+#[async_trait]
+impl Provider for AgentProvider {
+    async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, token) = split_id(id)?;
+        match self.client.simulator(name, token).await {
+            Ok(Some(view)) if self.is_ours(&view) => Ok(Observed::Present(object(&view))),
+            Ok(_) => Ok(Observed::Absent),
+            Err(error) if error.code() == Some(code::FAILED) => Ok(Observed::Absent),
+            Err(error) => unreachable(error),
+        }
+    }
+
+    /// `None` also where the agent does not answer: each object is read by itself then, and found to be unreachable.
+    async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
+        self.check_kind(kind)?;
+        match self.client.simulators().await {
+            Ok(views) => Ok(Some(
+                views.iter().filter(|view| self.is_ours(view)).map(object).collect(),
+            )),
+            Err(error) => match unreachable(error)? {
+                Observed::Unreachable { .. } => Ok(None),
+                _ => Ok(Some(Vec::new())),
+            },
+        }
+    }
+
+    async fn find(&self, kind: &Kind, token: &Token, _planned: &Attributes) -> Result<Found, ProviderError> {
+        self.check_kind(kind)?;
+        Ok(match self.client.token(&token.0).await? {
+            None => Found::Nothing,
+            Some(TokenView::Made(view)) if view.settled => Found::Ready(object(&view)),
+            Some(TokenView::Made(view)) => {
+                let (name, id) = (view.name, view.id);
+                let op = Op::Create;
+                Found::InProgress(Operation { op, name, id }.handle()?)
+            }
+            Some(TokenView::Failed(message)) => Found::Failed { message },
+            Some(TokenView::Deleted) => Found::Failed {
+                message: "it was made and has been deleted since".to_owned(),
+            },
+        })
+    }
+
+    async fn create(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let Wanted { name, spec, secrets } = self.decode(planned)?;
+        let request = PutSimulator {
+            token: token.to_string(),
+            lineage: self.lineage.to_string(),
+            spec,
+            secrets,
+        };
+        let view = self.client.put_simulator(&name, &request).await?;
+        self.step(Op::Create, view).await
+    }
+
+    async fn update(
+        &self,
+        kind: &Kind,
+        prior: &Object,
+        planned: &Attributes,
+        token: &Token,
+    ) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, id) = split_id(&prior.id)?;
+        let wanted = self.decode(planned)?;
+        if wanted.name != name {
+            return Err(broken(format!(
+                "process `{name}` cannot be renamed to `{}` in place",
+                wanted.name
+            )));
+        }
+        let request = PatchSimulator {
+            token: token.to_string(),
+            id: id.to_owned(),
+            revision: prior.version.as_ref().and_then(|version| version.parse().ok()),
+            spec: wanted.spec,
+            secrets: wanted.secrets,
+        };
+        match self.client.patch_simulator(name, &request).await {
+            Ok(view) => self.step(Op::Update, view).await,
+            Err(error) if error.code() == Some(code::NOT_FOUND) => Err(ProviderError::Conflict {
+                message: format!("process `{name}` is gone"),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, id) = split_id(&object.id)?;
+        if self.client.delete_simulator(name, id).await? {
+            return Ok(Step::Gone);
+        }
+        Operation {
+            op: Op::Delete,
+            name: name.to_owned(),
+            id: id.to_owned(),
+        }
+        .running()
+    }
+
+    async fn poll(&self, kind: &Kind, handle: &Handle) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let operation: Operation = serde_json::from_str(&handle.0)
+            .map_err(|error| broken(format!("`{}` is no handle of this provider: {error}", handle.0)))?;
+        match self.client.simulator(&operation.name, &operation.id).await {
+            Ok(Some(view)) => match operation.op {
+                Op::Delete => operation.running(),
+                op => self.step(op, view).await,
+            },
+            Ok(None) => match operation.op {
+                Op::Delete => Ok(Step::Gone),
+                _ => Err(ProviderError::Conflict {
+                    message: format!("process `{}` has been deleted meanwhile", operation.name),
+                }),
+            },
+            Err(error) if operation.op == Op::Delete && error.code() == Some(code::FAILED) => Ok(Step::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Turns what proves nothing about an object into `Unreachable`; the rest stays an error.
+fn unreachable(error: ClientError) -> Result<Observed, ProviderError> {
+    if error.is_unreachable() {
+        return Ok(Observed::Unreachable {
+            reason: error.to_string(),
+        });
+    }
+    match error {
+        // A node's token goes with the node: without it nothing can be said of what runs there.
+        ClientError::Token { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Observed::Unreachable {
+                reason: error.to_string(),
+            })
+        }
+        error => Err(error.into()),
+    }
+}

@@ -1,0 +1,571 @@
+//! The attributes of a `process` to and from what the agent is sent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::value::Object as ObjectValue;
+use simfleet_provider_api::{Attributes, Data, Path, PathStep, ProviderError, Value};
+
+use crate::protocol::{HealthCheck, Log, ProcessSpec, Ready, Resources, SimulatorView};
+use crate::schema::{DEFAULT_STOP_GRACE, number};
+
+/// What is wrong with an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wrong {
+    pub path: Path,
+    pub message: String,
+}
+
+impl Wrong {
+    pub fn new(path: Path, message: impl Into<String>) -> Self {
+        Wrong {
+            path,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Wrong> for ProviderError {
+    fn from(wrong: Wrong) -> Self {
+        ProviderError::Rejected {
+            message: format!("`{}` {}", wrong.path, wrong.message),
+            attribute: Some(wrong.path),
+        }
+    }
+}
+
+/// What the agent is told of a process, besides the token.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    pub name: String,
+    pub spec: ProcessSpec,
+    pub secrets: Vec<Path>,
+}
+
+/// Reads wanted attributes. All must be known.
+pub(crate) fn wanted(attributes: &Attributes) -> Result<Wanted, Wrong> {
+    let root = Reader {
+        path: None,
+        get: &|name| attributes.get(name),
+    };
+    let spec = ProcessSpec {
+        command: root.strings("command")?.unwrap_or_default(),
+        env: root.map("env", Reader::as_string)?,
+        working_dir: root.string("working_dir")?,
+        ports: root.map("ports", Reader::as_port)?,
+        ready: root.object("ready", |ready| {
+            Ok(Ready {
+                pattern: ready.string("pattern")?,
+                tcp: ready.string("tcp")?,
+                http: ready.string("http")?,
+                mavlink: ready.string("mavlink")?,
+                timeout: ready.number("timeout")?,
+            })
+        })?,
+        restart: root.word("restart")?.unwrap_or_default(),
+        stop_grace: root.number("stop_grace")?.unwrap_or(DEFAULT_STOP_GRACE),
+        log: root.object("log", |log| {
+            Ok(Log {
+                path: log.string("path")?,
+                max_size: log.whole("max_size")?,
+                keep: log.whole("keep")?,
+            })
+        })?,
+        state: root.word("state")?.unwrap_or_default(),
+        health_check: root.object("health_check", |check| {
+            Ok(HealthCheck {
+                kind: check
+                    .word("type")?
+                    .ok_or_else(|| Wrong::new(check.at("type"), "is missing"))?,
+                port: check.string("port")?,
+                url: check.string("url")?,
+                command: check.strings("command")?,
+                interval: check.number("interval")?,
+                timeout: check.number("timeout")?,
+                start_period: check.number("start_period")?,
+                healthy_threshold: check.whole("healthy_threshold")?,
+                unhealthy_threshold: check.whole("unhealthy_threshold")?,
+            })
+        })?,
+        resources: root.object("resources", |resources| {
+            Ok(Resources {
+                cpu: resources.number("cpu")?,
+                memory: resources.whole("memory")?,
+            })
+        })?,
+        labels: root.map("labels", Reader::as_string)?,
+    };
+    let name = root
+        .string("name")?
+        .ok_or_else(|| Wrong::new(Path::attribute("name"), "is missing"))?;
+    let mut secrets = Vec::new();
+    for (name, value) in attributes.iter() {
+        collect_marks(&Path::attribute(name.clone()), value, &mut secrets);
+    }
+    Ok(Wanted { name, spec, secrets })
+}
+
+/// Returns what an agent says of a simulator as canonical attributes.
+pub(crate) fn attributes(view: &SimulatorView) -> Attributes {
+    let spec = &view.spec;
+    let mut attributes = Attributes::new();
+    attributes.set("name", view.name.as_str());
+    attributes.set("command", list(&spec.command));
+    attributes.set("env", optional(&spec.env, string_map));
+    attributes.set("working_dir", text(&spec.working_dir));
+    attributes.set(
+        "ports",
+        optional(&spec.ports, |ports| {
+            map(ports.iter().map(|(name, port)| (name, Value::from(u64::from(*port)))))
+        }),
+    );
+    attributes.set(
+        "ready",
+        optional(&spec.ready, |ready| {
+            Value::object([
+                ("pattern", text(&ready.pattern)),
+                ("tcp", text(&ready.tcp)),
+                ("http", text(&ready.http)),
+                ("mavlink", text(&ready.mavlink)),
+                ("timeout", optional(&ready.timeout, |value| number(*value))),
+            ])
+        }),
+    );
+    attributes.set("restart", word(&spec.restart));
+    attributes.set("stop_grace", number(spec.stop_grace));
+    attributes.set(
+        "log",
+        optional(&spec.log, |log| {
+            Value::object([
+                ("path", text(&log.path)),
+                ("max_size", optional(&log.max_size, |value| Value::from(*value))),
+                ("keep", optional(&log.keep, |value| Value::from(*value))),
+            ])
+        }),
+    );
+    attributes.set("state", view.status.state());
+    attributes.set("health_check", optional(&spec.health_check, health_check_value));
+    attributes.set(
+        "resources",
+        optional(&spec.resources, |resources| {
+            Value::object([
+                ("cpu", optional(&resources.cpu, |value| number(*value))),
+                ("memory", optional(&resources.memory, |value| Value::from(*value))),
+            ])
+        }),
+    );
+    attributes.set("labels", optional(&spec.labels, string_map));
+    attributes.set("status", view.status.as_str());
+    attributes.set("pid", optional(&view.pid, |pid| Value::from(u64::from(*pid))));
+    attributes.set("exit", text(&view.exit));
+    attributes.set("restarts", view.restarts);
+    attributes.set("started", text(&view.started));
+    for path in &view.secrets {
+        let Some((PathStep::Name(name), steps)) = path.0.split_first() else {
+            continue;
+        };
+        if let Some(value) = attributes.get(name) {
+            let marked = with_mark(value, steps);
+            attributes.set(name.clone(), marked);
+        }
+    }
+    attributes
+}
+
+fn health_check_value(check: &HealthCheck) -> Value {
+    Value::object([
+        ("type", word(&check.kind)),
+        ("port", text(&check.port)),
+        ("url", text(&check.url)),
+        ("command", optional(&check.command, |command| list(command))),
+        ("interval", optional(&check.interval, |value| number(*value))),
+        ("timeout", optional(&check.timeout, |value| number(*value))),
+        ("start_period", optional(&check.start_period, |value| number(*value))),
+        (
+            "healthy_threshold",
+            optional(&check.healthy_threshold, |value| Value::from(*value)),
+        ),
+        (
+            "unhealthy_threshold",
+            optional(&check.unhealthy_threshold, |value| Value::from(*value)),
+        ),
+    ])
+}
+
+fn optional<T>(value: &Option<T>, to_value: impl FnOnce(&T) -> Value) -> Value {
+    value.as_ref().map_or(Value::NULL, to_value)
+}
+
+fn text(value: &Option<String>) -> Value {
+    optional(value, |text| Value::string(text.as_str()))
+}
+
+/// Returns a value of a unit enum as the word that serde writes for it.
+fn word(value: &impl serde::Serialize) -> Value {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Value::string(word),
+        _ => Value::NULL,
+    }
+}
+
+fn list(items: &[String]) -> Value {
+    Data::List(Arc::new(
+        items.iter().map(|item| Value::string(item.as_str())).collect(),
+    ))
+    .into()
+}
+
+fn map<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
+    let entries = entries.map(|(name, value)| (Arc::from(name.as_str()), value)).collect();
+    Data::Map(Arc::new(entries)).into()
+}
+
+fn string_map(entries: &BTreeMap<String, String>) -> Value {
+    map(entries
+        .iter()
+        .map(|(name, value)| (name, Value::string(value.as_str()))))
+}
+
+/// Collects the paths of all values that are marked as sensitive.
+fn collect_marks(path: &Path, value: &Value, marks: &mut Vec<Path>) {
+    if value.is_sensitive() {
+        marks.push(path.clone());
+        return;
+    }
+    if let Some(items) = value.as_slice() {
+        for (index, item) in (0u64..).zip(items) {
+            collect_marks(&path.join(PathStep::Index(index)), item, marks);
+        }
+    } else if let Some(fields) = value.as_fields() {
+        for (name, field) in fields {
+            collect_marks(&path.join(PathStep::Name(name.clone())), field, marks);
+        }
+    }
+}
+
+/// Returns the value with what `steps` lead to marked as sensitive.
+fn with_mark(value: &Value, steps: &[PathStep]) -> Value {
+    let Some((step, rest)) = steps.split_first() else {
+        return value.clone().mark(true);
+    };
+    let sensitive = value.is_sensitive();
+    let item = |items: &Arc<Vec<Value>>| {
+        let mut items = items.as_ref().clone();
+        if let PathStep::Index(index) = step
+            && let Some(item) = usize::try_from(*index).ok().and_then(|index| items.get_mut(index))
+        {
+            *item = with_mark(item, rest);
+        }
+        Arc::new(items)
+    };
+    let field = |fields: &Arc<BTreeMap<Arc<str>, Value>>| {
+        let mut fields = fields.as_ref().clone();
+        if let PathStep::Name(name) = step
+            && let Some(field) = fields.get_mut(name)
+        {
+            *field = with_mark(field, rest);
+        }
+        Arc::new(fields)
+    };
+    let data = match value.data() {
+        Data::Tuple(items) => Data::Tuple(item(items)),
+        Data::List(items) => Data::List(item(items)),
+        Data::Set(items) => Data::Set(item(items)),
+        Data::Map(fields) => Data::Map(field(fields)),
+        Data::Object(object) => Data::Object(ObjectValue {
+            fields: field(&object.fields),
+            origin: object.origin.clone(),
+        }),
+        other => other.clone(),
+    };
+    Value::new(data).mark(sensitive)
+}
+
+/// Reads typed values out of attributes, or out of an object inside them.
+struct Reader<'a> {
+    path: Option<Path>,
+    get: &'a dyn Fn(&str) -> Option<&'a Value>,
+}
+
+impl<'a> Reader<'a> {
+    fn at(&self, name: &str) -> Path {
+        match &self.path {
+            Some(path) => path.join(PathStep::Name(name.into())),
+            None => Path::attribute(name),
+        }
+    }
+
+    fn get(&self, name: &str) -> Result<Option<&'a Value>, Wrong> {
+        let Some(value) = (self.get)(name) else {
+            return Ok(None);
+        };
+        match value.data() {
+            Data::Null => Ok(None),
+            Data::Unknown(_) => Err(Wrong::new(self.at(name), "is not known yet")),
+            Data::Redacted(_) => Err(Wrong::new(
+                self.at(name),
+                "is a secret of which only a digest is kept; give it again",
+            )),
+            _ => Ok(Some(value)),
+        }
+    }
+
+    fn string(&self, name: &str) -> Result<Option<String>, Wrong> {
+        self.get(name)?
+            .map(|value| Self::as_string(value).map_err(|message| Wrong::new(self.at(name), message)))
+            .transpose()
+    }
+
+    fn number(&self, name: &str) -> Result<Option<f64>, Wrong> {
+        self.get(name)?
+            .map(|value| match value.as_number() {
+                Some(number) if number.as_f64().is_finite() => Ok(number.as_f64()),
+                _ => Err(Wrong::new(self.at(name), "must be a number")),
+            })
+            .transpose()
+    }
+
+    fn whole(&self, name: &str) -> Result<Option<u64>, Wrong> {
+        self.get(name)?
+            .map(|value| {
+                value
+                    .as_u64()
+                    .ok_or_else(|| Wrong::new(self.at(name), "must be a whole number"))
+            })
+            .transpose()
+    }
+
+    /// Reads one of the words of a unit enum.
+    fn word<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Wrong> {
+        let Some(word) = self.string(name)? else {
+            return Ok(None);
+        };
+        serde_json::from_value(serde_json::Value::String(word))
+            .map(Some)
+            .map_err(|error| Wrong::new(self.at(name), format!("has no such value: {error}")))
+    }
+
+    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Wrong> {
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
+        let Some(items) = value.as_slice() else {
+            return Err(Wrong::new(self.at(name), "must be a list of strings"));
+        };
+        (0u64..)
+            .zip(items)
+            .map(|(index, item)| {
+                Self::as_string(item).map_err(|message| Wrong::new(self.at(name).join(PathStep::Index(index)), message))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn map<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Value) -> Result<T, &'static str>,
+    ) -> Result<Option<BTreeMap<String, T>>, Wrong> {
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
+        let Some(fields) = value.as_fields() else {
+            return Err(Wrong::new(self.at(name), "must be a map"));
+        };
+        fields
+            .iter()
+            .filter(|(_, field)| !field.is_null())
+            .map(|(key, field)| match read(field) {
+                Ok(value) => Ok((key.to_string(), value)),
+                Err(message) => Err(Wrong::new(self.at(name).join(PathStep::Name(key.clone())), message)),
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn object<T>(&self, name: &str, read: impl FnOnce(Reader<'_>) -> Result<T, Wrong>) -> Result<Option<T>, Wrong> {
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
+        if value.as_fields().is_none() {
+            return Err(Wrong::new(self.at(name), "must be an object"));
+        }
+        read(Reader {
+            path: Some(self.at(name)),
+            get: &|field| value.get(field),
+        })
+        .map(Some)
+    }
+
+    fn as_string(value: &Value) -> Result<String, &'static str> {
+        value.as_str().map(str::to_owned).ok_or("must be a string")
+    }
+
+    fn as_port(value: &Value) -> Result<u16, &'static str> {
+        value
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|port| *port > 0)
+            .ok_or("must be a port: 1 to 65535")
+    }
+}
+
+/// Returns the attributes without those that are not known yet, so that the rest can be checked.
+pub(crate) fn known_part(attributes: &Attributes) -> Attributes {
+    attributes
+        .iter()
+        .filter(|(_, value)| value.is_known())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{HealthCheckType, Status};
+
+    fn full() -> Attributes {
+        let env = Data::Map(Arc::new(
+            [
+                (Arc::from("A"), Value::string("1")),
+                (Arc::from("KEY"), Value::string("secret").mark(true)),
+            ]
+            .into(),
+        ));
+        Attributes::from_iter([
+            ("name", Value::string("quad[0]")),
+            ("command", list(&["{simfleet}".to_owned(), "vehicle".to_owned()])),
+            ("env", env.into()),
+            ("working_dir", Value::string("/srv")),
+            (
+                "ports",
+                Data::Map(Arc::new([(Arc::from("gcs"), Value::from(14560u64))].into())).into(),
+            ),
+            (
+                "ready",
+                Value::object([
+                    ("pattern", Value::string("up")),
+                    ("tcp", Value::NULL),
+                    ("http", Value::NULL),
+                    ("mavlink", Value::NULL),
+                    ("timeout", number(2.5)),
+                ]),
+            ),
+            ("restart", Value::string("on-failure")),
+            ("stop_grace", number(1.5)),
+            (
+                "log",
+                Value::object([
+                    ("path", Value::NULL),
+                    ("max_size", Value::from(1000u64)),
+                    ("keep", Value::from(2u64)),
+                ]),
+            ),
+            ("state", Value::string("running")),
+            (
+                "health_check",
+                health_check_value(&HealthCheck {
+                    kind: HealthCheckType::MavlinkHeartbeat,
+                    port: Some("gcs".to_owned()),
+                    url: None,
+                    command: None,
+                    interval: Some(1.0),
+                    timeout: None,
+                    start_period: None,
+                    healthy_threshold: None,
+                    unhealthy_threshold: Some(3),
+                }),
+            ),
+            (
+                "resources",
+                Value::object([("cpu", number(0.5)), ("memory", Value::from(1u64 << 28))]),
+            ),
+            ("labels", string_map(&[("team".to_owned(), "red".to_owned())].into())),
+        ])
+    }
+
+    fn view(wanted: Wanted) -> SimulatorView {
+        SimulatorView {
+            name: wanted.name,
+            id: "t".to_owned(),
+            lineage: "l".to_owned(),
+            revision: 1,
+            spec: wanted.spec,
+            secrets: wanted.secrets,
+            status: Status::Running,
+            settled: true,
+            pid: None,
+            exit: None,
+            restarts: 0,
+            started: None,
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_reads_back_as_it_was_after_a_trip_over_the_wire() {
+        let attributes = full();
+        let wanted = wanted(&attributes).expect("valid");
+        assert_eq!(
+            wanted.secrets,
+            [Path::attribute("env").join(PathStep::Name("KEY".into()))]
+        );
+        let wire = serde_json::to_string(&view(wanted)).expect("is JSON");
+        let read = super::attributes(&serde_json::from_str(&wire).expect("is a view"));
+        for (name, value) in attributes.iter() {
+            assert_eq!(read.get(name), Some(value), "{name}");
+        }
+        assert_eq!(read.str("status"), Some("running"));
+    }
+
+    #[test]
+    fn a_dead_process_differs_from_the_running_one_that_is_wanted() {
+        let mut view = view(wanted(&full()).expect("valid"));
+        view.status = Status::Exited;
+        assert_eq!(attributes(&view).str("state"), Some("exited"));
+    }
+
+    #[test]
+    fn values_of_a_wrong_type_name_their_path() {
+        for (name, attribute, value, expected) in [
+            (
+                "command",
+                "command",
+                Value::string("x"),
+                "`command` must be a list of strings",
+            ),
+            (
+                "element",
+                "command",
+                Value::tuple([Value::from(true)]),
+                "`command[0]` must be a string",
+            ),
+            (
+                "port",
+                "ports",
+                Value::object([("a", Value::from(70000u64))]),
+                "`ports.a` must be a port: 1 to 65535",
+            ),
+            (
+                "unknown",
+                "env",
+                Value::unknown("node.a.address"),
+                "`env` is not known yet",
+            ),
+            (
+                "ready",
+                "ready",
+                Value::object([("timeout", Value::string("1s"))]),
+                "`ready.timeout` must be a number",
+            ),
+        ] {
+            let mut attributes = full();
+            attributes.set(attribute, value);
+            let error = ProviderError::from(wanted(&attributes).expect_err(name));
+            assert_eq!(error.to_string(), expected, "{name}");
+        }
+        let mut attributes = full();
+        attributes.set("restart", "sometimes");
+        let error = wanted(&attributes).expect_err("no such word");
+        assert!(error.message.contains("on-failure"), "{}", error.message);
+    }
+}
