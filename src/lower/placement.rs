@@ -6,15 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::Address;
-
-/// A transport protocol; the port numbers of the two are independent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
+use simfleet_state::Protocol;
 
 /// A range of ports of a host, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +32,8 @@ pub struct Host {
     pub memory: Option<u64>,
     /// The ranges that it publishes, by name.
     pub ranges: BTreeMap<Arc<str>, PortRange>,
+    /// Ports that are taken by what leaves the host: they are free in a later plan only.
+    pub taken: BTreeSet<(Protocol, u16)>,
 }
 
 /// A port that a simulator needs on its host.
@@ -67,7 +61,7 @@ pub enum PortSource {
 pub struct Need {
     /// The simulator.
     pub address: Address,
-    /// The hosts that it may run on, as indexes, by group: all simulators of a pool share one group.
+    /// The group of hosts that it may run on: all simulators of a pool share one.
     pub group: usize,
     /// The ports that it needs.
     pub ports: Vec<PortNeed>,
@@ -286,6 +280,7 @@ mod tests {
             cpu_millis: None,
             memory: None,
             ranges: BTreeMap::from([("mavlink".into(), range)]),
+            taken: BTreeSet::new(),
         }
     }
 
