@@ -19,6 +19,11 @@ impl Registry {
     pub fn built_in() -> Self {
         let mut registry = Registry(BTreeMap::new());
         registry.add(Arc::new(Builtin));
+        registry.add(Arc::new(simfleet_provider_agent::AgentType));
+        #[cfg(feature = "local")]
+        registry.add(Arc::new(simfleet_provider_local::LocalType));
+        #[cfg(feature = "fake")]
+        registry.add(Arc::new(simfleet_provider_fake::FakeType::default()));
         registry
     }
 

@@ -3,6 +3,7 @@
 mod assess;
 mod change;
 mod difference;
+mod order;
 
 pub use assess::{Assessment, HostFate, assess, dismiss};
 pub use change::{

@@ -24,7 +24,7 @@ pub use attributes::{Attributes, Path, PathStep};
 pub use convert::{ConvertError, convert};
 pub use number::{Number, NumberError};
 pub use provider::{
-    Context, Found, Handle, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
+    Context, Found, Handle, Hosting, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
 };
 pub use schema::{Attribute, ChangeEffect, Kind, Mode, Problem, ProviderName, Schema};
 pub use ty::{Field, Presence, Type};

@@ -27,6 +27,11 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
         self.schemas().iter().find(|schema| schema.kind == *kind)
     }
 
+    /// How simulators on its nodes are managed.
+    fn hosting(&self) -> Hosting {
+        Hosting::Nothing
+    }
+
     /// Brings recorded attributes of an older schema version to today's.
     fn upgrade(&self, kind: &Kind, from: u32, attributes: Attributes) -> Result<Attributes, ProviderError> {
         match self.schema(kind) {
@@ -44,6 +49,17 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
 
     /// Makes a configured provider. Makes no object and changes nothing outside `context.folder`.
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError>;
+}
+
+/// How simulators on the nodes of a provider are managed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosting {
+    /// It has no nodes, or nothing runs on them.
+    Nothing,
+    /// By the simfleet agent on the node, which the node's attributes `runtime` and `token_file` lead to.
+    Agent,
+    /// By the provider itself, whose kind `process` names the node by its id in the attribute `host`.
+    Itself,
 }
 
 /// What every provider of a run shares.

@@ -86,6 +86,10 @@ impl ProviderType for FakeType {
         &self.settings
     }
 
+    fn hosting(&self) -> simfleet_provider_api::Hosting {
+        simfleet_provider_api::Hosting::Itself
+    }
+
     fn schemas(&self) -> &[Schema] {
         kinds::schemas()
     }

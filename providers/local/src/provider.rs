@@ -21,6 +21,10 @@ impl ProviderType for LocalType {
         schema::settings()
     }
 
+    fn hosting(&self) -> simfleet_provider_api::Hosting {
+        simfleet_provider_api::Hosting::Agent
+    }
+
     fn schemas(&self) -> &[Schema] {
         schema::schemas()
     }
