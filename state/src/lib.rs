@@ -7,14 +7,18 @@
 //! - [`state`]: what is recorded of a fleet; [`replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
 //! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
-//! - [`memory`]: a store in memory
+//! - `conformance` (a feature): the suite that every store passes
+//! - [`sqlite`]: the default store, one file; [`memory`]: a store in memory
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod event;
 pub mod host;
 pub mod locks;
 pub mod memory;
 pub mod replay;
+pub mod sqlite;
 pub mod state;
 pub mod store;
 pub mod stored;
@@ -28,5 +32,6 @@ pub use host::{Holder, HolderId, Host, Liveness, Process, System};
 pub use locks::{LEASE, Lease, LockSet, Locked};
 pub use memory::MemoryStore;
 pub use replay::{ReplayError, replay};
+pub use sqlite::SqliteStore;
 pub use state::{Hold, Intent, Pool, Reservation, Resource, State};
 pub use store::{Journal, Snapshot, StateStore};

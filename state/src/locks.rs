@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Address;
 
 use crate::error::StateError;
@@ -20,7 +21,7 @@ use crate::host::{Holder, HolderId, Host, Liveness};
 pub const LEASE: Duration = Duration::from_secs(30);
 
 /// The addresses that a run needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockSet {
     /// Those that it changes: nobody else may hold them.
     pub exclusive: BTreeSet<Address>,

@@ -38,7 +38,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Group {
     stamp: Stamp,
-    bodies: Vec<String>,
+    events: String,
 }
 
 impl MemoryStore {
@@ -65,10 +65,9 @@ impl MemoryStore {
 
 impl Group {
     fn read(&self) -> Result<Entry, StateError> {
-        let events = self.bodies.iter().map(|body| stored::read(stored::VERSION, body));
         Ok(Entry {
             stamp: self.stamp.clone(),
-            events: events.collect::<Result<_, _>>().map_err(damaged)?,
+            events: stored::read(stored::VERSION, &self.events).map_err(damaged)?,
         })
     }
 }
@@ -185,11 +184,10 @@ impl Journal for MemoryJournal {
             return Ok(stamp);
         }
         let mut salts = || store.host.random();
-        let write = |event| stored::write(&stored::redacted(event, &mut salts));
-        let bodies = events.iter().map(write).collect::<Result<_, _>>()?;
+        let redacted: Vec<Event> = events.iter().map(|event| stored::redacted(event, &mut salts)).collect();
         inner.record(Group {
             stamp: stamp.clone(),
-            bodies,
+            events: stored::write(&redacted)?,
         })?;
         Ok(stamp)
     }

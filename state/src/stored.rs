@@ -9,21 +9,21 @@ use simfleet_provider_api::{Object, Value};
 use crate::error::StateError;
 use crate::event::{Configuration, Declaration, Event, Operation, Outcome, ProviderConfig, Remains};
 
-/// The version of the stored form of events, kept with each. Raised with every change that an older simfleet could not
+/// The version of the stored form of events, kept with each group. Raised with every change that an older simfleet could not
 /// read; what older versions wrote is brought up to date by [`read`].
 pub const VERSION: u32 = 1;
 
-/// Why a stored event cannot be read.
+/// Why stored events cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A newer simfleet wrote it.
-    #[error("it has format {found}, and this simfleet knows formats up to {VERSION}")]
+    /// A newer simfleet wrote them.
+    #[error("they have format {found}, and this simfleet knows formats up to {VERSION}")]
     Newer {
-        /// Its version.
+        /// Their version.
         found: u32,
     },
-    /// It is not one.
-    #[error("it is not an event")]
+    /// They are none.
+    #[error("they are not events")]
     Malformed {
         /// What is wrong.
         #[source]
@@ -31,24 +31,30 @@ pub enum ReadError {
     },
 }
 
-/// Writes an event that was redacted.
+/// Writes events that were redacted, as one JSON array.
 ///
 /// # Errors
 /// Where a sensitive value is in the clear.
-pub fn write(event: &Event) -> Result<String, StateError> {
-    serde_json::to_string(event).map_err(|source| StateError::Unencodable {
-        event: event.name(),
-        source,
-    })
+pub fn write(events: &[Event]) -> Result<String, StateError> {
+    let mut text = String::from("[");
+    for (i, event) in events.iter().enumerate() {
+        text.push_str(if i == 0 { "" } else { "," });
+        text += &serde_json::to_string(event).map_err(|source| StateError::Unencodable {
+            event: event.name(),
+            source,
+        })?;
+    }
+    text.push(']');
+    Ok(text)
 }
 
-/// Reads an event of this or an older version.
+/// Reads events of this or an older version.
 ///
 /// # Errors
-/// Where it is newer, or none.
-pub fn read(version: u32, body: &str) -> Result<Event, ReadError> {
+/// Where they are newer, or none.
+pub fn read(version: u32, text: &str) -> Result<Vec<Event>, ReadError> {
     match version {
-        VERSION => serde_json::from_str(body).map_err(|source| ReadError::Malformed { source }),
+        VERSION => serde_json::from_str(text).map_err(|source| ReadError::Malformed { source }),
         found => Err(ReadError::Newer { found }),
     }
 }

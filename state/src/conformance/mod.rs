@@ -1,0 +1,67 @@
+//! The suite that every store passes, and what tests over a store need: a machine whose clock and processes they set.
+//!
+//! [`suite!`](crate::suite) makes one test of each case.
+
+mod cases;
+mod host;
+mod samples;
+
+use std::sync::Arc;
+
+pub use self::cases::*;
+pub use self::host::VirtualHost;
+pub use self::samples::*;
+use crate::store::StateStore;
+
+/// A place for one state, where a store can be opened again and again.
+pub trait Fixture {
+    /// Makes an empty one, on a machine.
+    fn new(host: Arc<VirtualHost>) -> Self;
+
+    /// Opens the store, as a new process would.
+    fn store(&self) -> Arc<dyn StateStore>;
+
+    /// Returns everything that is kept, as it is kept.
+    fn bytes(&self) -> Vec<u8>;
+}
+
+/// Makes a test of each case of the suite, for a [`Fixture`](crate::conformance::Fixture).
+#[macro_export]
+macro_rules! suite {
+    ($fixture:ty) => {
+        $crate::suite!(@each $fixture:
+            an_empty_store_loads_as_nothing,
+            every_event_comes_back,
+            a_serial_names_a_group,
+            a_lineage_is_made_once,
+            no_events_are_no_change,
+            an_illegal_event_is_refused_with_its_group,
+            an_event_outside_the_locks_is_refused,
+            locks_exclude_each_other,
+            a_refused_holder_learns_for_whom_to_wait,
+            closing_releases,
+            two_holders_write_at_once,
+            two_holders_cannot_take_one_port,
+            a_dead_holder_is_followed_at_once,
+            a_silent_holder_is_followed_after_its_lease,
+            renewing_keeps_the_locks,
+            appending_keeps_the_locks,
+            a_clock_that_was_set_back_locks_nobody_out,
+            a_late_holder_is_fenced,
+            a_late_holder_that_nobody_followed_goes_on,
+            an_unlocked_holder_is_fenced,
+            epochs_grow,
+            a_group_without_a_reply_is_there,
+            history_is_a_range,
+            secrets_are_never_kept,
+        );
+    };
+    (@each $fixture:ty: $($case:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                $crate::conformance::$case::<$fixture>().await;
+            }
+        )*
+    };
+}
