@@ -8,8 +8,6 @@ use simfleet_provider_api::{
 };
 use tokio::time::Instant;
 
-use super::Verb;
-
 /// How often and how long a call is repeated.
 #[derive(Clone)]
 pub struct Patience {
@@ -74,17 +72,6 @@ pub enum Request {
         /// The object as it was.
         prior: Object,
     },
-}
-
-impl Request {
-    /// The word for it.
-    pub fn verb(&self) -> Verb {
-        match self {
-            Request::Create { .. } => Verb::Create,
-            Request::Update { .. } => Verb::Update,
-            Request::Delete { .. } => Verb::Delete,
-        }
-    }
 }
 
 /// Why a call did not come to its end.

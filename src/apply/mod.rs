@@ -1,6 +1,7 @@
 //! The walk: changes are carried out along the graph, each one journaled before and after.
 
 mod call;
+mod prepare;
 mod progress;
 mod resume;
 mod steps;
@@ -9,6 +10,7 @@ mod walk;
 use simfleet_state::{Entry, Event, Journal, State};
 
 pub use call::Patience;
+pub use prepare::prepare;
 pub use progress::{Outcome, Progress, Verb};
 pub use resume::{Stuck, resume};
 pub use walk::{Options, Resolve, Resolved, apply};

@@ -12,11 +12,12 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Attributes, Handle, Object, ObjectId, Observed, Step as Reply, Token, Value};
-use simfleet_state::{Declaration, Event, Journal, Operation, Outcome as Left, ProviderConfig, Remains, State};
+use simfleet_state::{Event, Journal, Operation, Outcome as Left, ProviderConfig, Remains, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
+use super::prepare::declaration;
 use super::steps::{Step, Steps};
 use super::{Outcome, Progress, Verb, describe, record};
 use crate::plan::{Change, Plan, compare, marked};
@@ -729,20 +730,6 @@ async fn follow(
 
 async fn look(node: NodeIndex, call: Call, id: ObjectId) -> (NodeIndex, End) {
     (node, End::Looked(call.look(&id).await.map_err(CallError::from)))
-}
-
-/// Returns what the state keeps of a change that is carried out.
-fn declaration(change: &Change, wanted: &Attributes, provider: &ProviderConfig) -> Declaration {
-    Declaration {
-        kind: change.kind.clone(),
-        provider: provider.clone(),
-        schema_version: change.schema_version,
-        inputs: wanted.clone(),
-        depends_on: change.depends_on.clone(),
-        hosted_on: change.hosted_on.clone(),
-        prevent_destroy: false,
-        create_before_destroy: false,
-    }
 }
 
 /// Returns a token that names one intent: 128 random bits.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
-use simfleet_state::ProviderConfig;
+use simfleet_state::{Port, ProviderConfig};
 
 use crate::diagnostic::Span;
 
@@ -30,6 +30,33 @@ pub struct Plan {
     pub unplaced: Vec<Unplaced>,
     /// The pools that get another size.
     pub pools: Vec<PoolChange>,
+    /// Ports that are taken by something new, and ports that nothing has any more.
+    pub ports: Vec<PortChange>,
+}
+
+/// A port of a node that is taken or given back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PortChange {
+    /// A simulator gets a port, and keeps it through replacements.
+    Reserve {
+        /// The simulator.
+        address: Address,
+        /// What the simulator calls it.
+        name: Arc<str>,
+        /// The node.
+        host: Address,
+        /// The port there.
+        port: Port,
+    },
+    /// What had the port is no more.
+    Release {
+        /// What had it.
+        address: Address,
+        /// The node.
+        host: Address,
+        /// The port there.
+        port: Port,
+    },
 }
 
 /// A pool that gets another size, or its first one.

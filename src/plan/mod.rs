@@ -7,7 +7,7 @@ mod order;
 
 pub use assess::{Assessment, HostFate, assess, dismiss};
 pub use change::{
-    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, Reason, Summary,
-    Unfinished, Unplaced,
+    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,
+    Summary, Unfinished, Unplaced,
 };
-pub use difference::{compare, marked, same};
+pub use difference::{compare, drift, marked, same};

@@ -1,0 +1,114 @@
+//! What is recorded before a walk begins: facts that need no call.
+
+use simfleet_provider_api::{Attributes, Object, Observed};
+use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
+
+use crate::plan::{Action, Change, Plan, PortChange, drift, marked, same};
+use crate::providers::Registry;
+use crate::refresh::Observations;
+
+/// Returns what a plan records before anything is changed: the sizes of pools, ports, objects that were found to differ
+/// from what was recorded, and declarations that changed without a need to touch the object.
+pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Registry) -> Vec<Event> {
+    let mut events: Vec<Event> = plan
+        .pools
+        .iter()
+        .map(|pool| Event::Scaled {
+            address: pool.address.clone(),
+            size: pool.after,
+            numbered: pool.numbered,
+            reason: pool.because.as_str().into(),
+        })
+        .collect();
+    events.extend(plan.ports.iter().map(port_event));
+    for change in &plan.changes {
+        let Some(resource) = state.resources.get(&change.address) else {
+            continue;
+        };
+        if let Some(Observed::Present(object)) = seen.get(&change.address) {
+            events.extend(observed(change, resource, object, registry));
+        }
+        if change.action == Action::NoOp {
+            events.extend(redeclared(change, resource));
+        }
+    }
+    events
+}
+
+fn port_event(change: &PortChange) -> Event {
+    match change.clone() {
+        PortChange::Reserve {
+            address,
+            name,
+            host,
+            port,
+        } => Event::Reserved {
+            address,
+            name,
+            host,
+            port,
+        },
+        PortChange::Release { address, host, port } => Event::Released { address, host, port },
+    }
+}
+
+/// Records an object that is not as it was recorded. What the far side changes at any time is no reason to.
+fn observed(change: &Change, resource: &Resource, object: &Object, registry: &Registry) -> Option<Event> {
+    let schema = registry.schema(&resource.declared.provider.name, &resource.declared.kind)?;
+    let recorded = &resource.object;
+    if recorded.version == object.version && drift(schema, &recorded.attributes, &object.attributes).is_empty() {
+        return None;
+    }
+    let attributes = marked(schema, &resource.declared.inputs, &object.attributes);
+    let object = Object {
+        attributes,
+        ..object.clone()
+    };
+    Some(Event::Observed {
+        address: change.address.clone(),
+        deposed: None,
+        outcome: Left::Object(object),
+    })
+}
+
+/// Records a declaration that differs while the object is as it should be.
+fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
+    let (wanted, provider) = (change.wanted.as_ref()?, change.provider.as_ref()?);
+    if !wanted.is_known() || !provider.settings.is_known() {
+        return None;
+    }
+    let declared = Declaration {
+        prevent_destroy: resource.declared.prevent_destroy,
+        create_before_destroy: resource.declared.create_before_destroy,
+        ..declaration(change, wanted, provider)
+    };
+    let before = &resource.declared;
+    let unchanged = declared.provider.name == before.provider.name
+        && same_attributes(&declared.provider.settings, &before.provider.settings)
+        && declared.schema_version == before.schema_version
+        && declared.depends_on == before.depends_on
+        && declared.hosted_on == before.hosted_on
+        && same_attributes(&declared.inputs, &before.inputs);
+    (!unchanged).then(|| Event::Redeclared {
+        address: change.address.clone(),
+        declared,
+    })
+}
+
+fn same_attributes(a: &Attributes, b: &Attributes) -> bool {
+    same(Some(&a.to_value()), Some(&b.to_value()))
+}
+
+/// Returns what the state keeps of a change that is carried out.
+pub(super) fn declaration(change: &Change, wanted: &Attributes, provider: &ProviderConfig) -> Declaration {
+    Declaration {
+        kind: change.kind.clone(),
+        provider: provider.clone(),
+        schema_version: change.schema_version,
+        inputs: wanted.clone(),
+        depends_on: change.depends_on.clone(),
+        hosted_on: change.hosted_on.clone(),
+        prevent_destroy: false,
+        create_before_destroy: false,
+    }
+}

@@ -1,0 +1,459 @@
+//! The walk over the fake cloud: order, failures, lost replies, long operations, stopping.
+#![cfg(feature = "fake")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Verb};
+use simfleet::lower::Desired;
+use simfleet::plan::{Action, Change, HostFate, Plan, Reason, assess, dismiss};
+use simfleet::providers::{Providers, Registry};
+use simfleet::refresh::{Observations, refresh};
+use simfleet_provider_api::{Address, Attributes, Context, Kind, Value};
+use simfleet_provider_fake::FakeType;
+use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
+use simfleet_provider_fake::gateway::Gateway;
+use simfleet_state::{Holder, LockSet, MemoryStore, ProviderConfig, State, StateStore, System};
+use tokio::sync::{mpsc, watch};
+
+struct Bench {
+    cloud: Arc<Gateway>,
+    store: MemoryStore,
+    providers: Providers,
+}
+
+/// Everything that the walk could ask for is known in these tests.
+struct Known;
+
+impl Resolve for Known {
+    fn resolve(&mut self, change: &Change, _: &State) -> Result<Resolved, String> {
+        Err(format!("{} should have been known", change.address))
+    }
+
+    fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String> {
+        Ok(state.outputs.clone())
+    }
+}
+
+fn config() -> ProviderConfig {
+    ProviderConfig {
+        name: "fake".into(),
+        settings: Attributes::new(),
+    }
+}
+
+/// A node that needs others; its image decides whether it is made anew.
+fn node(name: &str, needs: &[&str], size: &str, image: &str) -> Desired {
+    Desired {
+        address: Address::new("node", [name]),
+        kind: Kind::new("node"),
+        provider: config(),
+        attributes: Attributes::from_iter([("name", name), ("size", size), ("image", image)]),
+        depends_on: needs.iter().map(|name| Address::new("node", [*name])).collect(),
+        hosted_on: None,
+        span: None,
+        spans: BTreeMap::new(),
+        because: None,
+    }
+}
+
+impl Bench {
+    fn new(faults: Faults) -> Self {
+        let cloud = Gateway::new(faults);
+        let mut registry = Registry::built_in();
+        registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
+        let context = Context {
+            lineage: "test".into(),
+            folder: "unused".into(),
+            program: "unused".into(),
+        };
+        Bench {
+            cloud,
+            store: MemoryStore::new(Arc::new(System)),
+            providers: Providers::new(registry, context),
+        }
+    }
+
+    async fn plan(&self, desired: &[Desired]) -> (Plan, State, Observations) {
+        let state = self.store.load().await.expect("a store in memory").state;
+        let seen = refresh(&state, &self.providers, 4).await;
+        let schema = self
+            .providers
+            .registry()
+            .schema("fake", &Kind::new("node"))
+            .expect("a kind of the fake cloud");
+        let mut changes: Vec<Change> = Vec::new();
+        for wanted in desired {
+            let at = &wanted.address;
+            let assessed = assess(wanted, schema, state.resources.get(at), seen.get(at), HostFate::Stays);
+            changes.push(assessed.expect("it fits the schema").change);
+        }
+        for (address, resource) in &state.resources {
+            if !desired.iter().any(|wanted| wanted.address == *address) {
+                changes.push(dismiss(
+                    address,
+                    resource,
+                    seen.get(address),
+                    false,
+                    Reason::NotDeclared,
+                ));
+            }
+        }
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
+        let plan = Plan {
+            lineage: "test".into(),
+            serial: state.serial,
+            changes,
+            drift: vec![],
+            outputs: BTreeMap::new(),
+            interrupts: vec![],
+            unfinished: vec![],
+            unplaced: vec![],
+            pools: vec![],
+            ports: vec![],
+        };
+        (plan, state, seen)
+    }
+
+    async fn apply(&self, desired: &[Desired]) -> (Outcome, Vec<Progress>) {
+        let (_keep, stop) = watch::channel(false);
+        self.apply_until(desired, stop).await
+    }
+
+    async fn apply_until(&self, desired: &[Desired], stop: watch::Receiver<bool>) -> (Outcome, Vec<Progress>) {
+        let (plan, before, seen) = self.plan(desired).await;
+        let holder = Holder::this_process("test", &System);
+        let locks = LockSet::exclusive(plan.changes.iter().map(|change| change.address.clone()));
+        let mut journal = self.store.open(&holder, &locks).await.expect("nobody else has locks");
+        let facts = apply::prepare(&plan, &before, &seen, self.providers.registry());
+        journal.append(&facts).await.expect("the locks are ours");
+        let state = self.store.load().await.expect("a store in memory").state;
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let outcome = apply::apply(
+            &plan,
+            state,
+            &self.providers,
+            &mut *journal,
+            &mut Known,
+            &options(),
+            &sender,
+            stop,
+        )
+        .await;
+        journal.close().await.expect("the locks are ours");
+        drop(sender);
+        let mut progress = Vec::new();
+        while let Some(told) = receiver.recv().await {
+            progress.push(told);
+        }
+        (outcome, progress)
+    }
+
+    async fn resume(&self) -> Vec<apply::Stuck> {
+        let state = self.store.load().await.expect("a store in memory").state;
+        let open: Vec<Address> = state.intents.keys().cloned().collect();
+        let holder = Holder::this_process("test", &System);
+        let mut journal = self
+            .store
+            .open(&holder, &LockSet::exclusive(open.iter().cloned()))
+            .await
+            .expect("nobody has locks");
+        let (sender, _receiver) = mpsc::unbounded_channel();
+        let (_, stuck) = apply::resume(
+            state,
+            &open,
+            &self.providers,
+            &mut *journal,
+            &options().patience,
+            &sender,
+        )
+        .await
+        .expect("a store in memory");
+        journal.close().await.expect("the locks are ours");
+        stuck
+    }
+
+    /// The names of the objects in the cloud; each stands there once for each object.
+    fn objects(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.cloud.objects().iter().map(|object| name_of(object)).collect();
+        names.sort();
+        names
+    }
+}
+
+fn options() -> Options {
+    let patience = Patience {
+        attempts: 6,
+        base: Duration::from_millis(10),
+        longest: Duration::from_millis(100),
+        timeout: Duration::from_secs(30),
+        jitter: Arc::new(|| 1.0),
+    };
+    Options {
+        parallelism: 4,
+        patience,
+        renew_every: Duration::from_secs(5),
+    }
+}
+
+fn rule(fault: Fault, call: Call, name: Option<&str>, when: When) -> Rule {
+    Rule {
+        fault,
+        to: Pattern {
+            call: Some(call),
+            kind: None,
+            name: name.map(str::to_owned),
+        },
+        when,
+    }
+}
+
+fn finished(progress: &[Progress]) -> Vec<String> {
+    progress
+        .iter()
+        .filter_map(|told| match told {
+            Progress::Finished { address, verb, .. } => Some(format!("{} {address}", verb.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_needed_is_made_first_and_deleted_last() {
+    let bench = Bench::new(Faults::default());
+    let chain = [
+        node("c", &["b"], "small", "x"),
+        node("b", &["a"], "small", "x"),
+        node("a", &[], "small", "x"),
+    ];
+    let (outcome, progress) = bench.apply(&chain).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(finished(&progress), ["create node.a", "create node.b", "create node.c"]);
+    let (plan, ..) = bench.plan(&chain).await;
+    assert!(plan.is_empty(), "a plan after an apply is empty: {plan:?}");
+
+    let (outcome, progress) = bench.apply(&[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(finished(&progress), ["delete node.c", "delete node.b", "delete node.a"]);
+    assert_eq!(bench.objects(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_goes_around_what_needs_it() {
+    let bench = Bench::new(Faults::default());
+    bench
+        .apply(&[node("a", &[], "small", "x"), node("b", &["a"], "small", "x")])
+        .await;
+    let changed = [node("a", &[], "small", "y"), node("b", &["a"], "large", "x")];
+    let (plan, ..) = bench.plan(&changed).await;
+    let actions: BTreeSet<Action> = plan.changes.iter().map(|change| change.action).collect();
+    assert_eq!(actions, BTreeSet::from([Action::Replace, Action::Update]));
+    let (outcome, progress) = bench.apply(&changed).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(finished(&progress), ["delete node.a", "create node.a", "update node.b"]);
+    assert!(bench.plan(&changed).await.0.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_skips_what_needs_it_and_nothing_else() {
+    let refused = Fault::Rejected {
+        message: "the quota is used up".into(),
+        attribute: None,
+    };
+    let rules = vec![rule(refused, Call::Create, Some("a"), When::Always)];
+    let bench = Bench::new(Faults {
+        rules,
+        ..Faults::default()
+    });
+    let fleet = [
+        node("a", &[], "small", "x"),
+        node("b", &["a"], "small", "x"),
+        node("c", &["b"], "small", "x"),
+        node("d", &[], "small", "x"),
+    ];
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert!(
+        outcome.failed[0].2.contains("the quota is used up"),
+        "{:?}",
+        outcome.failed
+    );
+    let skipped: Vec<String> = outcome
+        .skipped
+        .iter()
+        .map(|(address, ..)| address.to_string())
+        .collect();
+    assert_eq!(skipped, ["node.b", "node.c"]);
+    assert_eq!(bench.objects(), ["d"]);
+    let state = bench.store.load().await.expect("a store in memory").state;
+    assert!(
+        state.intents.is_empty(),
+        "a proven failure leaves nothing open: {:?}",
+        state.intents
+    );
+
+    bench.cloud.set_faults(Faults::default());
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(bench.objects(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_calls_and_throttling_make_nothing_twice() {
+    for (case, fault) in [
+        ("lost reply", Fault::LostReply),
+        ("lost request", Fault::LostRequest),
+        ("throttled", Fault::Throttled { retry_after_ms: 50 }),
+        ("server error", Fault::ServerError),
+    ] {
+        for call in [Call::Create, Call::Update, Call::Delete] {
+            let rules = vec![rule(fault.clone(), call, None, When::Nth(vec![1, 2, 4]))];
+            let bench = Bench::new(Faults {
+                rules,
+                ..Faults::default()
+            });
+            let fleet = |size| ["a", "b", "c"].map(|name| node(name, &[], size, "x"));
+            for step in [&fleet("small")[..], &fleet("large")[..]] {
+                let (outcome, _) = bench.apply(step).await;
+                assert!(outcome.is_complete(), "{case} of {call:?}: {outcome:?}");
+                assert_eq!(bench.objects(), ["a", "b", "c"], "{case} of {call:?}");
+                assert!(bench.plan(step).await.0.is_empty(), "{case} of {call:?}");
+            }
+            let (outcome, _) = bench.apply(&[]).await;
+            assert!(outcome.is_complete(), "{case} of {call:?}: {outcome:?}");
+            assert_eq!(bench.objects(), Vec::<String>::new(), "{case} of {call:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_operation_is_followed_to_its_end() {
+    let rules = vec![rule(
+        Fault::LongRunning { polls: 3, ms: 0 },
+        Call::Create,
+        None,
+        When::Always,
+    )];
+    let bench = Bench::new(Faults {
+        rules,
+        ..Faults::default()
+    });
+    let (outcome, progress) = bench.apply(&[node("a", &[], "small", "x")]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(progress.iter().any(|told| matches!(told, Progress::Accepted { .. })));
+    assert_eq!(bench.objects(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_fails_late_leaves_nothing_and_says_why() {
+    let late = Fault::FailsLate {
+        polls: 2,
+        ms: 0,
+        message: "no capacity in zone 1".into(),
+    };
+    let bench = Bench::new(Faults {
+        rules: vec![rule(late, Call::Create, None, When::Always)],
+        ..Faults::default()
+    });
+    let (outcome, _) = bench.apply(&[node("a", &[], "small", "x")]).await;
+    assert!(outcome.failed[0].2.contains("no capacity in zone 1"), "{outcome:?}");
+    assert!(outcome.open.is_empty(), "{outcome:?}");
+    assert_eq!(bench.objects(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_end_stays_open_and_is_resumed_with_the_same_token() {
+    for (case, fault) in [("lost reply", Fault::LostReply), ("lost request", Fault::LostRequest)] {
+        let rules = vec![
+            rule(fault, Call::Create, None, When::Always),
+            rule(Fault::LostRequest, Call::Find, None, When::Always),
+        ];
+        let bench = Bench::new(Faults {
+            rules,
+            find_lag: Lag { calls: 2, ms: 0 },
+            ..Faults::default()
+        });
+        let (outcome, _) = bench.apply(&[node("a", &[], "small", "x")]).await;
+        assert_eq!(outcome.open, [(Address::new("node", ["a"]), Verb::Create)], "{case}");
+        bench.cloud.set_faults(Faults::default());
+        assert_eq!(bench.resume().await, [], "{case}");
+        assert_eq!(bench.objects(), ["a"], "{case}");
+        let (plan, state, _) = bench.plan(&[node("a", &[], "small", "x")]).await;
+        assert!(plan.is_empty() && state.intents.is_empty(), "{case}: {plan:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_run_begins_nothing_new_and_keeps_the_handle() {
+    let rules = vec![rule(
+        Fault::LongRunning { polls: 1000, ms: 0 },
+        Call::Create,
+        Some("a"),
+        When::Always,
+    )];
+    let bench = Bench::new(Faults {
+        rules,
+        ..Faults::default()
+    });
+    let fleet = [node("a", &[], "small", "x"), node("b", &["a"], "small", "x")];
+    let (stop, stopped) = watch::channel(false);
+    let asked = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stop.send(true).expect("the run listens");
+        std::future::pending::<()>().await;
+    };
+    let (outcome, progress) = tokio::select! {
+        done = bench.apply_until(&fleet, stopped) => done,
+        () = asked => unreachable!("it waits for ever"),
+    };
+    assert!(outcome.interrupted);
+    assert_eq!(outcome.open, [(Address::new("node", ["a"]), Verb::Create)]);
+    assert_eq!(outcome.skipped.len(), 1, "{outcome:?}");
+    assert!(
+        progress
+            .iter()
+            .any(|told| matches!(told, Progress::Stopping { in_flight: 1 }))
+    );
+    let state = bench.store.load().await.expect("a store in memory").state;
+    assert!(state.intents[&Address::new("node", ["a"])].handle.is_some());
+
+    bench.cloud.set_faults(Faults::default());
+    let (_, state, _) = bench.plan(&fleet).await;
+    assert_eq!(state.intents.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_or_deleted_by_hand_is_put_back() {
+    let bench = Bench::new(Faults::default());
+    let fleet = [node("a", &[], "small", "x"), node("b", &["a"], "small", "x")];
+    bench.apply(&fleet).await;
+    let id = |name: &str| {
+        let objects = bench.cloud.objects();
+        objects
+            .iter()
+            .find(|object| name_of(object) == name)
+            .expect("it is there")
+            .id
+            .clone()
+    };
+    assert!(bench.cloud.destroy(&id("a")));
+    assert!(
+        bench
+            .cloud
+            .change(&id("b"), &serde_json::from_str("{\"size\":\"large\"}").expect("JSON"))
+    );
+    let (plan, ..) = bench.plan(&fleet).await;
+    let actions: Vec<Action> = plan.changes.iter().map(|change| change.action).collect();
+    assert_eq!(actions, [Action::Create, Action::Update]);
+    assert_eq!(plan.changes[0].reasons, [Reason::Gone]);
+    assert!(matches!(&plan.changes[1].reasons[..], [Reason::Drifted { path }] if path.to_string() == "size"));
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(bench.plan(&fleet).await.0.is_empty());
+}
+
+fn name_of(object: &simfleet_provider_fake::calls::Record) -> String {
+    object.fields["name"].as_str().expect("a name").to_owned()
+}
