@@ -7,9 +7,12 @@
 //! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
 //! - [`provider`]: the traits, and the words they use
+//! - `conformance` (feature of that name): the suite that every provider passes
 
 pub mod address;
 pub mod attributes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod convert;
 pub mod encoding;
 pub mod json;

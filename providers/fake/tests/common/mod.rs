@@ -1,0 +1,47 @@
+//! The fake cloud as a process that ends with the test.
+
+use std::process::Stdio;
+
+use simfleet_provider_fake::control::Control;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+/// A running cloud.
+pub struct CloudProcess {
+    /// Its process.
+    pub child: Child,
+    /// What keeps it running.
+    pub stdin: Option<ChildStdin>,
+    /// Where it is.
+    pub endpoint: String,
+    /// How to rule over it.
+    pub control: Control,
+}
+
+impl CloudProcess {
+    /// Starts a cloud and waits until it tells where it is.
+    pub async fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_simfleet-fake-cloud"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program is built");
+        let stdin = child.stdin.take();
+        let mut lines = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
+        let line = lines
+            .next_line()
+            .await
+            .expect("it can be read")
+            .expect("it prints a line");
+        let printed: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
+        let endpoint = printed["endpoint"].as_str().expect("it names the endpoint").to_owned();
+        let control = Control::new(&endpoint).expect("the endpoint has the form that clients know");
+        CloudProcess {
+            child,
+            stdin,
+            endpoint,
+            control,
+        }
+    }
+}
