@@ -46,7 +46,8 @@ pub struct Bench {
     provider: Arc<dyn Provider>,
     lineage: String,
     run: String,
-    names: u64,
+    /// How many names and tokens were given.
+    given: AtomicU64,
     intents: Vec<Intent>,
 }
 
@@ -65,7 +66,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 impl Bench {
     /// Configures a provider for a lineage of its own.
     pub(super) async fn new(harness: Arc<dyn Harness>) -> Result<Self, Failure> {
-        let run = unique_digits();
+        let run = harness.run_name().unwrap_or_else(unique_digits);
         let lineage = format!("lineage-{run}");
         let provider_type = harness.provider_type();
         let provider = configured(&*harness, &lineage).await?;
@@ -75,7 +76,7 @@ impl Bench {
             provider,
             lineage,
             run,
-            names: 0,
+            given: AtomicU64::new(0),
             intents: Vec::new(),
         })
     }
@@ -106,15 +107,16 @@ impl Bench {
     }
 
     /// Returns a name that nothing had before: `PREFIX-…`.
-    pub fn unique(&mut self, prefix: &str) -> String {
-        self.names += 1;
+    pub fn unique(&self, prefix: &str) -> String {
+        let number = self.given.fetch_add(1, Ordering::Relaxed);
         // Eight digits of the run keep names short where the far side limits them.
-        format!("{prefix}-{}-{}", self.run.get(..8).unwrap_or(&self.run), self.names)
+        format!("{prefix}-{}-{number}", self.run.get(..8).unwrap_or(&self.run))
     }
 
     /// Returns a token that was never used.
     pub fn token(&self) -> Token {
-        Token(unique_digits().into())
+        let number = self.given.fetch_add(1, Ordering::Relaxed);
+        Token(digits(&[self.run.as_bytes(), &number.to_be_bytes()]).into())
     }
 
     /// Returns samples of a kind.
@@ -192,6 +194,17 @@ impl Bench {
                 error,
             }),
         }
+    }
+
+    /// Has an object made and returns how far that came, without polling.
+    pub async fn begin(&mut self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, Failure> {
+        let provider = self.provider.clone();
+        self.intend(&provider, kind, token, planned);
+        let step = self.retried(|| provider.create(kind, token, planned)).await;
+        step.map_err(|error| Failure::Call {
+            what: format!("create a {kind}"),
+            error,
+        })
     }
 
     /// Makes an object and returns what the provider says, refusals too.
@@ -457,9 +470,18 @@ fn unique_digits() -> String {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos());
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    digits(&[
+        &now.to_be_bytes(),
+        &std::process::id().to_be_bytes(),
+        &call.to_be_bytes(),
+    ])
+}
+
+fn digits(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
-    hash.update(now.to_be_bytes());
-    hash.update(std::process::id().to_be_bytes());
-    hash.update(CALLS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    for part in parts {
+        hash.update(part);
+    }
     hex::encode(&hash.finalize()[..16])
 }

@@ -82,6 +82,12 @@ pub trait Harness: Send + Sync {
         UsedTokens::Remembered
     }
 
+    /// Returns what names and tokens are made of, where they shall be the same in every run: for a far side of the test's
+    /// own. Without it they are new every time.
+    fn run_name(&self) -> Option<String> {
+        None
+    }
+
     /// Returns how long anything may take.
     fn patience(&self) -> Duration {
         Duration::from_secs(30)

@@ -186,11 +186,11 @@ pub async fn handle_survives_reconfiguration(bench: &mut Bench) -> Result<Outcom
     let mut outcome = Outcome::Skipped("no create takes longer than its call");
     for kind in bench.harness().kinds() {
         let (schema, Samples { desired, .. }) = (bench.schema(&kind)?, bench.samples(&kind).await?);
-        let (token, provider) = (bench.token(), bench.provider().clone());
-        bench.intend(&provider, &kind, &token, &desired);
-        let Ok(step @ Step::Running { .. }) = provider.create(&kind, &token, &desired).await else {
+        let token = bench.token();
+        let step = bench.begin(&kind, &token, &desired).await?;
+        if !matches!(step, Step::Running { .. }) {
             continue;
-        };
+        }
         let later = bench.configure_again().await?;
         let end = bench.settle(&later, &kind, step).await;
         let made = match end {

@@ -1,12 +1,9 @@
 //! The fake provider passes the conformance suite: in this process and over another one, in fair weather and foul.
 
-mod common;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::CloudProcess;
 use serde_json::json;
 use simfleet_provider_api::conformance::{Able, Bench, Failure, Harness, Samples};
 use simfleet_provider_api::{Attributes, Context, Kind, Object, ProviderType, Value};
@@ -15,8 +12,10 @@ use simfleet_provider_fake::calls::{Call, Fields};
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::Gateway;
 
+use crate::cloud_process::CloudProcess;
+
 /// A fake cloud on trial.
-struct FakeHarness {
+pub struct FakeHarness {
     place: Place,
     faults: Faults,
 }
@@ -27,7 +26,8 @@ enum Place {
 }
 
 impl FakeHarness {
-    fn inside(faults: Faults) -> Self {
+    /// A cloud in this process.
+    pub fn inside(faults: Faults) -> Self {
         FakeHarness {
             place: Place::Inside(Gateway::new(faults.clone())),
             faults,
@@ -80,7 +80,7 @@ fn foul(seed: u64) -> Faults {
 }
 
 /// Changes that are accepted first and done later, and nothing else.
-fn slow() -> Faults {
+pub fn slow() -> Faults {
     let fault = Fault::LongRunning { polls: 2, ms: 20 };
     Faults {
         rules: vec![Rule {
@@ -233,6 +233,11 @@ impl Harness for FakeHarness {
         );
         self.set_faults(faults).await;
         Able::Yes
+    }
+
+    fn run_name(&self) -> Option<String> {
+        // So that the faults of a seed strike where they struck before.
+        Some("fake".to_owned())
     }
 
     fn unreachable(&self) -> Option<Attributes> {

@@ -1,17 +1,15 @@
 //! The fake cloud as a process that ends with the test.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use simfleet_provider_fake::control::Control;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, Command};
 
 /// A running cloud.
 pub struct CloudProcess {
-    /// Its process.
-    pub child: Child,
-    /// What keeps it running.
-    pub stdin: Option<ChildStdin>,
+    /// Its process; it runs for as long as its standard input is open.
+    child: Child,
     /// Where it is.
     pub endpoint: String,
     /// How to rule over it.
@@ -27,7 +25,6 @@ impl CloudProcess {
             .kill_on_drop(true)
             .spawn()
             .expect("the program is built");
-        let stdin = child.stdin.take();
         let mut lines = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
         let line = lines
             .next_line()
@@ -39,9 +36,14 @@ impl CloudProcess {
         let control = Control::new(&endpoint).expect("the endpoint has the form that clients know");
         CloudProcess {
             child,
-            stdin,
             endpoint,
             control,
         }
+    }
+
+    /// Closes its standard input and waits until it has ended.
+    pub async fn end(mut self) -> ExitStatus {
+        drop(self.child.stdin.take());
+        self.child.wait().await.expect("it is a child of this process")
     }
 }
