@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
+use super::undo::Intent;
 use super::{Harness, Samples};
 use crate::{
     Attributes, Found, Kind, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Schema, Step, Token,
@@ -41,27 +42,18 @@ pub(super) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<
 /// Its calls ask again with the same token after a transient error, and poll what was accepted, until the harness's
 /// patience ends.
 pub struct Bench {
-    harness: Arc<dyn Harness>,
+    pub(super) harness: Arc<dyn Harness>,
     provider_type: Arc<dyn ProviderType>,
     provider: Arc<dyn Provider>,
     lineage: String,
     run: String,
     /// How many names and tokens were given.
     given: AtomicU64,
-    intents: Vec<Intent>,
-}
-
-/// A create that was sent, or may have been.
-struct Intent {
-    provider: Arc<dyn Provider>,
-    kind: Kind,
-    token: Token,
-    planned: Attributes,
-    object: Option<Object>,
+    pub(super) intents: Vec<Intent>,
 }
 
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 impl Bench {
     /// Configures a provider for a lineage of its own.
@@ -159,19 +151,6 @@ impl Bench {
         Ok(object)
     }
 
-    /// Notes a create that is about to be sent, so that what it makes is deleted in the end.
-    pub fn intend(&mut self, provider: &Arc<dyn Provider>, kind: &Kind, token: &Token, planned: &Attributes) {
-        if self.intents.iter().all(|intent| intent.token != *token) {
-            self.intents.push(Intent {
-                provider: provider.clone(),
-                kind: kind.clone(),
-                token: token.clone(),
-                planned: planned.clone(),
-                object: None,
-            });
-        }
-    }
-
     /// Makes an object that was noted by [`Bench::intend`].
     pub async fn created(
         &self,
@@ -259,7 +238,12 @@ impl Bench {
         self.delete_by(&self.provider, kind, object).await
     }
 
-    async fn delete_by(&self, provider: &Arc<dyn Provider>, kind: &Kind, object: &Object) -> Result<(), Failure> {
+    pub(super) async fn delete_by(
+        &self,
+        provider: &Arc<dyn Provider>,
+        kind: &Kind,
+        object: &Object,
+    ) -> Result<(), Failure> {
         let token = self.token();
         match self
             .settled(provider, kind, || provider.delete(kind, object, &token))
@@ -328,7 +312,7 @@ impl Bench {
         self.find_by(&self.provider, kind, token, planned).await
     }
 
-    async fn find_by(
+    pub(super) async fn find_by(
         &self,
         provider: &Arc<dyn Provider>,
         kind: &Kind,
@@ -397,50 +381,6 @@ impl Bench {
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.harness.patience()
-    }
-
-    /// Deletes all that was made, latest first, and checks that nothing is left.
-    pub(super) async fn clean(mut self) -> Result<(), Failure> {
-        let mut result = Ok(());
-        for intent in std::mem::take(&mut self.intents).into_iter().rev() {
-            result = result.and(self.undo(intent).await);
-        }
-        result?;
-        for kind in self.harness.kinds() {
-            if let Some(left) = self.list_until(&kind, <[Object]>::is_empty).await? {
-                expect(left.is_empty(), || {
-                    format!("{} of kind `{kind}` are left over", left.len())
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn undo(&self, intent: Intent) -> Result<(), Failure> {
-        let Intent {
-            provider,
-            kind,
-            token,
-            planned,
-            object,
-        } = intent;
-        if let Some(object) = &object {
-            return self.delete_by(&provider, &kind, object).await;
-        }
-        match self.find_by(&provider, &kind, &token, &planned).await? {
-            Found::Ready(object) => self.delete_by(&provider, &kind, &object).await,
-            Found::InProgress(handle) => {
-                let step = Step::Running {
-                    handle,
-                    poll_after: PAUSE,
-                };
-                match self.settle(&provider, &kind, step).await {
-                    Ok(Step::Done(object)) => self.delete_by(&provider, &kind, &object).await,
-                    _ => Ok(()),
-                }
-            }
-            Found::Failed { .. } | Found::Nothing => Ok(()),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A provider's tests implement [`Harness`] and write, in a module of their own,
 //!
-//! ```ignore
+//! ```text
 //! simfleet_provider_api::conformance_tests!(MyHarness::new());
 //! ```
 //!
@@ -14,6 +14,7 @@ mod bench;
 mod cases;
 mod compare;
 mod facts;
+mod undo;
 
 use std::pin::Pin;
 use std::sync::Arc;
