@@ -138,6 +138,20 @@ impl Number {
         Self::from_decimal(value)
     }
 
+    /// Returns the number in a base from 2 to 36, in lower case; the fraction is left out.
+    pub fn to_str_radix(&self, base: u32) -> String {
+        let (digits, _) = self.trunc().decimal().with_scale(0).into_bigint_and_scale();
+        digits.to_str_radix(base.clamp(2, 36))
+    }
+
+    /// Returns the number with so many decimals, rounded to the nearest, and to the even one of two.
+    pub fn to_fixed(&self, decimals: u16) -> String {
+        let rounded = self
+            .decimal()
+            .with_scale_round(i64::from(decimals), RoundingMode::HalfEven);
+        rounded.to_plain_string()
+    }
+
     fn from_decimal(value: BigDecimal) -> Result<Self, NumberError> {
         if value.is_zero() {
             return Ok(Number(Repr::Int(0)));
@@ -504,6 +518,14 @@ mod tests {
         assert_eq!(Number::from_str_radix("-FF", 16), Ok(n("-255")));
         assert_eq!(Number::from_str_radix("aA", 62), Ok(n("656")));
         assert_eq!(Number::from_str_radix("9", 8), Err(NumberError::Syntax));
+        assert_eq!(
+            (n("255").to_str_radix(16), n("-5.9").to_str_radix(2)),
+            ("ff".into(), "-101".into())
+        );
+        assert_eq!(
+            (n("2.25").to_fixed(1), n("3").to_fixed(2), n("-0.5").to_fixed(0)),
+            ("2.2".into(), "3.00".into(), "0".into())
+        );
         assert_eq!(Number::from_f64(0.1), Some(n("0.1")));
         assert_eq!(Number::from_f64(f64::NAN), None);
         assert_eq!(n("0.1").as_f64().to_bits(), 0.1f64.to_bits());

@@ -1,13 +1,31 @@
 //! The evaluator of expressions, over hcl-edit's syntax tree.
 //!
 //! Unknown and sensitive travel through every operator, template, `for`, splat and function, per attribute.
+//!
+//! - `evaluator`: the walk; `operators`, `traversal`, `template`, `comprehension`, `call`: what it meets on its way
+//! - [`functions`]: Terraform's functions, one file a family
+//! - [`references`]: the names in an expression; [`render`]: a value as `console` prints it
 
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{PathStep, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
+
+mod call;
+mod comprehension;
+mod evaluator;
+pub mod functions;
+mod operators;
+mod references;
+pub mod render;
+mod template;
+mod traversal;
+
+pub use references::references;
+pub use render::{console, render};
 
 /// An expression and the file that it stands in. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,6 +34,24 @@ pub struct Expr {
     pub syntax: Arc<hcl_edit::expr::Expression>,
     /// The file.
     pub file: Arc<SourceFile>,
+}
+
+impl Expr {
+    /// Reads an expression that stands alone: a line of `console`, a value of `--var`. `name` stands for the file in
+    /// messages.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
+        let file = Arc::new(SourceFile {
+            path: name.into(),
+            text: text.to_owned(),
+        });
+        match text.parse() {
+            Ok(syntax) => Ok(Expr {
+                syntax: Arc::new(syntax),
+                file,
+            }),
+            Err(error) => Err(evaluator::syntax_error(&error, &file)),
+        }
+    }
 }
 
 /// A name that an expression refers to: a root and the constant steps behind it, as far as they are constant:
@@ -30,11 +66,11 @@ pub struct Reference {
     pub span: Span,
 }
 
-/// What the names in an expression stand for.
+/// What the names in an expression stand for, and what functions need of the world.
 pub trait Scope {
     /// Returns the value that a reference starts with, and how many of its steps that value already includes; the
     /// evaluator takes the others. So `simulator.vehicle.quad[0].ports` can be answered with the value of
-    /// `simulator.vehicle.quad` and 2.
+    /// `simulator.vehicle.quad` and 2. Where a step into a sensitive value was taken, the result is marked.
     fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic>;
 
     /// The folder that relative paths of file functions start from: `path.module`.
@@ -42,14 +78,20 @@ pub trait Scope {
 
     /// Returns an environment variable, for `env()`.
     fn environment(&self, name: &str) -> Option<String>;
+
+    /// The time that `timestamp()` returns. `None`, as in a plan, makes it unknown, and `uuid()` too: what is planned
+    /// would be something else when it is applied.
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The time that `plantimestamp()` returns: when the plan was made.
+    fn planned_at(&self) -> Option<Timestamp> {
+        self.now()
+    }
 }
 
 /// Returns the value of an expression. All errors of the expression are reported, not only the first.
-pub fn evaluate(_expr: &Expr, _scope: &dyn Scope) -> Result<Value, Diagnostics> {
-    Err(Diagnostics::new())
-}
-
-/// Returns the names that an expression refers to, without those that it binds itself (`for`).
-pub fn references(_expr: &Expr) -> Vec<Reference> {
-    Vec::new()
+pub fn evaluate(expr: &Expr, scope: &dyn Scope) -> Result<Value, Diagnostics> {
+    evaluator::Evaluator::new(scope, &expr.file).run(&expr.syntax)
 }
