@@ -7,6 +7,11 @@ use simfleet_provider_api::Address;
 /// One thing that happened during an apply, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
+    /// Another run holds addresses that this one needs.
+    Waiting {
+        /// Which, and who.
+        message: String,
+    },
     /// A change that an earlier run began is taken over.
     Resumed {
         /// The resource.

@@ -19,14 +19,17 @@ pub struct Step {
 }
 
 /// The steps of a plan. An edge means "must happen before".
+///
+/// A node without a step is a gate: what needs all instances of a block waits at one gate for them, so that the number
+/// of edges grows with the number of resources and not with its square.
 #[derive(Debug)]
 pub struct Steps {
-    graph: DiGraph<Step, ()>,
+    graph: DiGraph<Option<Step>, ()>,
     waiting_for: Vec<usize>,
 }
 
-/// The first and the last step of a change: different ones for a replacement only.
-#[derive(Clone, Copy)]
+/// Where a change, or all that a gate stands for, is removed and made; both for a replacement only.
+#[derive(Clone, Copy, Default)]
 struct Ends {
     removal: Option<NodeIndex>,
     making: Option<NodeIndex>,
@@ -36,56 +39,59 @@ impl Steps {
     /// Lays out the steps of a plan. The graph has no cycle: the planner refuses a configuration with one, and a
     /// recorded cycle cannot come about without one.
     pub fn of(plan: &Plan) -> Self {
-        let mut graph = DiGraph::new();
-        let mut ends: BTreeMap<&Address, Ends> = BTreeMap::new();
+        let mut layout = Layout::default();
         for (index, change) in plan.changes.iter().enumerate() {
-            let mut add = |verb| Some(graph.add_node(Step { change: index, verb }));
-            let (removal, making) = match change.action {
-                Action::NoOp => continue,
-                Action::Create => (None, add(Verb::Create)),
-                Action::Update => (None, add(Verb::Update)),
-                Action::Check => (None, add(Verb::Check)),
-                Action::Replace => (add(Verb::Delete), add(Verb::Create)),
-                Action::Delete => (add(Verb::Delete), None),
-                Action::Forget => (add(Verb::Forget), None),
-            };
-            if let (Some(removal), Some(making)) = (removal, making) {
-                graph.add_edge(removal, making, ());
-            }
-            ends.insert(&change.address, Ends { removal, making });
+            layout.add(index, change);
         }
+        let needed = plan.changes.iter().flat_map(|change| change.depends_on.iter().chain(&change.depended_on));
+        layout.add_gates(needed);
         for change in &plan.changes {
-            let Some(own) = ends.get(&change.address) else { continue };
-            order_making(&mut graph, *own, change, &ends);
-            order_removal(&mut graph, *own, change, &ends);
+            let Some(own) = layout.ends.get(&change.address).copied() else { continue };
+            layout.order_making(own, change);
+            layout.order_removal(own, change);
         }
-        let waiting_for = graph
-            .node_indices()
-            .map(|node| graph.neighbors_directed(node, Direction::Incoming).count())
-            .collect();
+        let graph = layout.graph;
+        let waiting_for =
+            graph.node_indices().map(|node| graph.neighbors_directed(node, Direction::Incoming).count()).collect();
         Steps { graph, waiting_for }
     }
 
     /// Returns the steps that wait for nothing, in the order of the plan.
-    pub fn first(&self) -> Vec<NodeIndex> {
-        self.graph
-            .node_indices()
-            .filter(|node| self.waiting_for[node.index()] == 0)
-            .collect()
+    pub fn first(&mut self) -> Vec<NodeIndex> {
+        let free: Vec<_> = self.graph.node_indices().filter(|node| self.waiting_for[node.index()] == 0).collect();
+        self.through_gates(free)
     }
 
     /// Returns every step, in the order of the plan.
     pub fn all(&self) -> Vec<NodeIndex> {
-        self.graph.node_indices().collect()
+        self.graph.node_indices().filter(|node| self.graph[*node].is_some()).collect()
     }
 
-    /// Returns the step of a node.
+    /// Returns the step of a node that this returned.
     pub fn step(&self, node: NodeIndex) -> Step {
-        self.graph[node]
+        self.graph[node].expect("gates are never handed out")
     }
 
     /// Notes that a step is done; returns those that now wait for nothing more.
     pub fn finish(&mut self, node: NodeIndex) -> Vec<NodeIndex> {
+        let free = self.free(node);
+        self.through_gates(free)
+    }
+
+    /// Returns all steps that wait for this one, directly or not.
+    pub fn dependants(&self, node: NodeIndex) -> Vec<NodeIndex> {
+        let mut found = Vec::new();
+        let mut walk = petgraph::visit::Dfs::new(&self.graph, node);
+        while let Some(next) = walk.next(&self.graph) {
+            if next != node && self.graph[next].is_some() {
+                found.push(next);
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn free(&mut self, node: NodeIndex) -> Vec<NodeIndex> {
         let mut free = Vec::new();
         for next in self.graph.neighbors(node) {
             self.waiting_for[next.index()] -= 1;
@@ -96,74 +102,111 @@ impl Steps {
         free
     }
 
-    /// Returns all steps that wait for this one, directly or not.
-    pub fn dependants(&self, node: NodeIndex) -> Vec<NodeIndex> {
-        let mut found = Vec::new();
-        let mut walk = petgraph::visit::Dfs::new(&self.graph, node);
-        while let Some(next) = walk.next(&self.graph) {
-            if next != node {
-                found.push(next);
+    /// Opens the gates among free nodes; returns the steps among them and behind the gates.
+    fn through_gates(&mut self, mut free: Vec<NodeIndex>) -> Vec<NodeIndex> {
+        let mut steps = Vec::new();
+        while let Some(node) = free.pop() {
+            match self.graph[node] {
+                Some(_) => steps.push(node),
+                None => free.extend(self.free(node)),
             }
         }
-        found.sort();
-        found
+        steps
     }
 }
 
-/// What is made comes after what it needs is made.
-fn order_making(graph: &mut DiGraph<Step, ()>, own: Ends, change: &Change, ends: &BTreeMap<&Address, Ends>) {
-    let Some(making) = own.making else { return };
-    for needed in change.depends_on.iter().chain(&change.hosted_on) {
-        if let Some(Ends {
-            making: Some(needed), ..
-        }) = ends.get(needed)
-        {
-            graph.update_edge(*needed, making, ());
-        }
-    }
+#[derive(Default)]
+struct Layout<'a> {
+    graph: DiGraph<Option<Step>, ()>,
+    ends: BTreeMap<&'a Address, Ends>,
+    /// The changes of each block and of each parent, for gates.
+    under: BTreeMap<Address, Vec<Ends>>,
+    gates: BTreeMap<&'a Address, Ends>,
 }
 
-/// What is removed goes before what it needed goes; what only stops needing it is changed before. What runs on a node
-/// that is being revived goes once that node can be asked to remove it.
-fn order_removal(graph: &mut DiGraph<Step, ()>, own: Ends, change: &Change, ends: &BTreeMap<&Address, Ends>) {
-    let host = change.was_hosted_on.as_ref().and_then(|host| ends.get(host));
-    if let (
-        Some(removal),
-        Some(Ends {
-            removal: None,
-            making: Some(revived),
-        }),
-    ) = (own.removal, host)
-    {
-        graph.update_edge(*revived, removal, ());
-    }
-    for needed in change.depended_on.iter().chain(&change.was_hosted_on) {
-        let Some(Ends {
-            removal: Some(needed_removal),
-            ..
-        }) = ends.get(needed)
-        else {
-            continue;
+impl<'a> Layout<'a> {
+    fn add(&mut self, index: usize, change: &'a Change) {
+        let mut step = |verb| Some(self.graph.add_node(Some(Step { change: index, verb })));
+        let (removal, making) = match change.action {
+            Action::NoOp => return,
+            Action::Create => (None, step(Verb::Create)),
+            Action::Update => (None, step(Verb::Update)),
+            Action::Check => (None, step(Verb::Check)),
+            Action::Replace => (step(Verb::Delete), step(Verb::Create)),
+            Action::Delete => (step(Verb::Delete), None),
+            Action::Forget => (step(Verb::Forget), None),
         };
-        match own {
-            // What is forgotten went with its host: it is dropped when the host is known to be gone.
-            Ends {
-                removal: Some(removal), ..
-            } if change.action == Action::Forget => {
-                graph.update_edge(*needed_removal, removal, ());
+        if let (Some(removal), Some(making)) = (removal, making) {
+            self.graph.add_edge(removal, making, ());
+        }
+        let ends = Ends { removal, making };
+        self.ends.insert(&change.address, ends);
+        let (parent, block) = (change.address.parent(), change.address.declaration());
+        if parent != change.address && parent != block {
+            self.under.entry(parent).or_default().push(ends);
+        }
+        if block != change.address {
+            self.under.entry(block).or_default().push(ends);
+        }
+    }
+
+    /// Makes a gate for each address that stands for several resources.
+    fn add_gates(&mut self, needed: impl Iterator<Item = &'a Address>) {
+        for address in needed {
+            if self.ends.contains_key(address) || self.gates.contains_key(address) {
+                continue;
             }
-            Ends {
-                removal: Some(removal), ..
-            } => {
-                graph.update_edge(removal, *needed_removal, ());
+            let Some(members) = self.under.get(address) else { continue };
+            let gate = Ends { removal: Some(self.graph.add_node(None)), making: Some(self.graph.add_node(None)) };
+            for member in members {
+                // To remove the members is what the gate lets begin; to make them is what opens it.
+                if let (Some(gate), Some(removal)) = (gate.removal, member.removal) {
+                    self.graph.update_edge(gate, removal, ());
+                }
+                if let (Some(gate), Some(making)) = (gate.making, member.making) {
+                    self.graph.update_edge(making, gate, ());
+                }
             }
-            Ends {
-                removal: None,
-                making: Some(making),
-            } if !change.depends_on.contains(needed) => {
-                graph.update_edge(making, *needed_removal, ());
+            self.gates.insert(address, gate);
+        }
+    }
+
+    fn get(&self, address: &Address) -> Option<Ends> {
+        self.ends.get(address).or_else(|| self.gates.get(address)).copied()
+    }
+
+    /// What is made comes after what it needs is made.
+    fn order_making(&mut self, own: Ends, change: &Change) {
+        let Some(making) = own.making else { return };
+        for needed in change.depends_on.iter().chain(&change.hosted_on) {
+            if let Some(Ends { making: Some(needed), .. }) = self.get(needed) {
+                self.graph.update_edge(needed, making, ());
             }
-            Ends { .. } => {}
+        }
+    }
+
+    /// What is removed goes before what it needed goes; what only stops needing it is changed before. What runs on a
+    /// node that is being revived goes once that node can be asked to remove it.
+    fn order_removal(&mut self, own: Ends, change: &Change) {
+        let host = change.was_hosted_on.as_ref().and_then(|host| self.ends.get(host)).copied();
+        if let (Some(removal), Some(Ends { removal: None, making: Some(revived) })) = (own.removal, host) {
+            self.graph.update_edge(revived, removal, ());
+        }
+        for needed in change.depended_on.iter().chain(&change.was_hosted_on) {
+            let Some(Ends { removal: Some(needed_removal), .. }) = self.get(needed) else { continue };
+            match own {
+                // What is forgotten went with its host: it is dropped when the host is known to be gone.
+                Ends { removal: Some(removal), .. } if change.action == Action::Forget => {
+                    self.graph.update_edge(needed_removal, removal, ());
+                }
+                Ends { removal: Some(removal), .. } => {
+                    self.graph.update_edge(removal, needed_removal, ());
+                }
+                Ends { removal: None, making: Some(making) } if !change.depends_on.contains(needed) => {
+                    self.graph.update_edge(making, needed_removal, ());
+                }
+                Ends { .. } => {}
+            }
         }
     }
 }

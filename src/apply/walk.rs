@@ -81,7 +81,7 @@ pub async fn apply(
     progress: &mpsc::UnboundedSender<Progress>,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
-    let steps = Steps::of(plan);
+    let mut steps = Steps::of(plan);
     let ready = steps.first().into_iter().collect();
     let walk = Walk {
         plan,

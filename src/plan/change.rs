@@ -74,6 +74,15 @@ pub struct PoolChange {
     pub because: String,
 }
 
+impl PortChange {
+    /// The resource that has or had the port.
+    pub fn address(&self) -> &Address {
+        match self {
+            PortChange::Reserve { address, .. } | PortChange::Release { address, .. } => address,
+        }
+    }
+}
+
 /// What happens to one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {

@@ -1,0 +1,343 @@
+//! One fleet: its configuration, its state, its providers, and the runs over them. What the command line calls.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simfleet_provider_api::{Address, Context};
+use simfleet_state::{
+    ConfigDigest, Event, Holder, Journal, LockSet, Snapshot, SqliteStore, StateError, StateStore, System,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::apply::{self, Outcome, Progress, Stuck};
+use crate::config::{self, Config, Inputs};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::{Action, Mode, Plan, Planned, Planner};
+use crate::providers::{Providers, Registry};
+use crate::refresh::{Observations, recorded, refresh};
+
+/// What a run is asked to do, and with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The fleet: a file or a folder.
+    pub path: PathBuf,
+    /// Where the state is; without one, where the `backend` block or the rule says.
+    pub state: Option<PathBuf>,
+    /// The variables and the environment.
+    pub inputs: Inputs,
+    /// Whether recorded objects are looked at before a plan is made.
+    pub refresh: Refresh,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// Resources that are made anew, whatever they look like.
+    pub replace: BTreeSet<Address>,
+    /// How many provider calls run at once.
+    pub parallelism: usize,
+    /// For how long to wait for addresses that another run holds.
+    pub lock_timeout: Duration,
+    /// The command, as the user would type it: others see it when they wait for this run.
+    pub command: String,
+    /// The `simfleet` program itself, which providers start as an agent.
+    pub program: PathBuf,
+}
+
+/// Whether recorded objects are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// They are.
+    Look,
+    /// They are taken to be as recorded.
+    Trust,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The configuration is wrong, or cannot be planned.
+    #[error("the configuration has errors")]
+    Diagnostics(Diagnostics),
+    /// The state cannot be read or written, or is locked.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What the plan was made from has changed.
+    #[error("the plan is stale: {address} has changed since it was made")]
+    Stale {
+        /// The first resource that changed.
+        address: Address,
+    },
+    /// What an earlier run began cannot be finished.
+    #[error("an earlier run's {} of {} could not be finished: {}", .0.verb.as_str(), .0.address, .0.reason)]
+    Stuck(Stuck),
+    /// What was done could not be recorded.
+    #[error("the run ended early: {0}")]
+    Ended(String),
+}
+
+impl From<Diagnostics> for FleetError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        FleetError::Diagnostics(diagnostics)
+    }
+}
+
+/// A fleet whose configuration is read, and sound as far as that can be told without its state.
+#[derive(Debug)]
+pub struct Fleet {
+    options: Options,
+    config: Config,
+    warnings: Diagnostics,
+    store: Arc<dyn StateStore>,
+    folder: PathBuf,
+    registry: Registry,
+}
+
+impl Fleet {
+    /// Reads a fleet.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its files and variables.
+    pub fn open(options: Options) -> Result<Self, FleetError> {
+        let (config, warnings) = config::load(&options.path, &options.inputs)?;
+        Self::with_config(options, config, warnings)
+    }
+
+    /// Makes a fleet of a configuration that was read before.
+    ///
+    /// # Errors
+    /// A state that cannot be told from another.
+    pub fn with_config(options: Options, config: Config, warnings: Diagnostics) -> Result<Self, FleetError> {
+        let location = match &options.state {
+            Some(path) => path.clone(),
+            None => state_path(&options.path, &config)?,
+        };
+        // Where agents keep their files must not depend on where the next command is run.
+        let location = std::path::absolute(&location).unwrap_or(location);
+        let folder = location.with_extension("d");
+        let store = Arc::new(SqliteStore::new(location));
+        Ok(Fleet { options, config, warnings, store, folder, registry: Registry::built_in() })
+    }
+
+    /// What is suspicious about its configuration.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What the run was asked to do.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The providers of this build.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Reads its state.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn snapshot(&self) -> Result<Snapshot, FleetError> {
+        Ok(self.store.load().await?)
+    }
+
+    /// Looks at the recorded objects, or takes them to be as recorded where that was asked for.
+    pub async fn observe(&self, snapshot: &Snapshot) -> Observations {
+        match self.options.refresh {
+            Refresh::Look => refresh(&snapshot.state, &self.providers(snapshot), self.options.parallelism).await,
+            Refresh::Trust => recorded(&snapshot.state),
+        }
+    }
+
+    /// Makes a plan. Changes nothing.
+    ///
+    /// # Errors
+    /// What of the configuration cannot be planned, or why the state cannot be read.
+    pub async fn plan(&self) -> Result<Planned<'_>, FleetError> {
+        let snapshot = self.snapshot().await?;
+        let observations = self.observe(&snapshot).await;
+        self.plan_from(snapshot, observations)
+    }
+
+    /// Makes a plan of a state and observations that were taken before.
+    ///
+    /// # Errors
+    /// What of the configuration cannot be planned.
+    pub fn plan_from(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'_>, FleetError> {
+        let planner = Planner {
+            config: &self.config,
+            registry: &self.registry,
+            inputs: &self.options.inputs,
+            mode: self.options.mode,
+            replace: &self.options.replace,
+        };
+        Ok(planner.plan(snapshot, observations)?)
+    }
+
+    /// Finishes what earlier runs began and did not finish. Does nothing where nothing is open.
+    ///
+    /// # Errors
+    /// Why the state cannot be read or written, or the first change that could not be finished.
+    pub async fn recover(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
+        let snapshot = self.snapshot().await?;
+        let open: Vec<Address> = abandoned(&snapshot);
+        if open.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.lock(&LockSet::exclusive(open.iter().cloned()), progress).await?;
+        let snapshot = self.snapshot().await?;
+        let providers = self.providers(&snapshot);
+        let patience = self.walk().patience;
+        let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
+        let (_, stuck) = resumed.map_err(FleetError::Ended)?;
+        journal.close().await?;
+        match stuck.into_iter().next() {
+            None => Ok(()),
+            Some(stuck) => Err(FleetError::Stuck(stuck)),
+        }
+    }
+
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// Where nothing was done: the addresses are held by another run, or what the plan was made from has changed.
+    pub async fn apply(
+        &self,
+        planned: Planned<'_>,
+        progress: &mpsc::UnboundedSender<Progress>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Outcome, FleetError> {
+        let Planned { plan, snapshot: before, observations, mut session } = planned;
+        let intended = Event::Intended {
+            config: ConfigDigest(self.config.digest().into()),
+            command: self.options.command.as_str().into(),
+        };
+        let mut facts = vec![intended];
+        facts.extend(apply::prepare(&plan, &before.state, &observations, &self.registry));
+        let locks = locks_of(&plan, &facts);
+        let mut journal = self.lock(&locks, progress).await?;
+        let snapshot = self.snapshot().await?;
+        let moved = |address: &&Address| snapshot.state.fingerprint(address) != before.state.fingerprint(address);
+        if let Some(address) = locks.exclusive.iter().chain(&locks.shared).find(moved) {
+            let address = address.clone();
+            journal.close().await?;
+            return Err(FleetError::Stale { address });
+        }
+        let mut state = snapshot.state.clone();
+        apply::record(&mut state, &mut *journal, facts).await.map_err(FleetError::Ended)?;
+        let providers = self.providers(&Snapshot { lineage: Some(journal.lineage().clone()), ..snapshot });
+        let outcome =
+            apply::apply(&plan, state, &providers, &mut *journal, &mut session, &self.walk(), progress, stop).await;
+        // Locks of a run that was taken over are not ours to release.
+        match journal.close().await {
+            Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes locks, waiting for them as long as the user allows.
+    async fn lock(
+        &self,
+        locks: &LockSet,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<Box<dyn Journal>, FleetError> {
+        let holder = Holder::this_process(self.options.command.as_str(), &System);
+        let deadline = Instant::now() + self.options.lock_timeout;
+        let mut told = None;
+        loop {
+            match self.store.open(&holder, locks).await {
+                Ok(journal) => return Ok(crashing(journal)),
+                Err(StateError::Locked(locked)) if Instant::now() < deadline => {
+                    let message = locked.to_string();
+                    if told.as_ref() != Some(&message) {
+                        let _ = progress.send(Progress::Waiting { message: message.clone() });
+                        told = Some(message);
+                    }
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Returns the providers, for the lineage of a state. A state that is not there yet has none, and nothing to look at.
+    pub fn providers(&self, snapshot: &Snapshot) -> Providers {
+        let context = Context {
+            lineage: snapshot.lineage.clone().unwrap_or_default(),
+            folder: self.folder.clone(),
+            program: self.options.program.clone(),
+        };
+        Providers::new(self.registry.clone(), context)
+    }
+
+    fn walk(&self) -> apply::Options {
+        apply::Options { parallelism: self.options.parallelism, ..apply::Options::default() }
+    }
+}
+
+/// Returns the addresses of intents whose run is not alive any more.
+fn abandoned(snapshot: &Snapshot) -> Vec<Address> {
+    let alive: BTreeSet<_> =
+        snapshot.leases.iter().filter(|lease| !lease.is_over(&System)).map(|lease| &lease.holder.id).collect();
+    let intents = snapshot.state.intents.iter();
+    intents.filter(|(_, intent)| !alive.contains(&intent.holder)).map(|(address, _)| address.clone()).collect()
+}
+
+/// Returns what a run changes or records, and what must stay as it is meanwhile.
+fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
+    let recorded = facts.iter().flat_map(Event::addresses);
+    let exclusive: BTreeSet<Address> =
+        changes.clone().map(|change| &change.address).chain(recorded).cloned().collect();
+    let needed = changes.flat_map(|change| change.depends_on.iter().chain(&change.hosted_on));
+    let shared = needed.filter(|address| !exclusive.contains(*address)).cloned().collect::<BTreeSet<_>>();
+    LockSet::exclusive(exclusive).and_shared(shared)
+}
+
+/// Returns where the state of a fleet is: where the `backend` block says, else `.simfleet/state.db` beside a folder's
+/// files, `.simfleet/NAME.db` beside a single file `NAME.hcl`.
+fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagnostics> {
+    if let Some(path) = config.backend_path() {
+        return Ok(config.folder().join(path));
+    }
+    let states = config.folder().join(".simfleet");
+    if !path.is_dir() {
+        return Ok(states.join(path.file_stem().unwrap_or_default()).with_extension("db"));
+    }
+    let own = states.join("state.db");
+    for file in config.files() {
+        let single = states.join(file.path.file_stem().unwrap_or_default()).with_extension("db");
+        if single != own && single.exists() && !own.exists() {
+            let (file, single) = (file.path.display(), single.display());
+            let detail = format!(
+                "The folder was given, and its file `{file}` has a state of its own, `{single}`: as one fleet with the \
+                 others it would be made a second time."
+            );
+            return Err(Diagnostic::error("Two states for one file", detail)
+                .hint(format!("give the file `{file}`, or destroy it first"))
+                .into());
+        }
+    }
+    Ok(own)
+}
+
+/// Returns the journal, in test builds with the crash that the environment asks for.
+#[cfg(feature = "fake")]
+fn crashing(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+    use crate::fault::{CRASH, Crash, CrashingJournal};
+    match std::env::var(CRASH).ok().and_then(|text| Crash::parse(&text)) {
+        Some(crash) => Box::new(CrashingJournal::new(journal, crash)),
+        None => journal,
+    }
+}
+
+#[cfg(not(feature = "fake"))]
+fn crashing(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+    journal
+}
