@@ -25,7 +25,7 @@ pub enum Event {
     Intended {
         /// What to.
         config: ConfigDigest,
-        /// The command, as the user would type it.
+        /// The command, as the user would type it, without the values of variables.
         command: Arc<str>,
     },
     /// A call that changes the world is about to be sent.

@@ -78,7 +78,7 @@ pub struct Holder {
     pub who: Arc<str>,
     /// Its process, where the system tells it apart from all others.
     pub process: Option<Process>,
-    /// Its command, as the user would type it.
+    /// Its command, as the user would type it, without the values of variables.
     pub command: Arc<str>,
     /// Since when it runs.
     pub since: Timestamp,

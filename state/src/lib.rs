@@ -10,7 +10,7 @@
 //! - `conformance` (a feature): the suite that every store passes
 //! - [`sqlite`]: the default store, one file; [`memory`]: a store in memory
 
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod error;
 pub mod event;
@@ -22,6 +22,7 @@ pub mod sqlite;
 pub mod state;
 pub mod store;
 pub mod stored;
+mod transition;
 
 pub use error::StateError;
 pub use event::{

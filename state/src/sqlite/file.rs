@@ -150,6 +150,24 @@ impl File {
         }
     }
 
+    /// Makes sure, in a transaction, that the file is as long as it should be. SQLite itself takes what is missing of the
+    /// last page for zeroes.
+    pub(super) fn is_whole(&self, connection: &Connection) -> Result<(), StateError> {
+        let pragma = |name| {
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, u64>(0))
+                .map_err(|error| self.sqlite(Access::Read, error))
+        };
+        let expected = pragma("page_count")?.saturating_mul(pragma("page_size")?);
+        let length = fs::metadata(&self.path)
+            .map_err(|error| self.io(Access::Read, error))?
+            .len();
+        match length < expected {
+            true => Err(self.damaged(format!("it has {length} bytes, and should have {expected}"))),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the file as a whole under another name, then gives it its own, so that nobody ever sees it half made.
     /// Another process may be faster: then its file stays.
     fn make(&self, lineage: &str) -> Result<(), StateError> {
@@ -158,7 +176,7 @@ impl File {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        fs::create_dir_all(folder).map_err(write)?;
+        make_folder(folder).map_err(write)?;
         let mut name = OsString::from(".");
         name.push(self.path.file_name().unwrap_or_default());
         name.push(format!(".{}.new", Uuid::new_v4().simple()));
@@ -272,6 +290,23 @@ fn damaged_by(location: String, source: Box<rusqlite::Error>) -> StateError {
         problem: "its tables cannot be read".to_owned(),
         source: Some(source),
     }
+}
+
+/// Makes a folder and those around it, so that they survive a power loss.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    // What is before the first name of a relative path is there.
+    missing.retain(|folder| !folder.as_os_str().is_empty());
+    fs::create_dir_all(folder)?;
+    missing.into_iter().try_for_each(|made| match made.parent() {
+        Some(around) if !around.as_os_str().is_empty() => sync_folder(around),
+        _ => sync_folder(Path::new(".")),
+    })
+}
+
+/// Has the names in a folder survive a power loss.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 /// Gives a file another name, unless that is taken: then it does nothing.

@@ -19,10 +19,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
 
 use self::file::File;
 use self::write::Writer;
-use crate::error::StateError;
+use crate::error::{Cause, StateError};
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host, System};
 use crate::locks::{LEASE, Lease, LockSet};
@@ -33,7 +35,16 @@ use crate::store::{Journal, Snapshot, StateStore};
 pub struct SqliteStore {
     file: File,
     host: Arc<dyn Host>,
+    pace: Pace,
+}
+
+/// How often things are done.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How long a lease lasts.
     lease: Duration,
+    /// A snapshot is due after so many events.
+    snapshot_every: u64,
 }
 
 /// What [`SqliteStore::check`] went through.
@@ -51,7 +62,10 @@ impl SqliteStore {
         SqliteStore {
             file: File::new(path.into()),
             host: Arc::new(System),
-            lease: LEASE,
+            pace: Pace {
+                lease: LEASE,
+                snapshot_every: 1_000,
+            },
         }
     }
 
@@ -63,7 +77,14 @@ impl SqliteStore {
 
     /// Has leases last another time.
     pub fn with_lease(mut self, lease: Duration) -> Self {
-        self.lease = lease;
+        self.pace.lease = lease;
+        self
+    }
+
+    /// Has it write a snapshot after another number of events than 1,000; or after as many as there are resources, if
+    /// they are more, so that writing all of them costs no more than a few times what writing the events does.
+    pub fn with_snapshot_every(mut self, events: u64) -> Self {
+        self.pace.snapshot_every = events;
         self
     }
 
@@ -92,14 +113,15 @@ impl StateStore for SqliteStore {
 
     async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
         let (store, holder, locks) = (self.clone(), holder.clone(), locks.clone());
-        let (host, length) = (self.host.clone(), self.lease);
+        let (host, pace) = (self.host.clone(), self.pace);
         blocking(move || {
-            let writer = Writer::open(&store.file, store.host, &holder, &locks, length)?;
+            let writer = Writer::open(&store.file, store.host, &holder, &locks, pace)?;
             let journal = SqliteJournal {
                 lineage: writer.lineage().clone(),
                 lease: writer.lease().clone(),
                 host,
                 writer: Arc::new(Mutex::new(writer)),
+                running: None,
                 unanswered: false,
             };
             Ok(Box::new(journal) as Box<dyn Journal>)
@@ -125,6 +147,8 @@ struct SqliteJournal {
     host: Arc<dyn Host>,
     /// Used off the runtime's threads only, one call at a time.
     writer: Arc<Mutex<Writer>>,
+    /// The last call, which can still run when its caller is gone.
+    running: Option<JoinHandle<()>>,
     /// Whether the caller does not know how the last append ended: it failed on the medium, or was dropped.
     unanswered: bool,
 }
@@ -138,18 +162,28 @@ impl fmt::Debug for SqliteJournal {
 }
 
 impl SqliteJournal {
+    /// Has the writer do something, after what it was told before: also when nobody waits for that any more.
     async fn write<T: Send + 'static>(
         &mut self,
         call: impl FnOnce(&mut Writer) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, StateError> {
+        if let Some(running) = &mut self.running {
+            ended(running.await)?;
+            self.running = None;
+        }
         let writer = self.writer.clone();
-        let (result, lease) = blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        let running = self.running.insert(tokio::task::spawn_blocking(move || {
             // A writer whose call panicked reads the file again at the next.
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             let result = call(&mut writer);
-            Ok((result, writer.lease().clone()))
-        })
-        .await?;
+            // Who asked may be gone.
+            let _ = answer.send((result, writer.lease().clone()));
+        }));
+        let Ok((result, lease)) = answered.await else {
+            ended(running.await)?;
+            return Err(shutting_down("the call was not made".into()));
+        };
         self.lease = lease;
         result
     }
@@ -197,14 +231,21 @@ impl Journal for SqliteJournal {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, StateError> {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(StateError::Unwritable {
-                location: "a runtime that is shutting down".to_owned(),
-                source: Box::new(error),
-            }),
-        },
+    ended(tokio::task::spawn_blocking(call).await)?
+}
+
+/// Passes a panic on.
+fn ended<T>(result: Result<T, JoinError>) -> Result<T, StateError> {
+    match result.map_err(JoinError::try_into_panic) {
+        Ok(value) => Ok(value),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(error)) => Err(shutting_down(error.into())),
+    }
+}
+
+fn shutting_down(source: Cause) -> StateError {
+    StateError::Unwritable {
+        location: "a program that is ending".to_owned(),
+        source,
     }
 }

@@ -119,8 +119,9 @@ impl JournalRow {
     }
 }
 
-/// Reads the fleet's row.
+/// Reads the fleet's row; the first thing that a transaction does.
 pub(super) fn fleet(file: &File, connection: &Connection) -> Result<Fleet, StateError> {
+    file.is_whole(connection)?;
     Fleet::read(connection)
         .map_err(|error| file.sqlite(Access::Read, error))?
         .ok_or_else(|| file.damaged("its first row is not as it was written"))

@@ -1,24 +1,19 @@
 //! The journal, as it is written. Everything here waits for the disk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::chain::{Checksum, Fleet, Group};
 use super::file::{Access, File, checksum_at};
-use super::leases;
 use super::read::{self, Replayed};
+use super::{Pace, leases};
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, Host};
 use crate::locks::{Lease, LockSet, LockTable};
 use crate::stored;
-
-/// A snapshot is due after so many events, or as many as there are resources, if they are more: so that writing all of
-/// them costs no more than a few times what writing the events does.
-const SNAPSHOT_EVERY: u64 = 1_000;
 
 /// A journal that is open for writing.
 #[derive(Debug)]
@@ -28,8 +23,7 @@ pub(super) struct Writer {
     host: Arc<dyn Host>,
     lineage: Arc<str>,
     lease: Lease,
-    /// How long a lease lasts.
-    length: Duration,
+    pace: Pace,
     /// What the file held after the last call; `None` where that call failed halfway.
     replayed: Option<Replayed>,
     /// The group that was last written, or tried to be.
@@ -50,7 +44,7 @@ impl Writer {
         host: Arc<dyn Host>,
         holder: &Holder,
         locks: &LockSet,
-        length: Duration,
+        pace: Pace,
     ) -> Result<Self, StateError> {
         let lineage = Uuid::from_bytes(host.random()).to_string();
         let mut connection = file.open_or_make(&lineage)?;
@@ -67,7 +61,7 @@ impl Writer {
             leases: before.clone(),
         };
         let lease = table
-            .acquire(holder, locks, length, &*host)
+            .acquire(holder, locks, pace.lease, &*host)
             .map_err(|locked| StateError::Locked(Box::new(locked)))?;
         fleet.epoch = table.epoch;
         leases::replace(&transaction, &before, &table.leases).map_err(failed)?;
@@ -79,7 +73,7 @@ impl Writer {
             host,
             lineage: fleet.lineage,
             lease,
-            length,
+            pace,
             replayed: Some(replayed),
             last: None,
         })
@@ -115,7 +109,7 @@ impl Writer {
         let mut fleet = catch_up(file, &transaction, &mut replayed)?;
         let now = self.host.now();
         let mut lease = self.lease.clone();
-        lease.renew(now, self.length);
+        lease.renew(now, self.pace.lease);
         if !leases::renew(&transaction, &lease).map_err(failed)? {
             self.lease.expires = self.lease.renewed;
             return Err(StateError::Fenced {
@@ -178,7 +172,7 @@ impl Writer {
     /// Writes a snapshot if one is due. Without it loading takes longer, no more; so when it fails, the next call tries
     /// again, and whatever is wrong with the medium shows at the next group.
     fn snapshot(&mut self, replayed: &mut Replayed) {
-        let due = SNAPSHOT_EVERY.max(replayed.state.resources.len() as u64);
+        let due = self.pace.snapshot_every.max(replayed.state.resources.len() as u64);
         if replayed.events - replayed.snapshotted < due {
             return;
         }
@@ -195,7 +189,7 @@ impl Writer {
     /// Renews the lease.
     pub(super) fn renew(&mut self) -> Result<(), StateError> {
         let mut lease = self.lease.clone();
-        lease.renew(self.host.now(), self.length);
+        lease.renew(self.host.now(), self.pace.lease);
         let failed = |error| self.file.sqlite(Access::Write, error);
         let transaction = self
             .connection
@@ -258,4 +252,182 @@ fn insert(transaction: &Connection, group: &Group, before: &Checksum) -> rusqlit
             checksum
         ])?;
     Ok(checksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{VirtualHost, create, declared, made, node, token};
+    use crate::event::Operation;
+    use crate::locks::LEASE;
+    use crate::store::Journal;
+    use crate::{SqliteStore, StateStore};
+
+    struct Bench {
+        host: Arc<VirtualHost>,
+        folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let host = Arc::default();
+            Bench { host, folder }
+        }
+
+        fn file(&self) -> File {
+            File::new(self.folder.path().join("state.db"))
+        }
+
+        fn store(&self) -> SqliteStore {
+            SqliteStore::new(self.file().path()).with_host(self.host.clone())
+        }
+
+        fn writer(&self) -> Writer {
+            let locks = LockSet::exclusive([node("a"), node("b")]);
+            let pace = Pace {
+                lease: LEASE,
+                snapshot_every: 1_000,
+            };
+            Writer::open(&self.file(), self.host.clone(), &self.host.holder(1), &locks, pace).expect("free")
+        }
+
+        fn serial(&self) -> u64 {
+            read::load(&self.file()).expect("sound").state.serial
+        }
+    }
+
+    /// A create whose inputs take more than a few pages.
+    fn large_create() -> Event {
+        let mut large = declared(1);
+        large.inputs.set("user_data", "x".repeat(100_000));
+        Event::Started {
+            address: node("a"),
+            token: token(1),
+            operation: Operation::Create { declared: large },
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing_and_the_same_group_can_be_given_again() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        writer
+            .append(vec![create(&node("b"), 9)], false)
+            .expect("there is space");
+        let limit = |writer: &Writer, pages: u32| {
+            let pragma = format!("PRAGMA max_page_count = {pages}");
+            writer.connection.query_row(&pragma, [], |_| Ok(())).expect("a limit");
+        };
+        limit(&writer, 1); // SQLite takes the present size then.
+        let before = std::fs::read(bench.file().path()).expect("readable");
+        for attempt in 1..=2 {
+            let error = writer
+                .append(vec![large_create()], attempt > 1)
+                .expect_err("it is full");
+            assert!(matches!(error, StateError::Full { .. }), "{error:?}");
+            assert_eq!(bench.serial(), 1);
+        }
+        assert_eq!(
+            std::fs::read(bench.file().path()).expect("readable"),
+            before,
+            "nothing was written"
+        );
+        limit(&writer, 1_000_000);
+        assert_eq!(
+            writer
+                .append(vec![large_create()], true)
+                .expect("there is space")
+                .serial,
+            2
+        );
+        assert_eq!(bench.serial(), 2);
+    }
+
+    #[test]
+    fn a_group_that_was_recorded_without_an_answer_is_not_recorded_again() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        let stamp = writer.append(vec![create(&node("a"), 1)], false).expect("legal");
+        bench.host.advance(std::time::Duration::from_secs(1));
+        // What a failed commit leaves: the group is there, and the writer has thrown away what it knew.
+        writer.replayed = None;
+        assert_eq!(
+            writer.append(vec![create(&node("a"), 1)], true).expect("it is there"),
+            stamp
+        );
+        assert_eq!(bench.serial(), 1);
+        writer
+            .append(vec![made(&node("a"), 1, "i", 1)], true)
+            .expect("others are recorded");
+        assert_eq!(bench.serial(), 2);
+    }
+
+    #[test]
+    fn equal_events_of_an_earlier_call_are_recorded_again() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        let held = || {
+            vec![Event::Tainted {
+                address: node("a"),
+                reason: "twice".into(),
+            }]
+        };
+        writer
+            .append(vec![create(&node("a"), 1), made(&node("a"), 1, "i", 1)], false)
+            .expect("legal");
+        writer.append(held(), false).expect("legal");
+        writer.append(held(), false).expect("legal");
+        assert_eq!(bench.serial(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_append_that_is_dropped_midway_is_recorded_once() {
+        let bench = Bench::new();
+        let store = bench.store();
+        let locks = LockSet::exclusive([node("a")]);
+        let mut journal: Box<dyn Journal> = store.open(&bench.host.holder(1), &locks).await.expect("free");
+        let events = [create(&node("a"), 1)];
+        tokio::select! {
+            biased;
+            _ = journal.append(&events) => panic!("it cannot be done at its first poll"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(journal.append(&events).await.expect("once").serial, 1);
+        assert_eq!(
+            journal
+                .append(&[made(&node("a"), 1, "i", 1)])
+                .await
+                .expect("legal")
+                .serial,
+            2
+        );
+    }
+
+    #[test]
+    fn a_group_of_a_newer_version_is_refused_and_not_added_to() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        let mut fleet = read::fleet(&bench.file(), &writer.connection).expect("sound");
+        let stamp = Stamp {
+            serial: 1,
+            at: bench.host.now(),
+            holder: bench.host.holder(1).id,
+            epoch: 1,
+        };
+        let group = Group {
+            stamp,
+            version: stored::VERSION + 1,
+            events: "[{\"dreamt\":{}}]".to_owned(),
+        };
+        fleet.head = insert(&writer.connection, &group, &fleet.head).expect("a row");
+        fleet.serial = 1;
+        fleet.events = 1;
+        fleet.update(&writer.connection).expect("a row");
+        let newer = |error| matches!(error, StateError::Newer { found: 2, known: 1, .. });
+        assert!(newer(read::load(&bench.file()).expect_err("newer")));
+        assert!(newer(
+            writer.append(vec![create(&node("a"), 1)], false).expect_err("newer")
+        ));
+    }
 }

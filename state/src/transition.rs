@@ -1,0 +1,337 @@
+//! What each event does to a state, and what has to be there before. Pure.
+
+use std::collections::btree_map::Entry as Slot;
+
+use simfleet_provider_api::{Address, Object, ObjectId, Token};
+
+use crate::event::{Declaration, DeposedKey, Operation, Outcome, Port, Remains, Stamp};
+use crate::replay::ReplayError;
+use crate::state::{Intent, Pool, Reservation, Resource, State};
+
+impl State {
+    pub(crate) fn start(
+        &mut self,
+        at: Place<'_>,
+        stamp: &Stamp,
+        token: &Token,
+        operation: &Operation,
+    ) -> Result<(), ReplayError> {
+        self.no_intent(at)?;
+        match operation {
+            Operation::Create { .. } => self.no_resource(at)?,
+            Operation::Update { prior, .. } => self.has(at, None, prior)?,
+            Operation::Delete { prior, deposed } => self.has(at, deposed.as_ref(), prior)?,
+        }
+        let intent = Intent {
+            token: token.clone(),
+            operation: operation.clone(),
+            handle: None,
+            holder: stamp.holder.clone(),
+            epoch: stamp.epoch,
+            started: stamp.at,
+            serial: stamp.serial,
+        };
+        self.intents.insert(at.address.clone(), intent);
+        Ok(())
+    }
+
+    pub(crate) fn succeed(
+        &mut self,
+        at: Place<'_>,
+        stamp: &Stamp,
+        token: &Token,
+        outcome: &Outcome,
+    ) -> Result<(), ReplayError> {
+        let operation = self.intent(at, token)?.operation.clone();
+        match (operation, outcome) {
+            (Operation::Create { declared }, Outcome::Object(object)) => {
+                self.resources
+                    .insert(at.address.clone(), resource(declared, object.clone(), stamp));
+            }
+            (Operation::Update { declared, .. }, Outcome::Object(object)) => {
+                let resource = self.resource(at, None)?;
+                resource.declared = declared;
+                resource.object = object.clone();
+                resource.serial = stamp.serial;
+            }
+            (Operation::Delete { deposed, .. }, Outcome::Gone) => {
+                self.take(at, deposed.as_ref())?;
+            }
+            (operation, _) => return Err(at.outcome(&operation)),
+        }
+        self.intents.remove(at.address);
+        Ok(())
+    }
+
+    pub(crate) fn fail(
+        &mut self,
+        at: Place<'_>,
+        stamp: &Stamp,
+        token: &Token,
+        remains: &Remains,
+    ) -> Result<(), ReplayError> {
+        let operation = self.intent(at, token)?.operation.clone();
+        match (operation, remains) {
+            (_, Remains::AsBefore) => {}
+            (Operation::Create { declared }, Remains::Object(object)) => {
+                let mut half_made = resource(declared, object.clone(), stamp);
+                half_made.tainted = Some("its creation failed".into());
+                self.resources.insert(at.address.clone(), half_made);
+            }
+            (operation @ Operation::Create { .. }, Remains::Gone) => return Err(at.outcome(&operation)),
+            (Operation::Update { .. }, Remains::Object(object)) => {
+                self.settle(at, stamp, None, &Outcome::Object(object.clone()))?;
+            }
+            (Operation::Update { .. }, Remains::Gone) => self.settle(at, stamp, None, &Outcome::Gone)?,
+            (Operation::Delete { deposed, .. }, Remains::Object(object)) => {
+                self.settle(at, stamp, deposed.as_ref(), &Outcome::Object(object.clone()))?;
+            }
+            (operation @ Operation::Delete { .. }, Remains::Gone) => return Err(at.outcome(&operation)),
+        }
+        self.intents.remove(at.address);
+        Ok(())
+    }
+
+    /// Records what there is now of an object that was recorded before.
+    pub(crate) fn settle(
+        &mut self,
+        at: Place<'_>,
+        stamp: &Stamp,
+        deposed: Option<&DeposedKey>,
+        outcome: &Outcome,
+    ) -> Result<(), ReplayError> {
+        match outcome {
+            Outcome::Object(object) => {
+                let resource = self.resource(at, deposed)?;
+                resource.object = object.clone();
+                resource.serial = stamp.serial;
+            }
+            Outcome::Gone => {
+                self.take(at, deposed)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn depose(&mut self, at: Place<'_>, stamp: &Stamp, key: &DeposedKey) -> Result<(), ReplayError> {
+        self.no_intent(at)?;
+        let mut deposed = self.take(at, None)?;
+        deposed.serial = stamp.serial;
+        match self.deposed.entry(at.address.clone()).or_default().entry(key.clone()) {
+            Slot::Occupied(_) => Err(at.occupied()),
+            Slot::Vacant(slot) => {
+                slot.insert(deposed);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, host: &Address, port: Port, reservation: Reservation) -> Result<(), ReplayError> {
+        match self.reservations.entry(host.clone()).or_default().entry(port) {
+            // To reserve again what one has is no change, so that a run that is repeated need not ask first.
+            Slot::Occupied(slot) if *slot.get() == reservation => Ok(()),
+            Slot::Occupied(slot) => Err(ReplayError::Taken {
+                host: host.clone(),
+                port,
+                by: slot.get().address.clone(),
+            }),
+            Slot::Vacant(slot) => {
+                slot.insert(reservation);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn release(&mut self, address: &Address, host: &Address, port: Port) -> Result<(), ReplayError> {
+        let taken = self.reservations.get_mut(host);
+        match taken.map(|taken| (taken.get(&port).is_some_and(|by| by.address == *address), taken)) {
+            Some((true, taken)) => {
+                taken.remove(&port);
+                if taken.is_empty() {
+                    self.reservations.remove(host);
+                }
+                Ok(())
+            }
+            _ => Err(ReplayError::NotReserved {
+                address: address.clone(),
+                host: host.clone(),
+                port,
+            }),
+        }
+    }
+
+    pub(crate) fn scale(&mut self, address: &Address, pool: Pool) -> Result<(), ReplayError> {
+        let given = self.pools.get(address).map_or(0, |pool| pool.numbered);
+        if pool.numbered < given {
+            return Err(ReplayError::Renumbered {
+                address: address.clone(),
+                given,
+                to: pool.numbered,
+            });
+        }
+        self.pools.insert(address.clone(), pool);
+        Ok(())
+    }
+
+    pub(crate) fn relocate(&mut self, stamp: &Stamp, from: &Address, to: &Address) -> Result<(), ReplayError> {
+        let (source, target) = (
+            Place {
+                address: from,
+                event: "moved",
+            },
+            Place {
+                address: to,
+                event: "moved",
+            },
+        );
+        self.no_intent(source)?;
+        self.no_intent(target)?;
+        self.no_resource(target)?;
+        let taken = self.deposed.contains_key(to) || self.pools.contains_key(to) || self.reservations.contains_key(to);
+        if taken {
+            return Err(target.occupied());
+        }
+        if !(self.resources.contains_key(from) || self.deposed.contains_key(from) || self.pools.contains_key(from)) {
+            return Err(source.missing());
+        }
+        if let Some(mut resource) = self.resources.remove(from) {
+            resource.serial = stamp.serial;
+            self.resources.insert(to.clone(), resource);
+        }
+        if let Some(deposed) = self.deposed.remove(from) {
+            self.deposed.insert(to.clone(), deposed);
+        }
+        if let Some(pool) = self.pools.remove(from) {
+            self.pools.insert(to.clone(), pool);
+        }
+        if let Some(hold) = self.holds.remove(from) {
+            self.holds.insert(to.clone(), hold);
+        }
+        if let Some(taken) = self.reservations.remove(from) {
+            self.reservations.insert(to.clone(), taken);
+        }
+        self.rename(from, to);
+        Ok(())
+    }
+
+    /// Has everything that names an address name another.
+    pub(crate) fn rename(&mut self, from: &Address, to: &Address) {
+        let rename = |address: &mut Address| {
+            if address == from {
+                *address = to.clone();
+            }
+        };
+        for reservation in self.reservations.values_mut().flat_map(|taken| taken.values_mut()) {
+            rename(&mut reservation.address);
+        }
+        let deposed = self.deposed.values_mut().flat_map(|objects| objects.values_mut());
+        for resource in self.resources.values_mut().chain(deposed) {
+            resource.declared.depends_on.iter_mut().for_each(rename);
+            resource.declared.hosted_on.iter_mut().for_each(rename);
+        }
+    }
+
+    pub(crate) fn intent(&mut self, at: Place<'_>, token: &Token) -> Result<&mut Intent, ReplayError> {
+        self.intents
+            .get_mut(at.address)
+            .filter(|intent| intent.token == *token)
+            .ok_or_else(|| ReplayError::NoIntent {
+                address: at.address.clone(),
+                event: at.event,
+                token: token.clone(),
+            })
+    }
+
+    pub(crate) fn no_intent(&self, at: Place<'_>) -> Result<(), ReplayError> {
+        match self.intents.get(at.address) {
+            None => Ok(()),
+            Some(intent) => Err(ReplayError::Open {
+                address: at.address.clone(),
+                event: at.event,
+                verb: intent.operation.verb(),
+            }),
+        }
+    }
+
+    pub(crate) fn no_resource(&self, at: Place<'_>) -> Result<(), ReplayError> {
+        match self.resources.contains_key(at.address) {
+            true => Err(at.occupied()),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn has(&self, at: Place<'_>, deposed: Option<&DeposedKey>, id: &ObjectId) -> Result<(), ReplayError> {
+        match self.object_of(at.address, deposed) {
+            Some(resource) if resource.object.id == *id => Ok(()),
+            _ => Err(at.missing()),
+        }
+    }
+
+    pub(crate) fn resource(
+        &mut self,
+        at: Place<'_>,
+        deposed: Option<&DeposedKey>,
+    ) -> Result<&mut Resource, ReplayError> {
+        let resource = match deposed {
+            None => self.resources.get_mut(at.address),
+            Some(key) => self
+                .deposed
+                .get_mut(at.address)
+                .and_then(|objects| objects.get_mut(key)),
+        };
+        resource.ok_or_else(|| at.missing())
+    }
+
+    pub(crate) fn take(&mut self, at: Place<'_>, deposed: Option<&DeposedKey>) -> Result<Resource, ReplayError> {
+        let Some(key) = deposed else {
+            return self.resources.remove(at.address).ok_or_else(|| at.missing());
+        };
+        let objects = self.deposed.get_mut(at.address).ok_or_else(|| at.missing())?;
+        let taken = objects.remove(key).ok_or_else(|| at.missing());
+        if objects.is_empty() {
+            self.deposed.remove(at.address);
+        }
+        taken
+    }
+}
+
+pub(crate) fn resource(declared: Declaration, object: Object, stamp: &Stamp) -> Resource {
+    Resource {
+        declared,
+        object,
+        tainted: None,
+        created: stamp.at,
+        serial: stamp.serial,
+    }
+}
+
+/// What an error is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) event: &'static str,
+}
+
+impl Place<'_> {
+    pub(crate) fn occupied(self) -> ReplayError {
+        ReplayError::Occupied {
+            address: self.address.clone(),
+            event: self.event,
+        }
+    }
+
+    pub(crate) fn missing(self) -> ReplayError {
+        ReplayError::Missing {
+            address: self.address.clone(),
+            event: self.event,
+        }
+    }
+
+    pub(crate) fn outcome(self, operation: &Operation) -> ReplayError {
+        ReplayError::Outcome {
+            address: self.address.clone(),
+            event: self.event,
+            verb: operation.verb(),
+        }
+    }
+}
