@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -63,8 +64,8 @@ pub struct Lease {
     pub holder: Holder,
     /// Grows with each lease of a store; every write carries it.
     pub epoch: u64,
-    /// On what.
-    pub locks: LockSet,
+    /// On what. Shared, as a lease is copied with each call and can be large.
+    pub locks: Arc<LockSet>,
     /// When it was last renewed.
     pub renewed: Timestamp,
     /// When it is over.
@@ -202,7 +203,7 @@ impl LockTable {
         let mut lease = Lease {
             holder: holder.clone(),
             epoch: self.epoch,
-            locks: locks.clone(),
+            locks: Arc::new(locks.clone()),
             renewed: Timestamp::MIN,
             expires: Timestamp::MIN,
         };

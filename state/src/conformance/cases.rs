@@ -469,7 +469,7 @@ pub async fn an_unlocked_holder_is_fenced<F: Fixture>() {
     let mut second = bench.open(&two, &["b"]).await;
     let dropped = bench.store.unlock(&one.id).await.expect("sound");
     assert_eq!(dropped.len(), 1);
-    assert_eq!((&dropped[0].holder, &dropped[0].locks), (&one, &exclusive("a")));
+    assert_eq!((&dropped[0].holder, &*dropped[0].locks), (&one, &exclusive("a")));
     assert!(is_fenced(first.append(&[create(&node("a"), 1)]).await));
     append(&mut second, &[create(&node("b"), 1)]).await;
     bench.open(&bench.host.holder(3), &["a"]).await;
