@@ -1,0 +1,25 @@
+//! All printing: what people and programs read of plans, progress, state and values. Nothing else prints.
+//!
+//! - [`document`]: lines with tones, made by every view for people; [`Theme`] says whether they are coloured
+//! - [`plan`], [`progress`], [`outcome`]: a plan, an apply while it runs, its end
+//! - [`state`], [`outputs`], [`status`]: what is recorded, and what runs
+//! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
+//!
+//! Every view for people has its counterpart for programs in a submodule or function named `json`. A sensitive value is
+//! shown by neither.
+
+pub mod difference;
+pub mod document;
+mod fold;
+pub mod outcome;
+pub mod outputs;
+pub mod plan;
+pub mod progress;
+pub mod state;
+pub mod status;
+pub mod values;
+
+pub use document::Theme;
+
+/// The version of the JSON documents: raised when a key changes its meaning or goes away.
+pub const FORMAT_VERSION: &str = "1.0";

@@ -1,0 +1,146 @@
+//! The blocks of a plan: one for each resource that changes, or for several that change alike.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use simfleet_provider_api::{Address, Attributes, Path, PathStep, Value};
+
+use super::Detail;
+use crate::plan::{Action, Change, Reason};
+use crate::view::difference::{Difference, Kind, differences};
+use crate::view::document::{Document, Line, Theme, Tone};
+use crate::view::fold;
+
+/// How an action is shown.
+pub(super) struct Look {
+    pub sign: &'static str,
+    pub tone: Tone,
+    pub words: &'static str,
+}
+
+pub(super) fn look(action: Action) -> Look {
+    let (sign, tone, words) = match action {
+        Action::Create => ("+", Tone::Good, "will be created"),
+        Action::Update => ("~", Tone::Change, "will be updated in place"),
+        Action::Replace => ("-/+", Tone::Bad, "will be replaced"),
+        Action::Delete => ("-", Tone::Bad, "will be deleted"),
+        Action::Forget => ("⊘", Tone::Change, "will be forgotten"),
+        Action::Check => ("?", Tone::Change, "will be looked at, and mended where needed, when its node is back"),
+        Action::NoOp => ("", Tone::Plain, "stays as it is"),
+    };
+    Look { sign, tone, words }
+}
+
+/// Resources of which all is alike but the address.
+struct Block<'a> {
+    addresses: Vec<&'a Address>,
+    action: Action,
+    host: Option<&'a Address>,
+    body: Document,
+}
+
+/// Adds a block for each change; with [`Detail::Folded`] one for all of a block's instances that change alike.
+pub(super) fn show<'a>(changes: impl Iterator<Item = &'a Change>, detail: Detail, document: &mut Document) {
+    let mut blocks: Vec<Block<'a>> = Vec::new();
+    let mut alike = HashMap::new();
+    for change in changes {
+        let block = Block {
+            addresses: vec![&change.address],
+            action: change.action,
+            host: host(change),
+            body: body(change),
+        };
+        let text = block.body.render(Theme::Plain);
+        let key = (fold::family(&change.address), block.action, block.host, text);
+        match alike.entry(key) {
+            Entry::Occupied(index) if detail == Detail::Folded => blocks[*index.get()].addresses.push(&change.address),
+            Entry::Occupied(_) => blocks.push(block),
+            Entry::Vacant(entry) => {
+                entry.insert(blocks.len());
+                blocks.push(block);
+            }
+        }
+    }
+    for block in blocks {
+        let look = look(block.action);
+        let mut head = Line::new()
+            .tone(look.tone, format!("{:>3} ", look.sign))
+            .tone(Tone::Strong, fold::name(&block.addresses))
+            .text(format!(" {}", look.words));
+        if let Some(host) = block.host {
+            head = head.text(format!(" on {host}"));
+        }
+        if block.addresses.len() > 1 {
+            head = head.tone(Tone::Faint, format!("  ({} alike)", block.addresses.len()));
+        }
+        document.line(head);
+        document.nest(6, |document| document.append(&block.body));
+        document.blank();
+    }
+}
+
+/// Where something is made; what moves says so in its reason.
+fn host(change: &Change) -> Option<&Address> {
+    match change.action {
+        Action::Create => change.hosted_on.as_ref(),
+        Action::Replace if change.hosted_on == change.was_hosted_on => change.hosted_on.as_ref(),
+        _ => None,
+    }
+}
+
+fn body(change: &Change) -> Document {
+    let mut body = Document::new();
+    let told = |reason: &&Reason| **reason != Reason::New;
+    for (i, reason) in change.reasons.iter().filter(told).enumerate() {
+        let word = if i == 0 { "because" } else { "and" };
+        body.line(Line::new().tone(Tone::Faint, format!("{word} {reason}")));
+    }
+    if change.action == Action::Forget || change.action == Action::Delete {
+        return body;
+    }
+    show_provider(change, &mut body);
+    for difference in attribute_differences(change) {
+        let forces = forces_replacement(change, &difference.path);
+        difference.show(forces.then_some("forces replacement"), &mut body);
+    }
+    body
+}
+
+fn show_provider(change: &Change, body: &mut Document) {
+    if let (Some(before), Some(after)) = (&change.provider_before, &change.provider)
+        && before.name != after.name
+    {
+        let path = Path::attribute("provider");
+        let what = Kind::Changed(Value::string(before.name.clone()), Value::string(after.name.clone()));
+        Difference { path, what }.show(None, body);
+    }
+}
+
+/// Returns where the attributes differ; of something that is made anew too, since what stays is not worth a line.
+fn attribute_differences(change: &Change) -> Vec<Difference> {
+    let none = Attributes::new();
+    let before = change.before.as_ref().unwrap_or(&none);
+    let after = change.after.as_ref().unwrap_or(&none);
+    let names: BTreeSet<_> = before.iter().chain(after.iter()).map(|(name, _)| name).collect();
+    names
+        .into_iter()
+        .flat_map(|name| {
+            let secret = change.sensitive.contains(name);
+            let marked = |attributes: &Attributes| attributes.get(name).map(|value| value.clone().mark(secret));
+            differences(
+                Path::attribute(name.clone()),
+                marked(before).as_ref(),
+                marked(after).as_ref(),
+            )
+        })
+        .collect()
+}
+
+/// Whether a path lies within one that forces a replacement, or the other way round.
+fn forces_replacement(change: &Change, path: &Path) -> bool {
+    let within = |inner: &[PathStep], outer: &[PathStep]| inner.starts_with(outer);
+    change
+        .replace_because
+        .iter()
+        .any(|cause| within(&path.0, &cause.0) || within(&cause.0, &path.0))
+}

@@ -1,0 +1,278 @@
+//! A plan for people.
+
+use simfleet_provider_api::{Address, Path, Value};
+
+use super::changes::{self, look};
+use super::secrets;
+use crate::plan::{Action, DriftKind, OutputChange, Plan, Summary};
+use crate::view::difference::differences;
+use crate::view::document::{Document, Line, Theme, Tone};
+use crate::view::fold;
+
+/// Whether instances that change alike are shown together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// They are: one block for all.
+    Folded,
+    /// Each has a block of its own.
+    Expanded,
+}
+
+/// What a plan leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To the fleet as declared.
+    Apply,
+    /// To nothing.
+    Destroy,
+}
+
+/// A plan, and how it is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Folded or not.
+    pub detail: Detail,
+    /// What it leads to.
+    pub purpose: Purpose,
+}
+
+impl View<'_> {
+    /// Returns the plan as text. Its last line is the summary.
+    pub fn render(&self, theme: Theme) -> String {
+        let mut document = Document::new();
+        self.unfinished(&mut document);
+        self.drift(&mut document);
+        let changing = self.plan.changes.iter().filter(|change| change.action != Action::NoOp);
+        if changing.clone().next().is_some() {
+            heading("What apply will do:", &mut document);
+            changes::show(changing, self.detail, &mut document);
+        }
+        self.pools(&mut document);
+        self.outputs(&mut document);
+        self.unplaced(&mut document);
+        self.interrupts(&mut document);
+        document.blank();
+        document.line(self.summary());
+        document.render(theme)
+    }
+
+    fn unfinished(&self, document: &mut Document) {
+        for unfinished in &self.plan.unfinished {
+            let address = &unfinished.address;
+            let (action, by) = (unfinished.action, &unfinished.by);
+            let text = match unfinished.live {
+                true => format!("another run ({by}) is at work on its {action}; apply will wait for it"),
+                false => format!("an earlier run ({by}) began its {action}; apply will finish it"),
+            };
+            document.line(
+                Line::new()
+                    .tone(Tone::Change, "  ! ")
+                    .tone(Tone::Strong, address.to_string())
+                    .text(format!(": {text}")),
+            );
+        }
+        document.blank();
+    }
+
+    fn drift(&self, document: &mut Document) {
+        if self.plan.drift.is_empty() {
+            return;
+        }
+        heading("What is not as it was recorded:", document);
+        for drift in &self.plan.drift {
+            let head = |sign: &str, tone, text: &str| {
+                Line::new()
+                    .tone(tone, format!("{sign:>3} "))
+                    .tone(Tone::Strong, drift.address.to_string())
+                    .text(text)
+            };
+            match &drift.what {
+                DriftKind::Gone => document.line(head("-", Tone::Bad, " is gone")),
+                DriftKind::Unreachable { reason } => {
+                    document.line(head("?", Tone::Change, &format!(" cannot be reached: {reason}")));
+                }
+                DriftKind::Changed(attributes) => {
+                    document.line(head("~", Tone::Change, " was changed outside of simfleet"));
+                    let secrets = secrets(self.plan, &drift.address);
+                    document.nest(6, |document| {
+                        for attribute in attributes {
+                            let secret = secrets.iter().any(|name| Some(&**name) == attribute.path.root());
+                            let marked = |value: &Option<Value>| value.clone().map(|value| value.mark(secret));
+                            let (recorded, seen) = (marked(&attribute.recorded), marked(&attribute.seen));
+                            for difference in differences(attribute.path.clone(), recorded.as_ref(), seen.as_ref()) {
+                                difference.show(None, document);
+                            }
+                        }
+                    });
+                }
+            }
+        }
+        document.blank();
+    }
+
+    fn pools(&self, document: &mut Document) {
+        if self.plan.pools.is_empty() {
+            return;
+        }
+        heading("Sizes of pools:", document);
+        for pool in &self.plan.pools {
+            let (sign, tone, size) = match pool.before {
+                None => ("+", Tone::Good, format!("{} members", pool.after)),
+                Some(before) => ("~", Tone::Change, format!("{before} -> {} members", pool.after)),
+            };
+            document.line(
+                Line::new()
+                    .tone(tone, format!("{sign:>3} "))
+                    .tone(Tone::Strong, pool.address.to_string())
+                    .text(format!(": {size} ({})", pool.because)),
+            );
+        }
+        document.blank();
+    }
+
+    fn outputs(&self, document: &mut Document) {
+        let changing = || self.plan.outputs.iter().filter(|(_, output)| output.is_change());
+        if changing().next().is_none() {
+            return;
+        }
+        heading("Outputs:", document);
+        document.nest(2, |document| {
+            for (name, output) in changing() {
+                let OutputChange {
+                    before,
+                    after,
+                    sensitive,
+                } = output;
+                let marked = |value: &Option<Value>| value.clone().map(|value| value.mark(*sensitive));
+                let path = Path::attribute(name.as_str());
+                let found = differences(path, marked(before).as_ref(), marked(after).as_ref());
+                if found.is_empty() {
+                    document.line(Line::new().tone(Tone::Change, "~").text(format!(" {name}: of another type")));
+                }
+                for difference in found {
+                    difference.show(None, document);
+                }
+            }
+        });
+        document.blank();
+    }
+
+    fn unplaced(&self, document: &mut Document) {
+        if self.plan.unplaced.is_empty() {
+            return;
+        }
+        heading("Without a place:", document);
+        for unplaced in &self.plan.unplaced {
+            document.line(
+                Line::new()
+                    .tone(Tone::Bad, "  ! ")
+                    .tone(Tone::Strong, unplaced.address.to_string())
+                    .text(format!(": {}", unplaced.reason)),
+            );
+        }
+        document.blank();
+    }
+
+    fn interrupts(&self, document: &mut Document) {
+        let mut groups: Vec<(Action, Vec<&Address>)> = Vec::new();
+        for interrupt in &self.plan.interrupts {
+            match groups.last_mut() {
+                Some((action, addresses))
+                    if *action == interrupt.action
+                        && fold::family(addresses[0]) == fold::family(&interrupt.address) =>
+                {
+                    addresses.push(&interrupt.address);
+                }
+                _ => groups.push((interrupt.action, vec![&interrupt.address])),
+            }
+        }
+        if groups.is_empty() {
+            return;
+        }
+        let count = self.plan.interrupts.len();
+        heading(&format!("This interrupts {}:", of(count, "running simulator")), document);
+        for (action, addresses) in groups {
+            let look = look(action);
+            document.line(
+                Line::new()
+                    .tone(look.tone, format!("{:>3} ", look.sign))
+                    .tone(Tone::Strong, fold::name(&addresses))
+                    .text(format!(" {}", look.words)),
+            );
+        }
+        document.blank();
+    }
+
+    fn summary(&self) -> Line {
+        let Summary {
+            create,
+            update,
+            replace,
+            delete,
+            forget,
+            ..
+        } = self.plan.summary();
+        if self.plan.is_empty() {
+            return Line::new().tone(Tone::Strong, "No changes.").text(self.state_of_affairs());
+        }
+        let mut text =
+            format!(" {create} to create, {update} to update, {replace} to replace, {delete} to delete");
+        let outputs = self.plan.outputs.values().filter(|output| output.is_change()).count();
+        let resources = create + update + replace + delete + forget;
+        for (count, words) in [
+            (forget, "to forget"),
+            (self.plan.unfinished.len(), "to finish"),
+            (self.plan.unplaced.len(), "without a place"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {words}"));
+            }
+        }
+        if resources == 0 && outputs > 0 {
+            text.push_str(&format!("; {}", changes_of(outputs, "output")));
+        }
+        if resources == 0 && !self.plan.pools.is_empty() {
+            text.push_str(&format!("; {}", changes_of(self.plan.pools.len(), "pool size")));
+        }
+        Line::new().tone(Tone::Strong, "Plan:").text(format!("{text}."))
+    }
+
+    /// Says how the fleet is when nothing changes.
+    fn state_of_affairs(&self) -> String {
+        let unreachable = |drift: &&crate::plan::Drift| matches!(drift.what, DriftKind::Unreachable { .. });
+        let unreachable = self.plan.drift.iter().filter(unreachable).count();
+        let unplaced = self.plan.unplaced.len();
+        match (unreachable, unplaced, self.purpose) {
+            (0, 0, Purpose::Apply) => " The fleet is as declared.".to_owned(),
+            (0, 0, Purpose::Destroy) => " There is nothing to destroy.".to_owned(),
+            (0, unplaced, _) => format!(" {} without a place.", of(unplaced, "simulator")),
+            (unreachable, 0, _) => format!(" {} cannot be reached.", of(unreachable, "resource")),
+            (unreachable, unplaced, _) => format!(
+                " {} cannot be reached, {} without a place.",
+                of(unreachable, "resource"),
+                of(unplaced, "simulator")
+            ),
+        }
+    }
+}
+
+fn heading(text: &str, document: &mut Document) {
+    document.blank();
+    document.line(Line::new().tone(Tone::Strong, text));
+    document.blank();
+}
+
+/// Returns a count with its noun: `1 member`, `2 members`.
+fn of(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+fn changes_of(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun} changes"),
+        _ => format!("{count} {noun}s change"),
+    }
+}

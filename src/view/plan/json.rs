@@ -1,0 +1,160 @@
+//! A plan for programs.
+
+use serde_json::{Map, Value as Json, json};
+use simfleet_provider_api::{Attributes, Value};
+
+use super::secrets;
+use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
+use crate::view::FORMAT_VERSION;
+use crate::view::values::{self, Mask, mask};
+
+/// Returns a plan as one JSON document.
+///
+/// A part of a value that is sensitive or not known yet is `null` in `before` and `after`, and `true` at the same place
+/// in `after_sensitive` and `after_unknown`.
+pub fn document(plan: &Plan) -> Json {
+    let Summary {
+        create,
+        update,
+        replace,
+        delete,
+        forget,
+        no_op,
+    } = plan.summary();
+    json!({
+        "format_version": FORMAT_VERSION,
+        "simfleet_version": env!("CARGO_PKG_VERSION"),
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
+        "drift": plan.drift.iter().map(|drift| drift_of(plan, drift)).collect::<Vec<_>>(),
+        "outputs": plan.outputs.iter().map(|(name, output)| (name.clone(), output_of(output))).collect::<Map<_, _>>(),
+        "interrupts": plan
+            .interrupts
+            .iter()
+            .map(|interrupt| json!({"address": interrupt.address, "action": interrupt.action.as_str()}))
+            .collect::<Vec<_>>(),
+        "unfinished": plan
+            .unfinished
+            .iter()
+            .map(|unfinished| {
+                json!({
+                    "address": unfinished.address,
+                    "action": unfinished.action,
+                    "by": unfinished.by,
+                    "live": unfinished.live,
+                })
+            })
+            .collect::<Vec<_>>(),
+        "unplaced": plan
+            .unplaced
+            .iter()
+            .map(|unplaced| json!({"address": unplaced.address, "reason": unplaced.reason}))
+            .collect::<Vec<_>>(),
+        "pools": plan
+            .pools
+            .iter()
+            .map(|pool| {
+                json!({
+                    "address": pool.address,
+                    "before": pool.before,
+                    "after": pool.after,
+                    "reason": pool.because,
+                })
+            })
+            .collect::<Vec<_>>(),
+        "summary": {
+            "create": create,
+            "update": update,
+            "replace": replace,
+            "delete": delete,
+            "forget": forget,
+            "no_op": no_op,
+        },
+    })
+}
+
+fn change(change: &Change) -> Json {
+    let before = change.before.as_ref().map(|attributes| whole(change, attributes));
+    let after = change.after.as_ref().map(|attributes| whole(change, attributes));
+    let reasons: Vec<String> = change.reasons.iter().map(ToString::to_string).collect();
+    let provider = change.provider.as_ref().or(change.provider_before.as_ref());
+    json!({
+        "address": change.address,
+        "kind": change.kind,
+        "provider": provider.map(|provider| &provider.name),
+        "action": change.action.as_str(),
+        "reason": (!reasons.is_empty()).then(|| reasons.join("; ")),
+        "before": shown(before.as_ref()),
+        "after": shown(after.as_ref()),
+        "after_unknown": masked(after.as_ref(), Mask::Unknown),
+        "after_sensitive": masked(after.as_ref(), Mask::Sensitive),
+        "replace_because": change.replace_because.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Returns attributes as one value, with marks on those that are sensitive by their schema.
+fn whole(change: &Change, attributes: &Attributes) -> Value {
+    Value::object(attributes.iter().map(|(name, value)| {
+        let secret = change.sensitive.contains(name);
+        (name.clone(), value.clone().mark(secret))
+    }))
+}
+
+fn shown(value: Option<&Value>) -> Json {
+    value.map_or(Json::Null, values::json)
+}
+
+fn masked(value: Option<&Value>, what: Mask) -> Json {
+    value.and_then(|value| mask(value, what)).unwrap_or_else(|| json!({}))
+}
+
+fn drift_of(plan: &Plan, drift: &Drift) -> Json {
+    let mut document = json!({"address": drift.address, "kind": drift.kind});
+    let secrets = secrets(plan, &drift.address);
+    match &drift.what {
+        DriftKind::Gone => document["what"] = json!("gone"),
+        DriftKind::Unreachable { reason } => {
+            document["what"] = json!("unreachable");
+            document["reason"] = json!(reason);
+        }
+        DriftKind::Changed(attributes) => {
+            document["what"] = json!("changed");
+            document["attributes"] = attributes
+                .iter()
+                .map(|attribute| {
+                    let secret = secrets.iter().any(|name| Some(&**name) == attribute.path.root());
+                    let marked = |value: &Option<Value>| value.clone().map(|value| value.mark(secret));
+                    let (recorded, seen) = (marked(&attribute.recorded), marked(&attribute.seen));
+                    let sensitive = [&recorded, &seen].into_iter().flatten().any(Value::has_sensitive);
+                    json!({
+                        "path": attribute.path.to_string(),
+                        "recorded": shown(recorded.as_ref()),
+                        "seen": shown(seen.as_ref()),
+                        "sensitive": sensitive,
+                    })
+                })
+                .collect();
+        }
+    }
+    document
+}
+
+fn output_of(output: &OutputChange) -> Json {
+    let marked = |value: &Option<Value>| value.clone().map(|value| value.mark(output.sensitive));
+    let (before, after) = (marked(&output.before), marked(&output.after));
+    let action = match (&before, &after) {
+        _ if !output.is_change() => "no-op",
+        (None, _) => "create",
+        (_, None) => "delete",
+        _ => "update",
+    };
+    let masked = |what| after.as_ref().and_then(|value| mask(value, what)).unwrap_or(json!(false));
+    json!({
+        "action": action,
+        "before": shown(before.as_ref()),
+        "after": shown(after.as_ref()),
+        "after_unknown": masked(Mask::Unknown),
+        "after_sensitive": masked(Mask::Sensitive),
+    })
+}

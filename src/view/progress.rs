@@ -1,0 +1,316 @@
+//! An apply while it runs: live lines on a terminal, plain lines elsewhere, or one JSON event a line.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json, json};
+use simfleet_provider_api::Address;
+
+use super::document::{Document, Line, Theme, Tone};
+use crate::apply::{Progress, Verb};
+
+/// Shows what happens during an apply, as it happens.
+pub struct Reporter<'a>(Sink<'a>);
+
+enum Sink<'a> {
+    Live {
+        bars: MultiProgress,
+        running: BTreeMap<(Address, Verb), ProgressBar>,
+        theme: Theme,
+    },
+    Plain {
+        out: &'a mut (dyn Write + Send),
+        theme: Theme,
+    },
+    Json {
+        out: &'a mut (dyn Write + Send),
+    },
+}
+
+impl<'a> Reporter<'a> {
+    /// Shows a line for each running change, with its elapsed time, on the terminal that standard error is.
+    pub fn live(theme: Theme) -> Self {
+        Reporter(Sink::Live {
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            running: BTreeMap::new(),
+            theme,
+        })
+    }
+
+    /// Writes a line for each thing that happens.
+    pub fn plain(out: &'a mut (dyn Write + Send), theme: Theme) -> Self {
+        Reporter(Sink::Plain { out, theme })
+    }
+
+    /// Writes a JSON event for each thing that happens.
+    pub fn json(out: &'a mut (dyn Write + Send)) -> Self {
+        Reporter(Sink::Json { out })
+    }
+
+    /// Shows one thing that happened.
+    ///
+    /// # Errors
+    /// Why it could not be written. The apply goes on regardless: nobody may be reading any more.
+    pub fn show(&mut self, progress: &Progress, at: Timestamp) -> io::Result<()> {
+        match &mut self.0 {
+            Sink::Plain { out, theme } => {
+                out.write_all(line(progress).render(*theme).as_bytes())?;
+                out.flush()
+            }
+            Sink::Json { out } => {
+                writeln!(out, "{}", event(progress, at))?;
+                out.flush()
+            }
+            Sink::Live { bars, running, theme } => show_live(bars, running, *theme, progress),
+        }
+    }
+}
+
+fn show_live(
+    bars: &MultiProgress,
+    running: &mut BTreeMap<(Address, Verb), ProgressBar>,
+    theme: Theme,
+    progress: &Progress,
+) -> io::Result<()> {
+    match progress {
+        Progress::Started { address, verb } => {
+            let bar = bars.add(ProgressBar::new_spinner().with_style(spinner()));
+            bar.set_prefix(super::document::visible(&address.to_string()));
+            bar.set_message(doing(*verb));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            running.insert((address.clone(), *verb), bar);
+            return Ok(());
+        }
+        Progress::Accepted { address, verb, .. } => {
+            if let Some(bar) = running.get(&(address.clone(), *verb)) {
+                bar.set_message(format!("{}, accepted", doing(*verb)));
+            }
+            return Ok(());
+        }
+        Progress::Finished { address, verb, .. } | Progress::Failed { address, verb, .. } => {
+            if let Some(bar) = running.remove(&(address.clone(), *verb)) {
+                bar.finish_and_clear();
+            }
+        }
+        Progress::Resumed { .. } | Progress::Retrying { .. } | Progress::Skipped { .. } | Progress::Stopping { .. } => {}
+    }
+    bars.println(line(progress).render(theme).trim_end())
+}
+
+fn spinner() -> ProgressStyle {
+    // The template is fixed, so that it can only be wrong in every run; a plain spinner is the way out then.
+    ProgressStyle::with_template("  {spinner} {prefix}: {msg}… {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn doing(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "creating",
+        Verb::Update => "updating",
+        Verb::Delete => "deleting",
+        Verb::Forget => "forgetting",
+        Verb::Check => "looking at it",
+    }
+}
+
+/// Returns the participle of a step: `created`.
+pub(super) fn done(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "created",
+        Verb::Update => "updated",
+        Verb::Delete => "deleted",
+        Verb::Forget => "forgotten",
+        Verb::Check => "looked at",
+    }
+}
+
+/// Returns the line for one thing that happened.
+fn line(progress: &Progress) -> Document {
+    let on = |address: &Address, tone: Tone, text: String| {
+        Line::new()
+            .tone(Tone::Strong, address.to_string())
+            .text(": ")
+            .tone(tone, text)
+    };
+    let line = match progress {
+        Progress::Started { address, .. }
+        | Progress::Accepted { address, .. }
+        | Progress::Resumed { address, .. }
+        | Progress::Retrying { address, .. } => on(address, Tone::Plain, message(progress)),
+        Progress::Finished { address, .. } => on(address, Tone::Good, message(progress)),
+        Progress::Failed { address, .. } => on(address, Tone::Bad, message(progress)),
+        Progress::Skipped { address, .. } => on(address, Tone::Change, message(progress)),
+        Progress::Stopping { .. } => Line::new().tone(Tone::Change, message(progress)),
+    };
+    let mut document = Document::new();
+    document.line(line);
+    document
+}
+
+/// Says what happened, without the address.
+fn message(progress: &Progress) -> String {
+    match progress {
+        Progress::Resumed { verb, message, .. } => {
+            format!("the {} of an earlier run: {message}", verb.as_str())
+        }
+        Progress::Started { verb, .. } => format!("{}…", doing(*verb)),
+        Progress::Accepted { verb, elapsed, .. } => {
+            format!("{}… accepted after {}", doing(*verb), duration(*elapsed))
+        }
+        Progress::Retrying {
+            verb,
+            attempt,
+            after,
+            because,
+            ..
+        } => format!(
+            "{}… attempt {attempt} in {}: {because}",
+            doing(*verb),
+            duration(*after)
+        ),
+        Progress::Finished { verb, elapsed, .. } => format!("{} after {}", done(*verb), duration(*elapsed)),
+        Progress::Failed {
+            verb, elapsed, error, ..
+        } => format!("{} failed after {}: {error}", verb.as_str(), duration(*elapsed)),
+        Progress::Skipped { verb, because, .. } => format!("{} skipped: {because}", verb.as_str()),
+        Progress::Stopping { in_flight: 0 } => "stopping: nothing is in flight".to_owned(),
+        Progress::Stopping { in_flight } => {
+            format!("stopping: nothing new is begun, {in_flight} in flight; once more to leave at once")
+        }
+    }
+}
+
+/// Returns the JSON event for one thing that happened.
+pub fn event(progress: &Progress, at: Timestamp) -> Json {
+    let (kind, address, verb, elapsed) = match progress {
+        Progress::Resumed { address, verb, .. } => ("resumed", Some(address), Some(verb), None),
+        Progress::Started { address, verb } => ("started", Some(address), Some(verb), None),
+        Progress::Accepted { address, verb, elapsed } => ("accepted", Some(address), Some(verb), Some(elapsed)),
+        Progress::Retrying { address, verb, .. } => ("retrying", Some(address), Some(verb), None),
+        Progress::Finished { address, verb, elapsed } => ("finished", Some(address), Some(verb), Some(elapsed)),
+        Progress::Failed {
+            address, verb, elapsed, ..
+        } => ("failed", Some(address), Some(verb), Some(elapsed)),
+        Progress::Skipped { address, verb, .. } => ("skipped", Some(address), Some(verb), None),
+        Progress::Stopping { .. } => ("stopping", None, None, None),
+    };
+    let mut event = Map::new();
+    event.insert("type".to_owned(), json!(kind));
+    event.insert("at".to_owned(), json!(at.to_string()));
+    event.insert("address".to_owned(), json!(address));
+    event.insert("action".to_owned(), json!(verb.map(|verb| verb.as_str())));
+    event.insert("message".to_owned(), json!(message(progress)));
+    event.insert("elapsed_ms".to_owned(), json!(elapsed.map(|elapsed| milliseconds(*elapsed))));
+    match progress {
+        Progress::Retrying { attempt, after, .. } => {
+            event.insert("attempt".to_owned(), json!(attempt));
+            event.insert("after_ms".to_owned(), json!(milliseconds(*after)));
+        }
+        Progress::Failed { error, .. } => {
+            event.insert("error".to_owned(), json!(error));
+        }
+        Progress::Skipped { because, .. } => {
+            event.insert("because".to_owned(), json!(because));
+        }
+        Progress::Stopping { in_flight } => {
+            event.insert("in_flight".to_owned(), json!(in_flight));
+        }
+        _ => {}
+    }
+    Json::Object(event)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// Returns a duration in the unit that suits it: `0.4 s`, `12 s`, `2 min 5 s`, `1 h 2 min`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Vec<Progress> {
+        let address: Address = "pool.field/m1".parse().unwrap();
+        let elapsed = Duration::from_millis(1234);
+        vec![
+            Progress::Resumed {
+                address: address.clone(),
+                verb: Verb::Create,
+                message: "it was made, and is recorded now".into(),
+            },
+            Progress::Started {
+                address: address.clone(),
+                verb: Verb::Create,
+            },
+            Progress::Retrying {
+                address: address.clone(),
+                verb: Verb::Create,
+                attempt: 2,
+                after: Duration::from_millis(250),
+                because: "connection refused".into(),
+            },
+            Progress::Accepted {
+                address: address.clone(),
+                verb: Verb::Create,
+                elapsed,
+            },
+            Progress::Finished {
+                address: address.clone(),
+                verb: Verb::Create,
+                elapsed,
+            },
+            Progress::Failed {
+                address: address.clone(),
+                verb: Verb::Delete,
+                elapsed: Duration::from_secs(75),
+                error: "the agent does not answer\nits log has more".into(),
+            },
+            Progress::Skipped {
+                address,
+                verb: Verb::Update,
+                because: "node.a failed".into(),
+            },
+            Progress::Stopping { in_flight: 2 },
+        ]
+    }
+
+    #[test]
+    fn plain_lines() {
+        let mut out = Vec::new();
+        let mut reporter = Reporter::plain(&mut out, Theme::Plain);
+        for progress in events() {
+            reporter.show(&progress, Timestamp::UNIX_EPOCH).unwrap();
+        }
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn json_events() {
+        let mut out = Vec::new();
+        let mut reporter = Reporter::json(&mut out);
+        for progress in events() {
+            reporter.show(&progress, Timestamp::UNIX_EPOCH).unwrap();
+        }
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn durations() {
+        for (seconds, shown) in [(0.04, "0.0 s"), (9.94, "9.9 s"), (10.9, "10 s"), (125.0, "2 min 5 s"), (3720.0, "1 h 2 min")] {
+            assert_eq!(duration(Duration::from_secs_f64(seconds)), shown);
+        }
+    }
+}
