@@ -8,3 +8,5 @@ pub mod lower;
 pub mod plan;
 pub mod providers;
 pub mod refresh;
+pub mod status;
+pub mod view;

@@ -143,7 +143,9 @@ impl Difference {
             Kind::Added(value) => show_whole(head(Tone::Good, "+"), value, noted, document),
             Kind::Removed(value) => show_whole(head(Tone::Bad, "-"), value, noted, document),
             Kind::Changed(old, new) if hidden(old) && hidden(new) => {
-                document.line(noted(head(Tone::Change, "~").text(format!(" {SENSITIVE}, another one"))));
+                document.line(noted(
+                    head(Tone::Change, "~").text(format!(" {SENSITIVE}, another one")),
+                ));
             }
             Kind::Changed(old, new) => {
                 let text = format!(" {} -> {}", inline(old), inline(new));
@@ -234,10 +236,30 @@ mod tests {
             ("same", texts(&["a"]), Value::tuple([Value::from("a")]), ""),
             ("scalar", 1i64.into(), 2i64.into(), "~ x: 1 -> 2\n"),
             ("to another type", 1i64.into(), texts(&["a"]), "~ x: 1 -> [\"a\"]\n"),
-            ("unknown", "a".into(), Value::unknown("b"), "~ x: \"a\" -> (known after apply)\n"),
-            ("one more at the front", texts(&["a", "b"]), texts(&["0", "a", "b"]), "+ x[0]: \"0\"\n"),
-            ("one less in the middle", texts(&["a", "b", "c"]), texts(&["a", "c"]), "- x[1]: \"b\"\n"),
-            ("one element", texts(&["a", "b"]), texts(&["a", "c"]), "~ x[1]: \"b\" -> \"c\"\n"),
+            (
+                "unknown",
+                "a".into(),
+                Value::unknown("b"),
+                "~ x: \"a\" -> (known after apply)\n",
+            ),
+            (
+                "one more at the front",
+                texts(&["a", "b"]),
+                texts(&["0", "a", "b"]),
+                "+ x[0]: \"0\"\n",
+            ),
+            (
+                "one less in the middle",
+                texts(&["a", "b", "c"]),
+                texts(&["a", "c"]),
+                "- x[1]: \"b\"\n",
+            ),
+            (
+                "one element",
+                texts(&["a", "b"]),
+                texts(&["a", "c"]),
+                "~ x[1]: \"b\" -> \"c\"\n",
+            ),
             (
                 "set",
                 Value::set([Value::from("a"), Value::from("b")]),
@@ -250,7 +272,12 @@ mod tests {
                 Value::map([("a", 1i64.into()), ("b c", 3i64.into()), ("e", Value::from(4i64))]),
                 "~ x[\"b c\"]: 2 -> 3\n- x.d: 3\n+ x.e: 4\n",
             ),
-            ("null is absent", Value::object([("a", Value::NULL)]), Value::object::<&str>([]), ""),
+            (
+                "null is absent",
+                Value::object([("a", Value::NULL)]),
+                Value::object::<&str>([]),
+                "",
+            ),
             ("secret", secret("a"), secret("b"), "~ x: (sensitive), another one\n"),
             ("secret before", secret("a"), "b".into(), "~ x: (sensitive) -> \"b\"\n"),
             (
@@ -282,7 +309,13 @@ mod tests {
     fn text_of_several_lines() {
         let lines = |changed: &str| {
             let lines: Vec<String> = (1..=20)
-                .map(|i| if i == 4 || i == 17 { format!("{changed} {i}") } else { format!("line {i}") })
+                .map(|i| {
+                    if i == 4 || i == 17 {
+                        format!("{changed} {i}")
+                    } else {
+                        format!("line {i}")
+                    }
+                })
                 .collect();
             Value::from(lines.join("\n"))
         };

@@ -86,10 +86,17 @@ mod tests {
 
     #[test]
     fn other_blocks_and_children_are_other_families() {
-        let families: Vec<_> = ["node.a[0]", "node.b[0]", "node.a/nic", "node.a/ip", "pool.p/m1", "pool.q/m1"]
-            .iter()
-            .map(|text| family(&text.parse().unwrap()))
-            .collect();
+        let families: Vec<_> = [
+            "node.a[0]",
+            "node.b[0]",
+            "node.a/nic",
+            "node.a/ip",
+            "pool.p/m1",
+            "pool.q/m1",
+        ]
+        .iter()
+        .map(|text| family(&text.parse().unwrap()))
+        .collect();
         let distinct: std::collections::BTreeSet<_> = families.iter().collect();
         assert_eq!(distinct.len(), families.len());
     }

@@ -5,11 +5,13 @@
 //! - [`state`], [`outputs`], [`status`]: what is recorded, and what runs
 //! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
 //!
-//! Every view for people has its counterpart for programs in a submodule or function named `json`. A sensitive value is
-//! shown by neither.
+//! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
+//! neither.
 
 pub mod difference;
 pub mod document;
+#[cfg(test)]
+mod fixture;
 mod fold;
 pub mod outcome;
 pub mod outputs;

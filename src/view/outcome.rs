@@ -54,14 +54,21 @@ pub fn render(outcome: &Outcome, again: &str, theme: Theme) -> String {
     section("Failed:", &outcome.failed, Tone::Bad, &mut document);
     section("Not begun:", &outcome.skipped, Tone::Change, &mut document);
     if !outcome.open.is_empty() {
-        heading("Begun, with an end that is not known; the next run looks for it:", &mut document);
+        heading(
+            "Begun, with an end that is not known; the next run looks for it:",
+            &mut document,
+        );
         for (address, verb) in &outcome.open {
             document.line(item(address, *verb, Tone::Change));
         }
     }
     if let Some(why) = &outcome.stopped_by {
         document.blank();
-        document.line(Line::new().tone(Tone::Bad, "The run ended early").text(format!(": {why}")));
+        document.line(
+            Line::new()
+                .tone(Tone::Bad, "The run ended early")
+                .text(format!(": {why}")),
+        );
     }
     document.blank();
     document.line(summary(outcome));
@@ -210,6 +217,7 @@ mod tests {
         insta::assert_snapshot!("complete", render(&complete(), again, Theme::Plain));
         insta::assert_snapshot!("failed", render(&failed(), again, Theme::Plain));
         insta::assert_snapshot!("interrupted", render(&interrupted, again, Theme::Plain));
-        insta::assert_json_snapshot!("failed_json", event(&failed(), Timestamp::UNIX_EPOCH, again));
+        let event = event(&failed(), Timestamp::UNIX_EPOCH, again);
+        insta::assert_snapshot!("failed_json", format!("{event:#}"));
     }
 }

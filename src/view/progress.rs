@@ -95,7 +95,8 @@ fn show_live(
                 bar.finish_and_clear();
             }
         }
-        Progress::Resumed { .. } | Progress::Retrying { .. } | Progress::Skipped { .. } | Progress::Stopping { .. } => {}
+        Progress::Resumed { .. } | Progress::Retrying { .. } | Progress::Skipped { .. } | Progress::Stopping { .. } => {
+        }
     }
     bars.println(line(progress).render(theme).trim_end())
 }
@@ -127,26 +128,27 @@ pub(super) fn done(verb: Verb) -> &'static str {
     }
 }
 
-/// Returns the line for one thing that happened.
+/// Returns the line for one thing that happened; what a long message has besides its first line is indented.
 fn line(progress: &Progress) -> Document {
-    let on = |address: &Address, tone: Tone, text: String| {
-        Line::new()
-            .tone(Tone::Strong, address.to_string())
-            .text(": ")
-            .tone(tone, text)
-    };
-    let line = match progress {
+    let (address, tone) = match progress {
         Progress::Started { address, .. }
         | Progress::Accepted { address, .. }
         | Progress::Resumed { address, .. }
-        | Progress::Retrying { address, .. } => on(address, Tone::Plain, message(progress)),
-        Progress::Finished { address, .. } => on(address, Tone::Good, message(progress)),
-        Progress::Failed { address, .. } => on(address, Tone::Bad, message(progress)),
-        Progress::Skipped { address, .. } => on(address, Tone::Change, message(progress)),
-        Progress::Stopping { .. } => Line::new().tone(Tone::Change, message(progress)),
+        | Progress::Retrying { address, .. } => (Some(address), Tone::Plain),
+        Progress::Finished { address, .. } => (Some(address), Tone::Good),
+        Progress::Failed { address, .. } => (Some(address), Tone::Bad),
+        Progress::Skipped { address, .. } => (Some(address), Tone::Change),
+        Progress::Stopping { .. } => (None, Tone::Change),
     };
+    let message = message(progress);
+    let mut lines = message.trim_end().split('\n');
+    let mut first = Line::new();
+    if let Some(address) = address {
+        first = first.tone(Tone::Strong, address.to_string()).text(": ");
+    }
     let mut document = Document::new();
-    document.line(line);
+    document.line(first.tone(tone, lines.next().unwrap_or_default()));
+    document.nest(4, |document| lines.for_each(|line| document.line(line)));
     document
 }
 
@@ -166,11 +168,7 @@ fn message(progress: &Progress) -> String {
             after,
             because,
             ..
-        } => format!(
-            "{}… attempt {attempt} in {}: {because}",
-            doing(*verb),
-            duration(*after)
-        ),
+        } => format!("{}… attempt {attempt} in {}: {because}", doing(*verb), duration(*after)),
         Progress::Finished { verb, elapsed, .. } => format!("{} after {}", done(*verb), duration(*elapsed)),
         Progress::Failed {
             verb, elapsed, error, ..
@@ -203,7 +201,10 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
     event.insert("address".to_owned(), json!(address));
     event.insert("action".to_owned(), json!(verb.map(|verb| verb.as_str())));
     event.insert("message".to_owned(), json!(message(progress)));
-    event.insert("elapsed_ms".to_owned(), json!(elapsed.map(|elapsed| milliseconds(*elapsed))));
+    event.insert(
+        "elapsed_ms".to_owned(),
+        json!(elapsed.map(|elapsed| milliseconds(*elapsed))),
+    );
     match progress {
         Progress::Retrying { attempt, after, .. } => {
             event.insert("attempt".to_owned(), json!(attempt));
@@ -309,7 +310,13 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (seconds, shown) in [(0.04, "0.0 s"), (9.94, "9.9 s"), (10.9, "10 s"), (125.0, "2 min 5 s"), (3720.0, "1 h 2 min")] {
+        for (seconds, shown) in [
+            (0.04, "0.0 s"),
+            (9.94, "9.9 s"),
+            (10.9, "10 s"),
+            (125.0, "2 min 5 s"),
+            (3720.0, "1 h 2 min"),
+        ] {
             assert_eq!(duration(Duration::from_secs_f64(seconds)), shown);
         }
     }

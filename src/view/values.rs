@@ -203,13 +203,29 @@ mod tests {
     fn values_as_hcl() {
         let long = Value::tuple([Value::object([("a b", endpoints()), ("c", Value::NULL)])]);
         for (name, value, shown) in [
-            ("string", Value::from("a\"b\\c\td${e}%{f}\u{1b}"), r#""a\"b\\c\td$${e}%%{f}\u001b""#),
+            (
+                "string",
+                Value::from("a\"b\\c\td${e}%{f}\u{1b}"),
+                r#""a\"b\\c\td$${e}%%{f}\u001b""#,
+            ),
             ("number", Value::from(3i64), "3"),
             ("empty list", Value::tuple([]), "[]"),
             ("empty object", Value::object::<&str>([]), "{}"),
-            ("short", Value::object([("a", Value::tuple([true.into(), Value::NULL]))]), "{ a = [true, null] }"),
-            ("unknown", Value::tuple([Value::unknown("node.a.id")]), "[(known after apply)]"),
-            ("sensitive", Value::tuple([Value::from("x").mark(true)]), "[(sensitive)]"),
+            (
+                "short",
+                Value::object([("a", Value::tuple([true.into(), Value::NULL]))]),
+                "{ a = [true, null] }",
+            ),
+            (
+                "unknown",
+                Value::tuple([Value::unknown("node.a.id")]),
+                "[(known after apply)]",
+            ),
+            (
+                "sensitive",
+                Value::tuple([Value::from("x").mark(true)]),
+                "[(sensitive)]",
+            ),
             ("heredoc", Value::from("a\n  b\n"), "<<-EOT\na\n  b\nEOT"),
             ("no line break at its end", Value::from("a\nb"), r#""a\nb""#),
             ("a heredoc's marker in it", Value::from("a\nEOT\n"), r#""a\nEOT\n""#),
@@ -226,7 +242,10 @@ mod tests {
             ("plain", Value::from(1i64)),
             ("secret", Value::from("x").mark(true)),
             ("later", Value::unknown("node.a.id")),
-            ("list", Value::tuple([1i64.into(), Value::unknown("b"), Value::from("y").mark(true)])),
+            (
+                "list",
+                Value::tuple([1i64.into(), Value::unknown("b"), Value::from("y").mark(true)]),
+            ),
             ("both", Value::tuple([Value::unknown("c")]).mark(true)),
         ]);
         assert_eq!(

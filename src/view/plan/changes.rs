@@ -1,7 +1,7 @@
 //! The blocks of a plan: one for each resource that changes, or for several that change alike.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simfleet_provider_api::{Address, Attributes, Path, PathStep, Value};
 
@@ -25,7 +25,11 @@ pub(super) fn look(action: Action) -> Look {
         Action::Replace => ("-/+", Tone::Bad, "will be replaced"),
         Action::Delete => ("-", Tone::Bad, "will be deleted"),
         Action::Forget => ("⊘", Tone::Change, "will be forgotten"),
-        Action::Check => ("?", Tone::Change, "will be looked at, and mended where needed, when its node is back"),
+        Action::Check => (
+            "?",
+            Tone::Change,
+            "will be looked at, and mended where needed, when its node is back",
+        ),
         Action::NoOp => ("", Tone::Plain, "stays as it is"),
     };
     Look { sign, tone, words }
@@ -42,7 +46,7 @@ struct Block<'a> {
 /// Adds a block for each change; with [`Detail::Folded`] one for all of a block's instances that change alike.
 pub(super) fn show<'a>(changes: impl Iterator<Item = &'a Change>, detail: Detail, document: &mut Document) {
     let mut blocks: Vec<Block<'a>> = Vec::new();
-    let mut alike = HashMap::new();
+    let mut alike: BTreeMap<_, usize> = BTreeMap::new();
     for change in changes {
         let block = Block {
             addresses: vec![&change.address],
@@ -90,7 +94,8 @@ fn host(change: &Change) -> Option<&Address> {
 
 fn body(change: &Change) -> Document {
     let mut body = Document::new();
-    let told = |reason: &&Reason| **reason != Reason::New;
+    // What is plain from the head of the block needs no line.
+    let told = |reason: &&Reason| !matches!(reason, Reason::New | Reason::Destroy);
     for (i, reason) in change.reasons.iter().filter(told).enumerate() {
         let word = if i == 0 { "because" } else { "and" };
         body.line(Line::new().tone(Tone::Faint, format!("{word} {reason}")));

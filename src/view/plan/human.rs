@@ -149,7 +149,11 @@ impl View<'_> {
                 let path = Path::attribute(name.as_str());
                 let found = differences(path, marked(before).as_ref(), marked(after).as_ref());
                 if found.is_empty() {
-                    document.line(Line::new().tone(Tone::Change, "~").text(format!(" {name}: of another type")));
+                    document.line(
+                        Line::new()
+                            .tone(Tone::Change, "~")
+                            .text(format!(" {name}: of another type")),
+                    );
                 }
                 for difference in found {
                     difference.show(None, document);
@@ -192,7 +196,10 @@ impl View<'_> {
             return;
         }
         let count = self.plan.interrupts.len();
-        heading(&format!("This interrupts {}:", of(count, "running simulator")), document);
+        heading(
+            &format!("This interrupts {}:", of(count, "running simulator")),
+            document,
+        );
         for (action, addresses) in groups {
             let look = look(action);
             document.line(
@@ -215,10 +222,11 @@ impl View<'_> {
             ..
         } = self.plan.summary();
         if self.plan.is_empty() {
-            return Line::new().tone(Tone::Strong, "No changes.").text(self.state_of_affairs());
+            return Line::new()
+                .tone(Tone::Strong, "No changes.")
+                .text(self.state_of_affairs());
         }
-        let mut text =
-            format!(" {create} to create, {update} to update, {replace} to replace, {delete} to delete");
+        let mut text = format!(" {create} to create, {update} to update, {replace} to replace, {delete} to delete");
         let outputs = self.plan.outputs.values().filter(|output| output.is_change()).count();
         let resources = create + update + replace + delete + forget;
         for (count, words) in [

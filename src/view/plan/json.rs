@@ -149,7 +149,12 @@ fn output_of(output: &OutputChange) -> Json {
         (_, None) => "delete",
         _ => "update",
     };
-    let masked = |what| after.as_ref().and_then(|value| mask(value, what)).unwrap_or(json!(false));
+    let masked = |what| {
+        after
+            .as_ref()
+            .and_then(|value| mask(value, what))
+            .unwrap_or(json!(false))
+    };
     json!({
         "action": action,
         "before": shown(before.as_ref()),

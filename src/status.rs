@@ -1,0 +1,244 @@
+//! What runs now: the recorded nodes and simulators, with what was just seen of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use simfleet_provider_agent::AgentClient;
+use simfleet_provider_agent::protocol::NodeMetrics;
+use simfleet_provider_api::{Address, Attributes, Observed, Value};
+use simfleet_state::{Resource, State};
+
+use crate::refresh::Observations;
+
+/// What runs now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Status {
+    /// The nodes, by address.
+    pub nodes: Vec<Node>,
+    /// The simulators, by address.
+    pub simulators: Vec<Simulator>,
+    /// Operations whose end is not recorded: in flight, or left by a run that died.
+    pub open: Vec<(Address, &'static str)>,
+}
+
+/// A node: a machine, or what stands for one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its address.
+    pub address: Address,
+    /// Its provider.
+    pub provider: String,
+    /// How it is.
+    pub health: Health,
+    /// The host name or IP address to reach it at.
+    pub endpoint: Option<String>,
+    /// Where its agent or engine listens.
+    pub runtime: Option<String>,
+    /// The process that it is, where it is one.
+    pub pid: Option<u64>,
+    /// How many simulators are recorded on it.
+    pub simulators: usize,
+    /// How many it takes; `None` where that is not limited.
+    pub max_simulators: Option<u64>,
+    /// Its load; `None` where nobody measures it.
+    pub load: Option<Load>,
+}
+
+/// The load of a node, in percent of what it declares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// Of its cpus.
+    pub cpu: f64,
+    /// Of its memory.
+    pub memory: f64,
+}
+
+/// A simulator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulator {
+    /// Its address.
+    pub address: Address,
+    /// Its kind, as it is declared: `vehicle`, `exec`.
+    pub kind: String,
+    /// How it is.
+    pub health: Health,
+    /// The node that it runs on.
+    pub node: Option<Address>,
+    /// Its ports on that node, by name.
+    pub ports: BTreeMap<String, u16>,
+    /// Where to reach it, by the names of its ports: `udp://127.0.0.2:14560`.
+    pub endpoints: BTreeMap<String, String>,
+    /// Its process, while it lives.
+    pub pid: Option<u64>,
+    /// How often it was started again by itself.
+    pub restarts: Option<u64>,
+}
+
+/// How something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It is there; in the words of its provider, where it has any: `running`, `exited`.
+    Present(Option<String>),
+    /// It is not there any more.
+    Gone,
+    /// It cannot be looked at.
+    Unreachable(String),
+    /// It is recorded; nobody looked.
+    Recorded,
+}
+
+impl Health {
+    /// Returns one word for it.
+    pub fn word(&self) -> &str {
+        match self {
+            Health::Present(Some(word)) => word,
+            Health::Present(None) => "present",
+            Health::Gone => "gone",
+            Health::Unreachable(_) => "unreachable",
+            Health::Recorded => "recorded",
+        }
+    }
+
+    /// Whether it does what it is there for, as far as can be told.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Health::Present(word) => matches!(word.as_deref(), None | Some("running" | "ok" | "ready" | "healthy")),
+            Health::Gone | Health::Unreachable(_) | Health::Recorded => false,
+        }
+    }
+}
+
+impl Status {
+    /// Puts together what is recorded, what was seen and what was measured.
+    pub fn of(state: &State, seen: &Observations, loads: &BTreeMap<Address, Load>) -> Self {
+        let ports = state.ports();
+        let mut hosted: BTreeMap<&Address, usize> = BTreeMap::new();
+        for resource in state.resources.values() {
+            if let Some(host) = &resource.declared.hosted_on {
+                *hosted.entry(host).or_default() += 1;
+            }
+        }
+        let mut status = Status {
+            open: state
+                .intents
+                .iter()
+                .map(|(address, intent)| (address.clone(), intent.operation.verb()))
+                .collect(),
+            ..Status::default()
+        };
+        for (address, resource) in &state.resources {
+            let observed = seen.get(address);
+            if is_node(address) {
+                let simulators = hosted.get(address).copied().unwrap_or(0);
+                let load = loads.get(address).copied();
+                status.nodes.push(node(address, resource, observed, simulators, load));
+            } else if address.block() == "simulator" && address.child_name().is_none() {
+                let mut simulator = simulator(address, resource, observed);
+                for (name, (host, port)) in ports.get(address).into_iter().flatten() {
+                    simulator.ports.insert(name.to_string(), port.number);
+                    let host = state.resources.get(*host);
+                    if let Some(at) = host.and_then(|host| host.object.attributes.str("address")) {
+                        let protocol = port.to_string();
+                        let protocol = protocol.rsplit('/').next().unwrap_or("tcp");
+                        let endpoint = format!("{protocol}://{at}:{}", port.number);
+                        simulator.endpoints.insert(name.to_string(), endpoint);
+                    }
+                }
+                status.simulators.push(simulator);
+            }
+        }
+        status
+    }
+}
+
+/// Whether an address is that of a machine: a node, or a member of a pool.
+fn is_node(address: &Address) -> bool {
+    match address.block() {
+        "node" => address.child_name().is_none(),
+        "pool" => address.child_name().is_some(),
+        _ => false,
+    }
+}
+
+/// Returns the attributes as last seen, and how the object is.
+fn looked_at<'a>(resource: &'a Resource, observed: Option<&'a Observed>) -> (&'a Attributes, Health) {
+    let recorded = &resource.object.attributes;
+    match observed {
+        Some(Observed::Present(object)) => {
+            let word = object.attributes.str("status").map(str::to_owned);
+            (&object.attributes, Health::Present(word))
+        }
+        Some(Observed::Absent) => (recorded, Health::Gone),
+        Some(Observed::Unreachable { reason }) => (recorded, Health::Unreachable(reason.clone())),
+        None => (recorded, Health::Recorded),
+    }
+}
+
+/// Returns a number that says something of a living object only.
+fn live(attributes: &Attributes, health: &Health, name: &str) -> Option<u64> {
+    match health {
+        Health::Present(_) | Health::Recorded => attributes.get(name).and_then(Value::as_u64),
+        Health::Gone | Health::Unreachable(_) => None,
+    }
+}
+
+fn node(
+    address: &Address,
+    resource: &Resource,
+    observed: Option<&Observed>,
+    simulators: usize,
+    load: Option<Load>,
+) -> Node {
+    let (attributes, health) = looked_at(resource, observed);
+    let text = |name| attributes.str(name).map(str::to_owned);
+    Node {
+        address: address.clone(),
+        provider: resource.declared.provider.name.to_string(),
+        endpoint: text("address"),
+        runtime: text("runtime"),
+        pid: live(attributes, &health, "pid"),
+        simulators,
+        max_simulators: attributes.get("max_simulators").and_then(Value::as_u64),
+        load,
+        health,
+    }
+}
+
+fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>) -> Simulator {
+    let (attributes, health) = looked_at(resource, observed);
+    Simulator {
+        address: address.clone(),
+        kind: address.labels().first().map(ToString::to_string).unwrap_or_default(),
+        node: resource.declared.hosted_on.clone(),
+        ports: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+        pid: live(attributes, &health, "pid"),
+        restarts: live(attributes, &health, "restarts"),
+        health,
+    }
+}
+
+/// Asks the agents of the nodes that were seen for their load. One that does not answer within `patience` has none.
+pub async fn loads(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, Load> {
+    let agents = state.resources.iter().filter_map(|(address, resource)| {
+        let Some(Observed::Present(object)) = seen.get(address) else {
+            return None;
+        };
+        // The path of the token file is recorded; an agent that was only seen may not tell it.
+        let token_file = object.attributes.str("token_file");
+        let token_file = token_file.or_else(|| resource.object.attributes.str("token_file"))?;
+        let client = AgentClient::new(object.attributes.str("runtime")?, token_file).ok()?;
+        Some((address.clone(), client.with_timeout(patience)))
+    });
+    stream::iter(agents)
+        .map(|(address, client)| async move { (address, client.metrics().await) })
+        .buffer_unordered(16)
+        .filter_map(|(address, metrics)| async move {
+            let NodeMetrics { cpu, memory, .. } = metrics.ok()?;
+            let memory = memory.percent;
+            Some((address, Load { cpu, memory }))
+        })
+        .collect()
+        .await
+}

@@ -1,0 +1,263 @@
+//! What runs now, as tables and as JSON.
+
+use serde_json::{Value as Json, json};
+
+use super::document::{Document, Line, Theme, Tone};
+use crate::status::{Health, Node, Simulator, Status};
+
+/// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
+pub fn render(status: &Status, theme: Theme) -> String {
+    let mut document = Document::new();
+    if status.nodes.is_empty() && status.simulators.is_empty() {
+        document.line("Nothing runs.");
+    } else {
+        let good = |healths: Vec<&Health>| (healths.iter().filter(|health| health.is_good()).count(), healths.len());
+        let (nodes, all_nodes) = good(status.nodes.iter().map(|node| &node.health).collect());
+        let (simulators, all_simulators) = good(status.simulators.iter().map(|simulator| &simulator.health).collect());
+        let tone = match nodes == all_nodes && simulators == all_simulators {
+            true => Tone::Good,
+            false => Tone::Bad,
+        };
+        let text = format!("{nodes} of {all_nodes} nodes and {simulators} of {all_simulators} simulators run.");
+        document.line(Line::new().tone(tone, text));
+    }
+    for (title, table) in [
+        ("Nodes", node_table(&status.nodes)),
+        ("Simulators", simulator_table(&status.simulators)),
+    ] {
+        if !table.is_empty() {
+            document.blank();
+            document.line(Line::new().tone(Tone::Strong, title));
+            document.nest(2, |document| fill(&table, document));
+        }
+    }
+    let nodes = status.nodes.iter().map(|node| (&node.address, &node.health));
+    let simulators = status
+        .simulators
+        .iter()
+        .map(|simulator| (&simulator.address, &simulator.health));
+    document.blank();
+    for (address, health) in nodes.chain(simulators) {
+        if let Health::Unreachable(reason) = health {
+            document.line(
+                Line::new()
+                    .tone(Tone::Bad, address.to_string())
+                    .text(format!(" cannot be reached: {reason}")),
+            );
+        }
+    }
+    for (address, verb) in &status.open {
+        let text = format!(": its {verb} is in flight, or was left by an earlier run; apply finishes it");
+        document.line(Line::new().tone(Tone::Change, address.to_string()).text(text));
+    }
+    let text = document.render(theme);
+    text.trim_end().to_owned() + "\n"
+}
+
+/// Returns the nodes as a table; a line that says so where there are none.
+pub fn nodes(nodes: &[Node]) -> String {
+    bare(&node_table(nodes), "There are no nodes.")
+}
+
+/// Returns the simulators as a table; a line that says so where there are none.
+pub fn simulators(simulators: &[Simulator]) -> String {
+    bare(&simulator_table(simulators), "There are no simulators.")
+}
+
+fn bare(table: &[Vec<String>], nothing: &str) -> String {
+    let mut document = Document::new();
+    match table.is_empty() {
+        true => document.line(nothing),
+        false => fill(table, &mut document),
+    }
+    document.render(Theme::Plain)
+}
+
+/// Adds rows, the first one of which is the header, in columns.
+fn fill(rows: &[Vec<String>], document: &mut Document) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        document.line(cells.join("  "));
+    }
+}
+
+fn node_table(nodes: &[Node]) -> Vec<Vec<String>> {
+    if nodes.is_empty() {
+        return Vec::new();
+    }
+    let header = [
+        "NODE",
+        "PROVIDER",
+        "STATUS",
+        "ADDRESS",
+        "SIMULATORS",
+        "CPU",
+        "MEMORY",
+        "PID",
+    ];
+    let rows = nodes.iter().map(|node| {
+        let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0} %"));
+        let places = match node.max_simulators {
+            Some(most) => format!("{}/{most}", node.simulators),
+            None => node.simulators.to_string(),
+        };
+        vec![
+            node.address.to_string(),
+            node.provider.clone(),
+            node.health.word().to_owned(),
+            or_dash(node.endpoint.as_ref()),
+            places,
+            percent(node.load.map(|load| load.cpu)),
+            percent(node.load.map(|load| load.memory)),
+            or_dash(node.pid.as_ref()),
+        ]
+    });
+    std::iter::once(header.map(str::to_owned).to_vec())
+        .chain(rows)
+        .collect()
+}
+
+fn simulator_table(simulators: &[Simulator]) -> Vec<Vec<String>> {
+    if simulators.is_empty() {
+        return Vec::new();
+    }
+    let header = ["SIMULATOR", "NODE", "STATUS", "ENDPOINTS", "RESTARTS", "PID"];
+    let rows = simulators.iter().map(|simulator| {
+        let endpoints: Vec<String> = simulator
+            .endpoints
+            .iter()
+            .map(|(name, endpoint)| format!("{name} {endpoint}"))
+            .collect();
+        let endpoints = endpoints.join(", ");
+        vec![
+            simulator.address.to_string(),
+            or_dash(simulator.node.as_ref()),
+            simulator.health.word().to_owned(),
+            or_dash(Some(&endpoints).filter(|text| !text.is_empty())),
+            or_dash(simulator.restarts.as_ref()),
+            or_dash(simulator.pid.as_ref()),
+        ]
+    });
+    std::iter::once(header.map(str::to_owned).to_vec())
+        .chain(rows)
+        .collect()
+}
+
+fn or_dash(value: Option<&impl ToString>) -> String {
+    value.map_or("-".to_owned(), ToString::to_string)
+}
+
+/// Returns the whole as JSON.
+pub fn json(status: &Status) -> Json {
+    json!({
+        "nodes": nodes_json(&status.nodes),
+        "simulators": simulators_json(&status.simulators),
+        "open": status
+            .open
+            .iter()
+            .map(|(address, verb)| json!({"address": address, "action": verb}))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn reason(health: &Health) -> Option<&str> {
+    match health {
+        Health::Unreachable(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+/// Returns the nodes as JSON. `cpu` and `memory` are percents.
+pub fn nodes_json(nodes: &[Node]) -> Json {
+    nodes
+        .iter()
+        .map(|node| {
+            json!({
+                "address": node.address,
+                "provider": node.provider,
+                "status": node.health.word(),
+                "reason": reason(&node.health),
+                "endpoint": node.endpoint,
+                "runtime": node.runtime,
+                "pid": node.pid,
+                "simulators": node.simulators,
+                "max_simulators": node.max_simulators,
+                "cpu": node.load.map(|load| load.cpu),
+                "memory": node.load.map(|load| load.memory),
+            })
+        })
+        .collect()
+}
+
+/// Returns the simulators as JSON.
+pub fn simulators_json(simulators: &[Simulator]) -> Json {
+    simulators
+        .iter()
+        .map(|simulator| {
+            json!({
+                "address": simulator.address,
+                "kind": simulator.kind,
+                "node": simulator.node,
+                "status": simulator.health.word(),
+                "reason": reason(&simulator.health),
+                "ports": simulator.ports,
+                "endpoints": simulator.endpoints,
+                "pid": simulator.pid,
+                "restarts": simulator.restarts,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use simfleet_provider_api::Observed;
+
+    use super::*;
+    use crate::status::Load;
+    use crate::view::fixture::{at, fleet};
+
+    fn status() -> Status {
+        let state = fleet().state;
+        let seen = |address: &str| Observed::Present(state.resources[&at(address)].object.clone());
+        let unreachable = Observed::Unreachable {
+            reason: "connection refused".into(),
+        };
+        let seen = BTreeMap::from([
+            (at("pool.field/m1"), seen("pool.field/m1")),
+            (at("pool.field/m2"), unreachable),
+            (at("simulator.vehicle.quad[0]"), seen("simulator.vehicle.quad[0]")),
+            (at("simulator.vehicle.quad[1]"), Observed::Absent),
+        ]);
+        let loads = BTreeMap::from([(at("pool.field/m1"), Load { cpu: 12.4, memory: 3.0 })]);
+        Status::of(&state, &seen, &loads)
+    }
+
+    #[test]
+    fn what_runs() {
+        let status = status();
+        insta::assert_snapshot!("text", render(&status, Theme::Plain));
+        insta::assert_snapshot!("json", format!("{:#}", json(&status)));
+        insta::assert_snapshot!("nodes", nodes(&status.nodes));
+    }
+
+    #[test]
+    fn nothing_runs() {
+        assert_eq!(render(&Status::default(), Theme::Plain), "Nothing runs.\n");
+        assert_eq!(nodes(&[]), "There are no nodes.\n");
+        assert_eq!(simulators(&[]), "There are no simulators.\n");
+        assert_eq!(simulators_json(&[]), json!([]));
+    }
+}
