@@ -95,8 +95,11 @@ fn show_live(
                 bar.finish_and_clear();
             }
         }
-        Progress::Resumed { .. } | Progress::Retrying { .. } | Progress::Skipped { .. } | Progress::Stopping { .. } => {
-        }
+        Progress::Waiting { .. }
+        | Progress::Resumed { .. }
+        | Progress::Retrying { .. }
+        | Progress::Skipped { .. }
+        | Progress::Stopping { .. } => {}
     }
     bars.println(line(progress).render(theme).trim_end())
 }
@@ -138,7 +141,7 @@ fn line(progress: &Progress) -> Document {
         Progress::Finished { address, .. } => (Some(address), Tone::Good),
         Progress::Failed { address, .. } => (Some(address), Tone::Bad),
         Progress::Skipped { address, .. } => (Some(address), Tone::Change),
-        Progress::Stopping { .. } => (None, Tone::Change),
+        Progress::Waiting { .. } | Progress::Stopping { .. } => (None, Tone::Change),
     };
     let message = message(progress);
     let mut lines = message.trim_end().split('\n');
@@ -155,6 +158,7 @@ fn line(progress: &Progress) -> Document {
 /// Says what happened, without the address.
 fn message(progress: &Progress) -> String {
     match progress {
+        Progress::Waiting { message } => format!("waiting: {message}"),
         Progress::Resumed { verb, message, .. } => {
             format!("the {} of an earlier run: {message}", verb.as_str())
         }
@@ -193,6 +197,7 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
             address, verb, elapsed, ..
         } => ("failed", Some(address), Some(verb), Some(elapsed)),
         Progress::Skipped { address, verb, .. } => ("skipped", Some(address), Some(verb), None),
+        Progress::Waiting { .. } => ("waiting", None, None, None),
         Progress::Stopping { .. } => ("stopping", None, None, None),
     };
     let mut event = Map::new();
@@ -247,6 +252,9 @@ mod tests {
         let address: Address = "pool.field/m1".parse().unwrap();
         let elapsed = Duration::from_millis(1234);
         vec![
+            Progress::Waiting {
+                message: "addresses are locked: pool.field/m1 by ann@lab".into(),
+            },
             Progress::Resumed {
                 address: address.clone(),
                 verb: Verb::Create,

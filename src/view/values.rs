@@ -154,7 +154,7 @@ pub fn mask(value: &Value, what: Mask) -> Option<Json> {
         Mask::Sensitive => value.is_sensitive() || matches!(value.data(), Data::Redacted(_)),
     };
     if here || value.is_sensitive() {
-        return here.then(|| json!(true));
+        return here.then_some(Json::Bool(true));
     }
     if let Some(items) = value.as_slice() {
         let masks: Vec<Option<Json>> = items.iter().map(|item| mask(item, what)).collect();

@@ -57,6 +57,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         unfinished: Vec::new(),
         unplaced: Vec::new(),
         pools: Vec::new(),
+        ports: Vec::new(),
     };
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan
