@@ -4,7 +4,7 @@
 //! or an open intent by which it is found again.
 //!
 //! - [`event`]: what happens to a fleet; [`stored`]: how that is written
-//! - [`state`]: what is recorded of a fleet; [`replay`]: how events lead to it
+//! - [`state`]: what is recorded of a fleet; [`mod@replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
 //! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
 //! - `conformance` (a feature): the suite that every store passes
