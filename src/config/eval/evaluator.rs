@@ -39,8 +39,8 @@ pub(super) fn bound<'a>(names: Names<'a>, name: &str) -> Option<&'a Value> {
 }
 
 /// What one expression may cost: evaluated nodes, made elements, and bytes of text. Enough for tens of thousands of
-/// resources in one `for`; an expression that nests `range` eight deep ends with an error instead of all memory.
-pub(super) const BUDGET: u64 = 20_000_000;
+/// resources in one `for`; an expression that nests `range` eight deep ends with an error after some 300 MB.
+pub(super) const BUDGET: u64 = 10_000_000;
 
 /// The work that is left.
 #[derive(Clone)]

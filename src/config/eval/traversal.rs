@@ -1,5 +1,6 @@
 //! Names, attributes, indexes and splats.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hcl_edit::expr::{Expression, Traversal, TraversalOperator};
@@ -11,6 +12,8 @@ use super::Reference;
 use super::evaluator::{Evaluated, Evaluator, Failed, Names, bound, unknown};
 use super::references::constant_step;
 use crate::diagnostic::{Diagnostic, Span};
+
+type Fields = BTreeMap<Arc<str>, Value>;
 
 type Operators<'e> = &'e [Decorated<TraversalOperator>];
 
@@ -86,13 +89,17 @@ impl Evaluator<'_> {
         for (i, operator) in operators.iter().enumerate() {
             let rest = operators.get(i + 1..).unwrap_or_default();
             if let Some(unknown) = unknown(current) {
-                // The indexes behind it still are evaluated, for their errors.
-                self.check_indexes(rest, names)?;
+                // The indexes still are evaluated, for their errors.
+                self.check_indexes(operators.get(i..).unwrap_or_default(), names)?;
                 return Ok(unknown.mark(sensitive));
             }
             current = match operator.value() {
-                TraversalOperator::GetAttr(name) => self.attribute(current, name.value().as_str(), operator)?,
-                TraversalOperator::LegacyIndex(index) => self.index(current, &(*index.value()).into(), operator)?,
+                TraversalOperator::GetAttr(name) => {
+                    self.attribute(current, name.value().as_str(), sensitive, operator)?
+                }
+                TraversalOperator::LegacyIndex(index) => {
+                    self.index(current, &(*index.value()).into(), sensitive, operator)?
+                }
                 TraversalOperator::Index(expr) => {
                     let key = self.eval(expr, names)?;
                     sensitive |= key.has_sensitive();
@@ -100,7 +107,7 @@ impl Evaluator<'_> {
                         self.check_indexes(rest, names)?;
                         return Ok(unknown.mark(sensitive));
                     }
-                    self.index(current, &key, operator)?
+                    self.index(current, &key, sensitive, operator)?
                 }
                 TraversalOperator::FullSplat(_) => {
                     return Ok(self.splat(current, rest, names)?.mark(sensitive));
@@ -134,23 +141,28 @@ impl Evaluator<'_> {
         &mut self,
         value: &'v Value,
         name: &str,
+        sensitive: bool,
         at: &Decorated<TraversalOperator>,
     ) -> Result<&'v Value, Failed> {
         if let Some(field) = value.get(name) {
             return Ok(field);
         }
+        // What a secret is near to is one too.
+        let near = |diagnostic: Diagnostic, fields: &Fields| match sensitive {
+            true => diagnostic,
+            false => diagnostic.nearest(name, fields.keys().map(|name| &**name)),
+        };
         let diagnostic = match value.data() {
             Data::Object(object) => {
                 let detail = match &object.origin {
                     Some(address) => format!("`{address}` has no attribute `{name}`."),
                     None => format!("This object has no attribute `{name}`."),
                 };
-                let names = object.fields.keys().map(|name| &**name);
-                Diagnostic::error("Unsupported attribute", detail).nearest(name, names)
+                near(Diagnostic::error("Unsupported attribute", detail), &object.fields)
             }
             Data::Map(map) => {
                 let detail = format!("This map has no element with the key \"{name}\".");
-                Diagnostic::error("Missing map element", detail).nearest(name, map.keys().map(|name| &**name))
+                near(Diagnostic::error("Missing map element", detail), map)
             }
             Data::Null => Diagnostic::error(
                 "Attempt to get attribute from null value",
@@ -178,9 +190,10 @@ impl Evaluator<'_> {
         &mut self,
         value: &'v Value,
         key: &Value,
+        sensitive: bool,
         at: &Decorated<TraversalOperator>,
     ) -> Result<&'v Value, Failed> {
-        find(value, key).map_err(|problem| {
+        find(value, key, sensitive).map_err(|problem| {
             let (summary, detail) = match problem {
                 Problem::OfNull => (
                     "Attempt to index null value",
@@ -189,8 +202,7 @@ impl Evaluator<'_> {
                 Problem::Other(detail) => ("Invalid index", detail),
             };
             let mut diagnostic = Diagnostic::error(summary, detail);
-            // A key that is a secret is not shown, nor what is near to it.
-            if let (Some(fields), Some(name), false) = (value.as_fields(), key.as_str(), key.is_sensitive()) {
+            if let (Some(fields), Some(name), false) = (value.as_fields(), key.as_str(), sensitive) {
                 diagnostic = diagnostic.nearest(name, fields.keys().map(|name| &**name));
             }
             self.fail(diagnostic.at(self.span(at.value())))
@@ -219,13 +231,13 @@ impl Evaluator<'_> {
     }
 }
 
-pub(super) enum Problem {
+enum Problem {
     OfNull,
     Other(String),
 }
 
-/// Returns the element of a value at a key.
-pub(super) fn find<'v>(value: &'v Value, key: &Value) -> Result<&'v Value, Problem> {
+/// Returns the element of a value at a key. Of a secret, nothing is shown.
+fn find<'v>(value: &'v Value, key: &Value, sensitive: bool) -> Result<&'v Value, Problem> {
     let problem = |text: &str| Err(Problem::Other(text.to_owned()));
     if value.is_null() {
         return Err(Problem::OfNull);
@@ -233,7 +245,7 @@ pub(super) fn find<'v>(value: &'v Value, key: &Value) -> Result<&'v Value, Probl
     if key.is_null() {
         return problem("A null value cannot be used as an index.");
     }
-    let shown = |text: &str| match key.is_sensitive() {
+    let shown = |text: &str| match sensitive {
         true => "The given key is not one of the keys of this collection.".to_owned(),
         false => format!("This collection has no element with the key {text:?}."),
     };
@@ -253,7 +265,7 @@ pub(super) fn find<'v>(value: &'v Value, key: &Value) -> Result<&'v Value, Probl
             }
             let index = number.as_u64().and_then(|index| usize::try_from(index).ok());
             index.and_then(|index| items.get(index)).ok_or_else(|| {
-                let number = if key.is_sensitive() {
+                let number = if sensitive {
                     "that".to_owned()
                 } else {
                     number.to_string()

@@ -51,12 +51,16 @@ fn env(args: &[Value], call: &Call<'_>) -> Outcome {
         return Ok(unknown.mark(true));
     }
     let name = args.text(0);
+    let shown = match args.first().is_some_and(Value::is_sensitive) {
+        true => "…",
+        false => name,
+    };
     match (call.scope.environment(name), args.get(1)) {
         (Some(value), _) => Ok(Value::string(value).mark(true)),
         (None, Some(default)) => Ok(default.clone().mark(true)),
         (None, None) => Err(Problem::Argument(
             0,
-            format!("the environment variable {name} is not set; set it, or give a default: env(\"{name}\", \"…\")"),
+            format!("the environment variable {shown} is not set; set it, or give a default: env(\"{shown}\", \"…\")"),
         )),
     }
 }

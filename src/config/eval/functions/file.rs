@@ -34,7 +34,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
 ];
 
 /// How large a file may be that an expression reads: it is held in memory.
-const MAX_FILE: u64 = 256 << 20;
+const MAX_FILE: u64 = 64 << 20;
 
 /// How many files `fileset` looks at.
 const MAX_FILES: usize = 100_000;
@@ -103,8 +103,8 @@ fn dirname(path: &str) -> String {
     }
 }
 
-/// Reads the file that the first argument names.
-pub(super) fn read(args: &[Value], call: &Call<'_>) -> Result<Vec<u8>, Problem> {
+/// Reads the file that the first argument names, piece by piece.
+pub(super) fn read_each(args: &[Value], call: &Call<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Problem> {
     let path = resolve(args.text(0), call);
     let problem = |error: std::io::Error| {
         let detail = match error.kind() {
@@ -113,13 +113,29 @@ pub(super) fn read(args: &[Value], call: &Call<'_>) -> Result<Vec<u8>, Problem> 
         };
         Problem::Argument(0, detail)
     };
-    let file = std::fs::File::open(&path).map_err(problem)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(problem)?;
-    if bytes.len() as u64 > MAX_FILE {
+    // Pipes and devices may have no end.
+    if !std::fs::metadata(&path).map_err(problem)?.is_file() {
+        return Err(Problem::Argument(0, format!("`{}` is not a file", path.display())));
+    }
+    let mut file = std::fs::File::open(&path).map_err(problem)?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer).map_err(problem)? {
+            0 => return Ok(()),
+            read => each(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Reads the whole file that the first argument names.
+fn read(args: &[Value], call: &Call<'_>) -> Result<Vec<u8>, Problem> {
+    let path = resolve(args.text(0), call);
+    if std::fs::metadata(&path).is_ok_and(|found| found.len() > MAX_FILE) {
         let detail = format!("`{}` is larger than {} MiB", path.display(), MAX_FILE >> 20);
         return Err(Problem::Argument(0, detail));
     }
+    let mut bytes = Vec::new();
+    read_each(args, call, |part| bytes.extend_from_slice(part))?;
     Ok(bytes)
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256, Sha512};
 use simfleet_provider_api::Value;
 use uuid::Uuid;
 
-use super::file::read;
+use super::file::read_each;
 use super::{Arguments, Call, Function, Outcome, Problem, string};
 
 pub(super) static FUNCTIONS: &[Function] = &[
@@ -19,22 +19,22 @@ pub(super) static FUNCTIONS: &[Function] = &[
         base64::<Sha512>(args.text(0).as_bytes())
     }),
     Function::plain("filebase64sha256", &[string("path")], |args, call| {
-        base64::<Sha256>(&read(args, call)?)
+        Ok(STANDARD.encode(file::<Sha256>(args, call)?).into())
     }),
     Function::plain("filebase64sha512", &[string("path")], |args, call| {
-        base64::<Sha512>(&read(args, call)?)
+        Ok(STANDARD.encode(file::<Sha512>(args, call)?).into())
     }),
     Function::plain("filemd5", &[string("path")], |args, call| {
-        hex::<Md5>(&read(args, call)?)
+        Ok(::hex::encode(file::<Md5>(args, call)?).into())
     }),
     Function::plain("filesha1", &[string("path")], |args, call| {
-        hex::<Sha1>(&read(args, call)?)
+        Ok(::hex::encode(file::<Sha1>(args, call)?).into())
     }),
     Function::plain("filesha256", &[string("path")], |args, call| {
-        hex::<Sha256>(&read(args, call)?)
+        Ok(::hex::encode(file::<Sha256>(args, call)?).into())
     }),
     Function::plain("filesha512", &[string("path")], |args, call| {
-        hex::<Sha512>(&read(args, call)?)
+        Ok(::hex::encode(file::<Sha512>(args, call)?).into())
     }),
     Function::plain("md5", &[string("str")], |args, _| hex::<Md5>(args.text(0).as_bytes())),
     Function::plain("sha1", &[string("str")], |args, _| hex::<Sha1>(args.text(0).as_bytes())),
@@ -54,6 +54,13 @@ fn hex<D: Digest>(bytes: &[u8]) -> Outcome {
 
 fn base64<D: Digest>(bytes: &[u8]) -> Outcome {
     Ok(STANDARD.encode(D::digest(bytes)).into())
+}
+
+/// Digests a file without holding all of it, so that it can be a disk image.
+fn file<D: Digest>(args: &[Value], call: &Call<'_>) -> Result<impl AsRef<[u8]>, Problem> {
+    let mut digest = D::new();
+    read_each(args, call, |part| digest.update(part))?;
+    Ok(digest.finalize())
 }
 
 /// A random one, so it is not known before it is applied.

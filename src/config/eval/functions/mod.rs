@@ -278,7 +278,12 @@ impl Function {
         }
         let result = match missing {
             Some(unknown) => unknown,
-            None => (self.run)(&arguments, call)?,
+            // What is wrong with a secret would tell of it.
+            None => (self.run)(&arguments, call).map_err(|problem| match problem {
+                Problem::Argument(i, _) if sensitive => Problem::Argument(i, SECRET.to_owned()),
+                Problem::Call(_) if sensitive => Problem::Call(SECRET.to_owned()),
+                problem => problem,
+            })?,
         };
         if let Some(length) = result.len().or_else(|| result.as_str().map(|text| text.len() / 8)) {
             call.charge(length as u64)?;
@@ -314,6 +319,8 @@ trait Arguments {
     /// Returns a number as a position or a count.
     fn whole(&self, index: usize) -> Result<i64, Problem>;
 }
+
+const SECRET: &str = "what is wrong is not shown, since an argument is sensitive";
 
 static ZERO: LazyLock<Number> = LazyLock::new(|| Number::from(0i64));
 
