@@ -52,7 +52,11 @@ pub async fn refresh(state: &State, providers: &Providers, parallelism: usize) -
 /// Takes every recorded object to be as it was recorded.
 pub fn recorded(state: &State) -> Observations {
     let present = |resource: &Resource| Observed::Present(resource.object.clone());
-    state.resources.iter().map(|(address, resource)| (address.clone(), present(resource))).collect()
+    state
+        .resources
+        .iter()
+        .map(|(address, resource)| (address.clone(), present(resource)))
+        .collect()
 }
 
 async fn look_at_group(

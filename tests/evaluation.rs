@@ -454,6 +454,41 @@ fn references_are_found_in_the_order_of_the_text() {
     }
 }
 
+/// The same fleet while it is applied: there is a time.
+struct Applied(Fleet);
+
+impl Scope for Applied {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic> {
+        self.0.resolve(reference)
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.folder()
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        self.0.environment(name)
+    }
+
+    fn now(&self) -> Option<jiff::Timestamp> {
+        jiff::Timestamp::from_second(1_700_000_000).ok()
+    }
+}
+
+#[test]
+fn the_time_is_that_of_the_scope() {
+    let scope = Applied(fleet());
+    for (text, expected) in [
+        ("timestamp()", "2023-11-14T22:13:20Z"),
+        ("plantimestamp()", "2023-11-14T22:13:20Z"),
+        ("timeadd(timestamp(), \"1h\")", "2023-11-14T23:13:20Z"),
+        ("tostring(length(uuid()))", "36"),
+    ] {
+        let value = evaluate(&Expr::parse("fleet.hcl", text).unwrap(), &scope).unwrap();
+        assert_eq!(value.as_str(), Some(expected), "{text}");
+    }
+}
+
 #[test]
 fn heredocs() {
     // As terraform evaluates them.

@@ -43,28 +43,42 @@ impl Steps {
         for (index, change) in plan.changes.iter().enumerate() {
             layout.add(index, change);
         }
-        let needed = plan.changes.iter().flat_map(|change| change.depends_on.iter().chain(&change.depended_on));
+        let needed = plan
+            .changes
+            .iter()
+            .flat_map(|change| change.depends_on.iter().chain(&change.depended_on));
         layout.add_gates(needed);
         for change in &plan.changes {
-            let Some(own) = layout.ends.get(&change.address).copied() else { continue };
+            let Some(own) = layout.ends.get(&change.address).copied() else {
+                continue;
+            };
             layout.order_making(own, change);
             layout.order_removal(own, change);
         }
         let graph = layout.graph;
-        let waiting_for =
-            graph.node_indices().map(|node| graph.neighbors_directed(node, Direction::Incoming).count()).collect();
+        let waiting_for = graph
+            .node_indices()
+            .map(|node| graph.neighbors_directed(node, Direction::Incoming).count())
+            .collect();
         Steps { graph, waiting_for }
     }
 
     /// Returns the steps that wait for nothing, in the order of the plan.
     pub fn first(&mut self) -> Vec<NodeIndex> {
-        let free: Vec<_> = self.graph.node_indices().filter(|node| self.waiting_for[node.index()] == 0).collect();
+        let free: Vec<_> = self
+            .graph
+            .node_indices()
+            .filter(|node| self.waiting_for[node.index()] == 0)
+            .collect();
         self.through_gates(free)
     }
 
     /// Returns every step, in the order of the plan.
     pub fn all(&self) -> Vec<NodeIndex> {
-        self.graph.node_indices().filter(|node| self.graph[*node].is_some()).collect()
+        self.graph
+            .node_indices()
+            .filter(|node| self.graph[*node].is_some())
+            .collect()
     }
 
     /// Returns the step of a node that this returned.
@@ -156,8 +170,13 @@ impl<'a> Layout<'a> {
             if self.ends.contains_key(address) || self.gates.contains_key(address) {
                 continue;
             }
-            let Some(members) = self.under.get(address) else { continue };
-            let gate = Ends { removal: Some(self.graph.add_node(None)), making: Some(self.graph.add_node(None)) };
+            let Some(members) = self.under.get(address) else {
+                continue;
+            };
+            let gate = Ends {
+                removal: Some(self.graph.add_node(None)),
+                making: Some(self.graph.add_node(None)),
+            };
             for member in members {
                 // To remove the members is what the gate lets begin; to make them is what opens it.
                 if let (Some(gate), Some(removal)) = (gate.removal, member.removal) {
@@ -179,7 +198,10 @@ impl<'a> Layout<'a> {
     fn order_making(&mut self, own: Ends, change: &Change) {
         let Some(making) = own.making else { return };
         for needed in change.depends_on.iter().chain(&change.hosted_on) {
-            if let Some(Ends { making: Some(needed), .. }) = self.get(needed) {
+            if let Some(Ends {
+                making: Some(needed), ..
+            }) = self.get(needed)
+            {
                 self.graph.update_edge(needed, making, ());
             }
         }
@@ -188,21 +210,45 @@ impl<'a> Layout<'a> {
     /// What is removed goes before what it needed goes; what only stops needing it is changed before. What runs on a
     /// node that is being revived goes once that node can be asked to remove it.
     fn order_removal(&mut self, own: Ends, change: &Change) {
-        let host = change.was_hosted_on.as_ref().and_then(|host| self.ends.get(host)).copied();
-        if let (Some(removal), Some(Ends { removal: None, making: Some(revived) })) = (own.removal, host) {
+        let host = change
+            .was_hosted_on
+            .as_ref()
+            .and_then(|host| self.ends.get(host))
+            .copied();
+        if let (
+            Some(removal),
+            Some(Ends {
+                removal: None,
+                making: Some(revived),
+            }),
+        ) = (own.removal, host)
+        {
             self.graph.update_edge(revived, removal, ());
         }
         for needed in change.depended_on.iter().chain(&change.was_hosted_on) {
-            let Some(Ends { removal: Some(needed_removal), .. }) = self.get(needed) else { continue };
+            let Some(Ends {
+                removal: Some(needed_removal),
+                ..
+            }) = self.get(needed)
+            else {
+                continue;
+            };
             match own {
                 // What is forgotten went with its host: it is dropped when the host is known to be gone.
-                Ends { removal: Some(removal), .. } if change.action == Action::Forget => {
+                Ends {
+                    removal: Some(removal), ..
+                } if change.action == Action::Forget => {
                     self.graph.update_edge(needed_removal, removal, ());
                 }
-                Ends { removal: Some(removal), .. } => {
+                Ends {
+                    removal: Some(removal), ..
+                } => {
                     self.graph.update_edge(removal, needed_removal, ());
                 }
-                Ends { removal: None, making: Some(making) } if !change.depends_on.contains(needed) => {
+                Ends {
+                    removal: None,
+                    making: Some(making),
+                } if !change.depends_on.contains(needed) => {
                     self.graph.update_edge(making, needed_removal, ());
                 }
                 Ends { .. } => {}

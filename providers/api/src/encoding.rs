@@ -113,7 +113,10 @@ impl Encoded {
             marks.insert(&at.path, Value::unknown(at.origin.clone()).mark(at.sensitive));
         }
         for at in &self.sensitive {
-            marks.insert(&at.path, Value::new(Data::Redacted(at.digest.clone())).mark(true));
+            marks.insert(
+                &at.path,
+                Value::new(Data::Redacted(Arc::new(at.digest.clone()))).mark(true),
+            );
         }
         let value = Decoder {
             marks: &mut marks,
@@ -147,7 +150,7 @@ pub fn redact(value: &Value, salts: Salts<'_>) -> Value {
         let data = match (value.unknown_origin(), value.data()) {
             (Some(origin), _) => return Value::unknown(origin).mark(true),
             (None, Data::Redacted(digest)) => Data::Redacted(digest.clone()),
-            (None, _) => Data::Redacted(digest(value, salts())),
+            (None, _) => Data::Redacted(Arc::new(digest(value, salts()))),
         };
         return Value::new(data).mark(true);
     }
@@ -201,7 +204,7 @@ pub fn digest(value: &Value, salt: [u8; 16]) -> Digest {
 /// set and a tuple; a map and an object), so convert the value to the schema's type first: a set is sorted there.
 pub fn digest_matches(digest: &Digest, value: &Value) -> bool {
     match value.data() {
-        Data::Redacted(other) => other == digest,
+        Data::Redacted(other) => **other == *digest,
         _ => hex::decode(&digest.salt).is_ok_and(|salt| value.is_known() && hash(&salt, value) == digest.sha256),
     }
 }
@@ -313,7 +316,7 @@ impl Encoder {
             Data::Redacted(digest) => {
                 self.sensitive.push(SensitiveAt {
                     path: self.here(),
-                    digest: digest.clone(),
+                    digest: Digest::clone(digest),
                 });
                 serde_json::Value::Null
             }

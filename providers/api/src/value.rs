@@ -42,7 +42,7 @@ pub enum Data {
     /// Not known before apply.
     Unknown(Unknown),
     /// A sensitive value of which the state keeps a salted digest only.
-    Redacted(Digest),
+    Redacted(Arc<Digest>),
 }
 
 /// Named values; where they are those of a resource, its address too, so that a reference survives conditionals, locals

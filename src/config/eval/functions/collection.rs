@@ -1,12 +1,9 @@
-//! Sequences, maps and objects.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! Sequences.
 
 use simfleet_provider_api::convert::describe;
 use simfleet_provider_api::{Data, Number, Type, Value, convert};
 
-use super::{Accepts, Arguments, Call, Function, Outcome, Problem, any, number, param, sequence, string, strings};
+use super::{Accepts, Arguments, Call, Function, Outcome, Problem, any, number, param, sequence, strings};
 use crate::config::eval::call::{contains, first_unknown};
 use crate::config::eval::evaluator::unknown;
 
@@ -31,9 +28,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::elements("element", &[any("list"), number("index")], element),
     Function::elements("flatten", &[any("list")], flatten),
     Function::elements("index", &[any("list"), any("value").nullable()], index),
-    Function::elements("keys", &[any("inputMap")], keys),
     Function::elements("length", &[any("value")], length),
-    Function::elements("lookup", &[any("inputMap"), string("key")], lookup).and(any("default").nullable()),
     Function::plain(
         "matchkeys",
         &[
@@ -43,7 +38,6 @@ pub(super) static FUNCTIONS: &[Function] = &[
         ],
         matchkeys,
     ),
-    Function::elements("merge", &[], merge).and(any("maps").nullable()),
     Function::elements("one", &[any("list")], one),
     Function::plain("range", &[], range).and(number("params")),
     Function::elements("reverse", &[any("list")], reverse),
@@ -52,15 +46,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &[any("list"), number("start_index"), number("end_index")],
         slice,
     ),
-    Function::plain("transpose", &[param("values", Accepts::StringListMap)], transpose),
-    Function::elements("values", &[any("mapping")], values),
-    Function::elements("zipmap", &[strings("keys"), any("values")], zipmap),
 ];
 
 /// How many elements `range` makes at most, as in Terraform.
 const MAX_RANGE: usize = 1024;
 
-fn argument(args: &[Value], index: usize) -> &Value {
+pub(super) fn argument(args: &[Value], index: usize) -> &Value {
     args.get(index).unwrap_or(&Value::NULL)
 }
 
@@ -72,7 +63,7 @@ fn like(value: &Value, items: Vec<Value>) -> Value {
     }
 }
 
-fn not_a(args: &[Value], index: usize, wanted: &str) -> Problem {
+pub(super) fn not_a(args: &[Value], index: usize, wanted: &str) -> Problem {
     let found = describe(argument(args, index));
     Problem::Argument(index, format!("it must be {wanted}, but this is {found}"))
 }
@@ -250,27 +241,6 @@ fn flatten_into(
     Ok(())
 }
 
-fn keys(args: &[Value], _: &Call<'_>) -> Outcome {
-    let fields = argument(args, 0)
-        .as_fields()
-        .ok_or_else(|| not_a(args, 0, "a map or object"))?;
-    let names = fields.keys().map(|name| Value::string(Arc::clone(name)));
-    Ok(match argument(args, 0).data() {
-        Data::Map(_) => Value::list(names),
-        _ => Value::tuple(names),
-    })
-}
-
-fn values(args: &[Value], _: &Call<'_>) -> Outcome {
-    let fields = argument(args, 0)
-        .as_fields()
-        .ok_or_else(|| not_a(args, 0, "a map or object"))?;
-    Ok(match argument(args, 0).data() {
-        Data::Map(_) => Value::list(fields.values().cloned()),
-        _ => Value::tuple(fields.values().cloned()),
-    })
-}
-
 fn length(args: &[Value], _: &Call<'_>) -> Outcome {
     use unicode_segmentation::UnicodeSegmentation;
     let value = argument(args, 0);
@@ -286,29 +256,6 @@ fn length(args: &[Value], _: &Call<'_>) -> Outcome {
     };
     let length = length.ok_or_else(|| not_a(args, 0, "a string, list, tuple, set, map or object"))?;
     Ok((length as u64).into())
-}
-
-fn lookup(args: &[Value], _: &Call<'_>) -> Outcome {
-    if args.len() > 3 {
-        return Err("it takes a map, a key and a default".into());
-    }
-    let fields = argument(args, 0)
-        .as_fields()
-        .ok_or_else(|| not_a(args, 0, "a map or object"))?;
-    if let Some(found) = fields.get(args.text(1)) {
-        return Ok(found.clone());
-    }
-    let Some(default) = args.get(2) else {
-        return Err("the map has no such key, and no default is given".into());
-    };
-    match argument(args, 0).data() {
-        // The elements of a map have one type.
-        Data::Map(_) => {
-            let ty = Type::unify(fields.values().map(Type::of)).unwrap_or(Type::Any);
-            convert(default, &ty).map_err(|error| Problem::Argument(2, error.to_string()))
-        }
-        _ => Ok(default.clone()),
-    }
 }
 
 fn matchkeys(args: &[Value], call: &Call<'_>) -> Outcome {
@@ -329,25 +276,6 @@ fn matchkeys(args: &[Value], call: &Call<'_>) -> Outcome {
         .zip(keys.as_slice().unwrap_or_default())
         .filter(|(_, key)| wanted.contains(key));
     Ok(Value::list(matching.map(|(value, _)| value.clone())))
-}
-
-fn merge(args: &[Value], _: &Call<'_>) -> Outcome {
-    let mut fields = BTreeMap::new();
-    for (i, value) in args.iter().enumerate() {
-        if value.is_null() {
-            continue;
-        }
-        let more = value.as_fields().ok_or_else(|| not_a(args, i, "a map or object"))?;
-        fields.extend(more.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
-    }
-    let mut given = args.iter().filter(|value| !value.is_null());
-    let first = given.next().map(Type::of);
-    let maps = matches!(first, Some(Type::Map(_))) && given.all(|value| first == Some(Type::of(value)));
-    Ok(if maps {
-        Value::map(fields)
-    } else {
-        Value::object(fields)
-    })
 }
 
 fn one(args: &[Value], _: &Call<'_>) -> Outcome {
@@ -424,53 +352,4 @@ fn slice(args: &[Value], _: &Call<'_>) -> Outcome {
     let part = items.get(start..end);
     let part = part.ok_or_else(|| Problem::Argument(1, "it must not be greater than the end index".into()))?;
     Ok(like(argument(args, 0), part.to_vec()))
-}
-
-fn transpose(args: &[Value], call: &Call<'_>) -> Outcome {
-    let mut turned: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
-    for (key, list) in argument(args, 0).as_fields().into_iter().flatten() {
-        for item in list.as_slice().unwrap_or_default() {
-            call.charge(1)?;
-            let Some(text) = item.as_str() else {
-                return Err(Problem::Argument(
-                    0,
-                    "the elements of its lists must not be null".into(),
-                ));
-            };
-            turned
-                .entry(text.into())
-                .or_default()
-                .push(Value::string(Arc::clone(key)));
-        }
-    }
-    Ok(Value::map(
-        turned.into_iter().map(|(key, items)| (key, Value::list(items))),
-    ))
-}
-
-fn zipmap(args: &[Value], _: &Call<'_>) -> Outcome {
-    let (keys, values) = (args.items(0), argument(args, 1));
-    let (Data::Tuple(items) | Data::List(items)) = values.data() else {
-        return Err(not_a(args, 1, "a list or tuple"));
-    };
-    if keys.len() != items.len() {
-        return Err(format!("there are {} keys and {} values", keys.len(), items.len()).into());
-    }
-    let mut sensitive = false;
-    let mut fields = BTreeMap::new();
-    for (key, value) in keys.iter().zip(items.iter()) {
-        if let Some(unknown) = unknown(key) {
-            return Ok(unknown.mark(sensitive));
-        }
-        sensitive |= key.is_sensitive();
-        let Data::String(key) = key.data() else {
-            return Err(Problem::Argument(0, "its elements must not be null".into()));
-        };
-        fields.insert(Arc::clone(key), value.clone());
-    }
-    let result = match values.data() {
-        Data::List(_) => Value::map(fields),
-        _ => Value::object(fields),
-    };
-    Ok(result.mark(sensitive))
 }

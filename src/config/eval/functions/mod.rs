@@ -20,6 +20,7 @@ mod encoding;
 mod file;
 mod format;
 mod hash;
+mod map;
 mod network;
 mod numeric;
 mod set;
@@ -40,7 +41,7 @@ pub(super) const NOT_YET: &[&str] = &[
 ];
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    let families: [&[Function]; 11] = [
+    let families: [&[Function]; 12] = [
         collection::FUNCTIONS,
         conversion::FUNCTIONS,
         date::FUNCTIONS,
@@ -48,6 +49,7 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock:
         file::FUNCTIONS,
         format::FUNCTIONS,
         hash::FUNCTIONS,
+        map::FUNCTIONS,
         network::FUNCTIONS,
         numeric::FUNCTIONS,
         set::FUNCTIONS,
