@@ -43,7 +43,11 @@ pub struct CrashingJournal {
 impl CrashingJournal {
     /// Wraps a journal.
     pub fn new(inner: Box<dyn Journal>, crash: Crash) -> Self {
-        CrashingJournal { inner, crash, writes: 0 }
+        CrashingJournal {
+            inner,
+            crash,
+            writes: 0,
+        }
     }
 }
 

@@ -12,7 +12,11 @@ use simfleet_state::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use sha2::{Digest, Sha256};
+
 use crate::apply::{self, Outcome, Progress, Stuck};
+use crate::builtin;
+use crate::config::blocks::Backend;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::{Action, Mode, Plan, Planned, Planner};
@@ -99,7 +103,7 @@ impl Fleet {
     /// # Errors
     /// Everything that is wrong with its files and variables.
     pub fn open(options: Options) -> Result<Self, FleetError> {
-        let (config, warnings) = config::load(&options.path, &options.inputs)?;
+        let (config, warnings) = config::load(&options.path, &with_providers(&options.inputs))?;
         Self::with_config(options, config, warnings)
     }
 
@@ -116,7 +120,14 @@ impl Fleet {
         let location = std::path::absolute(&location).unwrap_or(location);
         let folder = location.with_extension("d");
         let store = Arc::new(SqliteStore::new(location));
-        Ok(Fleet { options, config, warnings, store, folder, registry: Registry::built_in() })
+        Ok(Fleet {
+            options,
+            config,
+            warnings,
+            store,
+            folder,
+            registry: Registry::built_in(),
+        })
     }
 
     /// What is suspicious about its configuration.
@@ -173,7 +184,6 @@ impl Fleet {
         let planner = Planner {
             config: &self.config,
             registry: &self.registry,
-            inputs: &self.options.inputs,
             mode: self.options.mode,
             replace: &self.options.replace,
         };
@@ -213,9 +223,15 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
         stop: watch::Receiver<bool>,
     ) -> Result<Outcome, FleetError> {
-        let Planned { plan, snapshot: before, observations, mut session } = planned;
+        let Planned {
+            plan,
+            snapshot: before,
+            observations,
+            mut session,
+            ..
+        } = planned;
         let intended = Event::Intended {
-            config: ConfigDigest(self.config.digest().into()),
+            config: digest(&self.config),
             command: self.options.command.as_str().into(),
         };
         let mut facts = vec![intended];
@@ -230,10 +246,24 @@ impl Fleet {
             return Err(FleetError::Stale { address });
         }
         let mut state = snapshot.state.clone();
-        apply::record(&mut state, &mut *journal, facts).await.map_err(FleetError::Ended)?;
-        let providers = self.providers(&Snapshot { lineage: Some(journal.lineage().clone()), ..snapshot });
-        let outcome =
-            apply::apply(&plan, state, &providers, &mut *journal, &mut session, &self.walk(), progress, stop).await;
+        apply::record(&mut state, &mut *journal, facts)
+            .await
+            .map_err(FleetError::Ended)?;
+        let providers = self.providers(&Snapshot {
+            lineage: Some(journal.lineage().clone()),
+            ..snapshot
+        });
+        let outcome = apply::apply(
+            &plan,
+            state,
+            &providers,
+            &mut *journal,
+            &mut session,
+            &self.walk(),
+            progress,
+            stop,
+        )
+        .await;
         // Locks of a run that was taken over are not ours to release.
         match journal.close().await {
             Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
@@ -256,7 +286,9 @@ impl Fleet {
                 Err(StateError::Locked(locked)) if Instant::now() < deadline => {
                     let message = locked.to_string();
                     if told.as_ref() != Some(&message) {
-                        let _ = progress.send(Progress::Waiting { message: message.clone() });
+                        let _ = progress.send(Progress::Waiting {
+                            message: message.clone(),
+                        });
                         told = Some(message);
                     }
                     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -277,42 +309,94 @@ impl Fleet {
     }
 
     fn walk(&self) -> apply::Options {
-        apply::Options { parallelism: self.options.parallelism, ..apply::Options::default() }
+        apply::Options {
+            parallelism: self.options.parallelism,
+            ..apply::Options::default()
+        }
     }
+}
+
+/// Returns inputs with the providers of this build, whose blocks a fleet may hold.
+pub fn with_providers(inputs: &Inputs) -> Inputs {
+    let registry = Registry::built_in();
+    let declarable = registry
+        .names()
+        .filter(|name| *name != builtin::NAME && *name != "agent");
+    let settings = |name| {
+        registry
+            .get(name)
+            .map(|provider| provider.settings().to_vec())
+            .unwrap_or_default()
+    };
+    let providers = declarable.map(|name| (name.to_owned(), settings(name))).collect();
+    Inputs {
+        providers,
+        ..inputs.clone()
+    }
+}
+
+/// Returns the SHA-256 of a configuration's texts and variables. Secrets are left out: a digest of one without salt could
+/// be guessed.
+fn digest(config: &Config) -> ConfigDigest {
+    let sources = config.sources();
+    let mut hasher = Sha256::new();
+    for (path, text) in &sources.files {
+        hasher.update(format!("{}\0{}\0{text}\0", path.display(), text.len()));
+    }
+    for (name, value) in &sources.variables {
+        hasher.update(format!("{name}={value:?}\0"));
+    }
+    ConfigDigest(hex::encode(hasher.finalize()).into())
 }
 
 /// Returns the addresses of intents whose run is not alive any more.
 fn abandoned(snapshot: &Snapshot) -> Vec<Address> {
-    let alive: BTreeSet<_> =
-        snapshot.leases.iter().filter(|lease| !lease.is_over(&System)).map(|lease| &lease.holder.id).collect();
+    let alive: BTreeSet<_> = snapshot
+        .leases
+        .iter()
+        .filter(|lease| !lease.is_over(&System))
+        .map(|lease| &lease.holder.id)
+        .collect();
     let intents = snapshot.state.intents.iter();
-    intents.filter(|(_, intent)| !alive.contains(&intent.holder)).map(|(address, _)| address.clone()).collect()
+    intents
+        .filter(|(_, intent)| !alive.contains(&intent.holder))
+        .map(|(address, _)| address.clone())
+        .collect()
 }
 
 /// Returns what a run changes or records, and what must stay as it is meanwhile.
 fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
     let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
     let recorded = facts.iter().flat_map(Event::addresses);
-    let exclusive: BTreeSet<Address> =
-        changes.clone().map(|change| &change.address).chain(recorded).cloned().collect();
+    let exclusive: BTreeSet<Address> = changes
+        .clone()
+        .map(|change| &change.address)
+        .chain(recorded)
+        .cloned()
+        .collect();
     let needed = changes.flat_map(|change| change.depends_on.iter().chain(&change.hosted_on));
-    let shared = needed.filter(|address| !exclusive.contains(*address)).cloned().collect::<BTreeSet<_>>();
+    let shared = needed
+        .filter(|address| !exclusive.contains(*address))
+        .cloned()
+        .collect::<BTreeSet<_>>();
     LockSet::exclusive(exclusive).and_shared(shared)
 }
 
 /// Returns where the state of a fleet is: where the `backend` block says, else `.simfleet/state.db` beside a folder's
 /// files, `.simfleet/NAME.db` beside a single file `NAME.hcl`.
 fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagnostics> {
-    if let Some(path) = config.backend_path() {
-        return Ok(config.folder().join(path));
+    if let Some(Backend::Sqlite { path: Some(path) }) = &config.settings.backend {
+        return Ok(config.folder.join(path));
     }
-    let states = config.folder().join(".simfleet");
+    let states = config.folder.join(".simfleet");
     if !path.is_dir() {
         return Ok(states.join(path.file_stem().unwrap_or_default()).with_extension("db"));
     }
     let own = states.join("state.db");
-    for file in config.files() {
-        let single = states.join(file.path.file_stem().unwrap_or_default()).with_extension("db");
+    for file in &config.files {
+        let single = states
+            .join(file.path.file_stem().unwrap_or_default())
+            .with_extension("db");
         if single != own && single.exists() && !own.exists() {
             let (file, single) = (file.path.display(), single.display());
             let detail = format!(

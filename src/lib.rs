@@ -4,6 +4,9 @@ pub mod apply;
 pub mod builtin;
 pub mod config;
 pub mod diagnostic;
+#[cfg(feature = "fake")]
+pub mod fault;
+pub mod fleet;
 pub mod lower;
 pub mod plan;
 pub mod providers;

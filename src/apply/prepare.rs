@@ -1,6 +1,8 @@
-//! What is recorded before a walk begins: facts that need no call.
+//! What is recorded before a walk begins and after it ended: facts that need no call.
 
-use simfleet_provider_api::{Attributes, Object, Observed};
+use std::collections::BTreeSet;
+
+use simfleet_provider_api::{Address, Attributes, Object, Observed};
 use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
 
 use crate::plan::{Action, Change, Plan, PortChange, drift, marked, same};
@@ -30,6 +32,59 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
         }
         if change.action == Action::NoOp {
             events.extend(redeclared(change, resource));
+        }
+    }
+    events
+}
+
+/// Returns what is recorded when a walk is over: ports whose simulator is gone for good, and pools without members.
+pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
+    let is_there = |address: &Address| state.resources.contains_key(address) || state.intents.contains_key(address);
+    let stays: BTreeSet<&Address> = plan
+        .changes
+        .iter()
+        .filter(|change| change.after.is_some())
+        .map(|change| &change.address)
+        .collect();
+    let changed: BTreeSet<&Address> = plan
+        .changes
+        .iter()
+        .filter(|change| change.action != Action::NoOp)
+        .map(|change| &change.address)
+        .collect();
+    let mut events = Vec::new();
+    for (host, ports) in &state.reservations {
+        for (port, reservation) in ports {
+            let address = &reservation.address;
+            // Who has a port keeps it while it lives, and through a failed replacement; not on a node that it left.
+            let moved = state
+                .resources
+                .get(address)
+                .is_some_and(|resource| resource.declared.hosted_on.as_ref().is_some_and(|on| on != host));
+            let changed = changed.contains(address);
+            let gone = !is_there(address) && !stays.contains(address);
+            if changed && (gone || (moved && !state.intents.contains_key(address))) {
+                events.push(Event::Released {
+                    address: address.clone(),
+                    host: host.clone(),
+                    port: *port,
+                });
+            }
+        }
+    }
+    for pool in plan.pools.iter().filter(|pool| pool.after == 0) {
+        let has_member = state
+            .resources
+            .keys()
+            .chain(state.intents.keys())
+            .any(|at| at.parent() == pool.address);
+        if !has_member && state.pools.contains_key(&pool.address) {
+            let reason = pool.because.as_str().into();
+            events.push(Event::Removed {
+                address: pool.address.clone(),
+                deposed: None,
+                reason,
+            });
         }
     }
     events

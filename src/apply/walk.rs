@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
-use super::prepare::declaration;
+use super::prepare::{conclude, declaration};
 use super::steps::{Step, Steps};
 use super::{Outcome, Progress, Verb, describe, record};
 use crate::plan::{Change, Plan, compare, marked};
@@ -635,30 +635,34 @@ impl<'a> Walk<'a> {
             }
             self.closed.insert(node);
         }
-        let stopped = self.outcome.interrupted || self.outcome.stopped_by.is_some();
-        if stopped {
-            let because = "the run was stopped";
+        if self.outcome.interrupted || self.outcome.stopped_by.is_some() {
             let done: BTreeSet<_> = self.outcome.done.iter().cloned().collect();
             for node in self.steps.all() {
                 let step = (self.address(node).clone(), self.steps.step(node).verb);
                 if !done.contains(&step) && self.closed.insert(node) {
-                    self.skip(node, because.to_owned());
+                    self.skip(node, "the run was stopped".to_owned());
                 }
             }
-        } else {
+        }
+        if self.outcome.stopped_by.is_none() {
+            self.outcome.stopped_by = self.conclude().await.err();
+        }
+        self.outcome
+    }
+
+    /// Records what a walk leaves: ports that are free again, pools that are no more, outputs.
+    async fn conclude(&mut self) -> Result<(), String> {
+        let mut events = conclude(self.plan, &self.state);
+        if !self.outcome.interrupted {
             match self.resolve.outputs(&self.state) {
-                Ok(outputs) if outputs != self.state.outputs => {
-                    if let Err(error) = self.journal.append(&[Event::Outputs { values: outputs }]).await {
-                        self.outcome.stopped_by = Some(describe(&error));
-                    }
-                }
+                Ok(outputs) if outputs != self.state.outputs => events.push(Event::Outputs { values: outputs }),
                 Ok(_) => {}
                 // Outputs that need what failed keep their old values; the failure itself was told.
                 Err(_) if !self.outcome.failed.is_empty() => {}
-                Err(error) => self.outcome.stopped_by = Some(format!("the outputs cannot be evaluated: {error}")),
+                Err(error) => return Err(format!("the outputs cannot be evaluated: {error}")),
             }
         }
-        self.outcome
+        record(&mut self.state, self.journal, events).await
     }
 
     fn address(&self, node: NodeIndex) -> &'a Address {

@@ -1,15 +1,32 @@
 //! Declarations and state to resources of a provider: what a node, a pool and a simulator expand to. Pure.
+//!
+//! - [`Layout`]: what has to be settled for the fleet as a whole: sizes of pools, places and ports of simulators
+//! - [`placement`], [`size`]: how that is done
+//! - [`node`], [`simulator`]: what one instance of a block becomes, and what others can read of it
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, Kind};
+use simfleet_provider_api::{Address, Attributes, Hosting, Kind, Value};
 use simfleet_state::ProviderConfig;
 
-use crate::diagnostic::Span;
+use crate::builtin;
+use crate::config::blocks::Block;
+use crate::config::{Config, Declaration, ProviderBlock, Record};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::plan::Reason;
+use crate::providers::Registry;
 
+mod layout;
+mod node;
 mod placement;
+mod simulator;
+mod size;
+
+pub use layout::{LOCAL_NODE, Layout, Members};
+
+/// The provider of the implied node of this machine.
+const LOCAL_PROVIDER: &str = "local";
 
 /// A resource of a provider as the configuration wants it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +39,7 @@ pub struct Desired {
     pub provider: ProviderConfig,
     /// What is wanted; unknown where it reads what only the apply will tell.
     pub attributes: Attributes,
-    /// What must be there before it.
+    /// What must be there before it. The address of a block stands for all its instances.
     pub depends_on: BTreeSet<Address>,
     /// The node that it runs on.
     pub hosted_on: Option<Address>,
@@ -32,4 +49,230 @@ pub struct Desired {
     pub spans: BTreeMap<Arc<str>, Span>,
     /// Why it is there, or is as it is, where that is not the declaration of an attribute.
     pub because: Option<Reason>,
+}
+
+/// Where the attributes of resources come from: a plan, or the state. With the object's id as `id`.
+pub trait Objects {
+    /// Returns what is known of a resource.
+    fn attributes(&self, address: &Address) -> Option<Attributes>;
+}
+
+/// One instance of a declaration and all that its lowering reads.
+pub struct Lowering<'l> {
+    /// The whole configuration: for providers.
+    pub config: &'l Config,
+    /// The providers of this build.
+    pub registry: &'l Registry,
+    /// Sizes and places.
+    pub layout: &'l Layout,
+    /// Attributes of what was lowered before.
+    pub objects: &'l dyn Objects,
+    /// The declaration.
+    pub declaration: &'l Declaration,
+    /// The address of the instance.
+    pub address: &'l Address,
+    /// Its values.
+    pub record: &'l Record,
+    /// Evaluates the declaration for a member of a pool.
+    pub for_member: &'l dyn Fn(Value) -> Result<Record, Diagnostics>,
+    /// Evaluates the settings of a provider.
+    pub settings: &'l dyn Fn(&ProviderBlock) -> Result<Record, Diagnostics>,
+    /// What the declaration reads.
+    pub depends_on: BTreeSet<Address>,
+}
+
+impl Lowering<'_> {
+    /// Returns the resources that the instance expands to.
+    ///
+    /// # Errors
+    /// No provider for it, or values that do not fit together.
+    pub fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
+        match self.declaration.decode(self.record)? {
+            Block::Node(node) => Ok(vec![node::resource(self, &node)?]),
+            Block::Pool(_) => node::members(self),
+            Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
+            Block::Value(value) => {
+                let mut attributes = Attributes::new();
+                attributes.set("input", value.input.unwrap_or(Value::NULL));
+                attributes.set("triggers_replace", value.triggers_replace.unwrap_or(Value::NULL));
+                let provider = ProviderConfig {
+                    name: builtin::NAME.into(),
+                    settings: Attributes::new(),
+                };
+                Ok(vec![self.desired(
+                    self.address.clone(),
+                    builtin::VALUE,
+                    provider,
+                    attributes,
+                )])
+            }
+        }
+    }
+
+    fn desired(&self, address: Address, kind: Kind, provider: ProviderConfig, attributes: Attributes) -> Desired {
+        Desired {
+            address,
+            kind,
+            provider,
+            attributes,
+            depends_on: self.depends_on.clone(),
+            hosted_on: None,
+            span: Some(self.declaration.span.clone()),
+            spans: self.record.spans(),
+            because: None,
+        }
+    }
+
+    /// Returns the configuration of the provider that has a node or a member of a pool.
+    fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
+        let block = host.declaration();
+        match self
+            .config
+            .declarations
+            .iter()
+            .find(|declaration| declaration.address == block)
+        {
+            Some(declaration) => self.provider(declaration, &node::NODE),
+            None => Ok(ProviderConfig {
+                name: LOCAL_PROVIDER.into(),
+                settings: Attributes::new(),
+            }),
+        }
+    }
+
+    /// Returns the configuration of the provider that has a declaration's objects: the one that it names, else the only
+    /// configured one that offers the kind.
+    fn provider(&self, declaration: &Declaration, kind: &Kind) -> Result<ProviderConfig, Diagnostics> {
+        let named = declaration.meta.provider.as_ref();
+        let fits = |block: &&ProviderBlock| match named {
+            Some(named) => block.name == named.name && block.alias == named.alias,
+            None => self.registry.schema(&block.name, kind).is_some() && block.alias.is_none(),
+        };
+        let blocks: Vec<&ProviderBlock> = self.config.providers.iter().filter(fits).collect();
+        let at = named.map_or_else(|| declaration.span.clone(), |named| named.span.clone());
+        let error = |summary: &'static str, detail: String, hint: String| {
+            let diagnostic = Diagnostic::error(summary, detail)
+                .on(self.address.clone())
+                .at(at.clone())
+                .hint(hint);
+            Diagnostics::from(diagnostic)
+        };
+        match (blocks.as_slice(), named) {
+            ([block], _) => {
+                let record = (self.settings)(block)?;
+                Ok(ProviderConfig {
+                    name: block.name.clone(),
+                    settings: record.attributes(),
+                })
+            }
+            ([], Some(named)) if self.registry.get(&named.name).is_some() => {
+                // A provider that needs no settings needs no block.
+                Ok(ProviderConfig {
+                    name: named.name.clone(),
+                    settings: Attributes::new(),
+                })
+            }
+            ([], Some(named)) => Err(error(
+                "Unknown provider",
+                format!("There is no provider `{}` in this build.", named.name),
+                format!(
+                    "the providers are {}",
+                    self.registry.names().collect::<Vec<_>>().join(", ")
+                ),
+            )),
+            ([], None) => Err(error(
+                "No provider",
+                format!("No configured provider offers the kind `{kind}`."),
+                "add a provider block: provider \"local\" {}".to_owned(),
+            )),
+            (several, _) => Err(error(
+                "Several providers",
+                format!(
+                    "`{kind}` is offered by {}.",
+                    several
+                        .iter()
+                        .map(|block| block.name.to_string())
+                        .collect::<Vec<_>>()
+                        .join(" and ")
+                ),
+                format!("say which one: provider = {}", several[0].name),
+            )),
+        }
+    }
+
+    /// Returns how simulators on the nodes of a provider are managed.
+    fn hosting(&self, provider: &str) -> Hosting {
+        self.registry
+            .get(provider)
+            .map_or(Hosting::Nothing, |provider| provider.hosting())
+    }
+}
+
+/// Returns the node that `placement = "local"` stands for where none of that name is declared.
+pub fn implied_local_node() -> Desired {
+    let address = layout::local_node();
+    Desired {
+        kind: node::NODE,
+        provider: ProviderConfig {
+            name: LOCAL_PROVIDER.into(),
+            settings: Attributes::new(),
+        },
+        attributes: Attributes::from_iter([("name", address.to_string())]),
+        address,
+        depends_on: BTreeSet::new(),
+        hosted_on: None,
+        span: None,
+        spans: BTreeMap::new(),
+        because: None,
+    }
+}
+
+/// Returns what others read of one instance of a declaration: what is declared, and the outputs of what it became.
+///
+/// # Errors
+/// Values that do not fit together.
+pub fn value(
+    declaration: &Declaration,
+    address: &Address,
+    record: &Record,
+    layout: &Layout,
+    objects: &dyn Objects,
+) -> Result<Value, Diagnostics> {
+    let mut fields: BTreeMap<Arc<str>, Value> = declaration
+        .parts()
+        .into_iter()
+        .map(|name| (name.into(), Value::NULL))
+        .collect();
+    fields.extend(
+        record
+            .attributes()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    let outputs = match declaration.decode(record)? {
+        Block::Node(_) => node::outputs(address, objects),
+        Block::Pool(_) => node::pool_outputs(address, layout, objects),
+        Block::Simulator(_) => simulator::outputs(address, layout, objects),
+        Block::Value(_) => {
+            let attributes = objects.attributes(address).unwrap_or_default();
+            let field = |name: &'static str| (name, attributes.get(name).cloned().unwrap_or(Value::NULL));
+            vec![field("output"), field("id")]
+        }
+    };
+    fields.extend(outputs.into_iter().map(|(name, value)| (Arc::from(name), value)));
+    Ok(Value::object(fields).with_origin(address.clone()))
+}
+
+/// Returns a name made of an address that tells instances of a block apart: `quad-0`, `iris-x`, `field-m2`.
+fn name_of(address: &Address) -> String {
+    let mut name = address.name().to_owned();
+    match address.key() {
+        Some(simfleet_provider_api::Key::Index(index)) => name = format!("{name}-{index}"),
+        Some(simfleet_provider_api::Key::Name(key)) => name = format!("{name}-{key}"),
+        None => {}
+    }
+    match address.child_name() {
+        Some(child) => format!("{name}-{child}"),
+        None => name,
+    }
 }

@@ -25,17 +25,24 @@ pub struct Size {
 /// `fits` says whether all simulators of the pool fit on so many members; it is asked from the smallest size on. The
 /// smallest useful size is `least`. Shrinking is the scaler's, so what fits on fewer members changes nothing.
 pub fn size(bounds: Bounds, recorded: Option<u64>, least: u64, simulators: usize, fits: impl Fn(u64) -> bool) -> Size {
-    let clamped = recorded.unwrap_or(bounds.min).clamp(bounds.min, bounds.max.max(bounds.min));
+    let clamped = recorded
+        .unwrap_or(bounds.min)
+        .clamp(bounds.min, bounds.max.max(bounds.min));
     let because = match recorded {
         Some(recorded) if recorded > clamped => format!("max = {}", bounds.max),
         Some(recorded) if recorded == clamped => "unchanged".to_owned(),
         _ => format!("min = {}", bounds.min),
     };
     if fits(clamped) {
-        return Size { members: clamped, because };
+        return Size {
+            members: clamped,
+            because,
+        };
     }
     let wanted = (clamped + 1).max(least.min(bounds.max));
-    let members = (wanted..=bounds.max).find(|members| fits(*members)).unwrap_or(bounds.max.max(clamped));
+    let members = (wanted..=bounds.max)
+        .find(|members| fits(*members))
+        .unwrap_or(bounds.max.max(clamped));
     let because = match members == clamped {
         true => because,
         false => format!("{simulators} simulators need {members} members"),

@@ -3,7 +3,10 @@
 mod assess;
 mod change;
 mod difference;
+mod file;
 mod order;
+mod planner;
+mod session;
 
 pub use assess::{Assessment, HostFate, assess, dismiss};
 pub use change::{
@@ -11,3 +14,6 @@ pub use change::{
     Summary, Unfinished, Unplaced,
 };
 pub use difference::{compare, drift, marked, same};
+pub use file::{Origin, PlanFile, PlanFileError};
+pub use planner::{Mode, Planned, Planner};
+pub use session::Session;

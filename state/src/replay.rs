@@ -208,7 +208,11 @@ impl State {
             }
             Event::Removed { address, deposed, .. } => {
                 self.no_intent(at(address))?;
-                self.take(at(address), deposed.as_ref())?;
+                // A pool has no object of its own: its size and numbers are what is recorded of it.
+                let is_pool = deposed.is_none() && !self.resources.contains_key(address);
+                if !(is_pool && self.pools.remove(address).is_some()) {
+                    self.take(at(address), deposed.as_ref())?;
+                }
             }
             Event::Reserved {
                 address,

@@ -1,0 +1,368 @@
+//! What has to be settled for a fleet as a whole before any resource is lowered: how many members each pool has, and
+//! where each simulator is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use simfleet_provider_api::Address;
+use simfleet_state::{Operation, Port, Protocol, State};
+
+use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
+use super::size::{self, Bounds};
+use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
+use crate::plan::{PortChange, Unplaced};
+
+/// The node that `placement = "local"` stands for.
+pub const LOCAL_NODE: &str = "local";
+
+/// Members of pools and places of simulators.
+#[derive(Debug, Clone, Default)]
+pub struct Layout {
+    /// The members of each pool.
+    pub pools: BTreeMap<Address, Members>,
+    /// Where each simulator is.
+    pub places: BTreeMap<Address, Place>,
+    /// Those without a place, and why.
+    pub unplaced: Vec<Unplaced>,
+    /// The transport protocol of each port that a simulator has.
+    protocols: BTreeMap<(Address, Arc<str>), Protocol>,
+    /// Whether a simulator is placed on the implied node of this machine.
+    pub needs_local_node: bool,
+}
+
+/// The members of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    /// Their numbers, sorted.
+    pub members: Vec<u64>,
+    /// The highest number that one was ever given.
+    pub numbered: u64,
+    /// Why there are so many.
+    pub because: String,
+}
+
+impl Layout {
+    /// Settles the sizes of pools and the places of simulators. What was decided before is kept where it can be.
+    pub fn of(declared: &[(Address, Block)], state: &State) -> Self {
+        let recorded = recorded_places(state);
+        let simulators: Vec<(&Address, &Simulator)> = declared
+            .iter()
+            .filter_map(|(address, block)| match block {
+                Block::Simulator(simulator) => Some((address, &**simulator)),
+                _ => None,
+            })
+            .collect();
+        let has_local_node = declared.iter().any(|(address, _)| *address == local_node());
+        let target_of = |simulator: &Simulator| match &simulator.placement {
+            Placement::Local if has_local_node => Placement::On(local_node()),
+            placement => placement.clone(),
+        };
+        let wanted: BTreeSet<&Address> = simulators.iter().map(|(address, _)| *address).collect();
+        let leaving = ports_of_leaving(state, &wanted);
+        let mut layout = Layout::default();
+        let mut settle = |target: Placement, hosts: &dyn Fn(&mut Layout, &[Need]) -> Vec<Host>| {
+            let on_target = simulators
+                .iter()
+                .filter(|(_, simulator)| target_of(simulator) == target);
+            let needs: Vec<Need> = on_target.map(|(address, simulator)| need(address, simulator)).collect();
+            let mut hosts = hosts(&mut layout, &needs);
+            for host in &mut hosts {
+                host.taken = leaving.get(&host.address).cloned().unwrap_or_default();
+            }
+            layout.add(&hosts, &needs, &recorded);
+        };
+        for (address, block) in declared {
+            match block {
+                Block::Node(node) => settle(Placement::On(address.clone()), &|_, _| {
+                    vec![host(address.clone(), node)]
+                }),
+                Block::Pool(pool) => settle(Placement::On(address.clone()), &|layout, needs| {
+                    layout.size(address, pool, needs, &recorded, state)
+                }),
+                Block::Simulator(_) | Block::Value(_) => {}
+            }
+        }
+        if simulators
+            .iter()
+            .any(|(_, simulator)| target_of(simulator) == Placement::Local)
+        {
+            settle(Placement::Local, &|_, _| vec![unlimited(local_node())]);
+            layout.needs_local_node = true;
+        }
+        layout
+    }
+
+    /// Sizes a pool for its simulators; returns its members.
+    fn size(
+        &mut self,
+        address: &Address,
+        pool: &Pool,
+        needs: &[Need],
+        recorded: &BTreeMap<Address, Place>,
+        state: &State,
+    ) -> Vec<Host> {
+        let existing: Vec<u64> = state
+            .resources
+            .keys()
+            .chain(state.intents.keys())
+            .filter(|member| member.child_name().is_some() && member.parent() == *address)
+            .filter_map(number_of)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let occupied: BTreeSet<u64> = needs
+            .iter()
+            .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
+            .collect();
+        let known = state.pools.get(address);
+        let numbered = known.map_or(0, |pool| pool.numbered);
+        let members = |size: u64| size::members(&existing, &occupied, numbered, size);
+        let hosts = |numbers: &[u64]| -> Vec<Host> {
+            numbers
+                .iter()
+                .map(|number| host(member(address, *number), &pool.node))
+                .collect()
+        };
+        let fits = |size: u64| place(&[hosts(&members(size).0)], needs, recorded).unplaced.is_empty();
+        let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
+        let least = (needs.len() as u64).div_ceil(capacity);
+        let bounds = Bounds {
+            min: pool.autoscale.min,
+            max: pool.autoscale.max,
+        };
+        let size = size::size(bounds, known.map(|pool| pool.size), least, needs.len(), fits);
+        let (numbers, numbered) = members(size.members);
+        let hosts = hosts(&numbers);
+        let because = match known {
+            // The reason for a size stays the one that it got when it was decided.
+            Some(known) if known.size == size.members => known.reason.to_string(),
+            _ => size.because,
+        };
+        self.pools.insert(
+            address.clone(),
+            Members {
+                members: numbers,
+                numbered,
+                because,
+            },
+        );
+        hosts
+    }
+
+    fn add(&mut self, hosts: &[Host], needs: &[Need], recorded: &BTreeMap<Address, Place>) {
+        let placement = place(&[hosts.to_vec()], needs, recorded);
+        let unplaced = placement.unplaced.into_iter();
+        self.unplaced
+            .extend(unplaced.map(|(address, reason)| Unplaced { address, reason }));
+        let ranges: BTreeMap<&Address, &Host> = hosts.iter().map(|host| (&host.address, host)).collect();
+        for need in needs {
+            let Some(place) = placement.places.get(&need.address) else {
+                continue;
+            };
+            for port in &need.ports {
+                let range = match &port.source {
+                    PortSource::Range(range) => ranges.get(&place.host).and_then(|host| host.ranges.get(range)),
+                    PortSource::Given(_) => None,
+                };
+                let protocol = range.map_or(port.protocol, |range| range.protocol);
+                self.protocols
+                    .insert((need.address.clone(), port.name.clone()), protocol);
+            }
+        }
+        self.places.extend(placement.places);
+    }
+
+    /// Returns the protocol of a simulator's port, as URLs have it.
+    pub fn protocol(&self, address: &Address, port: &Arc<str>) -> &'static str {
+        match self.protocols.get(&(address.clone(), port.clone())) {
+            Some(Protocol::Tcp) => "tcp",
+            Some(Protocol::Udp) | None => "udp",
+        }
+    }
+
+    /// Returns the ports that are to be reserved, and those that nothing has any more.
+    pub fn port_changes(&self, state: &State) -> Vec<PortChange> {
+        let mut changes = Vec::new();
+        for (host, ports) in &state.reservations {
+            for (port, reservation) in ports {
+                let address = &reservation.address;
+                let is_kept = self.places.get(address).is_some_and(|place| {
+                    place.host == *host && place.ports.get(&reservation.name) == Some(&port.number)
+                });
+                let lives_there = state
+                    .resources
+                    .get(address)
+                    .is_some_and(|it| it.declared.hosted_on.as_ref() == Some(host));
+                let is_used = lives_there || state.intents.contains_key(address);
+                if !is_kept && !is_used {
+                    changes.push(PortChange::Release {
+                        address: address.clone(),
+                        host: host.clone(),
+                        port: *port,
+                    });
+                }
+            }
+        }
+        for (address, place) in &self.places {
+            for (name, number) in &place.ports {
+                let protocol = self.protocols.get(&(address.clone(), name.clone())).copied();
+                let port = Port {
+                    number: *number,
+                    protocol: protocol.unwrap_or(Protocol::Udp),
+                };
+                let has = state.reservations.get(&place.host).and_then(|ports| ports.get(&port));
+                if has.is_none_or(|reservation| reservation.address != *address) {
+                    let (address, name, host) = (address.clone(), name.clone(), place.host.clone());
+                    changes.push(PortChange::Reserve {
+                        address,
+                        name,
+                        host,
+                        port,
+                    });
+                }
+            }
+        }
+        changes
+    }
+}
+
+/// Returns the address of a member of a pool.
+pub fn member(pool: &Address, number: u64) -> Address {
+    pool.child(format!("m{number}"))
+}
+
+/// Returns the number of a member of a pool.
+pub fn number_of(member: &Address) -> Option<u64> {
+    member.child_name()?.strip_prefix('m')?.parse().ok()
+}
+
+/// Returns the address of the implied node of this machine.
+pub fn local_node() -> Address {
+    Address::new("node", [LOCAL_NODE])
+}
+
+fn unlimited(address: Address) -> Host {
+    Host {
+        address,
+        slots: None,
+        cpu_millis: None,
+        memory: None,
+        ranges: BTreeMap::new(),
+        taken: BTreeSet::new(),
+    }
+}
+
+fn host(address: Address, node: &Node) -> Host {
+    let range = |range: &blocks::PortRange| PortRange {
+        protocol: protocol(range.protocol),
+        from: range.from,
+        to: range.to,
+    };
+    Host {
+        slots: node.max_simulators,
+        cpu_millis: node.cpus.map(millis),
+        memory: node.memory,
+        ranges: node
+            .port_ranges
+            .iter()
+            .map(|(name, ports)| (name.clone(), range(ports)))
+            .collect(),
+        ..unlimited(address)
+    }
+}
+
+fn need(address: &Address, simulator: &Simulator) -> Need {
+    let port = |(name, port): (&Arc<str>, &blocks::Port)| PortNeed {
+        name: name.clone(),
+        protocol: port.protocol.map_or(Protocol::Udp, protocol),
+        source: match &port.source {
+            blocks::PortSource::Range(range) => PortSource::Range(range.clone()),
+            blocks::PortSource::Host(port) => PortSource::Given(*port),
+        },
+    };
+    let resources = &simulator.resources;
+    Need {
+        address: address.clone(),
+        group: 0,
+        ports: simulator.ports.iter().map(port).collect(),
+        cpu_millis: resources.cpu.map_or(0, millis),
+        memory: resources.memory.unwrap_or(0),
+    }
+}
+
+fn protocol(protocol: blocks::Protocol) -> Protocol {
+    match protocol {
+        blocks::Protocol::Tcp => Protocol::Tcp,
+        blocks::Protocol::Udp => Protocol::Udp,
+    }
+}
+
+/// Thousandths of a processor; the language allows no negative ones.
+fn millis(cpus: f64) -> u64 {
+    (cpus * 1000.0).round() as u64
+}
+
+/// Returns where simulators are by the state: the node of the object, or of the one being made, and the ports there. One
+/// whose object is gone still has its ports, so it goes back to them.
+fn recorded_places(state: &State) -> BTreeMap<Address, Place> {
+    let mut places: BTreeMap<Address, Place> = BTreeMap::new();
+    for (host, ports) in &state.reservations {
+        for (port, reservation) in ports {
+            let empty = || Place {
+                host: host.clone(),
+                ports: BTreeMap::new(),
+            };
+            let place = places.entry(reservation.address.clone()).or_insert_with(empty);
+            if place.host == *host {
+                place.ports.insert(reservation.name.clone(), port.number);
+            }
+        }
+    }
+    let being_made = state
+        .intents
+        .iter()
+        .filter_map(|(address, intent)| match &intent.operation {
+            Operation::Create { declared } => Some((address, declared.hosted_on.as_ref()?)),
+            _ => None,
+        });
+    let made = state
+        .resources
+        .iter()
+        .filter_map(|(address, it)| Some((address, it.declared.hosted_on.as_ref()?)));
+    for (address, host) in being_made.chain(made) {
+        let place = places.entry(address.clone()).or_insert_with(|| Place {
+            host: host.clone(),
+            ports: BTreeMap::new(),
+        });
+        if place.host != *host {
+            let ports = state.reservations.get(host).into_iter().flatten();
+            let own = ports.filter(|(_, reservation)| reservation.address == *address);
+            let ports = own
+                .map(|(port, reservation)| (reservation.name.clone(), port.number))
+                .collect();
+            *place = Place {
+                host: host.clone(),
+                ports,
+            };
+        }
+    }
+    places
+}
+
+/// Returns the ports, by node, of what is recorded and not wanted any more: they are free once it is gone.
+fn ports_of_leaving(state: &State, wanted: &BTreeSet<&Address>) -> BTreeMap<Address, BTreeSet<(Protocol, u16)>> {
+    let mut leaving: BTreeMap<Address, BTreeSet<(Protocol, u16)>> = BTreeMap::new();
+    for (host, ports) in &state.reservations {
+        for (port, reservation) in ports {
+            let address = &reservation.address;
+            let is_there = state.resources.contains_key(address) || state.intents.contains_key(address);
+            if is_there && !wanted.contains(address) {
+                leaving
+                    .entry(host.clone())
+                    .or_default()
+                    .insert((port.protocol, port.number));
+            }
+        }
+    }
+    leaving
+}

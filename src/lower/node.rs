@@ -1,0 +1,140 @@
+//! Nodes and the members of pools.
+
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
+
+use super::layout::{member, number_of};
+use super::{Desired, Layout, Lowering, Objects, name_of};
+use crate::config::Record;
+use crate::config::blocks::Node;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::Reason;
+
+/// The kind of a node, whatever its provider.
+pub(super) const NODE: Kind = Kind::new("node");
+
+/// What others read of a node, beside what is declared.
+const OUTPUTS: [&str; 7] = ["id", "name", "address", "public_ip", "private_ip", "runtime", "status"];
+
+/// Returns the one resource of a `node`.
+pub(super) fn resource(lowering: &Lowering<'_>, _: &Node) -> Result<Desired, Diagnostics> {
+    machine(lowering, lowering.address.clone(), lowering.record)
+}
+
+/// Returns the members of a `pool`.
+pub(super) fn members(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics> {
+    let Some(pool) = lowering.layout.pools.get(lowering.address) else {
+        return Ok(Vec::new());
+    };
+    let mut members = Vec::with_capacity(pool.members.len());
+    for number in &pool.members {
+        let address = member(lowering.address, *number);
+        let about = Value::object([
+            ("name", Value::from(name_of(&address))),
+            ("number", Value::from(*number)),
+        ]);
+        let record = (lowering.for_member)(about)?;
+        let Some(template) = record.blocks("node").next() else {
+            continue;
+        };
+        let mut desired = machine(lowering, address, template)?;
+        desired.because = Some(Reason::Size {
+            because: pool.because.clone(),
+        });
+        members.push(desired);
+    }
+    Ok(members)
+}
+
+/// Returns a node: its name, and of what is declared all that its provider's kind has.
+fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
+    let provider = lowering.provider(lowering.declaration, &NODE)?;
+    let schema = lowering.registry.schema(&provider.name, &NODE);
+    let mut attributes = schema.map(|schema| taken(schema, record)).unwrap_or_default();
+    attributes.set("name", unique_name(&address));
+    if let Some(schema) = schema {
+        refuse_others(lowering, schema, record, &provider.name)?;
+    }
+    let mut desired = lowering.desired(address, NODE, provider, attributes);
+    desired.spans.extend(record.spans());
+    Ok(desired)
+}
+
+/// Returns the declared attributes that a provider's kind has.
+fn taken(schema: &Schema, record: &Record) -> Attributes {
+    let attributes = record.attributes();
+    let known = attributes
+        .iter()
+        .filter(|(name, _)| schema.attribute(name).is_some_and(|a| a.is_configurable()));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// An attribute of a node that simfleet itself acts on may be unknown to the provider; any other may not.
+fn refuse_others(lowering: &Lowering<'_>, schema: &Schema, record: &Record, provider: &str) -> Result<(), Diagnostics> {
+    const OURS: [&str; 5] = ["cpus", "memory", "max_simulators", "labels", "tags"];
+    let mut diagnostics = Diagnostics::new();
+    for (name, _) in record.attributes().iter() {
+        let is_known = OURS.contains(&&**name) || schema.attribute(name).is_some();
+        if !is_known {
+            let detail = format!("A node of provider `{provider}` has no `{name}`.");
+            let span = record.attribute_span(name).cloned();
+            diagnostics.push(
+                Diagnostic::error("Unknown attribute", detail)
+                    .on(lowering.address.clone())
+                    .at(span),
+            );
+        }
+    }
+    if diagnostics.has_errors() {
+        Err(diagnostics)
+    } else {
+        Ok(())
+    }
+}
+
+/// Returns what others read of a node.
+pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+    let attributes = objects.attributes(address).unwrap_or_default();
+    let output = |name: &'static str| {
+        let value = match (attributes.get(name), name) {
+            (Some(value), _) => value.clone(),
+            // Where a provider knows one address only, it is both.
+            (None, "public_ip" | "private_ip") => attributes.get("address").cloned().unwrap_or(Value::NULL),
+            (None, _) => Value::NULL,
+        };
+        (name, value)
+    };
+    OUTPUTS.into_iter().map(output).collect()
+}
+
+/// Returns a node or a member of a pool as what runs on it sees it.
+pub(super) fn value(address: &Address, objects: &dyn Objects) -> Value {
+    Value::object(outputs(address, objects)).with_origin(address.clone())
+}
+
+/// Returns what others read of a pool.
+pub(super) fn pool_outputs(address: &Address, layout: &Layout, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+    let members = layout
+        .pools
+        .get(address)
+        .map(|pool| pool.members.as_slice())
+        .unwrap_or_default();
+    let nodes = members.iter().map(|number| {
+        let address = member(address, *number);
+        let number = number_of(&address).unwrap_or_default();
+        let mut fields = outputs(&address, objects);
+        fields.push(("number", Value::from(number)));
+        Value::object(fields).with_origin(address)
+    });
+    vec![
+        ("name", Value::string(Arc::<str>::from(address.name()))),
+        ("size", Value::from(members.len() as u64)),
+        ("members", Value::tuple(nodes)),
+    ]
+}
+
+/// Returns a name that no other node of the fleet has.
+fn unique_name(address: &Address) -> String {
+    address.to_string()
+}

@@ -1,0 +1,291 @@
+//! Saved plans: what a plan was made of, so that it can be made again, byte for byte, when it is applied.
+//!
+//! A plan is a pure function of its sources, variables, state and observations; so those are saved, with a digest of what
+//! was shown. Secrets are not in the file: sensitive variables are given again, and their digests must match.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use simfleet_provider_api::encoding::{self, redact_attributes};
+use simfleet_provider_api::{Address, Attributes, Object, ObjectId, Observed, Token};
+
+use super::{Mode, Plan};
+use crate::refresh::Observations;
+
+/// The version of the file. Raised with every change that another simfleet could not read.
+const FORMAT_VERSION: u32 = 1;
+/// What every plan file begins with, so that it is told apart from a fleet file.
+const MAGIC: &str = "{\"simfleet_plan\":";
+
+/// A saved plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanFile {
+    /// Marks the file, and says its version. First, as it is what the file is recognised by.
+    simfleet_plan: u32,
+    /// The simfleet that made it: another one may plan differently.
+    pub simfleet_version: String,
+    /// The path of the fleet, absolute.
+    pub path: PathBuf,
+    /// Where its state is, where that was given.
+    pub state: Option<PathBuf>,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// Resources that are made anew, whatever they look like.
+    pub replace: BTreeSet<Address>,
+    /// The texts of the fleet's files by path.
+    pub sources: BTreeMap<PathBuf, String>,
+    /// The variables that were given, those that are sensitive left out.
+    pub variables: BTreeMap<String, String>,
+    /// The identity of the state; empty where there was none yet.
+    pub lineage: String,
+    /// The serial of the state.
+    pub serial: u64,
+    /// What was seen.
+    observed: BTreeMap<Address, Seen>,
+    /// The SHA-256 of the plan.
+    digest: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Seen {
+    Present {
+        id: ObjectId,
+        #[serde(with = "encoding::attributes")]
+        attributes: Attributes,
+        token: Option<Token>,
+        version: Option<String>,
+    },
+    Absent,
+    Unreachable(String),
+}
+
+/// Why a saved plan cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFileError {
+    /// It cannot be read or written.
+    #[error("the plan file `{path}` cannot be {verb}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        verb: &'static str,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It is damaged.
+    #[error("`{path}` is not a whole plan file")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Another simfleet made it.
+    #[error("the plan file `{path}` was made by simfleet {made_by}, and this is {this}; plan again")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that made it.
+        made_by: String,
+        /// This version.
+        this: &'static str,
+    },
+    /// What it was made from has changed.
+    #[error("saved plan is stale: {what} changed since it was made; plan again")]
+    Stale {
+        /// What changed.
+        what: String,
+    },
+}
+
+/// Everything that a plan file is made of, beside the plan.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The path of the fleet, absolute.
+    pub path: PathBuf,
+    /// Where its state is, where that was given.
+    pub state: Option<PathBuf>,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// Resources that are made anew.
+    pub replace: BTreeSet<Address>,
+    /// The texts of the fleet's files by path.
+    pub sources: BTreeMap<PathBuf, String>,
+    /// The variables that were given, those that are sensitive left out.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl PlanFile {
+    /// Describes a plan.
+    pub fn of(plan: &Plan, observations: &Observations, origin: Origin) -> Self {
+        let observed = observations
+            .iter()
+            .map(|(address, seen)| (address.clone(), Seen::of(seen)))
+            .collect();
+        let Origin {
+            path,
+            state,
+            mode,
+            replace,
+            sources,
+            variables,
+        } = origin;
+        PlanFile {
+            simfleet_plan: FORMAT_VERSION,
+            simfleet_version: env!("CARGO_PKG_VERSION").to_owned(),
+            path,
+            state,
+            mode,
+            replace,
+            sources,
+            variables,
+            lineage: plan.lineage.to_string(),
+            serial: plan.serial,
+            observed,
+            digest: digest(plan),
+        }
+    }
+
+    /// Whether a file is a saved plan, by how it begins.
+    pub fn is_one(path: &Path) -> bool {
+        let mut start = vec![0; MAGIC.len()];
+        let read = fs::File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
+        read.is_ok() && start == MAGIC.as_bytes()
+    }
+
+    /// Writes the file, for its owner only, beside its place first: a plan file is whole or not there.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), PlanFileError> {
+        let failed = |source| PlanFileError::Io {
+            path: path.to_owned(),
+            verb: "written",
+            source,
+        };
+        let text = serde_json::to_string(self).map_err(|error| failed(error.into()))?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.new", std::process::id()));
+        let beside = PathBuf::from(beside);
+        let written = (|| {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&beside)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&beside, path)
+        })();
+        if written.is_err() {
+            // What failed is told; a rest of it would only be in the way.
+            let _ = fs::remove_file(&beside);
+        }
+        written.map_err(failed)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It is not there, damaged, or made by another version.
+    pub fn read(path: &Path) -> Result<Self, PlanFileError> {
+        let failed = |source| PlanFileError::Io {
+            path: path.to_owned(),
+            verb: "read",
+            source,
+        };
+        let text = fs::read_to_string(path).map_err(failed)?;
+        let damaged = |source| PlanFileError::Damaged {
+            path: path.to_owned(),
+            source,
+        };
+        let file: PlanFile = serde_json::from_str(&text).map_err(damaged)?;
+        let this = env!("CARGO_PKG_VERSION");
+        if file.simfleet_plan != FORMAT_VERSION || file.simfleet_version != this {
+            return Err(PlanFileError::Version {
+                path: path.to_owned(),
+                made_by: file.simfleet_version,
+                this,
+            });
+        }
+        Ok(file)
+    }
+
+    /// What was seen when the plan was made.
+    pub fn observations(&self) -> Observations {
+        self.observed
+            .iter()
+            .map(|(address, seen)| (address.clone(), seen.clone().into_observed()))
+            .collect()
+    }
+
+    /// Checks that a plan that was made again is the one that was saved.
+    ///
+    /// # Errors
+    /// The state or something that the configuration reads has changed.
+    pub fn check(&self, plan: &Plan) -> Result<(), PlanFileError> {
+        let stale = |what: &str| Err(PlanFileError::Stale { what: what.to_owned() });
+        if *self.lineage != *plan.lineage && !self.lineage.is_empty() {
+            return stale("the state is another one:");
+        }
+        if self.serial != plan.serial {
+            return stale("the state");
+        }
+        if self.digest != digest(plan) {
+            return stale("a variable, the environment or a file that the fleet reads");
+        }
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn of(observed: &Observed) -> Self {
+        match observed {
+            Observed::Present(Object {
+                id,
+                attributes,
+                token,
+                version,
+            }) => Seen::Present {
+                id: id.clone(),
+                attributes: redact_attributes(attributes, &mut || *uuid::Uuid::new_v4().as_bytes()),
+                token: token.clone(),
+                version: version.as_ref().map(ToString::to_string),
+            },
+            Observed::Absent => Seen::Absent,
+            Observed::Unreachable { reason } => Seen::Unreachable(reason.clone()),
+        }
+    }
+
+    fn into_observed(self) -> Observed {
+        match self {
+            Seen::Present {
+                id,
+                attributes,
+                token,
+                version,
+            } => Observed::Present(Object {
+                id,
+                attributes,
+                token,
+                version: version.map(Into::into),
+            }),
+            Seen::Absent => Observed::Absent,
+            Seen::Unreachable(reason) => Observed::Unreachable { reason },
+        }
+    }
+}
+
+/// Returns the SHA-256 of all that a plan says. Its debug form shows everything but secrets, in a fixed order.
+fn digest(plan: &Plan) -> String {
+    hex::encode(Sha256::digest(format!("{plan:?}")))
+}

@@ -1,0 +1,354 @@
+//! From a configuration, a state and observations to a plan. Pure, and the same bytes every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes, Observed, Value};
+use simfleet_state::{Snapshot, State};
+
+use super::session::Session;
+use super::{
+    Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
+    Unfinished, Unplaced, assess, dismiss,
+};
+use crate::config::Config;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lower::{Desired, Objects, implied_local_node};
+use crate::plan::difference::drift;
+use crate::providers::Registry;
+use crate::refresh::Observations;
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// To bring the fleet to what is declared.
+    Apply,
+    /// To remove everything.
+    Destroy,
+}
+
+/// All that a plan is made of, beside the state and the observations.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    /// What is declared.
+    pub config: &'a Config,
+    /// The providers of this build.
+    pub registry: &'a Registry,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// Resources that are made anew, whatever they look like.
+    pub replace: &'a BTreeSet<Address>,
+}
+
+/// A plan and all that is needed to carry it out.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    /// The plan.
+    pub plan: Plan,
+    /// The state that it was made from.
+    pub snapshot: Snapshot,
+    /// What was seen.
+    pub observations: Observations,
+    /// What the plan is suspicious about.
+    pub warnings: Diagnostics,
+    /// Answers what the plan could not know yet.
+    pub session: Session<'a>,
+}
+
+impl<'a> Planner<'a> {
+    /// Makes a plan.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned.
+    pub fn plan(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'a>, Diagnostics> {
+        let mut work = Work {
+            planner: self,
+            state: &snapshot.state,
+            seen: &observations,
+            found: Found::default(),
+        };
+        let session = match self.mode {
+            Mode::Apply => {
+                let session = Session::new(self.config, self.registry, &snapshot.state)?;
+                work.declared(&session)?;
+                session
+            }
+            Mode::Destroy => Session::empty(self.config, self.registry),
+        };
+        work.undeclared();
+        let outputs = work.outputs(&session)?;
+        let (changes, drift, mut warnings) = work.finish();
+        let unplaced = session.layout.unplaced.clone();
+        warnings.0.extend(unplaced.iter().map(|Unplaced { address, reason }| {
+            Diagnostic::warning(
+                "Simulator not placed",
+                format!("There is no place for {address}: {reason}."),
+            )
+            .on(address.clone())
+            .hint("give its pool or node more room: `max`, `max_simulators`, `port_range`")
+        }));
+        let plan = Plan {
+            lineage: snapshot.lineage.clone().unwrap_or_default(),
+            serial: snapshot.state.serial,
+            interrupts: interrupts(&changes),
+            pools: pools(&session, &snapshot.state),
+            ports: session.layout.port_changes(&snapshot.state),
+            unfinished: unfinished(&snapshot),
+            changes,
+            drift,
+            outputs,
+            unplaced,
+        };
+        Ok(Planned {
+            plan,
+            snapshot,
+            observations,
+            warnings,
+            session,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    changes: BTreeMap<Address, Change>,
+    drift: Vec<Drift>,
+    diagnostics: Diagnostics,
+}
+
+struct Work<'w, 'a> {
+    planner: &'w Planner<'a>,
+    state: &'w State,
+    seen: &'w Observations,
+    found: Found,
+}
+
+/// The attributes of resources as a plan expects them to be.
+impl Objects for Work<'_, '_> {
+    fn attributes(&self, address: &Address) -> Option<Attributes> {
+        let change = self.found.changes.get(address)?;
+        let mut attributes = change.after.clone()?;
+        let stays = matches!(change.action, Action::NoOp | Action::Update | Action::Check);
+        if attributes.get("id").is_none() {
+            let id = match self.state.resources.get(address) {
+                Some(resource) if stays => Value::string(Arc::clone(&resource.object.id.0)),
+                _ => Value::unknown(format!("{address}.id")),
+            };
+            attributes.set("id", id);
+        }
+        Some(attributes)
+    }
+}
+
+impl Work<'_, '_> {
+    /// Assesses every declared resource, each after those that it reads.
+    fn declared(&mut self, session: &Session<'_>) -> Result<(), Diagnostics> {
+        if session.layout.needs_local_node {
+            self.assess(&implied_local_node())?;
+        }
+        let mut diagnostics = Diagnostics::new();
+        for declaration in &session.order {
+            for one in session.instances.get(&declaration.address).into_iter().flatten() {
+                let Some(lowered) = diagnostics.keep(session.lower(declaration, one, &*self)) else {
+                    continue;
+                };
+                for desired in &lowered {
+                    if let Err(error) = self.assess(desired) {
+                        diagnostics.push(error);
+                    }
+                }
+            }
+            if diagnostics.has_errors() {
+                // What reads a declaration that failed would only fail for that.
+                return Err(diagnostics);
+            }
+            session.publish(declaration, self)?;
+        }
+        Ok(())
+    }
+
+    fn assess(&mut self, desired: &Desired) -> Result<(), Diagnostic> {
+        let provider = self.planner.registry.get(&desired.provider.name);
+        let Some((provider, schema)) = provider.and_then(|provider| Some((provider, provider.schema(&desired.kind)?)))
+        else {
+            let detail = format!("Provider `{}` has no kind `{}`.", desired.provider.name, desired.kind);
+            return Err(Diagnostic::error("Kind not available", detail)
+                .on(desired.address.clone())
+                .at(desired.span.clone()));
+        };
+        if let Some(problem) = provider.check(&desired.kind, &desired.attributes).into_iter().next() {
+            let span = problem
+                .path
+                .root()
+                .and_then(|name| desired.spans.get(name))
+                .or(desired.span.as_ref());
+            let detail = format!("`{}`: {}.", problem.path, problem.message.trim_end_matches('.'));
+            let diagnostic = Diagnostic::error("Invalid value", detail)
+                .on(desired.address.clone())
+                .at(span.cloned());
+            return Err(match problem.hint {
+                Some(hint) => diagnostic.hint(hint),
+                None => diagnostic,
+            });
+        }
+        let (recorded, observed) = (
+            self.state.resources.get(&desired.address),
+            self.seen.get(&desired.address),
+        );
+        let host = desired.hosted_on.as_ref().and_then(|host| self.found.changes.get(host));
+        let fate = host.map_or(HostFate::Stays, HostFate::of);
+        let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
+        let asked = self.planner.replace.contains(&desired.address);
+        if asked && !matches!(change.action, Action::Create | Action::Replace) {
+            change.action = Action::Replace;
+            change.reasons = vec![Reason::Asked];
+            change.after = change
+                .wanted
+                .as_ref()
+                .map(|wanted| super::difference::planned(schema, &desired.address, wanted));
+        }
+        self.found.drift.extend(drift);
+        self.found.changes.insert(desired.address.clone(), change);
+        Ok(())
+    }
+
+    /// Lets go of what is recorded and not declared any more.
+    fn undeclared(&mut self) {
+        let reason = match self.planner.mode {
+            Mode::Apply => Reason::NotDeclared,
+            Mode::Destroy => Reason::Destroy,
+        };
+        // Hosts sort after what runs on them as often as before, so what happens to hosts is settled first.
+        let gone: BTreeSet<&Address> = self
+            .state
+            .resources
+            .keys()
+            .filter(|address| !self.found.changes.contains_key(*address))
+            .collect();
+        for address in &gone {
+            let resource = &self.state.resources[*address];
+            let host_goes = resource.declared.hosted_on.as_ref().is_some_and(|host| {
+                let replaced = self
+                    .found
+                    .changes
+                    .get(host)
+                    .is_some_and(|change| change.action == Action::Replace);
+                gone.contains(host) || replaced
+            });
+            let change = dismiss(address, resource, self.seen.get(*address), host_goes, reason.clone());
+            if let Some(drift) = self.drift_of(address) {
+                self.found.drift.push(drift);
+            }
+            self.found.changes.insert((*address).clone(), change);
+        }
+    }
+
+    fn drift_of(&self, address: &Address) -> Option<Drift> {
+        let resource = self.state.resources.get(address)?;
+        let schema = self
+            .planner
+            .registry
+            .schema(&resource.declared.provider.name, &resource.declared.kind)?;
+        let what = match self.seen.get(address)? {
+            Observed::Absent => DriftKind::Gone,
+            Observed::Unreachable { reason } => DriftKind::Unreachable { reason: reason.clone() },
+            Observed::Present(object) => {
+                let changed = drift(schema, &resource.object.attributes, &object.attributes);
+                (!changed.is_empty()).then_some(DriftKind::Changed(changed))?
+            }
+        };
+        Some(Drift {
+            address: address.clone(),
+            kind: resource.declared.kind.clone(),
+            what,
+        })
+    }
+
+    fn outputs(&self, session: &Session<'_>) -> Result<BTreeMap<String, OutputChange>, Diagnostics> {
+        let after = match self.planner.mode {
+            Mode::Apply => session.outputs()?,
+            Mode::Destroy => BTreeMap::new(),
+        };
+        let before = &self.state.outputs;
+        let names: BTreeSet<&Arc<str>> = before.keys().chain(after.keys()).collect();
+        let change = |name: &Arc<str>| {
+            let (before, after) = (before.get(name).cloned(), after.get(name).cloned());
+            let sensitive = before.iter().chain(&after).any(Value::is_sensitive);
+            OutputChange {
+                before,
+                after,
+                sensitive,
+            }
+        };
+        Ok(names.into_iter().map(|name| (name.to_string(), change(name))).collect())
+    }
+
+    fn finish(mut self) -> (Vec<Change>, Vec<Drift>, Diagnostics) {
+        self.found.drift.sort_by(|a, b| a.address.cmp(&b.address));
+        (
+            self.found.changes.into_values().collect(),
+            self.found.drift,
+            self.found.diagnostics,
+        )
+    }
+}
+
+/// Returns the simulators that changes stop.
+fn interrupts(changes: &[Change]) -> Vec<Interrupt> {
+    let stops = |change: &&Change| matches!(change.action, Action::Replace | Action::Delete | Action::Forget);
+    let simulators = changes.iter().filter(|change| change.was_hosted_on.is_some());
+    let interrupt = |change: &Change| Interrupt {
+        address: change.address.clone(),
+        action: change.action,
+    };
+    simulators.filter(stops).map(interrupt).collect()
+}
+
+/// Returns the pools whose recorded size changes.
+fn pools(session: &Session<'_>, state: &State) -> Vec<PoolChange> {
+    let mut changes: Vec<PoolChange> = Vec::new();
+    for (address, pool) in &session.layout.pools {
+        let recorded = state.pools.get(address);
+        let after = pool.members.len() as u64;
+        let before = recorded.map(|pool| pool.size);
+        if before != Some(after) || recorded.is_some_and(|recorded| recorded.numbered != pool.numbered) {
+            let (address, because) = (address.clone(), pool.because.clone());
+            changes.push(PoolChange {
+                address,
+                before,
+                after,
+                numbered: pool.numbered,
+                because,
+            });
+        }
+    }
+    for (address, recorded) in &state.pools {
+        if !session.layout.pools.contains_key(address) {
+            changes.push(PoolChange {
+                address: address.clone(),
+                before: Some(recorded.size),
+                after: 0,
+                numbered: recorded.numbered,
+                because: "it is no longer declared".to_owned(),
+            });
+        }
+    }
+    changes.sort_by(|a, b| a.address.cmp(&b.address));
+    changes
+}
+
+/// Returns the changes that earlier runs began and that have no end yet.
+fn unfinished(snapshot: &Snapshot) -> Vec<Unfinished> {
+    let describe = |(address, intent): (&Address, &simfleet_state::Intent)| {
+        let lease = snapshot.leases.iter().find(|lease| lease.holder.id == intent.holder);
+        Unfinished {
+            address: address.clone(),
+            action: intent.operation.verb(),
+            token: intent.token.clone(),
+            by: lease.map_or_else(|| "a run that is gone".to_owned(), |lease| lease.holder.to_string()),
+            live: lease.is_some_and(|lease| !lease.is_over(&simfleet_state::System)),
+        }
+    };
+    snapshot.state.intents.iter().map(describe).collect()
+}

@@ -1,0 +1,188 @@
+//! Whole fleets over the fake cloud, from text to objects and back to nothing.
+#![cfg(feature = "fake")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use simfleet::apply::Outcome;
+use simfleet::config::Inputs;
+use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
+use simfleet::plan::{Action, Mode, Plan, Reason};
+use tokio::sync::{mpsc, watch};
+
+/// A fleet in a folder of its own, over a cloud in this process.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bench = Bench { folder };
+        bench.write(text);
+        bench
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.folder.path().join("fleet.hcl"), text).expect("a file");
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn open(&self, mode: Mode, vars: &[(&str, &str)]) -> Result<Fleet, FleetError> {
+        Fleet::open(Options {
+            path: self.path().join("fleet.hcl"),
+            state: None,
+            inputs: Inputs {
+                vars: vars
+                    .iter()
+                    .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                    .collect(),
+                ..Inputs::default()
+            },
+            refresh: Refresh::Look,
+            mode,
+            replace: BTreeSet::new(),
+            parallelism: 10,
+            lock_timeout: Duration::ZERO,
+            command: "test".into(),
+            program: "simfleet".into(),
+        })
+    }
+
+    async fn plan(&self, mode: Mode, vars: &[(&str, &str)]) -> Plan {
+        let fleet = self.open(mode, vars).expect("the fleet is sound");
+        fleet.plan().await.expect("it can be planned").plan
+    }
+
+    async fn apply(&self, mode: Mode, vars: &[(&str, &str)]) -> Outcome {
+        let fleet = self.open(mode, vars).expect("the fleet is sound");
+        let (progress, _told) = mpsc::unbounded_channel();
+        let (_keep, stop) = watch::channel(false);
+        fleet.recover(&progress).await.expect("nothing is stuck");
+        let planned = fleet.plan().await.expect("it can be planned");
+        fleet
+            .apply(planned, &progress, stop)
+            .await
+            .expect("nobody else has locks")
+    }
+}
+
+/// `create node.a`, one a changed resource.
+fn changes(plan: &Plan) -> Vec<String> {
+    let changed = plan.changes.iter().filter(|change| change.action != Action::NoOp);
+    changed
+        .map(|change| format!("{} {}", change.action.as_str(), change.address))
+        .collect()
+}
+
+const QUADS: &str = r#"
+provider "fake" {}
+variable "vehicles" {
+  type    = number
+  default = 3
+}
+pool "field" {
+  node {
+    max_simulators = 4
+    port_range "mavlink" {
+      from = 14560
+      to   = 14570
+    }
+  }
+  autoscale {
+    min = 2
+    max = 4
+    check "free_slots" {
+      strategy "buffer" { min_ready = 1 }
+    }
+  }
+}
+simulator "vehicle" "quad" {
+  count     = var.vehicles
+  placement = pool.field
+  instance  = count.index
+  port "gcs" { range = "mavlink" }
+}
+output "vehicles" {
+  value = { for v in simulator.vehicle.quad : v.name => "udp://${v.node.address}:${v.ports.gcs}" }
+}
+"#;
+
+#[tokio::test]
+async fn a_fleet_grows_keeps_its_places_and_goes() {
+    let bench = Bench::new(QUADS);
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(
+        changes(&plan),
+        [
+            "create pool.field/m1",
+            "create pool.field/m2",
+            "create simulator.vehicle.quad[0]",
+            "create simulator.vehicle.quad[1]",
+            "create simulator.vehicle.quad[2]"
+        ]
+    );
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert!(plan.is_empty(), "a plan after an apply is empty: {plan:#?}");
+    let outputs = plan.outputs["vehicles"].after.as_ref().expect("it is declared");
+    let endpoint = |name: &str| {
+        outputs
+            .get(name)
+            .and_then(|value| value.as_str())
+            .expect("an endpoint")
+            .to_owned()
+    };
+    assert!(endpoint("quad-0").ends_with(":14560"), "{outputs:?}");
+    assert!(endpoint("quad-2").ends_with(":14561"), "{outputs:?}");
+    let kept = [endpoint("quad-0"), endpoint("quad-1"), endpoint("quad-2")];
+
+    let plan = bench.plan(Mode::Apply, &[("vehicles", "10")]).await;
+    let member = plan
+        .changes
+        .iter()
+        .find(|change| change.address.to_string() == "pool.field/m3");
+    let reasons = &member.expect("a third member").reasons;
+    assert_eq!(
+        *reasons,
+        [Reason::Size {
+            because: "10 simulators need 3 members".into()
+        }]
+    );
+    assert_eq!(changes(&plan).len(), 8, "{:?}", changes(&plan));
+    assert!(bench.apply(Mode::Apply, &[("vehicles", "10")]).await.is_complete());
+    let plan = bench.plan(Mode::Apply, &[("vehicles", "10")]).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+    let outputs = plan.outputs["vehicles"].after.as_ref().expect("it is declared");
+    for (name, endpoint) in ["quad-0", "quad-1", "quad-2"].iter().zip(kept) {
+        assert_eq!(
+            outputs.get(name).and_then(|value| value.as_str()),
+            Some(&*endpoint),
+            "{name} moved"
+        );
+    }
+
+    let plan = bench.plan(Mode::Apply, &[("vehicles", "2")]).await;
+    assert_eq!(
+        changes(&plan),
+        (2..10)
+            .map(|i| format!("delete simulator.vehicle.quad[{i}]"))
+            .collect::<Vec<_>>()
+    );
+    assert!(bench.apply(Mode::Apply, &[("vehicles", "2")]).await.is_complete());
+    assert!(bench.plan(Mode::Apply, &[("vehicles", "2")]).await.is_empty());
+
+    let outcome = bench.apply(Mode::Destroy, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(bench.plan(Mode::Destroy, &[]).await.is_empty());
+    let fleet = bench.open(Mode::Apply, &[]).expect("sound");
+    let state = fleet.snapshot().await.expect("a state").state;
+    assert!(
+        state.is_empty() && state.reservations.is_empty() && state.pools.is_empty(),
+        "{state:#?}"
+    );
+}
