@@ -1,0 +1,143 @@
+//! `health_check`: how it is told whether something is healthy. It has one shape everywhere.
+
+use std::time::Duration;
+
+use simfleet_provider_api::Value;
+
+use crate::config::decode::{Reader, words};
+use crate::config::record::Record;
+use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
+use crate::config::units::Written;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+words! {
+    /// What is looked at.
+    HealthCheckType {
+        /// Docker's own health.
+        Docker = "docker",
+        /// An HTTP answer.
+        Http = "http",
+        /// A TCP connection.
+        Tcp = "tcp",
+        /// A login.
+        Ssh = "ssh",
+        /// The exit code of a command.
+        Command = "command",
+        /// A HEARTBEAT message.
+        MavlinkHeartbeat = "mavlink_heartbeat",
+        /// The agent's own health.
+        Agent = "agent",
+        /// What the cloud says.
+        Cloud = "cloud",
+    }
+}
+
+/// How it is told whether something is healthy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthCheck {
+    /// What is looked at.
+    pub kind: HealthCheckType,
+    /// The URL, for `http`. Can be unknown.
+    pub url: Option<Value>,
+    /// The command, for `command`: a list. Can be unknown.
+    pub command: Option<Value>,
+    /// The port, by name or number, for `tcp` and `mavlink_heartbeat`. Can be unknown.
+    pub port: Option<Value>,
+    /// How often.
+    pub interval: Duration,
+    /// How long one look may take.
+    pub timeout: Duration,
+    /// How long after the start failures do not count.
+    pub start_period: Duration,
+    /// After how many good looks in a row it counts as healthy.
+    pub healthy_threshold: u64,
+    /// After how many bad looks in a row it counts as unhealthy.
+    pub unhealthy_threshold: u64,
+}
+
+/// How long one look may take unless the block says so, if the interval is not shorter.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn schema() -> BlockSchema {
+    BlockSchema::new("health_check", "How it is told whether this is healthy.").attributes([
+        AttributeSchema::one_of("type", HealthCheckType::WORDS, "what is looked at").required(),
+        AttributeSchema::string("url", "the URL that must answer, for http"),
+        AttributeSchema::strings("command", "the command that must end with 0, for command"),
+        AttributeSchema::string("port", "the port, by name or number, for tcp and mavlink_heartbeat"),
+        AttributeSchema::duration("interval", "how often").default("10s"),
+        AttributeSchema::duration(
+            "timeout",
+            "how long one look may take; 5s, or the interval where that is shorter",
+        ),
+        AttributeSchema::duration("start_period", "how long after the start failures do not count").default("0s"),
+        AttributeSchema::count(
+            "healthy_threshold",
+            1,
+            "after how many good looks in a row it is healthy",
+        )
+        .default(1u64),
+        AttributeSchema::count("unhealthy_threshold", 1, "after how many bad looks in a row it is not").default(3u64),
+        AttributeSchema {
+            ty: AttributeType::Number(0.0, f64::MAX),
+            ..AttributeSchema::later("real_time_factor_min")
+        },
+    ])
+}
+
+impl HealthCheck {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let kind = reader.take::<HealthCheckType>("type");
+        let (url, command, port) = (
+            reader.maybe::<Value>("url"),
+            reader.maybe::<Value>("command"),
+            reader.maybe("port"),
+        );
+        let interval = reader.take::<Duration>("interval");
+        let timeout = reader.maybe::<Duration>("timeout");
+        let timeout = timeout.and_then(|timeout| timeout.or(interval.map(|interval| interval.min(TIMEOUT))));
+        if interval.is_some_and(|interval| interval.is_zero()) {
+            let detail = "`interval` must be longer than nothing.";
+            reader.error(Diagnostic::error("Invalid value", detail), "interval");
+        }
+        if let (Some(interval), Some(timeout)) = (interval, timeout)
+            && interval < timeout
+        {
+            let detail = format!(
+                "`interval` is {}, shorter than `timeout`, {}: a look would begin before the last one ends.",
+                Written(interval),
+                Written(timeout)
+            );
+            reader.error(
+                Diagnostic::error("E32 health interval below timeout", detail),
+                "interval",
+            );
+        }
+        let lacks = |given: &Option<Option<Value>>| matches!(given, Some(None));
+        if kind == Some(HealthCheckType::Http) && lacks(&url) {
+            let detail = "A check of the type \"http\" needs `url`.";
+            reader.error(Diagnostic::error("Missing attribute", detail), "type");
+        }
+        if kind == Some(HealthCheckType::Command) && lacks(&command) {
+            let detail = "A check of the type \"command\" needs `command`.";
+            reader.error(Diagnostic::error("Missing attribute", detail), "type");
+        }
+        let start_period = reader.take("start_period");
+        let (healthy, unhealthy) = (reader.take("healthy_threshold"), reader.take("unhealthy_threshold"));
+        let check = || {
+            Some(HealthCheck {
+                kind: kind?,
+                url: url?,
+                command: command?,
+                port: port?,
+                interval: interval?,
+                timeout: timeout?,
+                start_period: start_period?,
+                healthy_threshold: healthy?,
+                unhealthy_threshold: unhealthy?,
+            })
+        };
+        let check = check();
+        reader.finish(check)
+    }
+}

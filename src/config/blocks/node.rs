@@ -1,0 +1,209 @@
+//! `node`: one machine, and what the members of a pool are made of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::Value;
+
+use super::health_check::{self, HealthCheck};
+use super::port::Protocol;
+use super::process::{self, Process};
+use crate::config::decode::Reader;
+use crate::config::record::Record;
+use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// One machine, or the template of a pool's members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Processors; a fraction is a share of one. Can be unknown.
+    pub cpus: Option<f64>,
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// How many simulators it takes.
+    pub max_simulators: Option<u64>,
+    /// Words about it: a map of strings. Can be unknown.
+    pub labels: Option<Value>,
+    /// What the provider is told to remember: a map of strings. Can be unknown.
+    pub tags: Option<Value>,
+    /// The port ranges that it publishes, by name.
+    pub port_ranges: BTreeMap<Arc<str>, PortRange>,
+    /// Workloads of its own, by name.
+    pub processes: BTreeMap<Arc<str>, Process>,
+    /// How it is told whether it is healthy.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// A range of ports, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The first port.
+    pub from: u16,
+    /// The last port.
+    pub to: u16,
+}
+
+impl PortRange {
+    /// How many ports it has.
+    pub fn width(&self) -> u64 {
+        u64::from(self.to) + 1 - u64::from(self.from)
+    }
+}
+
+/// Attributes that other providers will bring.
+const LATER: &[&str] = &[
+    "size",
+    "disk",
+    "image",
+    "machine",
+    "power",
+    "subnet",
+    "networks",
+    "spot",
+    "stop",
+    "runtime",
+    "compartment_id",
+];
+/// Blocks that other providers will bring.
+const LATER_BLOCKS: &[&str] = &["ssh", "forward", "bootstrap", "deploy", "network"];
+
+pub(super) fn schema() -> BlockSchema {
+    template("A machine.").labels(&["name"]).resource(&[
+        ("id", "its identity at its provider"),
+        ("name", "its name"),
+        ("address", "the address at which it is reached"),
+        ("public_ip", "its public address"),
+        ("private_ip", "its private address"),
+        ("runtime", "how processes on it are reached"),
+        ("status", "what it does now"),
+    ])
+}
+
+/// Returns what a node and a pool's `node` block share.
+pub(super) fn template(doc: &'static str) -> BlockSchema {
+    let mut schema = BlockSchema::new("node", doc)
+        .attributes([
+            AttributeSchema::number("cpus", 0.001, f64::MAX, "processors that its load is a percentage of"),
+            AttributeSchema::new("memory", AttributeType::Size, "memory that its load is a percentage of"),
+            AttributeSchema::count("max_simulators", 0, "how many simulators it takes"),
+        ])
+        .attributes(super::labels())
+        .attributes([AttributeSchema::string_map(
+            "tags",
+            "what the provider is told to remember of it",
+        )])
+        .attributes(LATER.iter().map(|name| AttributeSchema::later(name)))
+        .any(port_range_schema())
+        .any(process::schema())
+        .optional(health_check::schema());
+    for name in LATER_BLOCKS {
+        schema = schema.any(BlockSchema::later(name));
+    }
+    schema
+}
+
+fn port_range_schema() -> BlockSchema {
+    let port = |name, doc| AttributeSchema::new(name, AttributeType::Integer(1, 65_535), doc);
+    BlockSchema::new("port_range", "Ports that simulators on it get.")
+        .labels(&["name"])
+        .attributes([
+            AttributeSchema::one_of("protocol", Protocol::WORDS, "their protocol").default("udp"),
+            port("from", "the first port").required(),
+            port("to", "the last port").required(),
+        ])
+}
+
+impl Node {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let (cpus, memory) = (reader.maybe("cpus"), reader.maybe("memory"));
+        let max_simulators = reader.maybe::<u64>("max_simulators");
+        let (labels, tags) = (reader.maybe("labels"), reader.maybe("tags"));
+        let port_ranges = reader.named("port_range", PortRange::decode);
+        let processes = reader.named("process", Process::decode);
+        let health_check = reader.block("health_check", HealthCheck::decode);
+        if let Some(ranges) = &port_ranges {
+            check_overlap(&mut reader, ranges);
+            if let Some(Some(max)) = max_simulators {
+                check_width(&mut reader, max, ranges);
+            }
+        }
+        let node = || {
+            Some(Node {
+                cpus: cpus?,
+                memory: memory?,
+                max_simulators: max_simulators?,
+                labels: labels?,
+                tags: tags?,
+                port_ranges: port_ranges?,
+                processes: processes?,
+                health_check: health_check?,
+            })
+        };
+        let node = node();
+        reader.finish(node)
+    }
+}
+
+fn check_width(reader: &mut Reader<'_>, max: u64, ranges: &BTreeMap<Arc<str>, PortRange>) {
+    for (name, range) in ranges {
+        let width = range.width();
+        if max > width {
+            let detail = format!(
+                "`max_simulators` is {max}, but `port_range {name:?}` has {width} ports ({} to {}), one for each.",
+                range.from, range.to
+            );
+            reader.error(
+                Diagnostic::error("E12 more simulators than ports", detail),
+                "max_simulators",
+            );
+        }
+    }
+}
+
+fn check_overlap(reader: &mut Reader<'_>, ranges: &BTreeMap<Arc<str>, PortRange>) {
+    let all: Vec<_> = ranges.iter().collect();
+    for (i, (name, range)) in all.iter().enumerate() {
+        for (other, more) in &all[i + 1..] {
+            if range.protocol == more.protocol && range.from <= more.to && more.from <= range.to {
+                let detail = format!(
+                    "`port_range {name:?}` ({} to {}) and `port_range {other:?}` ({} to {}) share ports.",
+                    range.from, range.to, more.from, more.to
+                );
+                let spans: Vec<_> = reader
+                    .record()
+                    .blocks("port_range")
+                    .filter(|block| *block.label(0) == ***other)
+                    .collect();
+                let diagnostic = Diagnostic::error("E13 port ranges overlap", detail);
+                let span = spans.first().map(|block| block.span().clone());
+                reader.push(diagnostic.at(span));
+            }
+        }
+    }
+}
+
+impl PortRange {
+    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let protocol = reader.take("protocol");
+        let (from, to) = (reader.take::<u16>("from"), reader.take::<u16>("to"));
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            let detail = format!("The range is empty: `from` is {from}, and `to` is {to}.");
+            reader.error(Diagnostic::error("Invalid value", detail), "to");
+        }
+        let range = || {
+            Some(PortRange {
+                protocol: protocol?,
+                from: from?,
+                to: to?,
+            })
+        };
+        let range = range();
+        reader.finish(range)
+    }
+}

@@ -1,0 +1,116 @@
+//! `simfleet` and `provider`: what the fleet as a whole is set to.
+
+use simfleet_provider_api::{Attribute, Mode};
+
+use crate::config::check::Body;
+use crate::config::decode::Reader;
+use crate::config::record::{Mode as Strictness, Record};
+use crate::config::schema::{AttributeSchema, BlockSchema};
+use crate::config::scope::Constants;
+use crate::config::version;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+
+/// The providers of the language. A build can lack some.
+pub(super) const PROVIDERS: &[&str] = &["local", "docker", "azure", "oci", "virtualbox"];
+
+/// The `simfleet` block.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// The versions of simfleet that the fleet is written for.
+    pub required_version: Option<String>,
+    /// Where the state is; beside the fleet where it is not set.
+    pub backend: Option<Backend>,
+    /// Where the backend is declared.
+    pub backend_span: Option<Span>,
+}
+
+/// Where the state is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// In a file.
+    Sqlite {
+        /// Its path, relative to the folder of the fleet; the usual place where it is not set.
+        path: Option<String>,
+    },
+}
+
+pub(super) fn schema() -> BlockSchema {
+    let backend = |kind: &str, doc| BlockSchema::new("backend", doc).kind(kind).labels(&["type"]);
+    BlockSchema::new("simfleet", "What the fleet needs of simfleet.")
+        .attributes([AttributeSchema::string(
+            "required_version",
+            "the versions that the fleet is written for: \">= 0.1\"",
+        )])
+        .optional(
+            backend("sqlite", "The state is in a file.").attributes([AttributeSchema::string("path", "its path")]),
+        )
+        .optional(BlockSchema::later("backend").kind("postgres").labels(&["type"]))
+}
+
+/// Returns the schema of the block of a provider of this build.
+pub(super) fn provider_schema(name: &str, settings: &[Attribute]) -> BlockSchema {
+    let settings = settings
+        .iter()
+        .filter(|attribute| !matches!(attribute.mode, Mode::Computed | Mode::Live));
+    BlockSchema::new("provider", "A configuration of a provider.")
+        .kind(name)
+        .labels(&["provider"])
+        .attributes([AttributeSchema::expression(
+            "alias",
+            "its name, where a provider has several",
+        )])
+        .attributes(settings.map(AttributeSchema::of_provider))
+}
+
+/// Returns the schema of a provider that this build lacks.
+pub(super) fn provider_later(name: &str) -> BlockSchema {
+    BlockSchema::later("provider").kind(name).labels(&["provider"])
+}
+
+impl Settings {
+    /// Reads a `simfleet` block and checks the version that it asks for.
+    pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Settings {
+        let record = Record::evaluate(body, constants, Strictness::Plan, diagnostics);
+        diagnostics.keep(Settings::decode(&record)).unwrap_or_default()
+    }
+
+    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let version = reader.maybe::<std::sync::Arc<str>>("required_version");
+        if let Some(Some(wanted)) = &version {
+            match version::allows(wanted, version::CURRENT) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let detail = format!("The fleet needs simfleet {wanted}, but this is {}.", version::CURRENT);
+                    reader.error(Diagnostic::error("Other version required", detail), "required_version");
+                }
+                Err(problem) => {
+                    let detail = format!("`required_version` {problem}.");
+                    let diagnostic = Diagnostic::error("Invalid value", detail);
+                    reader.error(diagnostic.hint("for example \">= 0.1, < 2.0\""), "required_version");
+                }
+            }
+        }
+        let backend = reader.block("backend", Backend::decode);
+        let settings = || {
+            Some(Settings {
+                required_version: version?.map(|version| version.to_string()),
+                backend: backend?,
+                backend_span: record.blocks("backend").next().map(|block| block.span().clone()),
+            })
+        };
+        let settings = settings();
+        reader.finish(settings)
+    }
+}
+
+impl Backend {
+    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let path = reader.maybe::<std::sync::Arc<str>>("path");
+        let backend = path.map(|path| Backend::Sqlite {
+            path: path.map(|path| path.to_string()),
+        });
+        reader.finish(backend)
+    }
+}

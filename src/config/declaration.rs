@@ -1,0 +1,222 @@
+//! What a fleet declares: resources with their expressions, and the other top-level blocks.
+
+use std::sync::{Arc, LazyLock};
+
+use simfleet_provider_api::{Address, Value};
+
+use super::blocks::{self, Block};
+use super::check::Body;
+use super::condition::Condition;
+use super::eval::{self, Expr, Reference, Scope};
+use super::meta::{Instances, MetaArguments};
+use super::names::Place;
+use super::record::{Mode, Record};
+use super::schema::{AttributeSchema, BlockSchema};
+use super::scope::Constants;
+use crate::diagnostic::{Diagnostics, Span};
+
+/// A resource block: parsed once, evaluated once for each instance.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// Its address, without a key.
+    pub address: Address,
+    /// Its first line.
+    pub span: Span,
+    /// `count`, `for_each`, `depends_on`, `provider`, `lifecycle`, `timeouts`.
+    pub meta: MetaArguments,
+    /// The rest.
+    pub body: Body,
+    /// Its place in the fleet's list of declarations.
+    pub(super) index: usize,
+}
+
+impl Declaration {
+    /// Makes a declaration of a block that was checked.
+    pub(super) fn new(mut body: Body, index: usize, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Self {
+        let labels = body.labels.iter().map(|label| Arc::clone(&label.text));
+        Declaration {
+            address: Address::new(body.schema.name, labels),
+            span: body.header.clone(),
+            meta: MetaArguments::take(&mut body, constants, diagnostics),
+            body,
+            index,
+        }
+    }
+
+    /// Returns every name in the block, its meta-arguments included: what it must come after.
+    pub fn references(&self) -> Vec<Reference> {
+        let mut references = self.meta.references();
+        self.body
+            .expressions(&mut |attribute| references.extend(eval::references(&attribute.expr)));
+        references
+    }
+
+    /// Returns the instances.
+    ///
+    /// # Errors
+    /// `count` or `for_each` cannot be evaluated, is not known yet, sensitive, or no number or collection.
+    pub fn instances(&self, scope: &dyn Scope) -> Result<Instances, Diagnostics> {
+        let instances = self.meta.instances(scope, Mode::Plan)?;
+        Ok(instances.unwrap_or(Instances::Single))
+    }
+
+    /// Returns the block as values, for one instance.
+    ///
+    /// # Errors
+    /// All expressions that cannot be evaluated and all values that do not fit the schema.
+    pub fn evaluate(&self, scope: &dyn Scope) -> Result<Record, Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        let record = Record::evaluate(&self.body, scope, Mode::Plan, &mut diagnostics);
+        match diagnostics.has_errors() {
+            true => Err(diagnostics),
+            false => Ok(record),
+        }
+    }
+
+    /// Returns the typed form of an evaluated block.
+    ///
+    /// # Errors
+    /// What the schema cannot say: rules between attributes, and values that are not known but have to be.
+    pub fn decode(&self, record: &Record) -> Result<Block, Diagnostics> {
+        blocks::decode(&self.body.schema, record)
+    }
+
+    /// Returns what stands for the resource where nothing of it is known: every attribute and output is unknown. With
+    /// `count` or `for_each`, even the instances are.
+    pub fn placeholder(&self) -> Value {
+        let origin = self.address.to_string();
+        if self.meta.count.is_some() || self.meta.for_each.is_some() {
+            return Value::unknown(origin);
+        }
+        let fields = self
+            .parts()
+            .into_iter()
+            .map(|name| (name, Value::unknown(format!("{origin}.{name}"))));
+        Value::object(fields).with_origin(self.address.clone())
+    }
+
+    /// Returns the names that can be read of it: its attributes, its blocks and its outputs.
+    pub fn parts(&self) -> Vec<&'static str> {
+        let schema = &self.body.schema;
+        let outputs = schema.outputs.iter().map(|(name, _)| *name);
+        let attributes = schema.attributes.iter().map(|attribute| attribute.name);
+        let mut parts: Vec<_> = outputs.chain(attributes).collect();
+        for nested in &schema.blocks {
+            if !parts.contains(&nested.schema.name) {
+                parts.push(nested.schema.name);
+            }
+        }
+        parts
+    }
+
+    /// Whether something of this name can be read of it.
+    pub(super) fn has_part(&self, name: &str) -> bool {
+        self.parts().contains(&name)
+    }
+
+    /// Where its references stand.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            count: self.meta.count.is_some(),
+            each: self.meta.for_each.is_some(),
+            ..Place::default()
+        }
+    }
+}
+
+/// A value with a name, for use in other expressions.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Its expression.
+    pub expr: Expr,
+    /// Where its name is set.
+    pub span: Span,
+    /// The names in the expression.
+    pub references: Vec<Reference>,
+    /// Its value, where that depends on no resource.
+    pub value: Option<Value>,
+}
+
+/// A value that the fleet hands out.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its expression.
+    pub expr: Expr,
+    /// Its first line.
+    pub span: Span,
+    /// What it is, for people.
+    pub description: Option<String>,
+    /// Whether it is never shown.
+    pub sensitive: bool,
+    /// What must be there before it.
+    pub depends_on: Vec<Reference>,
+    /// What must hold before it is handed out.
+    pub preconditions: Vec<Condition>,
+}
+
+impl Output {
+    /// Returns every name in it.
+    pub fn references(&self) -> Vec<Reference> {
+        let mut references = eval::references(&self.expr);
+        references.extend(self.depends_on.iter().cloned());
+        references.extend(self.preconditions.iter().flat_map(Condition::references));
+        references
+    }
+}
+
+/// The schema of an `output` block.
+pub(super) fn output_schema() -> BlockSchema {
+    BlockSchema::new("output", "A value that the fleet hands out: `simfleet output`.")
+        .labels(&["name"])
+        .attributes([
+            AttributeSchema::expression("value", "what is handed out").required(),
+            AttributeSchema::string("description", "what it is, for people"),
+            AttributeSchema::bool("sensitive", "it is never shown").default(false),
+            AttributeSchema::expression("depends_on", "a list of what must be there before it"),
+        ])
+        .any(super::condition::schema("precondition"))
+}
+
+/// The schema of a `locals` block: any names.
+pub(super) fn locals_schema() -> Arc<BlockSchema> {
+    static SCHEMA: LazyLock<Arc<BlockSchema>> = LazyLock::new(|| {
+        Arc::new(BlockSchema::new("locals", "Values with a name, for use in other expressions.").open())
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// A configuration of a provider.
+#[derive(Debug, Clone)]
+pub struct ProviderBlock {
+    /// The provider.
+    pub name: Arc<str>,
+    /// Its name, where it is not the one without.
+    pub alias: Option<Arc<str>>,
+    /// Its first line.
+    pub span: Span,
+    /// Its settings.
+    pub body: Body,
+}
+
+impl ProviderBlock {
+    /// Returns every name in it.
+    pub fn references(&self) -> Vec<Reference> {
+        let mut references = Vec::new();
+        self.body
+            .expressions(&mut |attribute| references.extend(eval::references(&attribute.expr)));
+        references
+    }
+
+    /// Returns its settings; unknown where they read what only the apply will tell.
+    ///
+    /// # Errors
+    /// All expressions that cannot be evaluated and all values that do not fit.
+    pub fn evaluate(&self, scope: &dyn Scope) -> Result<Record, Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        let record = Record::evaluate(&self.body, scope, Mode::Plan, &mut diagnostics);
+        match diagnostics.has_errors() {
+            true => Err(diagnostics),
+            false => Ok(record),
+        }
+    }
+}

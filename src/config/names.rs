@@ -1,0 +1,330 @@
+//! The names of a fleet: which references mean something, and what is told of the others.
+
+use std::sync::Arc;
+
+use simfleet_provider_api::address::label_count;
+use simfleet_provider_api::{PathStep, Value};
+
+use super::Config;
+use super::blocks;
+use super::declaration::Declaration;
+use super::eval::Reference;
+use super::schema::Availability;
+use crate::diagnostic::{Diagnostic, nearest};
+
+/// Where a reference stands, and so which names it may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// The block has `count`.
+    pub count: bool,
+    /// The block has `for_each`.
+    pub each: bool,
+    /// It is inside the `node` block of a pool.
+    pub member: bool,
+    /// It is a postcondition.
+    pub this: bool,
+}
+
+impl Place {
+    /// Where every name is allowed: for an evaluation, since the places were checked before.
+    pub(super) fn anywhere() -> Self {
+        Place {
+            count: true,
+            each: true,
+            member: true,
+            this: true,
+        }
+    }
+}
+
+/// Roots that are no resources.
+const ROOTS: &[&str] = &["var", "local", "count", "each", "path", "workspace", "self", "member"];
+
+/// Checks that a reference names something that is declared and has what it asks for.
+pub(super) fn check(config: &Config, reference: &Reference, place: &Place) -> Result<(), Diagnostic> {
+    let at = |diagnostic: Diagnostic| match diagnostic.span {
+        Some(_) => diagnostic,
+        None => diagnostic.at(reference.span.clone()),
+    };
+    check_root(config, reference, place).map_err(at)
+}
+
+fn check_root(config: &Config, reference: &Reference, place: &Place) -> Result<(), Diagnostic> {
+    let root = &*reference.root;
+    let first = match reference.steps.first() {
+        Some(PathStep::Name(name)) => Some(&**name),
+        _ => None,
+    };
+    match (root, first) {
+        ("self", _) if place.this => Ok(()),
+        ("self", _) => Err(misplaced("`self` stands in postconditions only.")),
+        ("member", Some("name" | "number" | "forward")) if place.member => Ok(()),
+        ("member", Some(name)) if place.member => Err(unknown_part(reference, name)),
+        ("member", Some(_)) => Err(misplaced("`member` stands in the `node` block of a pool only.")),
+        ("var" | "local" | "count" | "each" | "path" | "workspace" | "member", None) => Err(incomplete(reference)),
+        ("var", Some(name)) if config.variables.contains_key(name) => Ok(()),
+        ("var", Some(name)) => Err(unknown_variable(config, name)),
+        ("local", Some(name)) if config.locals.contains_key(name) => Ok(()),
+        ("local", Some(name)) => Err(unknown_local(config, name)),
+        ("count", Some("index")) if place.count => Ok(()),
+        ("count", Some("index")) => Err(misplaced(
+            "`count.index` stands in a block that has `count`, and this one has none.",
+        )),
+        ("each", Some("key" | "value")) if place.each => Ok(()),
+        ("each", Some("key" | "value")) => {
+            let detail = format!(
+                "`each.{}` stands in a block that has `for_each`, and this one has none.",
+                first.unwrap_or_default()
+            );
+            Err(misplaced(detail))
+        }
+        ("path", Some("module" | "root" | "cwd")) | ("workspace", Some("name")) => Ok(()),
+        ("count" | "each" | "path" | "workspace", Some(name)) => Err(unknown_part(reference, name)),
+        _ => check_resource(config, reference),
+    }
+}
+
+fn misplaced(detail: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("Misplaced reference", detail.into())
+}
+
+fn unknown(detail: String, hint: Option<String>) -> Diagnostic {
+    let diagnostic = Diagnostic::error("Unknown reference", detail);
+    match hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    }
+}
+
+fn near<'a>(prefix: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|near| format!("did you mean `{prefix}{near}`?"))
+}
+
+pub(super) fn unknown_variable(config: &Config, name: &str) -> Diagnostic {
+    let detail = format!("`var.{name}` is not declared in this fleet.");
+    let hint = near("var.", name, config.variables.keys().map(|name| &**name)).or_else(|| {
+        let is_local = config.locals.contains_key(name);
+        is_local.then(|| format!("did you mean `local.{name}`?"))
+    });
+    let declare = || format!("declare it: variable {name:?} {{ … }}");
+    unknown(detail, Some(hint.unwrap_or_else(declare)))
+}
+
+pub(super) fn unknown_local(config: &Config, name: &str) -> Diagnostic {
+    let detail = format!("`local.{name}` is not declared in this fleet.");
+    let hint = near("local.", name, config.locals.keys().map(|name| &**name)).or_else(|| {
+        let is_variable = config.variables.contains_key(name);
+        is_variable.then(|| format!("did you mean `var.{name}`?"))
+    });
+    unknown(detail, hint)
+}
+
+pub(super) fn incomplete(reference: &Reference) -> Diagnostic {
+    let root = &reference.root;
+    let form = match &**root {
+        "count" => "count.index".to_owned(),
+        "each" => "each.key or each.value".to_owned(),
+        "path" => "path.module, path.root or path.cwd".to_owned(),
+        "workspace" => "workspace.name".to_owned(),
+        "member" => "member.name or member.number".to_owned(),
+        block if label_count(block) == 2 => format!("{block}.KIND.NAME"),
+        root => format!("{root}.NAME"),
+    };
+    Diagnostic::error("Incomplete reference", format!("`{root}` needs a name behind it."))
+        .at(reference.span.clone())
+        .hint(format!("write {form}"))
+}
+
+pub(super) fn unknown_part(reference: &Reference, name: &str) -> Diagnostic {
+    let root = &reference.root;
+    let known: &[&str] = match &**root {
+        "count" => &["index"],
+        "each" => &["key", "value"],
+        "path" => &["module", "root", "cwd"],
+        "workspace" => &["name"],
+        "member" => &["name", "number", "forward"],
+        _ => &[],
+    };
+    let hint = near(&format!("{root}."), name, known.iter().copied());
+    let hint = hint.unwrap_or_else(|| format!("there is `{root}.{}`", known.join(&format!("`, `{root}."))));
+    unknown(format!("There is no `{root}.{name}`."), Some(hint)).at(reference.span.clone())
+}
+
+/// Returns the value of `path.NAME`.
+pub(super) fn path(config: &Config, name: &str) -> Option<Value> {
+    let path = match name {
+        // The fleet is the root module, and modules of it come with `module` blocks.
+        "module" | "root" => &config.folder,
+        "cwd" => &config.cwd,
+        _ => return None,
+    };
+    Some(Value::string(path.to_string_lossy().into_owned()))
+}
+
+/// Returns the declaration that a reference names, and how many of its steps that takes.
+pub(super) fn declaration<'c>(
+    config: &'c Config,
+    reference: &Reference,
+) -> Result<(&'c Declaration, usize), Diagnostic> {
+    let root = &*reference.root;
+    let count = label_count(root);
+    let mut labels: Vec<&str> = Vec::with_capacity(count);
+    for step in reference.steps.iter().take(count) {
+        match step {
+            PathStep::Name(name) => labels.push(name),
+            PathStep::Index(_) => return Err(incomplete(reference)),
+        }
+    }
+    if labels.len() < count {
+        return Err(incomplete(reference));
+    }
+    match config.declaration(root, &labels) {
+        Some(declaration) => Ok((declaration, count)),
+        None => Err(undeclared(config, root, &labels)),
+    }
+}
+
+fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
+    let wanted = format!("{root}.{}", labels.join("."));
+    let detail = format!("`{wanted}` is not declared in this fleet.");
+    let known: Vec<String> = config
+        .declarations
+        .iter()
+        .map(|declaration| declaration.address.to_string())
+        .collect();
+    let hint = near("", &wanted, known.iter().map(String::as_str)).or_else(|| {
+        // The same name in another block: `node.field` for `pool.field`.
+        let name = labels.last()?;
+        let other = config
+            .declarations
+            .iter()
+            .find(|declaration| declaration.address.name() == *name)?;
+        Some(format!("did you mean `{}`?", other.address))
+    });
+    unknown(detail, hint)
+}
+
+fn check_resource(config: &Config, reference: &Reference) -> Result<(), Diagnostic> {
+    let root = &*reference.root;
+    match blocks::availability(root) {
+        Some(Availability::Now) => {}
+        Some(Availability::Later) => {
+            let detail = format!("`{root}` is not available yet.");
+            return Err(Diagnostic::error("Not available yet", detail));
+        }
+        None => return Err(unknown_root(config, reference)),
+    }
+    let (declaration, labels) = declaration(config, reference)?;
+    check_steps(declaration, &reference.steps[labels..])
+}
+
+fn unknown_root(config: &Config, reference: &Reference) -> Diagnostic {
+    let root = &*reference.root;
+    let detail = format!("There is nothing with the name `{root}`.");
+    let roots = ROOTS.iter().copied().chain(blocks::referable());
+    let hint = match root {
+        "terraform" => Some("the name of the workspace is `workspace.name`".to_owned()),
+        "data" => Some("there are no data sources; to read what exists, adopt it with a block".to_owned()),
+        _ if reference.steps.is_empty() && config.variables.contains_key(root) => {
+            Some(format!("did you mean `var.{root}`?"))
+        }
+        _ if reference.steps.is_empty() && config.locals.contains_key(root) => {
+            Some(format!("did you mean `local.{root}`?"))
+        }
+        _ => near("", root, roots).or_else(|| {
+            let bare = reference.steps.is_empty();
+            bare.then(|| format!("a string stands in double quotes: {root:?}"))
+        }),
+    };
+    unknown(detail, hint)
+}
+
+/// Checks what a reference takes of a resource: its key and its first attribute.
+fn check_steps(declaration: &Declaration, steps: &[PathStep]) -> Result<(), Diagnostic> {
+    let address = &declaration.address;
+    let Some(step) = steps.first() else {
+        return Ok(());
+    };
+    let attribute = match step {
+        PathStep::Name(name) if declaration.meta.count.is_some() => {
+            let detail = format!("`{address}` has `count`, so it is a list of instances and has no `{name}` itself.");
+            let hint = format!("write {address}[0].{name} for one of them, {address}[*].{name} for all");
+            return Err(Diagnostic::error("Instance required", detail).hint(hint));
+        }
+        PathStep::Name(name) if declaration.meta.for_each.is_some() => {
+            // It may be a key of this name, so only what is certainly no key can be told.
+            let is_more = steps.len() > 1;
+            if !is_more && declaration.has_part(name) {
+                let detail =
+                    format!("`{address}` has `for_each`, so it is a map of instances and has no `{name}` itself.");
+                let hint =
+                    format!("write {address}[\"KEY\"].{name} for one of them, values({address})[*].{name} for all");
+                return Err(Diagnostic::error("Instance required", detail).hint(hint));
+            }
+            return match steps.get(1) {
+                Some(PathStep::Name(part)) => has_part(declaration, part),
+                _ => Ok(()),
+            };
+        }
+        PathStep::Index(index) if declaration.meta.for_each.is_some() => {
+            let detail = format!("`{address}` has `for_each`, so its instances have names, not indexes like {index}.");
+            return Err(Diagnostic::error("Wrong key", detail).hint(format!("write {address}[\"KEY\"]")));
+        }
+        PathStep::Index(_) if declaration.meta.count.is_some() => steps.get(1),
+        PathStep::Index(index) => {
+            let detail = format!("`{address}` has no `count`, so there is no instance [{index}].");
+            return Err(Diagnostic::error("Wrong key", detail).hint(format!("write {address}")));
+        }
+        PathStep::Name(_) => Some(step),
+    };
+    match attribute {
+        Some(PathStep::Name(name)) => has_part(declaration, name),
+        _ => Ok(()),
+    }
+}
+
+fn has_part(declaration: &Declaration, name: &str) -> Result<(), Diagnostic> {
+    if declaration.has_part(name) {
+        return Ok(());
+    }
+    let address = &declaration.address;
+    let detail = format!("`{address}` has no `{name}`.");
+    let parts = declaration.parts();
+    Err(match nearest(name, parts.iter().copied()) {
+        Some(near) => unknown(detail, Some(format!("did you mean `{near}`?"))),
+        None => unknown(detail, Some(format!("it has {}", parts.join(", ")))),
+    })
+}
+
+/// Returns the resources that references lead to, through locals too, each with the first place that names it.
+pub(super) fn resources<'c>(
+    config: &'c Config,
+    references: &[Reference],
+) -> Vec<(&'c Declaration, crate::diagnostic::Span)> {
+    let mut found: Vec<(&Declaration, crate::diagnostic::Span)> = Vec::new();
+    let mut seen_locals: Vec<Arc<str>> = Vec::new();
+    let mut seen: std::collections::BTreeSet<usize> = std::collections::BTreeSet::new();
+    let mut queue: Vec<Reference> = references.to_vec();
+    queue.reverse();
+    while let Some(reference) = queue.pop() {
+        match (&*reference.root, reference.steps.first()) {
+            ("local", Some(PathStep::Name(name))) => {
+                if let Some(local) = config.locals.get(name)
+                    && !seen_locals.contains(name)
+                {
+                    seen_locals.push(Arc::clone(name));
+                    queue.extend(local.references.iter().rev().cloned());
+                }
+            }
+            _ if blocks::availability(&reference.root) == Some(Availability::Now) => {
+                if let Ok((declaration, _)) = declaration(config, &reference)
+                    && seen.insert(declaration.index)
+                {
+                    found.push((declaration, reference.span));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}

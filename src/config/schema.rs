@@ -1,0 +1,324 @@
+//! Schemas of the language's blocks: what may stand in a block, and what each attribute means.
+//!
+//! Not to be mixed up with the schemas of a provider's objects in `simfleet_provider_api`: a block is what a person
+//! writes, an object what it expands to.
+
+use std::sync::Arc;
+
+use simfleet_provider_api::{Mode, Type, Value};
+
+use super::conform::conform;
+
+/// What may stand in a block.
+#[derive(Debug, Clone)]
+pub struct BlockSchema {
+    /// The type of the block: `pool`.
+    pub name: &'static str,
+    /// Its first label, where that chooses what may stand in it: `vehicle` of `simulator "vehicle" "quad"`.
+    pub kind: Option<String>,
+    /// What its labels are: `["name"]`, `["kind", "name"]`.
+    pub labels: &'static [&'static str],
+    /// Its attributes, in the order in which they are documented.
+    pub attributes: Vec<AttributeSchema>,
+    /// Whether attributes of any other name may stand in it too, as in `locals`.
+    pub open: bool,
+    /// The blocks in it.
+    pub blocks: Vec<Nested>,
+    /// Whether it takes the meta-arguments of a resource: `count`, `for_each`, `depends_on`, `provider` …
+    pub meta: Meta,
+    /// What other blocks can read of it beside its attributes: names and one sentence each.
+    pub outputs: &'static [(&'static str, &'static str)],
+    /// Whether it can be used.
+    pub availability: Availability,
+    /// One sentence for the reference documentation.
+    pub doc: &'static str,
+}
+
+/// Whether a block takes the meta-arguments of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meta {
+    /// All of them.
+    Resource,
+    /// None.
+    None,
+}
+
+/// Whether something of the language can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Now,
+    /// It is a word of the language, and no part of this version.
+    Later,
+}
+
+/// A block inside a block.
+#[derive(Debug, Clone)]
+pub struct Nested {
+    /// What may stand in it.
+    pub schema: Arc<BlockSchema>,
+    /// How often it must be there. Of blocks that a kind tells apart, the count is that of all kinds.
+    pub min: usize,
+    /// How often it may be there.
+    pub max: usize,
+}
+
+/// What is known of one attribute.
+#[derive(Debug, Clone)]
+pub struct AttributeSchema {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be set to.
+    pub ty: AttributeType,
+    /// Whether it must be set, and what it is otherwise.
+    pub presence: Presence,
+    /// Whether it can be used.
+    pub availability: Availability,
+    /// One sentence for the reference documentation.
+    pub doc: &'static str,
+}
+
+/// Whether an attribute must be set, and what it is otherwise.
+#[derive(Debug, Clone)]
+pub enum Presence {
+    /// It must.
+    Required,
+    /// It may.
+    Optional,
+    /// It may; otherwise it is this.
+    Default {
+        /// As it would be written.
+        written: Value,
+        /// As it is kept.
+        value: Value,
+    },
+}
+
+/// What an attribute may be set to, and what is kept of it.
+#[derive(Debug, Clone)]
+pub enum AttributeType {
+    /// A value of a type; it is converted.
+    Value(Type),
+    /// A whole number from a range, both ends included.
+    Integer(u64, u64),
+    /// A number from a range, both ends included.
+    Number(f64, f64),
+    /// A number from 0 to 100.
+    Percent,
+    /// A string with a unit, `"90s"`; kept as a number of seconds.
+    Duration,
+    /// A duration, or one of some words.
+    DurationOr(&'static [&'static str]),
+    /// A string with a unit, `"512MiB"`; kept as a number of bytes.
+    Size,
+    /// One of some strings.
+    Enum(&'static [&'static str]),
+    /// An object with these fields, and no others.
+    Object(Vec<AttributeSchema>),
+    /// A map from names to values of a type.
+    Map(Box<AttributeType>),
+    /// A resource of one of these blocks, or one of some words instead.
+    Reference(&'static [&'static str], &'static [&'static str]),
+    /// Not evaluated with the block: whoever needs it takes the expression.
+    Expression,
+}
+
+impl BlockSchema {
+    /// A block without labels, attributes and blocks; the methods below add them.
+    pub fn new(name: &'static str, doc: &'static str) -> Self {
+        BlockSchema {
+            name,
+            kind: None,
+            labels: &[],
+            attributes: Vec::new(),
+            open: false,
+            blocks: Vec::new(),
+            meta: Meta::None,
+            outputs: &[],
+            availability: Availability::Now,
+            doc,
+        }
+    }
+
+    /// A block that is a word of the language, and no part of this version.
+    pub fn later(name: &'static str) -> Self {
+        BlockSchema {
+            availability: Availability::Later,
+            ..BlockSchema::new(name, "")
+        }
+    }
+
+    /// Says what the first label must be for this schema.
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Says what its labels are.
+    pub fn labels(mut self, labels: &'static [&'static str]) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// Lets attributes of any name stand in it.
+    pub fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    /// Adds attributes.
+    pub fn attributes(mut self, attributes: impl IntoIterator<Item = AttributeSchema>) -> Self {
+        self.attributes.extend(attributes);
+        self
+    }
+
+    /// Adds a block that may be there once.
+    pub fn optional(self, schema: BlockSchema) -> Self {
+        self.nested(schema, 0, 1)
+    }
+
+    /// Adds a block that must be there once.
+    pub fn once(self, schema: BlockSchema) -> Self {
+        self.nested(schema, 1, 1)
+    }
+
+    /// Adds a block that may be there any number of times.
+    pub fn any(self, schema: BlockSchema) -> Self {
+        self.nested(schema, 0, usize::MAX)
+    }
+
+    /// Adds a block that may be there some number of times.
+    pub fn nested(mut self, schema: BlockSchema, min: usize, max: usize) -> Self {
+        let schema = Arc::new(schema);
+        self.blocks.push(Nested { schema, min, max });
+        self
+    }
+
+    /// It takes the meta-arguments of a resource.
+    pub fn resource(mut self, outputs: &'static [(&'static str, &'static str)]) -> Self {
+        self.meta = Meta::Resource;
+        self.outputs = outputs;
+        self
+    }
+
+    /// Returns the schema of an attribute, that of a meta-argument too.
+    pub fn attribute(&self, name: &str) -> Option<&AttributeSchema> {
+        let mut all = self.attributes.iter().chain(self.meta_attributes());
+        all.find(|attribute| attribute.name == name)
+    }
+
+    /// The meta-arguments that it takes as attributes.
+    pub fn meta_attributes(&self) -> &'static [AttributeSchema] {
+        match self.meta {
+            Meta::Resource => super::meta::attributes(),
+            Meta::None => &[],
+        }
+    }
+
+    /// The blocks in it, those of meta-arguments too.
+    pub fn all_blocks(&self) -> impl Iterator<Item = &Nested> {
+        let meta = match self.meta {
+            Meta::Resource => super::meta::blocks(),
+            Meta::None => &[],
+        };
+        self.blocks.iter().chain(meta)
+    }
+}
+
+impl AttributeSchema {
+    /// An attribute that may be set; change it with the methods below.
+    pub fn new(name: &'static str, ty: AttributeType, doc: &'static str) -> Self {
+        AttributeSchema {
+            name,
+            ty,
+            presence: Presence::Optional,
+            availability: Availability::Now,
+            doc,
+        }
+    }
+
+    /// An attribute that is a word of the language, and no part of this version.
+    pub fn later(name: &'static str) -> Self {
+        AttributeSchema {
+            availability: Availability::Later,
+            ..AttributeSchema::new(name, AttributeType::Expression, "")
+        }
+    }
+
+    /// A string.
+    pub fn string(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Value(Type::String), doc)
+    }
+
+    /// A truth value.
+    pub fn bool(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Value(Type::Bool), doc)
+    }
+
+    /// A list of strings.
+    pub fn strings(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Value(Type::list(Type::String)), doc)
+    }
+
+    /// A map of strings.
+    pub fn string_map(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Value(Type::map(Type::String)), doc)
+    }
+
+    /// A duration.
+    pub fn duration(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Duration, doc)
+    }
+
+    /// A number of things: a whole number from `from` on.
+    pub fn count(name: &'static str, from: u64, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Integer(from, MOST), doc)
+    }
+
+    /// A number of a range, both ends included.
+    pub fn number(name: &'static str, from: f64, to: f64, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Number(from, to), doc)
+    }
+
+    /// One of some strings.
+    pub fn one_of(name: &'static str, words: &'static [&'static str], doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Enum(words), doc)
+    }
+
+    /// An expression that is not evaluated with the block.
+    pub fn expression(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Expression, doc)
+    }
+
+    /// It must be set.
+    pub fn required(mut self) -> Self {
+        self.presence = Presence::Required;
+        self
+    }
+
+    /// It has a default, given as it would be written.
+    pub fn default(mut self, written: impl Into<Value>) -> Self {
+        let written = written.into();
+        // A default that does not conform would be a mistake of this program; a test looks at every one.
+        let value = conform(&written, &self.ty).unwrap_or(Value::NULL);
+        self.presence = Presence::Default { written, value };
+        self
+    }
+
+    /// Returns how a setting of a provider is written in its block.
+    pub fn of_provider(attribute: &simfleet_provider_api::Attribute) -> Self {
+        let plain = Self::new(
+            attribute.name,
+            AttributeType::Value(attribute.ty.clone()),
+            attribute.doc,
+        );
+        match &attribute.mode {
+            Mode::Required => plain.required(),
+            Mode::Default(value) => plain.default(value.clone()),
+            Mode::Optional | Mode::OptionalComputed | Mode::Computed | Mode::Live => plain,
+        }
+    }
+}
+
+/// The most that a number of things may be: beyond it, it is a mistake that would take all memory.
+pub const MOST: u64 = 1_000_000;
