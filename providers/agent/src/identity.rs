@@ -111,9 +111,10 @@ impl ProcessIdentity {
         Self::of(self.pid).as_ref() == Some(self)
     }
 
-    /// Whether the process lives and is stopped by a signal.
-    pub fn is_paused(&self) -> bool {
-        self.is_alive() && Stat::of(self.pid).is_some_and(|stat| matches!(stat.state, 'T' | 't'))
+    /// Returns the state of the process as `/proc/PID/stat` has it; `None` where it is gone or there is no procfs.
+    pub fn state(&self) -> Option<char> {
+        let stat = Stat::of(self.pid)?;
+        (stat.started == self.started && boot_id() == self.boot && stat.is_alive()).then_some(stat.state)
     }
 
     /// Sends a signal to exactly this process; nothing happens where it is gone.

@@ -2,16 +2,29 @@
 //!
 //! - [`protocol`]: what is said over HTTP, and in which version
 //! - [`client`]: the calls; [`schema`], [`provider`]: the kind `process` of the provider `agent`
+//! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
 //! - [`identity`]: which process is meant, across reused ids and reboots
+//! - [`layout`], [`durable`]: what an agent keeps, and how it survives a crash; [`node`]: what its node declares
 
 mod check;
 pub mod client;
+pub mod durable;
 mod http;
 pub mod identity;
+pub mod layout;
+mod load;
+mod mavlink;
+pub mod node;
+mod probe;
 pub mod protocol;
 pub mod provider;
 pub mod schema;
+mod server;
+pub mod shim;
 mod spec;
+mod supervisor;
 
 pub use client::{AgentClient, ClientError};
 pub use provider::AgentType;
+pub use server::{AgentError, AgentOptions, random_hex, serve, write_token};
+pub use supervisor::sweep;

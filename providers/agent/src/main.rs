@@ -1,3 +1,43 @@
-//! The agent and its shim alone.
+//! The agent and its shim alone: `simfleet-agent agent --data DIR --listen ADDRESS`, `simfleet-agent shim …`.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use simfleet_provider_agent::{AgentOptions, serve, shim};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_ref().and_then(|verb| verb.to_str()) {
+        Some("shim") => shim::run(arguments),
+        Some("agent") => match agent(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        _ => {
+            eprintln!("usage: simfleet-agent agent --data DIR --listen ADDRESS");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn agent(arguments: impl Iterator<Item = OsString>) -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let data = value("--data").ok_or("--data is missing")?;
+    let listen = value("--listen")
+        .and_then(|listen| listen.to_str())
+        .ok_or("--listen is missing")?;
+    let options = AgentOptions {
+        data: data.into(),
+        listen: listen.parse()?,
+        program: std::env::current_exe()?,
+    };
+    tokio::runtime::Runtime::new()?.block_on(serve(options))?;
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Where an agent keeps what: the files of its data folder.
+//!
+//! ```text
+//! DIR/claim.json          who owns the folder, and what revokes it (Claim)
+//! DIR/token               the bearer token, 0600
+//! DIR/node.json           what the node declares (NodeRecord)
+//! DIR/agent.lock          locked by the agent while it lives
+//! DIR/agent.json          the process of the agent (ProcessIdentity)
+//! DIR/agent.log           what the agent prints
+//! DIR/gone/TOKEN          what became of a create whose simulator is not there any more
+//! DIR/simulators/NAME/    one simulator:
+//!     record.json         what is wanted of it (Record)
+//!     spec.json           what its shim was told (ShimSpec)
+//!     run.lock            locked by the shim while it lives
+//!     shim.json           the shim and its child (Running)
+//!     ready               the run whose output has matched the pattern
+//!     exit.json           how it ended (ExitRecord)
+//!     output.log, .1, …   its output, newest first
+//!     work/               where it runs, without a folder of its own
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::client::encode;
+
+/// Who owns a data folder. Written by who made the folder; an agent without one makes one that nothing revokes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The random identity of the node: the agent shows it, and its simulators carry it in their environment.
+    pub node: String,
+    /// Names the ownership. When it changes, simulators of the one before may be claimed by a create of the same name.
+    pub generation: String,
+    /// A file that revokes the claim: where it exists, an agent does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<PathBuf>,
+}
+
+/// The data folder of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder(PathBuf);
+
+impl DataFolder {
+    /// Names the folder; does not make it.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        DataFolder(path.into())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The [`Claim`].
+    pub fn claim(&self) -> PathBuf {
+        self.0.join("claim.json")
+    }
+
+    /// The bearer token.
+    pub fn token(&self) -> PathBuf {
+        self.0.join("token")
+    }
+
+    /// What the node declares.
+    pub fn node(&self) -> PathBuf {
+        self.0.join("node.json")
+    }
+
+    /// The lock of the agent.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("agent.lock")
+    }
+
+    /// The identity of the agent's process.
+    pub fn agent(&self) -> PathBuf {
+        self.0.join("agent.json")
+    }
+
+    /// What the agent prints.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("agent.log")
+    }
+
+    /// What became of earlier creates.
+    pub fn gone(&self) -> PathBuf {
+        self.0.join("gone")
+    }
+
+    /// The simulators.
+    pub fn simulators(&self) -> PathBuf {
+        self.0.join("simulators")
+    }
+
+    /// One simulator.
+    pub fn simulator(&self, name: &str) -> SimulatorFolder {
+        SimulatorFolder(self.simulators().join(file_name(name)))
+    }
+}
+
+/// The folder of one simulator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulatorFolder(PathBuf);
+
+impl SimulatorFolder {
+    /// Names the folder.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        SimulatorFolder(path.into())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is wanted of it.
+    pub fn record(&self) -> PathBuf {
+        self.0.join("record.json")
+    }
+
+    /// What its shim is told.
+    pub fn spec(&self) -> PathBuf {
+        self.0.join("spec.json")
+    }
+
+    /// The lock of its shim.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("run.lock")
+    }
+
+    /// Its processes.
+    pub fn running(&self) -> PathBuf {
+        self.0.join("shim.json")
+    }
+
+    /// The run whose output has matched the pattern.
+    pub fn ready(&self) -> PathBuf {
+        self.0.join("ready")
+    }
+
+    /// How it ended.
+    pub fn exit(&self) -> PathBuf {
+        self.0.join("exit.json")
+    }
+
+    /// Its output, where no other path was given.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("output.log")
+    }
+
+    /// Where it runs, where no other folder was given.
+    pub fn work(&self) -> PathBuf {
+        self.0.join("work")
+    }
+}
+
+/// Returns a file name that belongs to this name alone: readable where it can be, short, and never hidden.
+pub fn file_name(name: &str) -> String {
+    const LONGEST: usize = 120;
+    let encoded = encode(name).replace('~', "%7E");
+    let encoded = match encoded.strip_prefix('.') {
+        Some(rest) => format!("%2E{rest}"),
+        None => encoded,
+    };
+    if encoded.len() <= LONGEST && !encoded.is_empty() {
+        return encoded;
+    }
+    // `~` is in no name above, so that no two names meet.
+    let digest = hex::encode(&Sha256::digest(name.as_bytes())[..8]);
+    format!("{}~{digest}", &encoded[..encoded.len().min(LONGEST)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_safe_file_names() {
+        for (name, expected) in [
+            ("quad", "quad"),
+            ("simulator.vehicle.quad[0]", "simulator.vehicle.quad%5B0%5D"),
+            ("pool.field/m1", "pool.field%2Fm1"),
+            ("..", "%2E."),
+            (".hidden", "%2Ehidden"),
+            ("a~b", "a%7Eb"),
+            ("", "~e3b0c44298fc1c14"),
+        ] {
+            assert_eq!(file_name(name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn long_names_stay_short_and_apart() {
+        let (a, b) = (
+            file_name(&format!("{}a", "é".repeat(99))),
+            file_name(&format!("{}b", "é".repeat(99))),
+        );
+        assert_ne!(a, b);
+        assert!(a.len() < 200, "{a}");
+    }
+}

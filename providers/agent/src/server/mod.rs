@@ -1,0 +1,259 @@
+//! The agent itself: a server on loopback or on a node's own network, over a supervisor.
+
+mod auth;
+mod error;
+mod metrics;
+mod routes;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FlockOperation;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+
+use self::auth::BearerToken;
+use crate::durable;
+use crate::identity::ProcessIdentity;
+use crate::layout::{Claim, DataFolder};
+use crate::load::Meter;
+use crate::node::NodeRecord;
+use crate::protocol::{Health, OnShutdown};
+use crate::supervisor::{Shared, Supervisor};
+
+/// How an agent is started.
+#[derive(Debug, Clone)]
+pub struct AgentOptions {
+    /// The folder that holds all that it keeps. It must exist: an agent that is started late never brings back the
+    /// folder of a node that has been deleted.
+    pub data: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The program that it starts as the shim of each simulator (`PROGRAM shim …`), and that `{simfleet}` stands for:
+    /// usually its own.
+    pub program: PathBuf,
+}
+
+/// Why an agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// There is no such folder.
+    #[error("there is no data folder `{}`: make it first", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another agent works on the folder.
+    #[error("another agent runs on the data folder `{}`", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The node that the folder belongs to has been deleted.
+    #[error("the data folder `{}` belongs to a node that has been deleted", path.display())]
+    Revoked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot use `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot listen.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot go on.
+    #[error("the server failed")]
+    Server(#[source] io::Error),
+}
+
+/// What the routes share.
+#[derive(Debug, Clone)]
+struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    supervisor: Arc<Supervisor>,
+    node: Mutex<NodeRecord>,
+    data: DataFolder,
+    token: BearerToken,
+    claim: Claim,
+    identity: ProcessIdentity,
+    started: String,
+    meter: Meter,
+    end: watch::Sender<Option<OnShutdown>>,
+}
+
+impl Inner {
+    fn health(&self) -> Health {
+        let status = if self.supervisor.is_closing() { "stopping" } else { "ok" };
+        Health {
+            status: status.to_owned(),
+            node: self.claim.node.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+}
+
+/// Runs an agent until it is told to end: by a request, or by SIGTERM or SIGINT, which leave its simulators running.
+///
+/// What it needs and does not find in its data folder (a claim, a token) it makes. A second agent on the same folder is
+/// refused; one that follows another takes over its simulators without touching their processes.
+pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
+    let path = std::fs::canonicalize(&options.data).map_err(|source| AgentError::NoFolder {
+        path: options.data.clone(),
+        source,
+    })?;
+    let data = DataFolder::new(&path);
+    let _lock = lock(&data)?;
+    let claim = claim(&data)?;
+    let identity = ProcessIdentity::of_self();
+    // First the identity, then the look at what revokes it: who deletes the node does the same in the other order, so
+    // that one of the two sees the other.
+    durable::write_json(&data.agent(), &identity).map_err(|source| file(data.agent(), source))?;
+    if claim.revoked_by.as_ref().is_some_and(|path| path.exists()) {
+        // Left over is only what the other one removes anyway.
+        let _ = durable::remove_file(&data.agent());
+        return Err(AgentError::Revoked { path });
+    }
+    let listen = |source| AgentError::Listen {
+        address: options.listen,
+        source,
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let token = token(&data)?;
+    let node = NodeRecord::load(&data).map_err(|source| file(data.node(), source))?;
+    let shared = Shared {
+        program: options.program,
+        listen: address,
+        node: claim.node.clone(),
+        generation: claim.generation.clone(),
+        data: data.clone(),
+    };
+    let supervisor = Supervisor::load(shared)
+        .await
+        .map_err(|source| file(data.simulators(), source))?;
+    let (end, ended) = watch::channel(None);
+    let app = App(Arc::new(Inner {
+        supervisor: supervisor.clone(),
+        node: Mutex::new(node),
+        data,
+        token,
+        claim,
+        identity,
+        started: crate::shim::now(),
+        meter: Meter::new(),
+        end,
+    }));
+    tracing::info!(%address, data = %path.display(), "agent is up");
+    let server = axum::serve(listener, routes::routes(app));
+    tokio::select! {
+        result = server => result.map_err(AgentError::Server),
+        result = told_to_end(ended, supervisor) => result.map_err(AgentError::Server),
+    }
+}
+
+/// Returns when the agent is to end and its simulators are as they should be then.
+async fn told_to_end(mut ended: watch::Receiver<Option<OnShutdown>>, supervisor: Arc<Supervisor>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = tokio::select! {
+        _ = terminate.recv() => OnShutdown::Keep,
+        _ = interrupt.recv() => OnShutdown::Keep,
+        // The sender lives as long as the server.
+        told = ended.wait_for(Option::is_some) => told.ok().and_then(|told| *told).unwrap_or(OnShutdown::Keep),
+    };
+    supervisor.close();
+    match told {
+        OnShutdown::Keep => tracing::info!("agent ends and leaves its simulators running"),
+        OnShutdown::Stop => {
+            supervisor.delete_all().await;
+            tracing::info!("agent ends, and so have its simulators");
+        }
+    }
+    Ok(())
+}
+
+fn file(path: PathBuf, source: io::Error) -> AgentError {
+    AgentError::File { path, source }
+}
+
+fn lock(data: &DataFolder) -> Result<File, AgentError> {
+    let path = data.lock();
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| file(path, source))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(AgentError::Locked {
+            path: data.path().to_owned(),
+        }),
+        Err(error) => Err(file(data.lock(), error.into())),
+    }
+}
+
+fn claim(data: &DataFolder) -> Result<Claim, AgentError> {
+    let path = data.claim();
+    match durable::read_json(&path) {
+        Ok(Some(claim)) => Ok(claim),
+        Ok(None) => {
+            let claim = Claim {
+                node: random_hex(),
+                generation: String::new(),
+                revoked_by: None,
+            };
+            durable::write_json(&path, &claim).map_err(|source| file(path, source))?;
+            Ok(claim)
+        }
+        Err(source) => Err(file(path, source)),
+    }
+}
+
+fn token(data: &DataFolder) -> Result<BearerToken, AgentError> {
+    let path = data.token();
+    match std::fs::read_to_string(&path) {
+        Ok(token) if !token.trim().is_empty() => Ok(BearerToken::new(token.trim())),
+        Ok(_) => Err(file(path, io::Error::other("the token is empty"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let token = random_hex();
+            write_token(&path, &token).map_err(|source| file(path, source))?;
+            Ok(BearerToken::new(&token))
+        }
+        Err(source) => Err(file(path, source)),
+    }
+}
+
+/// Writes a bearer token to a file that only its owner can read.
+pub fn write_token(path: &Path, token: &str) -> io::Result<()> {
+    durable::write(path, format!("{token}\n").as_bytes())
+}
+
+/// Returns 32 random bytes from the system, in hexadecimal: a bearer token, or a name that is nobody else's.
+pub fn random_hex() -> String {
+    let bytes: [u8; 32] = rand::random();
+    hex::encode(bytes)
+}

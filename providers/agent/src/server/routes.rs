@@ -1,0 +1,213 @@
+//! The requests that an agent answers; see [`crate::protocol`].
+
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use super::App;
+use super::auth::authorize;
+use super::error::ApiError;
+use super::metrics;
+use crate::durable;
+use crate::protocol::{
+    Desired, LogTail, MAX_BODY, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator, Shutdown, SimulatorList,
+    SimulatorView, TokenView, Version,
+};
+
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request waits for what it asked for to be done before it answers that it is under way.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+type Answer<T> = Result<Json<T>, ApiError>;
+type Name = Result<Path<String>, PathRejection>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+pub(super) fn routes(app: App) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::prometheus))
+        .route("/v1/metrics", get(metrics::json))
+        .route("/v1/version", get(version))
+        .route("/v1/node", get(node).put(change_node))
+        .route("/v1/shutdown", post(shut_down))
+        .route("/v1/simulators", get(list))
+        .route(
+            "/v1/simulators/{name}",
+            get(read).put(create).patch(change).delete(delete),
+        )
+        .route("/v1/simulators/{name}/start", post(start))
+        .route("/v1/simulators/{name}/stop", post(stop))
+        .route("/v1/simulators/{name}/logs", get(logs))
+        .route("/v1/tokens/{token}", get(token))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .layer(middleware::from_fn_with_state(app.clone(), authorize))
+        // After the token, so that who has none learns nothing.
+        .route("/healthz", get(healthz))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(limit_time))
+        .with_state(app)
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(|_| ApiError::Timeout.into_response())
+}
+
+async fn no_route() -> ApiError {
+    ApiError::NoRoute
+}
+
+async fn healthz(State(app): State<App>) -> Response {
+    let health = app.0.health();
+    let status = if health.status == "ok" {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(health)).into_response()
+}
+
+async fn version() -> Json<Version> {
+    Json(Version {
+        protocols: vec![PROTOCOL],
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+async fn node_view(app: &App) -> NodeView {
+    let record = app.0.node.lock().await.clone();
+    NodeView {
+        health: app.0.health(),
+        settings: record.settings,
+        revision: record.revision,
+        started: app.0.started.clone(),
+        simulators: app.0.supervisor.len().await as u64,
+    }
+}
+
+async fn node(State(app): State<App>) -> Json<NodeView> {
+    Json(node_view(&app).await)
+}
+
+async fn change_node(State(app): State<App>, body: Body<NodeChange>) -> Answer<NodeView> {
+    let Json(change) = body?;
+    {
+        let mut node = app.0.node.lock().await;
+        let changed = node.changed(change)?;
+        if *node != changed {
+            let path = app.0.data.node();
+            durable::write_json(&path, &changed).map_err(crate::node::NodeError::from)?;
+            *node = changed;
+        }
+    }
+    Ok(Json(node_view(&app).await))
+}
+
+async fn shut_down(State(app): State<App>, body: Body<Shutdown>) -> Result<StatusCode, ApiError> {
+    let Json(shutdown) = body?;
+    // At once, so that no create slips in between this answer and the end.
+    app.0.supervisor.close();
+    app.0.end.send_replace(Some(shutdown.simulators));
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn list(State(app): State<App>) -> Json<SimulatorList> {
+    Json(SimulatorList {
+        simulators: app.0.supervisor.list().await,
+    })
+}
+
+/// Which of all simulators that have or had a name is meant.
+#[derive(Debug, Deserialize)]
+struct Which {
+    id: Option<String>,
+}
+
+type Params<T> = Result<Query<T>, QueryRejection>;
+
+async fn read(State(app): State<App>, name: Name, which: Params<Which>) -> Answer<SimulatorView> {
+    let (Path(name), Query(which)) = (name?, which?);
+    Ok(Json(app.0.supervisor.get(&name, which.id.as_deref()).await?))
+}
+
+async fn create(State(app): State<App>, name: Name, body: Body<PutSimulator>) -> Result<Response, ApiError> {
+    let (Path(name), Json(request)) = (name?, body?);
+    let token = request.token.clone();
+    let most = app.0.node.lock().await.settings.max_simulators;
+    app.0.supervisor.put(&name, request, most).await?;
+    settled(&app, &name, Some(&token)).await
+}
+
+async fn change(State(app): State<App>, name: Name, body: Body<PatchSimulator>) -> Result<Response, ApiError> {
+    let (Path(name), Json(request)) = (name?, body?);
+    let id = request.id.clone();
+    app.0.supervisor.patch(&name, request).await?;
+    settled(&app, &name, Some(&id)).await
+}
+
+async fn start(State(app): State<App>, name: Name) -> Result<Response, ApiError> {
+    let Path(name) = name?;
+    app.0.supervisor.set(&name, Desired::Running).await?;
+    settled(&app, &name, None).await
+}
+
+async fn stop(State(app): State<App>, name: Name) -> Result<Response, ApiError> {
+    let Path(name) = name?;
+    app.0.supervisor.set(&name, Desired::Stopped).await?;
+    settled(&app, &name, None).await
+}
+
+async fn settled(app: &App, name: &str, id: Option<&str>) -> Result<Response, ApiError> {
+    let view = app.0.supervisor.settle(name, id, PATIENCE).await?;
+    let status = if view.settled {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((status, Json(view)).into_response())
+}
+
+async fn delete(State(app): State<App>, name: Name, which: Params<Which>) -> Result<StatusCode, ApiError> {
+    let (Path(name), Query(which)) = (name?, which?);
+    let id = which.id.as_deref();
+    app.0.supervisor.delete(&name, id).await?;
+    if app.0.supervisor.wait_gone(&name, id, PATIENCE).await {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Ok(StatusCode::ACCEPTED)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Tail {
+    tail: Option<usize>,
+}
+
+async fn logs(State(app): State<App>, name: Name, tail: Params<Tail>) -> Answer<LogTail> {
+    let (Path(name), Query(tail)) = (name?, tail?);
+    let path = app.0.supervisor.log(&name).await?;
+    let lines = tail.tail.unwrap_or(100);
+    let lines = tokio::task::spawn_blocking(move || durable::tail(&path, lines))
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))?
+        .map_err(|error| ApiError::Internal(format!("cannot read the log: {error}")))?;
+    Ok(Json(LogTail { lines }))
+}
+
+async fn token(State(app): State<App>, token: Name) -> Answer<TokenView> {
+    let Path(token) = token?;
+    match app.0.supervisor.token(&token).await {
+        Some(view) => Ok(Json(view)),
+        None => Err(ApiError::NoRoute),
+    }
+}

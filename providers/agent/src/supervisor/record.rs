@@ -1,0 +1,79 @@
+//! What an agent keeps of a simulator: on the disk before anything is done about it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::Path;
+
+use crate::protocol::ProcessSpec;
+
+/// What is wanted of a simulator, and how far that has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Its name.
+    pub name: String,
+    /// The token that it was made with, or claimed with later: its identity.
+    pub id: String,
+    /// Who owns it.
+    pub lineage: String,
+    /// What is wanted of it.
+    pub spec: ProcessSpec,
+    /// Which attributes are sensitive.
+    pub secrets: Vec<Path>,
+    /// Raised by every change of what is wanted.
+    pub revision: u64,
+    /// The token of the last change.
+    pub changed_by: Option<String>,
+    /// The generation of the claim that it was made under; `None` once it has been claimed under the present one.
+    pub generation: String,
+    /// By which its processes are found; set once.
+    pub cookie: String,
+    /// Counts its starts.
+    pub run: u64,
+    /// The last start that became ready. 0: it never was, and a failure undoes the create.
+    pub ready_run: u64,
+    /// How often it was restarted by policy.
+    pub restarts: u64,
+    /// It ended by itself and is not started again before it is changed.
+    pub exited: bool,
+    /// How it last ended.
+    pub exit: Option<String>,
+    /// It is being removed, and why.
+    pub ending: Option<Ending>,
+}
+
+/// Why a simulator is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ending {
+    /// It was deleted.
+    Deleted,
+    /// Its create failed.
+    Failed(String),
+}
+
+impl Record {
+    /// Whether its create has been answered with success.
+    pub fn was_ready(&self) -> bool {
+        self.ready_run > 0
+    }
+
+    /// The time that it has to stop.
+    pub fn grace(&self) -> Duration {
+        seconds(self.spec.stop_grace)
+    }
+}
+
+/// Returns seconds as a duration; what makes no sense is none.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// Whether a change of what is wanted needs a new process.
+pub(crate) fn needs_new_process(old: &ProcessSpec, new: &ProcessSpec) -> bool {
+    old.command != new.command
+        || old.env != new.env
+        || old.working_dir != new.working_dir
+        || old.ports != new.ports
+        || old.log != new.log
+}

@@ -1,0 +1,628 @@
+//! One simulator: a task that brings its process to what is wanted and keeps it there.
+
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use simfleet_provider_api::Path;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::Shared;
+use super::health::{Health, health_probe, ready_probes};
+use super::policy::{Next, after_exit};
+use super::record::{Ending, Record, needs_new_process, seconds};
+use super::run;
+use crate::durable;
+use crate::layout::SimulatorFolder;
+use crate::protocol::{Desired, ProcessSpec, Status};
+use crate::shim::{Exit, Running};
+
+/// How often a process that starts is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How often one that needs nothing is looked at.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A process without a `ready` block is ready when it has lived for this long: one that cannot start has ended by then.
+const LIVES_FOR: Duration = Duration::from_millis(250);
+
+/// How long a process has to become ready unless `ready.timeout` says otherwise.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long after its grace a shim is waited for before it is killed with what it has.
+const KILL_MARGIN: Duration = Duration::from_secs(2);
+
+/// What a simulator's task is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Change what is wanted.
+    Change(Box<Change>),
+    /// Start, pause or stop it, whatever was wanted.
+    Set(Desired, oneshot::Sender<()>),
+    /// Remove it.
+    Delete(oneshot::Sender<()>),
+}
+
+/// A change of what is wanted.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub spec: ProcessSpec,
+    pub secrets: Vec<Path>,
+    /// The token of the change.
+    pub token: String,
+    /// A new identity and generation, where a create has claimed the simulator.
+    pub claim: Option<(String, String)>,
+    pub done: oneshot::Sender<Result<(), String>>,
+}
+
+/// What is known of a simulator outside its task.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub record: Arc<Record>,
+    pub status: Status,
+    pub settled: bool,
+    pub pid: Option<u32>,
+    pub shim: Option<u32>,
+    pub started: Option<String>,
+}
+
+/// A probe that is under way: its result, and whether it was one of readiness.
+type Probing = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// The task of a simulator.
+pub(super) struct Simulator {
+    shared: Arc<Shared>,
+    folder: SimulatorFolder,
+    record: Record,
+    process: Option<Process>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    /// By when it must be ready for the first time, or its create has failed.
+    create_by: Instant,
+    snapshot: watch::Sender<Snapshot>,
+}
+
+/// A run of the simulator.
+struct Process {
+    /// Unknown until the shim has written it down.
+    running: Option<Running>,
+    /// The shim, where this agent started it: reaped when it ends.
+    shim: Option<tokio::process::Child>,
+    since: Instant,
+    ready: bool,
+    ready_by: Instant,
+    /// Whether its shim was last told to pause or to resume it.
+    told: Desired,
+    /// Why it is stopped although it is to run.
+    failure: Option<String>,
+    /// Set when it has been told to stop: when it is killed.
+    kill_at: Option<Instant>,
+    health: Health,
+    next_look: Instant,
+    probing: Option<Probing>,
+    last_problem: Option<String>,
+}
+
+enum Event {
+    Command(Option<Command>),
+    ShimEnded,
+    Probed(Result<(), String>),
+    Time,
+}
+
+impl Simulator {
+    /// Makes the task of a simulator whose record is on the disk, and what is known of it.
+    pub fn new(shared: Arc<Shared>, folder: SimulatorFolder, record: Record) -> (Self, watch::Receiver<Snapshot>) {
+        let (snapshot, seen) = watch::channel(Snapshot {
+            record: Arc::new(record.clone()),
+            status: Status::Starting,
+            settled: false,
+            pid: None,
+            shim: None,
+            started: None,
+        });
+        let create_by = Instant::now() + ready_timeout(&record.spec);
+        let simulator = Simulator {
+            shared,
+            folder,
+            record,
+            process: None,
+            failures: 0,
+            retry_at: None,
+            create_by,
+            snapshot,
+        };
+        (simulator, seen)
+    }
+
+    /// Takes over a process of an earlier agent, if there is one.
+    pub async fn adopt(&mut self) {
+        match run::adopt(&self.folder, &self.record).await {
+            run::Adopted::Lives(running) => {
+                let mut process = self.new_process(None);
+                process.ready = self.record.ready_run == self.record.run;
+                process.running = Some(running);
+                self.process = Some(process);
+            }
+            run::Adopted::Ended(exit, ran) if !self.record.exited => self.ended(exit, ran).await,
+            run::Adopted::Ended(..) | run::Adopted::NeverStarted => {}
+        }
+        self.publish();
+    }
+
+    /// Runs until the simulator has been removed; returns what became of it.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Ending {
+        loop {
+            self.approach().await;
+            self.publish();
+            if self.process.is_none()
+                && let Some(ending) = self.record.ending.clone()
+            {
+                return ending;
+            }
+            match self.next(&mut commands).await {
+                Event::Command(Some(command)) => self.obey(command).await,
+                // The agent ends and leaves the process to the next one.
+                Event::Command(None) => pending().await,
+                Event::ShimEnded => self.shim_ended().await,
+                Event::Probed(result) => self.probed(result).await,
+                Event::Time => self.look().await,
+            }
+        }
+    }
+
+    async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Event {
+        let Some(process) = &mut self.process else {
+            let retry_at = self.retry_at;
+            return tokio::select! {
+                command = commands.recv() => Event::Command(command),
+                () = at(retry_at) => Event::Time,
+            };
+        };
+        let shim = process.running.as_ref().map(|running| running.shim.clone());
+        let probing = &mut process.probing;
+        let time = process.next_look.min(process.kill_at.unwrap_or(process.next_look));
+        tokio::select! {
+            command = commands.recv() => Event::Command(command),
+            () = async { match (&mut process.shim, shim) {
+                (Some(child), _) => { let _ = child.wait().await; }
+                (None, Some(shim)) => shim.ended().await,
+                (None, None) => pending().await,
+            } } => Event::ShimEnded,
+            result = async { match probing { Some(probe) => probe.await, None => pending().await } } => {
+                Event::Probed(result)
+            }
+            () = sleep_until(time) => Event::Time,
+        }
+    }
+
+    /// Does what brings the process nearer to what is wanted, without waiting for it.
+    async fn approach(&mut self) {
+        let wanted = self.record.ending.is_none() && self.record.spec.state != Desired::Stopped && !self.record.exited;
+        match &mut self.process {
+            None if wanted && self.retry_at.is_none_or(|at| at <= Instant::now()) => self.start().await,
+            None => {}
+            Some(process) if !wanted && process.kill_at.is_none() => process.stop(self.record.grace()),
+            Some(_) if !wanted => {}
+            Some(process) => {
+                let Some(running) = process.running.as_ref().filter(|_| process.ready) else {
+                    return;
+                };
+                let (signal, told) = match (self.record.spec.state, process.is_paused()) {
+                    (Desired::Paused, false) => (Signal::USR1, Desired::Paused),
+                    (Desired::Running, true) => (Signal::USR2, Desired::Running),
+                    _ => return,
+                };
+                if let Err(error) = running.shim.signal(signal) {
+                    tracing::warn!(simulator = %self.record.name, %error, "cannot signal the shim");
+                }
+                process.told = told;
+                // Seen again soon: the shim takes a moment.
+                process.next_look = Instant::now() + LOOK_EVERY;
+            }
+        }
+    }
+
+    async fn start(&mut self) {
+        self.retry_at = None;
+        self.record.run += 1;
+        let started = match self.store().await {
+            Ok(()) => run::start(&self.shared, &self.folder, &self.record),
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(shim) => self.process = Some(self.new_process(Some(shim))),
+            Err(error) => self.ended(Exit::NotStarted(error.to_string()), Duration::ZERO).await,
+        }
+    }
+
+    fn new_process(&self, shim: Option<tokio::process::Child>) -> Process {
+        let now = Instant::now();
+        let ready_by = if self.record.was_ready() {
+            now + ready_timeout(&self.record.spec)
+        } else {
+            self.create_by
+        };
+        Process {
+            running: None,
+            shim,
+            since: now,
+            ready: false,
+            ready_by,
+            told: Desired::Running,
+            failure: None,
+            kill_at: None,
+            health: Health::new(self.record.spec.health_check.as_ref()),
+            next_look: now,
+            probing: None,
+            last_problem: None,
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Change(change) => self.change(*change).await,
+            Command::Set(state, done) => {
+                self.record.spec.state = state;
+                self.begin_anew();
+                if let Err(error) = self.store().await {
+                    tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+                }
+                self.approach().await;
+                self.publish();
+                // Who asked may have gone.
+                let _ = done.send(());
+            }
+            Command::Delete(done) => {
+                if self.record.ending.is_none() {
+                    self.record.ending = Some(Ending::Deleted);
+                    if let Err(error) = self.store().await {
+                        tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+                    }
+                }
+                self.approach().await;
+                self.publish();
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn change(&mut self, change: Change) {
+        if self.record.ending.is_some() {
+            let _ = change.done.send(Err("it is being removed".to_owned()));
+            return;
+        }
+        let before = self.record.clone();
+        let new_process = needs_new_process(&self.record.spec, &change.spec);
+        self.record.spec = change.spec;
+        self.record.secrets = change.secrets;
+        self.record.revision += 1;
+        self.record.changed_by = Some(change.token);
+        if let Some((id, generation)) = change.claim {
+            self.record.id = id;
+            self.record.generation = generation;
+        }
+        self.begin_anew();
+        if let Err(error) = self.store().await {
+            self.record = before;
+            let _ = change.done.send(Err(format!("cannot keep its record: {error}")));
+            return;
+        }
+        if let Some(process) = &mut self.process {
+            if new_process {
+                process.stop(self.record.grace());
+            } else if let Err(error) = run::write_spec(&self.shared, &self.folder, &self.record) {
+                tracing::warn!(simulator = %self.record.name, %error, "cannot tell the shim its new grace");
+            }
+            process.health = Health::new(self.record.spec.health_check.as_ref());
+            process.probing = None;
+            process.next_look = Instant::now();
+        }
+        self.approach().await;
+        self.publish();
+        let _ = change.done.send(Ok(()));
+    }
+
+    /// Forgets earlier failures: what is wanted has changed.
+    fn begin_anew(&mut self) {
+        self.record.exited = false;
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// Looks at a process that starts, is paused, or is to be checked or killed.
+    async fn look(&mut self) {
+        let now = Instant::now();
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        if process.kill_at.is_some_and(|at| at <= now) {
+            run::kill(
+                &self.shared,
+                &self.record,
+                process.running.as_ref(),
+                process.shim.as_mut(),
+            )
+            .await;
+            process.kill_at = Some(now + KILL_MARGIN);
+        }
+        if process.running.is_none() {
+            process.running = run::running(&self.folder, self.record.run);
+            process.since = now;
+            // Told to stop before anybody knew it.
+            if process.kill_at.is_some() && process.running.is_some() {
+                process.stop(self.record.grace());
+            }
+        }
+        process.next_look = now + LOOK_EVERY;
+        if process.kill_at.is_some() {
+            return;
+        }
+        if process.ready {
+            self.check_health(now);
+        } else if process.ready_by <= now {
+            let timeout = ready_timeout(&self.record.spec);
+            let detail = process
+                .last_problem
+                .take()
+                .map_or(String::new(), |problem| format!(": {problem}"));
+            self.fail_start(format!("it was not ready within {} s{detail}", timeout.as_secs_f64()))
+                .await;
+        } else {
+            self.check_ready().await;
+        }
+    }
+
+    async fn check_ready(&mut self) {
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        if process.running.is_none() || process.probing.is_some() {
+            return;
+        }
+        let ready = self.record.spec.ready.clone().unwrap_or_default();
+        if ready.pattern.is_some() && !run::pattern_was_seen(&self.folder, self.record.run) {
+            process.last_problem = Some("no line of its output matches the pattern".to_owned());
+            return;
+        }
+        let probes = ready_probes(&self.record.spec, &ready, self.shared.listen);
+        if probes.is_empty() {
+            let lives = process.running.as_ref().is_some_and(|running| running.child.is_alive());
+            if ready.pattern.is_some() || (lives && process.since.elapsed() >= LIVES_FOR) {
+                self.became_ready().await;
+            }
+            return;
+        }
+        process.probing = Some(Box::pin(async move {
+            for probe in probes {
+                probe.run(Duration::from_secs(1)).await?;
+            }
+            Ok(())
+        }));
+    }
+
+    async fn became_ready(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.ready = true;
+            process.probing = None;
+            process.health.started(Instant::now());
+            process.next_look = Instant::now();
+        }
+        self.record.ready_run = self.record.run;
+        if let Err(error) = self.store().await {
+            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+        }
+    }
+
+    fn check_health(&mut self, now: Instant) {
+        let paused = self.is_paused();
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        let next = process.health.next_check();
+        // Without a check it is still looked at now and then, as anybody can pause or resume it.
+        process.next_look = now + IDLE_LOOK_EVERY;
+        let (Some(next), Some(check)) = (next, &self.record.spec.health_check) else {
+            return;
+        };
+        if paused || process.probing.is_some() {
+            return;
+        }
+        if next > now {
+            process.next_look = process.next_look.min(next);
+            return;
+        }
+        let Some(probe) = health_probe(&self.record, check, &self.shared, &self.folder) else {
+            return;
+        };
+        let timeout = process.health.timeout();
+        process.probing = Some(Box::pin(async move { probe.run(timeout).await }));
+    }
+
+    async fn probed(&mut self, result: Result<(), String>) {
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        process.probing = None;
+        if process.ready {
+            process.health.checked(&result, Instant::now());
+            process.next_look = Instant::now();
+        } else {
+            match result {
+                Ok(()) => self.became_ready().await,
+                Err(problem) => process.last_problem = Some(problem),
+            }
+        }
+    }
+
+    /// A start has failed: the create is undone, or the process is stopped and the policy asked.
+    async fn fail_start(&mut self, message: String) {
+        if !self.record.was_ready() {
+            self.fail_create(message).await;
+        } else if let Some(process) = &mut self.process {
+            process.failure = Some(message);
+            process.stop(self.record.grace());
+        }
+    }
+
+    async fn fail_create(&mut self, message: String) {
+        let log = run::log_path(&self.folder, &self.record.spec);
+        let tail = durable::tail(&log, 10).unwrap_or_default();
+        let mut message = format!("process `{}` did not start: {message}", self.record.name);
+        if !tail.is_empty() {
+            message.push_str("; the end of its log:\n  ");
+            message.push_str(&tail.join("\n  "));
+        }
+        self.record.ending = Some(Ending::Failed(message));
+        if let Err(error) = self.store().await {
+            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+        }
+    }
+
+    async fn shim_ended(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        if process.running.is_none() {
+            process.running = run::running(&self.folder, self.record.run);
+        }
+        let mut exit = run::exit(&self.shared, &self.folder, &self.record, process.running.as_ref()).await;
+        if let Some(failure) = process.failure.take() {
+            exit = Exit::Unknown(failure);
+        } else if process.kill_at.is_some() {
+            self.record.exit = Some(exit.to_string());
+            if let Err(error) = self.store().await {
+                tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+            }
+            return;
+        }
+        let ran = process.since.elapsed();
+        self.ended(exit, ran).await;
+    }
+
+    /// A process has ended without being told to.
+    async fn ended(&mut self, exit: Exit, ran: Duration) {
+        self.record.exit = Some(exit.to_string());
+        if self.record.ending.is_some() || self.record.spec.state == Desired::Stopped {
+            return;
+        }
+        let (next, failures) = after_exit(self.record.spec.restart, exit.is_success(), ran, self.failures);
+        self.failures = failures;
+        let now = Instant::now();
+        match next {
+            Next::Restart(delay) if !self.record.was_ready() && now + delay >= self.create_by => {
+                self.fail_create(exit.to_string()).await;
+                return;
+            }
+            Next::Restart(delay) => {
+                self.retry_at = Some(now + delay);
+                self.record.restarts += 1;
+            }
+            Next::Stay if !self.record.was_ready() => {
+                self.fail_create(exit.to_string()).await;
+                return;
+            }
+            Next::Stay => self.record.exited = true,
+        }
+        if let Err(error) = self.store().await {
+            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_paused)
+    }
+
+    fn status(&self) -> Status {
+        match &self.process {
+            Some(process) if process.kill_at.is_some() => Status::Stopping,
+            Some(process) if !process.ready => Status::Starting,
+            Some(_) if self.is_paused() => Status::Paused,
+            Some(process) if process.health.is_unhealthy() => Status::Unhealthy,
+            Some(_) => Status::Running,
+            None if self.record.ending.is_some() => Status::Stopping,
+            None if self.record.spec.state == Desired::Stopped => Status::Stopped,
+            None if self.record.exited => Status::Exited,
+            None if self.record.was_ready() => Status::Restarting,
+            None => Status::Starting,
+        }
+    }
+
+    fn publish(&self) {
+        let status = self.status();
+        let settled = self.record.ending.is_none()
+            && match status {
+                Status::Starting | Status::Stopping => false,
+                Status::Paused => self.record.spec.state == Desired::Paused,
+                Status::Running | Status::Unhealthy => self.record.spec.state == Desired::Running,
+                Status::Restarting | Status::Stopped | Status::Exited => true,
+            };
+        let running = self.process.as_ref().and_then(|process| process.running.as_ref());
+        let pid = running.map(|running| running.child.pid);
+        let shim = running.map(|running| running.shim.pid);
+        let started = running.map(|running| running.started.clone());
+        self.snapshot.send_if_modified(|snapshot| {
+            let same = snapshot.status == status
+                && snapshot.settled == settled
+                && snapshot.pid == pid
+                && *snapshot.record == self.record;
+            if !same {
+                *snapshot = Snapshot {
+                    record: Arc::new(self.record.clone()),
+                    status,
+                    settled,
+                    pid,
+                    shim,
+                    started,
+                };
+            }
+            !same
+        });
+    }
+
+    /// Brings the record to the disk.
+    async fn store(&mut self) -> io::Result<()> {
+        let (path, record) = (self.folder.record(), self.record.clone());
+        tokio::task::spawn_blocking(move || durable::write_json(&path, &record))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
+impl Process {
+    fn is_paused(&self) -> bool {
+        match self.running.as_ref().and_then(|running| running.child.state()) {
+            Some('T' | 't') => true,
+            // One that was stopped while it started a child by vfork(2) waits for that, stopped too, in this state.
+            Some('D') => self.told == Desired::Paused,
+            _ => false,
+        }
+    }
+
+    /// Tells it to stop. One whose shim is not known yet is told when it is.
+    fn stop(&mut self, grace: Duration) {
+        self.probing = None;
+        self.kill_at = Some(Instant::now() + grace + KILL_MARGIN);
+        if let Some(running) = &self.running
+            && let Err(error) = running.shim.signal(Signal::TERM)
+        {
+            tracing::warn!(pid = running.shim.pid, %error, "cannot stop the shim");
+        }
+    }
+}
+
+fn ready_timeout(spec: &ProcessSpec) -> Duration {
+    let timeout = spec.ready.as_ref().and_then(|ready| ready.timeout);
+    timeout.map_or(READY_TIMEOUT, seconds)
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}

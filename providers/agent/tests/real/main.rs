@@ -1,0 +1,5 @@
+//! The agent with real processes: every test starts its own, on a loopback address and in a folder of its own.
+
+mod harness;
+mod lifecycle;
+mod recovery;
