@@ -5,8 +5,9 @@
 //! DIR/token               the bearer token, 0600
 //! DIR/node.json           what the node declares (NodeRecord)
 //! DIR/agent.lock          locked by the agent while it lives
-//! DIR/agent.json          the process of the agent (ProcessIdentity)
+//! DIR/agent.json          the process of the agent, and where it listens (AgentRecord)
 //! DIR/agent.log           what the agent prints
+//! DIR/failed.json         why the last agent that could not run did not (Failure)
 //! DIR/gone/TOKEN          what became of a create whose simulator is not there any more
 //! DIR/simulators/NAME/    one simulator:
 //!     record.json         what is wanted of it (Record)
@@ -19,12 +20,14 @@
 //!     work/               where it runs, without a folder of its own
 //! ```
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::client::encode;
+use crate::identity::ProcessIdentity;
 
 /// Who owns a data folder. Written by who made the folder; an agent without one makes one that nothing revokes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,16 @@ pub struct Claim {
     /// A file that revokes the claim: where it exists, an agent does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<PathBuf>,
+}
+
+/// The process of an agent, as it has written it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRecord {
+    /// The process. It may have ended since.
+    pub identity: ProcessIdentity,
+    /// Where it listens; not known while it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listens: Option<SocketAddr>,
 }
 
 /// The data folder of an agent.
@@ -73,7 +86,7 @@ impl DataFolder {
         self.0.join("agent.lock")
     }
 
-    /// The identity of the agent's process.
+    /// The [`AgentRecord`].
     pub fn agent(&self) -> PathBuf {
         self.0.join("agent.json")
     }
@@ -81,6 +94,11 @@ impl DataFolder {
     /// What the agent prints.
     pub fn log(&self) -> PathBuf {
         self.0.join("agent.log")
+    }
+
+    /// Why the last agent that could not run did not: a [`Failure`](crate::Failure).
+    pub fn failure(&self) -> PathBuf {
+        self.0.join("failed.json")
     }
 
     /// What became of earlier creates.

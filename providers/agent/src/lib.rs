@@ -26,5 +26,5 @@ mod supervisor;
 
 pub use client::{AgentClient, ClientError};
 pub use provider::AgentType;
-pub use server::{AgentError, AgentOptions, random_hex, serve, write_token};
+pub use server::{AgentError, AgentOptions, Failure, FailureReason, random_hex, serve, write_token};
 pub use supervisor::sweep;

@@ -1,11 +1,55 @@
-//! The provider `local`.
+//! The provider `local`: its kind `node` is an agent process on loopback.
+//!
+//! # Who made what, and who may still make it
+//!
+//! An [`ObjectId`] is `NAME@TOKEN`. The token that a node was created with is in the name of its claim (see `folder`), so
+//! looking for what a create did is looking for a file. Three things make a create that arrives late harmless, however
+//! late, and although no step here waits for a lock that another process could hold while it is stopped:
+//!
+//! 1. Whoever deletes a node, or takes it over, first writes a tombstone for its token. A create looks for it first.
+//! 2. A create that has passed that look can still make files and start an agent; but the agent itself, after it has
+//!    written down who it is, looks for the tombstone again and ends. Who deletes writes the tombstone first and looks
+//!    for an agent after, so one of the two sees the other. The create then removes the files that it made.
+//! 3. Tombstones stay as long as any process that has configured this provider lives: it holds a shared lock on the
+//!    folder, and only who is alone with it removes the folder, tombstones and all. A create that finds that its folder
+//!    is gone, or is another one, makes nothing.
+//!
+//! # Recovery
+//!
+//! A node whose agent has ended is absent, although its simulators may run on under their shims. The next create with
+//! its name takes over its files: same address, same bearer token, and the agent takes its simulators over without
+//! touching their processes; a create of one of them with the same attributes claims it. A node whose agent lives and
+//! does not answer is unreachable.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use simfleet_provider_api::{Attribute, Attributes, Context, Provider, ProviderError, ProviderType, Schema};
+use serde::{Deserialize, Serialize};
+use simfleet_provider_agent::layout::{AgentRecord, Claim, DataFolder};
+use simfleet_provider_agent::node::NodeRecord;
+use simfleet_provider_agent::protocol::{NodeChange, NodeSettings, OnShutdown};
+use simfleet_provider_agent::{durable, random_hex, write_token};
+use simfleet_provider_api::{
+    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
+    ProviderType, Schema, Step, Token,
+};
+use tokio::sync::RwLock;
 
+use crate::address;
+use crate::folder::{Claimed, FleetFolder, Gone};
+use crate::remove::{end_simulators, kill_agent};
 use crate::schema;
+use crate::settings::{Wanted, attributes, wanted};
+use crate::start::{StartError, Up, address_file, ask, client, living_agent, start};
+
+/// How long a living agent may take to say how it stands.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How soon an agent that was told to end is looked at again.
+const POLL_AFTER: Duration = Duration::from_millis(200);
 
 /// The provider before it is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,9 +73,410 @@ impl ProviderType for LocalType {
         schema::schemas()
     }
 
-    async fn configure(&self, _settings: &Attributes, _context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
-        Err(ProviderError::Broken {
-            message: "local nodes cannot be made yet".to_owned(),
-        })
+    fn check(&self, _kind: &Kind, desired: &Attributes) -> Vec<Problem> {
+        let mut known: Attributes = desired
+            .iter()
+            .filter(|(_, value)| value.is_known())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if desired.get("name").is_some() && known.get("name").is_none() {
+            known.set("name", "unknown");
+        }
+        wanted(&known).err().unwrap_or_default()
     }
+
+    async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
+        let path = match settings.str("data_dir") {
+            // Several fleets can share it.
+            Some(folder) => PathBuf::from(folder).join(&*context.lineage),
+            None => context.folder.clone(),
+        };
+        let denied = |error: io::Error| ProviderError::Denied {
+            message: format!("cannot keep local nodes in `{}`: {error}", path.display()),
+        };
+        // Absolute: agents do not run where this process does.
+        let path = std::path::absolute(&path).map_err(denied)?;
+        let folder = FleetFolder::open(path.clone(), context.lineage.clone()).map_err(denied)?;
+        Ok(Arc::new(LocalProvider {
+            folder,
+            lineage: context.lineage.clone(),
+            program: context.program.clone(),
+            at_work: RwLock::new(()),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct LocalProvider {
+    folder: FleetFolder,
+    lineage: Arc<str>,
+    program: PathBuf,
+    /// Held for reading by what makes nodes, so that the folder is not removed under it by this very process.
+    at_work: RwLock<()>,
+}
+
+/// A delete that the agent accepted, as it is kept in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Deletion {
+    name: String,
+    token: String,
+}
+
+fn broken(message: String) -> ProviderError {
+    ProviderError::Broken { message }
+}
+
+fn ambiguous(error: &io::Error) -> ProviderError {
+    ProviderError::Ambiguous {
+        message: format!("the files of a local node cannot be used: {error}"),
+    }
+}
+
+fn split_id(id: &ObjectId) -> Result<(&str, &str), ProviderError> {
+    id.0.rsplit_once('@').ok_or_else(|| ProviderError::Rejected {
+        message: format!("`{id}` is no local node: its id is NAME@TOKEN"),
+        attribute: None,
+    })
+}
+
+fn object(node: &Claimed, up: &Up) -> Object {
+    Object {
+        id: ObjectId(format!("{}@{}", node.name, node.token).into()),
+        attributes: attributes(&node.name, &node.data, up.address, &up.view),
+        token: Some(Token(node.token.as_str().into())),
+        version: Some(up.view.revision.to_string().into()),
+    }
+}
+
+/// What became of a create, as an error of one that is sent again.
+fn refusal(name: &str, gone: Gone) -> ProviderError {
+    match gone {
+        Gone::Failed(message) => ProviderError::Rejected {
+            message,
+            attribute: None,
+        },
+        Gone::Deleted => ProviderError::Conflict {
+            message: format!("node `{name}` was made by this very create and has been deleted since"),
+        },
+        Gone::Superseded => ProviderError::Conflict {
+            message: format!("node `{name}` was made by this very create and has been taken over since"),
+        },
+    }
+}
+
+impl LocalProvider {
+    fn check_kind(&self, kind: &Kind) -> Result<(), ProviderError> {
+        if *kind == schema::NODE {
+            Ok(())
+        } else {
+            Err(broken(format!("the provider `local` has no kind `{kind}`")))
+        }
+    }
+
+    async fn observe(&self, node: &Claimed) -> Result<Observed, ProviderError> {
+        let living = || living_agent(&node.data).map_err(|error| ambiguous(&error));
+        let Some(agent) = living()? else {
+            return Ok(Observed::Absent);
+        };
+        match ask(&node.data, &agent, PATIENCE).await {
+            Ok(up) => Ok(Observed::Present(object(node, &up))),
+            // It may have ended while it was asked.
+            Err(_) if living()?.is_none() => Ok(Observed::Absent),
+            Err(error) if error.is_unreachable() => Ok(Observed::Unreachable {
+                reason: format!("the agent of node `{}` lives and does not answer: {error}", node.name),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the claim of a token, made or taken over where that is to be done.
+    async fn claim(&self, token: &str, wanted: &Wanted) -> Result<Claimed, ProviderError> {
+        let name = &wanted.name;
+        let io = |error: io::Error| ambiguous(&error);
+        if let Some(node) = self.folder.claimed(name, token).map_err(io)? {
+            // A takeover may have been cut off before its last step.
+            let claim: Option<Claim> = durable::read_json(&node.data.claim()).map_err(io)?;
+            if claim.is_none_or(|claim| claim.generation != token) {
+                self.prepare_again(&node, &wanted.settings).map_err(io)?;
+            }
+            return Ok(node);
+        }
+        let mut others = Vec::new();
+        for other in self.folder.named(name).map_err(io)? {
+            let lives = living_agent(&other.data).map_err(io)?.is_some();
+            let deleted = self.folder.gone(&other.token).map_err(io)? == Some(Gone::Deleted);
+            match (deleted, lives) {
+                (true, true) => {
+                    return Err(ProviderError::Conflict {
+                        message: format!("another node `{name}` is being deleted"),
+                    });
+                }
+                // Its delete was cut off, or its create came too late and could not clean up.
+                (true, false) => self.undo(&other).await.map_err(io)?,
+                (false, true) => {
+                    return Err(ProviderError::Conflict {
+                        message: format!("another node `{name}` runs already"),
+                    });
+                }
+                (false, false) => others.push(other),
+            }
+        }
+        if let Some(other) = others.into_iter().next() {
+            return self.take_over(&other, token, wanted).await;
+        }
+        self.folder
+            .claim(name, token, |data| {
+                write_token(&data.token(), &random_hex())?;
+                let address = address::choose(&self.lineage, name)?;
+                durable::write_json(&address_file(data), &address)?;
+                self.prepare(data, token, &random_hex(), &wanted.settings)
+            })
+            .map_err(io)
+    }
+
+    /// Takes over the files of a node whose agent has ended, and with them its simulators.
+    async fn take_over(&self, other: &Claimed, token: &str, wanted: &Wanted) -> Result<Claimed, ProviderError> {
+        let io = |error: io::Error| ambiguous(&error);
+        self.folder.bury(&other.token, &Gone::Superseded).map_err(io)?;
+        // One that came up at this very moment does not know yet: its simulators stay, it does not.
+        if let Some(agent) = living_agent(&other.data).map_err(io)? {
+            kill_agent(&agent.identity).await.map_err(io)?;
+        }
+        let taken = self.folder.take_over(other, token).map_err(io)?;
+        let node = taken.ok_or_else(|| ProviderError::Conflict {
+            message: format!("another run has taken over node `{}`", other.name),
+        })?;
+        self.prepare_again(&node, &wanted.settings).map_err(io)?;
+        Ok(node)
+    }
+
+    fn prepare_again(&self, node: &Claimed, settings: &NodeSettings) -> io::Result<()> {
+        let claim: Option<Claim> = durable::read_json(&node.data.claim())?;
+        // The same node: its simulators carry it in their environment.
+        let id = claim.map_or_else(random_hex, |claim| claim.node);
+        self.prepare(&node.data, &node.token, &id, settings)
+    }
+
+    fn prepare(&self, data: &DataFolder, token: &str, id: &str, settings: &NodeSettings) -> io::Result<()> {
+        durable::write_json(&data.node(), &NodeRecord::new(settings.clone()))?;
+        let claim = Claim {
+            node: id.to_owned(),
+            generation: token.to_owned(),
+            revoked_by: Some(self.folder.tombstone(token)),
+        };
+        durable::write_json(&data.claim(), &claim)
+    }
+
+    /// Removes what a create has made that failed for good, or that came too late.
+    async fn undo(&self, node: &Claimed) -> io::Result<()> {
+        if let Some(agent) = living_agent(&node.data)? {
+            kill_agent(&agent.identity).await?;
+        }
+        end_simulators(&node.data).await?;
+        self.folder.remove(node)
+    }
+
+    async fn make(&self, token: &str, wanted: &Wanted) -> Result<Object, ProviderError> {
+        let io = |error: io::Error| ambiguous(&error);
+        if !self.folder.is_current().map_err(io)? {
+            return Err(ProviderError::Denied {
+                message: "the folder of the fleet's nodes was removed while this run was at work; run it again"
+                    .to_owned(),
+            });
+        }
+        if let Some(gone) = self.folder.gone(token).map_err(io)? {
+            return Err(refusal(&wanted.name, gone));
+        }
+        let node = self.claim(token, wanted).await?;
+        let choose = || address::choose(&self.lineage, &node.name);
+        match start(&self.program, &node.data, &self.folder.tombstone(token), choose).await {
+            Ok(up) => Ok(object(&node, &up)),
+            Err(StartError::Gone) => {
+                let gone = self.folder.gone(token).map_err(io)?.unwrap_or(Gone::Deleted);
+                if gone != Gone::Superseded {
+                    self.undo(&node).await.map_err(io)?;
+                }
+                Err(refusal(&node.name, gone))
+            }
+            Err(StartError::Ended(message)) => {
+                let message = format!("node `{}` did not start: {message}", node.name);
+                let gone = Gone::Failed(message);
+                self.folder.bury(token, &gone).map_err(io)?;
+                self.undo(&node).await.map_err(io)?;
+                Err(refusal(&node.name, gone))
+            }
+            Err(StartError::Silent(message)) => Err(ProviderError::Ambiguous {
+                message: format!("node `{}` was started and does not answer: {message}", node.name),
+            }),
+            Err(StartError::Io(error)) => match self.folder.gone(token).map_err(io)? {
+                // Its files were removed under it.
+                Some(gone) => Err(refusal(&node.name, gone)),
+                None => Err(io(error)),
+            },
+        }
+    }
+
+    /// Brings a delete as far as it goes without waiting for the agent.
+    async fn end(&self, name: &str, token: &str) -> Result<Step, ProviderError> {
+        let io = |error: io::Error| ambiguous(&error);
+        let Some(node) = self.folder.claimed(name, token).map_err(io)? else {
+            return Ok(Step::Gone);
+        };
+        self.folder.bury(token, &Gone::Deleted).map_err(io)?;
+        if let Some(agent) = living_agent(&node.data).map_err(io)? {
+            if self.tell_to_end(&node.data, &agent).await {
+                let deletion = Deletion {
+                    name: name.to_owned(),
+                    token: token.to_owned(),
+                };
+                let handle = serde_json::to_string(&deletion)
+                    .map_err(|error| broken(format!("cannot write a handle: {error}")))?;
+                // Most nodes are empty when they are deleted, and their agents end at once.
+                if tokio::time::timeout(POLL_AFTER, agent.identity.ended()).await.is_err() {
+                    return Ok(Step::Running {
+                        handle: Handle(handle.into()),
+                        poll_after: POLL_AFTER,
+                    });
+                }
+            } else {
+                kill_agent(&agent.identity).await.map_err(io)?;
+            }
+        }
+        end_simulators(&node.data).await.map_err(io)?;
+        self.folder.remove(&node).map_err(io)?;
+        if let Ok(_alone) = self.at_work.try_write() {
+            self.folder.release().map_err(io)?;
+        }
+        Ok(Step::Gone)
+    }
+
+    /// Tells the agent to stop its simulators and itself; returns whether it heard.
+    async fn tell_to_end(&self, data: &DataFolder, agent: &AgentRecord) -> bool {
+        let Ok(up) = ask(data, agent, PATIENCE).await else {
+            return false;
+        };
+        if up.view.health.status == "stopping" {
+            return true;
+        }
+        let Ok(client) = client(data, agent) else {
+            return false;
+        };
+        client.with_timeout(PATIENCE).shut_down(OnShutdown::Stop).await.is_ok()
+    }
+}
+
+#[async_trait]
+impl Provider for LocalProvider {
+    async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, token) = split_id(id)?;
+        match self.folder.claimed(name, token).map_err(|error| ambiguous(&error))? {
+            Some(node) => self.observe(&node).await,
+            None => Ok(Observed::Absent),
+        }
+    }
+
+    async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
+        self.check_kind(kind)?;
+        let nodes = self.folder.all().map_err(|error| ambiguous(&error))?;
+        let observed = futures::future::join_all(nodes.iter().map(|node| self.observe(node))).await;
+        let mut objects = Vec::new();
+        for observed in observed {
+            if let Observed::Present(object) = observed? {
+                objects.push(object);
+            }
+        }
+        Ok(Some(objects))
+    }
+
+    async fn find(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Found, ProviderError> {
+        self.check_kind(kind)?;
+        let io = |error: io::Error| ambiguous(&error);
+        if let Some(gone) = self.folder.gone(&token.0).map_err(io)? {
+            let name = planned.str("name").unwrap_or_default();
+            return Ok(Found::Failed {
+                message: refusal(name, gone).to_string(),
+            });
+        }
+        let node = match planned.str("name") {
+            Some(name) => self.folder.claimed(name, &token.0).map_err(io)?,
+            None => None,
+        };
+        let Some(node) = node else {
+            return Ok(Found::Nothing);
+        };
+        match self.observe(&node).await? {
+            Observed::Present(object) => Ok(Found::Ready(object)),
+            // Its files are there: the same create goes on where it was cut off.
+            Observed::Absent => Ok(Found::Nothing),
+            Observed::Unreachable { reason } => Err(ProviderError::Ambiguous { message: reason }),
+        }
+    }
+
+    async fn create(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let wanted = decode(planned)?;
+        let _at_work = self.at_work.read().await;
+        Ok(Step::Done(self.make(&token.0, &wanted).await?))
+    }
+
+    async fn update(
+        &self,
+        kind: &Kind,
+        prior: &Object,
+        planned: &Attributes,
+        token: &Token,
+    ) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, made_by) = split_id(&prior.id)?;
+        let wanted = decode(planned)?;
+        if wanted.name != name {
+            return Err(broken(format!(
+                "node `{name}` cannot be renamed to `{}` in place",
+                wanted.name
+            )));
+        }
+        let io = |error: io::Error| ambiguous(&error);
+        let gone = || ProviderError::Conflict {
+            message: format!("node `{name}` is gone"),
+        };
+        let node = self.folder.claimed(name, made_by).map_err(io)?.ok_or_else(gone)?;
+        let agent = living_agent(&node.data).map_err(io)?.ok_or_else(gone)?;
+        let client = client(&node.data, &agent)?;
+        let revision = match prior.version.as_ref().and_then(|version| version.parse().ok()) {
+            Some(revision) => revision,
+            None => client.node().await?.revision,
+        };
+        let change = NodeChange {
+            token: token.to_string(),
+            revision,
+            settings: wanted.settings,
+        };
+        client.change_node(&change).await?;
+        let up = ask(&node.data, &agent, PATIENCE).await?;
+        Ok(Step::Done(object(&node, &up)))
+    }
+
+    async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let (name, token) = split_id(&object.id)?;
+        self.end(name, token).await
+    }
+
+    async fn poll(&self, kind: &Kind, handle: &Handle) -> Result<Step, ProviderError> {
+        self.check_kind(kind)?;
+        let deletion: Deletion = serde_json::from_str(&handle.0)
+            .map_err(|error| broken(format!("`{}` is no handle of this provider: {error}", handle.0)))?;
+        self.end(&deletion.name, &deletion.token).await
+    }
+}
+
+fn decode(planned: &Attributes) -> Result<Wanted, ProviderError> {
+    wanted(planned).map_err(|problems| {
+        let first = problems.into_iter().next();
+        ProviderError::Rejected {
+            attribute: first.as_ref().map(|problem| problem.path.clone()),
+            message: first.map_or_else(|| "it makes no sense".to_owned(), |problem| problem.message),
+        }
+    })
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, watch};
@@ -20,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use self::auth::BearerToken;
 use crate::durable;
 use crate::identity::ProcessIdentity;
-use crate::layout::{Claim, DataFolder};
+use crate::layout::{AgentRecord, Claim, DataFolder};
 use crate::load::Meter;
 use crate::node::NodeRecord;
 use crate::protocol::{Health, OnShutdown};
@@ -86,6 +87,47 @@ pub enum AgentError {
     Server(#[source] io::Error),
 }
 
+/// Why an agent did not run, left in its data folder for who started it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure.
+    pub reason: FailureReason,
+    /// What was tried, and the cause.
+    pub message: String,
+}
+
+/// What kind of failure kept an agent from running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// Another agent has the data folder.
+    Locked,
+    /// The node has been deleted.
+    Revoked,
+    /// The address cannot be had.
+    Listen,
+    /// Something else.
+    Other,
+}
+
+impl AgentError {
+    fn failure(&self) -> Failure {
+        let reason = match self {
+            AgentError::Locked { .. } => FailureReason::Locked,
+            AgentError::Revoked { .. } => FailureReason::Revoked,
+            AgentError::Listen { .. } => FailureReason::Listen,
+            _ => FailureReason::Other,
+        };
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Failure { reason, message }
+    }
+}
+
 /// What the routes share.
 #[derive(Debug, Clone)]
 struct App(Arc<Inner>);
@@ -119,6 +161,16 @@ impl Inner {
 /// What it needs and does not find in its data folder (a claim, a token) it makes. A second agent on the same folder is
 /// refused; one that follows another takes over its simulators without touching their processes.
 pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
+    let data = DataFolder::new(&options.data);
+    let result = run(options).await;
+    if let Err(error) = &result {
+        // Best effort: where the folder is gone, nobody asks.
+        let _ = durable::write_json(&data.failure(), &error.failure());
+    }
+    result
+}
+
+async fn run(options: AgentOptions) -> Result<(), AgentError> {
     let path = std::fs::canonicalize(&options.data).map_err(|source| AgentError::NoFolder {
         path: options.data.clone(),
         source,
@@ -129,7 +181,14 @@ pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
     let identity = ProcessIdentity::of_self();
     // First the identity, then the look at what revokes it: who deletes the node does the same in the other order, so
     // that one of the two sees the other.
-    durable::write_json(&data.agent(), &identity).map_err(|source| file(data.agent(), source))?;
+    let write_agent = |listens| {
+        let record = AgentRecord {
+            identity: identity.clone(),
+            listens,
+        };
+        durable::write_json(&data.agent(), &record).map_err(|source| file(data.agent(), source))
+    };
+    write_agent(None)?;
     if claim.revoked_by.as_ref().is_some_and(|path| path.exists()) {
         // Left over is only what the other one removes anyway.
         let _ = durable::remove_file(&data.agent());
@@ -141,6 +200,7 @@ pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
     };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    write_agent(Some(address))?;
     let token = token(&data)?;
     let node = NodeRecord::load(&data).map_err(|source| file(data.node(), source))?;
     let shared = Shared {
