@@ -262,6 +262,15 @@ impl FleetFolder {
         self.claimed(&node.name, token)
     }
 
+    /// Removes the data folder that a create with this token has filled and could not claim.
+    pub fn discard(&self, name: &str, token: &str) -> io::Result<()> {
+        durable::remove_folder(&self.data_folder(name, token))
+    }
+
+    fn data_folder(&self, name: &str, token: &str) -> PathBuf {
+        self.path.join("nodes").join(format!("{}.{token}", file_name(name)))
+    }
+
     /// Removes the files of a node that has no process any more.
     pub fn remove(&self, node: &Claimed) -> io::Result<()> {
         durable::remove_folder(node.data.path())?;

@@ -276,6 +276,7 @@ impl LocalProvider {
         self.folder.remove(node)
     }
 
+    /// Makes a node, and nothing where its token has been buried: before, or while this was at work.
     async fn make(&self, token: &str, wanted: &Wanted) -> Result<Object, ProviderError> {
         let io = |error: io::Error| ambiguous(&error);
         if !self.folder.is_current().map_err(io)? {
@@ -287,32 +288,43 @@ impl LocalProvider {
         if let Some(gone) = self.folder.gone(token).map_err(io)? {
             return Err(refusal(&wanted.name, gone));
         }
+        let made = self.claim_and_start(token, wanted).await;
+        let Err(error) = made else {
+            return made;
+        };
+        match self.folder.gone(token).map_err(io)? {
+            None => Err(error),
+            Some(gone) => {
+                // What was taken over is in use; the rest is only what this call has made.
+                if gone != Gone::Superseded {
+                    if let Some(node) = self.folder.claimed(&wanted.name, token).map_err(io)? {
+                        self.undo(&node).await.map_err(io)?;
+                    }
+                    self.folder.discard(&wanted.name, token).map_err(io)?;
+                }
+                Err(refusal(&wanted.name, gone))
+            }
+        }
+    }
+
+    async fn claim_and_start(&self, token: &str, wanted: &Wanted) -> Result<Object, ProviderError> {
+        let io = |error: io::Error| ambiguous(&error);
         let node = self.claim(token, wanted).await?;
         let choose = || address::choose(&self.lineage, &node.name);
         match start(&self.program, &node.data, &self.folder.tombstone(token), choose).await {
             Ok(up) => Ok(object(&node, &up)),
-            Err(StartError::Gone) => {
-                let gone = self.folder.gone(token).map_err(io)?.unwrap_or(Gone::Deleted);
-                if gone != Gone::Superseded {
-                    self.undo(&node).await.map_err(io)?;
-                }
-                Err(refusal(&node.name, gone))
-            }
+            // What became of it is in the tombstone.
+            Err(StartError::Gone) => Err(refusal(&node.name, Gone::Deleted)),
             Err(StartError::Ended(message)) => {
                 let message = format!("node `{}` did not start: {message}", node.name);
                 let gone = Gone::Failed(message);
                 self.folder.bury(token, &gone).map_err(io)?;
-                self.undo(&node).await.map_err(io)?;
                 Err(refusal(&node.name, gone))
             }
             Err(StartError::Silent(message)) => Err(ProviderError::Ambiguous {
                 message: format!("node `{}` was started and does not answer: {message}", node.name),
             }),
-            Err(StartError::Io(error)) => match self.folder.gone(token).map_err(io)? {
-                // Its files were removed under it.
-                Some(gone) => Err(refusal(&node.name, gone)),
-                None => Err(io(error)),
-            },
+            Err(StartError::Io(error)) => Err(io(error)),
         }
     }
 
