@@ -1,6 +1,6 @@
 //! One fleet: its configuration, its state, its providers, and the runs over them. What the command line calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::builtin;
 use crate::config::blocks::Backend;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{Action, Mode, Plan, Planned, Planner};
+use crate::plan::{Action, Mode, Origin, Plan, PlanFile, PlanFileError, Planned, Planner};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -75,6 +75,9 @@ pub enum FleetError {
     /// What an earlier run began cannot be finished.
     #[error("an earlier run's {} of {} could not be finished: {}", .0.verb.as_str(), .0.address, .0.reason)]
     Stuck(Stuck),
+    /// A saved plan cannot be used.
+    #[error(transparent)]
+    PlanFile(#[from] PlanFileError),
     /// What was done could not be recorded.
     #[error("the run ended early: {0}")]
     Ended(String),
@@ -188,6 +191,52 @@ impl Fleet {
             replace: &self.options.replace,
         };
         Ok(planner.plan(snapshot, observations)?)
+    }
+
+    /// Saves a plan.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub fn save_plan(&self, planned: &Planned<'_>, file: &Path) -> Result<(), FleetError> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let origin = Origin {
+            path: absolute(&self.options.path),
+            state: self.options.state.as_deref().map(absolute),
+            mode: self.options.mode,
+            replace: self.options.replace.clone(),
+            sources: self.config.sources(),
+        };
+        Ok(PlanFile::of(&planned.plan, &planned.observations, origin).write(file)?)
+    }
+
+    /// Opens the fleet that a saved plan is for, as it was when the plan was made. What of the options the plan says
+    /// itself is taken from it.
+    ///
+    /// # Errors
+    /// The plan cannot be read, or a sensitive variable of it was not given again.
+    pub fn of_plan(file: &PlanFile, options: Options) -> Result<Self, FleetError> {
+        let mut options = options;
+        options.path.clone_from(&file.path);
+        options.state = file.state.clone().or(options.state);
+        options.mode = file.mode;
+        options.replace.clone_from(&file.replace);
+        let inputs = with_providers(&options.inputs);
+        let given = match file.needs_secrets() {
+            true => config::load(&options.path, &inputs)?.0.sources().variables,
+            false => BTreeMap::new(),
+        };
+        let (config, warnings) = config::load_sources(&file.sources(&given)?, &inputs)?;
+        Self::with_config(options, config, warnings)
+    }
+
+    /// Makes a saved plan again.
+    ///
+    /// # Errors
+    /// What it was made from has changed.
+    pub async fn replan(&self, file: &PlanFile) -> Result<Planned<'_>, FleetError> {
+        let planned = self.plan_from(self.snapshot().await?, file.observations())?;
+        file.check(&planned.plan)?;
+        Ok(planned)
     }
 
     /// Finishes what earlier runs began and did not finish. Does nothing where nothing is open.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use simfleet::apply::Outcome;
 use simfleet::config::Inputs;
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
-use simfleet::plan::{Action, Mode, Plan, Reason};
+use simfleet::plan::{Action, Mode, Plan, PlanFile, Reason};
 use tokio::sync::{mpsc, watch};
 
 /// A fleet in a folder of its own, over a cloud in this process.
@@ -32,8 +32,8 @@ impl Bench {
         self.folder.path()
     }
 
-    fn open(&self, mode: Mode, vars: &[(&str, &str)]) -> Result<Fleet, FleetError> {
-        Fleet::open(Options {
+    fn options(&self, mode: Mode, vars: &[(&str, &str)]) -> Options {
+        Options {
             path: self.path().join("fleet.hcl"),
             state: None,
             inputs: Inputs {
@@ -50,7 +50,11 @@ impl Bench {
             lock_timeout: Duration::ZERO,
             command: "test".into(),
             program: "simfleet".into(),
-        })
+        }
+    }
+
+    fn open(&self, mode: Mode, vars: &[(&str, &str)]) -> Result<Fleet, FleetError> {
+        Fleet::open(self.options(mode, vars))
     }
 
     async fn plan(&self, mode: Mode, vars: &[(&str, &str)]) -> Plan {
@@ -184,5 +188,127 @@ async fn a_fleet_grows_keeps_its_places_and_goes() {
     assert!(
         state.is_empty() && state.reservations.is_empty() && state.pools.is_empty(),
         "{state:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_saved_plan_is_applied_as_it_was_shown_or_refused() {
+    let bench = Bench::new(QUADS);
+    let saved = bench.path().join("plan");
+    let fleet = bench.open(Mode::Apply, &[("vehicles", "2")]).expect("sound");
+    let planned = fleet.plan().await.expect("it can be planned");
+    fleet.save_plan(&planned, &saved).expect("it can be written");
+    assert!(PlanFile::is_one(&saved) && !PlanFile::is_one(&bench.path().join("fleet.hcl")));
+
+    // What the files say now does not matter: the plan has them.
+    bench.write("provider \"fake\" {}\n");
+    let file = PlanFile::read(&saved).expect("it was written whole");
+    let again = Fleet::of_plan(&file, bench.options(Mode::Apply, &[])).expect("the plan has all that it needs");
+    let replanned = again.replan(&file).await.expect("nothing changed");
+    assert_eq!(replanned.plan, planned.plan);
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    let outcome = again
+        .apply(replanned, &progress, stop)
+        .await
+        .expect("nobody else has locks");
+    assert!(outcome.is_complete(), "{outcome:?}");
+
+    // Applied once, it is stale.
+    let again = Fleet::of_plan(&file, bench.options(Mode::Apply, &[])).expect("the plan has all that it needs");
+    let refused = again.replan(&file).await.expect_err("the state has moved").to_string();
+    assert_eq!(refused, "saved plan is stale: the state has changed since it was made");
+}
+
+#[tokio::test]
+async fn a_plan_is_refused_when_the_state_moves_before_it_is_applied() {
+    let bench = Bench::new(QUADS);
+    let slow = bench.open(Mode::Apply, &[]).expect("sound");
+    let planned = slow.plan().await.expect("it can be planned");
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    let refused = slow
+        .apply(planned, &progress, stop)
+        .await
+        .expect_err("another run was faster");
+    assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_the_same_twice() {
+    let bench = Bench::new(QUADS);
+    let show = |plan: &Plan| format!("{plan:?}");
+    let first = show(&bench.plan(Mode::Apply, &[]).await);
+    assert_eq!(first, show(&bench.plan(Mode::Apply, &[]).await));
+    bench.apply(Mode::Apply, &[]).await;
+    let first = show(&bench.plan(Mode::Apply, &[("vehicles", "9")]).await);
+    assert_eq!(first, show(&bench.plan(Mode::Apply, &[("vehicles", "9")]).await));
+}
+
+#[tokio::test]
+async fn simulators_without_a_place_are_told_and_the_rest_is_made() {
+    let bench = Bench::new(QUADS);
+    let fleet = bench.open(Mode::Apply, &[("vehicles", "18")]).expect("sound");
+    let planned = fleet.plan().await.expect("it can be planned");
+    let unplaced: Vec<String> = planned
+        .plan
+        .unplaced
+        .iter()
+        .map(|unplaced| unplaced.address.to_string())
+        .collect();
+    assert_eq!(unplaced, ["simulator.vehicle.quad[16]", "simulator.vehicle.quad[17]"]);
+    assert_eq!(planned.plan.unplaced[0].reason, "every place is taken on 4 of 4 hosts");
+    assert_eq!(planned.warnings.0.len(), 2);
+    assert_eq!(planned.plan.summary().create, 4 + 16);
+}
+
+#[tokio::test]
+async fn what_reads_an_unknown_value_is_made_once_it_is_known() {
+    let bench = Bench::new(
+        r#"
+provider "fake" {}
+node "a" {
+  cpus = 2
+}
+value "copy" {
+  input = { address = node.a.address, cpus = node.a.cpus }
+}
+value "each" {
+  for_each = toset(["x", "y"])
+  input    = "${each.key} on ${value.copy.output.address}"
+}
+output "all" { value = [for v in value.each : v.output] }
+"#,
+    );
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    let copy = plan
+        .changes
+        .iter()
+        .find(|change| change.address.to_string() == "value.copy")
+        .expect("declared");
+    let input = copy
+        .after
+        .as_ref()
+        .and_then(|after| after.get("input"))
+        .expect("it has an input");
+    assert!(
+        input.get("address").is_some_and(|address| address.is_unknown()),
+        "{input:?}"
+    );
+    assert_eq!(input.get("cpus").and_then(|cpus| cpus.as_u64()), Some(2));
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+    let all = plan.outputs["all"]
+        .after
+        .as_ref()
+        .and_then(|all| all.as_slice())
+        .expect("a list")
+        .to_vec();
+    assert!(
+        all[0].as_str().is_some_and(|text| text.starts_with("x on 10.")),
+        "{all:?}"
     );
 }

@@ -225,7 +225,13 @@ pub(super) fn outputs(address: &Address, layout: &Layout, objects: &dyn Objects)
     let attributes = objects.attributes(address).unwrap_or_default();
     let attribute = |name: &str| attributes.get(name).cloned().unwrap_or(Value::NULL);
     let Some(place) = layout.places.get(address) else {
-        return vec![("name", name_of(address).into())];
+        // Not null: what reads it is not wrong, it has to wait for a place.
+        let unknown = |name: &'static str| (name, Value::unknown(format!("{address}.{name}, which has no place")));
+        let known = [("name", name_of(address).into()), ("status", "unplaced".into())];
+        return known
+            .into_iter()
+            .chain(["id", "endpoints", "node", "ports"].map(unknown))
+            .collect();
     };
     let node = node::value(&place.host, objects);
     let ports: BTreeMap<Arc<str>, Value> = place

@@ -8,13 +8,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use simfleet_provider_api::encoding::{self, redact_attributes};
-use simfleet_provider_api::{Address, Attributes, Object, ObjectId, Observed, Token};
+use simfleet_provider_api::encoding::{self, digest_matches, redact_attributes};
+use simfleet_provider_api::{Address, Attributes, Data, Object, ObjectId, Observed, Token, Value};
 
 use super::{Mode, Plan};
+use crate::config::Sources;
 use crate::refresh::Observations;
 
 /// The version of the file. Raised with every change that another simfleet could not read.
@@ -37,10 +39,13 @@ pub struct PlanFile {
     pub mode: Mode,
     /// Resources that are made anew, whatever they look like.
     pub replace: BTreeSet<Address>,
-    /// The texts of the fleet's files by path.
-    pub sources: BTreeMap<PathBuf, String>,
-    /// The variables that were given, those that are sensitive left out.
-    pub variables: BTreeMap<String, String>,
+    /// The folder of the fleet.
+    pub folder: PathBuf,
+    /// The fleet's files: paths and texts.
+    pub files: Vec<(PathBuf, String)>,
+    /// The variables; of sensitive ones the digests.
+    #[serde(with = "encoding::attributes")]
+    pub variables: Attributes,
     /// The identity of the state; empty where there was none yet.
     pub lineage: String,
     /// The serial of the state.
@@ -89,7 +94,7 @@ pub enum PlanFileError {
         source: serde_json::Error,
     },
     /// Another simfleet made it.
-    #[error("the plan file `{path}` was made by simfleet {made_by}, and this is {this}; plan again")]
+    #[error("the plan file `{path}` was made by simfleet {made_by}, and this is {this}")]
     Version {
         /// The file.
         path: PathBuf,
@@ -99,11 +104,30 @@ pub enum PlanFileError {
         this: &'static str,
     },
     /// What it was made from has changed.
-    #[error("saved plan is stale: {what} changed since it was made; plan again")]
+    #[error("saved plan is stale: {what} changed since it was made")]
     Stale {
-        /// What changed.
+        /// What changed, with its verb: `the state has`.
         what: String,
     },
+    /// A sensitive variable is not in the file, and was not given.
+    #[error("the plan was made with the sensitive variable `{name}`, which is not saved with it")]
+    Secret {
+        /// The variable.
+        name: String,
+    },
+}
+
+impl PlanFileError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            PlanFileError::Io { .. } => "check the path and its permissions",
+            PlanFileError::Damaged { .. } | PlanFileError::Version { .. } | PlanFileError::Stale { .. } => {
+                "make a new one: simfleet plan --out FILE"
+            }
+            PlanFileError::Secret { .. } => "give it again, with --var, --var-file or SIMFLEET_VAR_…",
+        }
+    }
 }
 
 /// Everything that a plan file is made of, beside the plan.
@@ -117,10 +141,8 @@ pub struct Origin {
     pub mode: Mode,
     /// Resources that are made anew.
     pub replace: BTreeSet<Address>,
-    /// The texts of the fleet's files by path.
-    pub sources: BTreeMap<PathBuf, String>,
-    /// The variables that were given, those that are sensitive left out.
-    pub variables: BTreeMap<String, String>,
+    /// What the configuration was loaded from.
+    pub sources: Sources,
 }
 
 impl PlanFile {
@@ -136,8 +158,8 @@ impl PlanFile {
             mode,
             replace,
             sources,
-            variables,
         } = origin;
+        let variables: Attributes = sources.variables.into_iter().collect();
         PlanFile {
             simfleet_plan: FORMAT_VERSION,
             simfleet_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -145,8 +167,9 @@ impl PlanFile {
             state,
             mode,
             replace,
-            sources,
-            variables,
+            folder: sources.folder,
+            files: sources.files,
+            variables: redact_attributes(&variables, &mut salt),
             lineage: plan.lineage.to_string(),
             serial: plan.serial,
             observed,
@@ -234,16 +257,46 @@ impl PlanFile {
     /// The state or something that the configuration reads has changed.
     pub fn check(&self, plan: &Plan) -> Result<(), PlanFileError> {
         let stale = |what: &str| Err(PlanFileError::Stale { what: what.to_owned() });
-        if *self.lineage != *plan.lineage && !self.lineage.is_empty() {
-            return stale("the state is another one:");
-        }
-        if self.serial != plan.serial {
-            return stale("the state");
+        if *self.lineage != *plan.lineage || self.serial != plan.serial {
+            return stale("the state has");
         }
         if self.digest != digest(plan) {
-            return stale("a variable, the environment or a file that the fleet reads");
+            return stale("the environment, the clock or a file that the fleet reads has");
         }
         Ok(())
+    }
+
+    /// Returns what the configuration was loaded from, with the sensitive variables that are given again.
+    ///
+    /// # Errors
+    /// A sensitive variable that is not given, or is another one than the plan was made with.
+    pub fn sources(&self, given: &BTreeMap<Arc<str>, Value>) -> Result<Sources, PlanFileError> {
+        let mut variables = BTreeMap::new();
+        for (name, value) in self.variables.iter() {
+            let value = match (value.data(), given.get(name)) {
+                (Data::Redacted(digest), Some(given)) if digest_matches(digest, given) => given.clone(),
+                (Data::Redacted(_), Some(_)) => {
+                    return Err(PlanFileError::Stale {
+                        what: format!("the sensitive variable `{name}` has"),
+                    });
+                }
+                (Data::Redacted(_), None) => return Err(PlanFileError::Secret { name: name.to_string() }),
+                _ => value.clone(),
+            };
+            variables.insert(name.clone(), value);
+        }
+        Ok(Sources {
+            folder: self.folder.clone(),
+            files: self.files.clone(),
+            variables,
+        })
+    }
+
+    /// Whether a variable is to be given again, as it is sensitive.
+    pub fn needs_secrets(&self) -> bool {
+        self.variables
+            .iter()
+            .any(|(_, value)| matches!(value.data(), Data::Redacted(_)))
     }
 }
 
@@ -257,7 +310,7 @@ impl Seen {
                 version,
             }) => Seen::Present {
                 id: id.clone(),
-                attributes: redact_attributes(attributes, &mut || *uuid::Uuid::new_v4().as_bytes()),
+                attributes: redact_attributes(attributes, &mut salt),
                 token: token.clone(),
                 version: version.as_ref().map(ToString::to_string),
             },
@@ -283,6 +336,10 @@ impl Seen {
             Seen::Unreachable(reason) => Observed::Unreachable { reason },
         }
     }
+}
+
+fn salt() -> [u8; 16] {
+    uuid::Uuid::new_v4().into_bytes()
 }
 
 /// Returns the SHA-256 of all that a plan says. Its debug form shows everything but secrets, in a fixed order.
