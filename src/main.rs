@@ -1,2 +1,7 @@
 //! The simfleet command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    simfleet::cli::run(std::env::args_os())
+}

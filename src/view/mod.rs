@@ -8,10 +8,12 @@
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
 //! neither.
 
+pub mod diagnostics;
 pub mod difference;
 pub mod document;
 #[cfg(test)]
 mod fixture;
+pub mod failure;
 mod fold;
 pub mod outcome;
 pub mod outputs;

@@ -54,7 +54,7 @@ impl View<'_> {
         self.unplaced(&mut document);
         self.interrupts(&mut document);
         document.blank();
-        document.line(self.summary());
+        document.line(self.summary_line());
         document.render(theme)
     }
 
@@ -212,7 +212,14 @@ impl View<'_> {
         document.blank();
     }
 
-    fn summary(&self) -> Line {
+    /// Returns the last line alone: how many changes there are.
+    pub fn summary(&self) -> String {
+        let mut document = Document::new();
+        document.line(self.summary_line());
+        document.render(Theme::Plain).trim_end().to_owned()
+    }
+
+    fn summary_line(&self) -> Line {
         let Summary {
             create,
             update,

@@ -1,9 +1,10 @@
 //! A plan for programs.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use simfleet_provider_api::{Attributes, Value};
 
-use super::secrets;
+use super::{View, secrets};
 use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
 use crate::view::FORMAT_VERSION;
 use crate::view::values::{self, Mask, mask};
@@ -13,14 +14,6 @@ use crate::view::values::{self, Mask, mask};
 /// A part of a value that is sensitive or not known yet is `null` in `before` and `after`, and `true` at the same place
 /// in `after_sensitive` and `after_unknown`.
 pub fn document(plan: &Plan) -> Json {
-    let Summary {
-        create,
-        update,
-        replace,
-        delete,
-        forget,
-        no_op,
-    } = plan.summary();
     json!({
         "format_version": FORMAT_VERSION,
         "simfleet_version": env!("CARGO_PKG_VERSION"),
@@ -63,14 +56,36 @@ pub fn document(plan: &Plan) -> Json {
                 })
             })
             .collect::<Vec<_>>(),
-        "summary": {
-            "create": create,
-            "update": update,
-            "replace": replace,
-            "delete": delete,
-            "forget": forget,
-            "no_op": no_op,
-        },
+        "summary": summary(plan),
+    })
+}
+
+fn summary(plan: &Plan) -> Json {
+    let Summary {
+        create,
+        update,
+        replace,
+        delete,
+        forget,
+        no_op,
+    } = plan.summary();
+    json!({
+        "create": create,
+        "update": update,
+        "replace": replace,
+        "delete": delete,
+        "forget": forget,
+        "no_op": no_op,
+    })
+}
+
+/// Returns the event that says what an apply is about to do.
+pub fn event(view: View<'_>, at: Timestamp) -> Json {
+    json!({
+        "type": "planned",
+        "at": at.to_string(),
+        "message": view.summary(),
+        "summary": summary(view.plan),
     })
 }
 

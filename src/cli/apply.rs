@@ -1,0 +1,222 @@
+//! `simfleet apply` and `simfleet destroy`: carrying out a plan that the user agreed to.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::Run;
+use super::exit::{Exit, Failure};
+use super::flags::{Planning, warn};
+use crate::apply::Progress;
+use crate::fleet::Fleet;
+use crate::plan::{Mode, Planned};
+use crate::view::outcome;
+use crate::view::plan::{Detail, Purpose, View, json};
+use crate::view::progress::Reporter;
+
+/// Change the fleet to what is declared
+///
+/// Shows the plan and asks first. Ctrl-C once begins nothing new and finishes what is in flight; twice ends at once.
+/// Both lose nothing: the next apply goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet apply                             the fleet in this folder
+  simfleet apply lab.hcl --var vehicles=5    another one, with a variable
+  simfleet apply --auto-approve              without asking, as in scripts
+  simfleet apply plan.json                   exactly what `simfleet plan --out plan.json` showed
+  simfleet apply --auto-approve --json       one JSON event a line, the last one of type summary")]
+pub(super) struct Apply {
+    /// The fleet, a file or a folder; or a plan that was kept with `plan --out`
+    #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
+    path: PathBuf,
+    #[command(flatten)]
+    planning: Planning,
+    /// Remove everything instead
+    #[arg(long)]
+    destroy: bool,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// Remove everything that is recorded
+///
+/// Shows the plan and asks first. What is not reachable now is not removed, and stays recorded.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet destroy                           the fleet in this folder
+  simfleet destroy lab.hcl --auto-approve    another one, without asking")]
+pub(super) struct Destroy {
+    /// The fleet: a file, or a folder with all its *.hcl files
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    #[command(flatten)]
+    planning: Planning,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How a plan is agreed to, and how its apply is told.
+#[derive(Debug, Clone, Args)]
+struct Manner {
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+    /// Show every instance, also where several change alike
+    #[arg(long)]
+    expand: bool,
+    /// Print JSON, one event a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Apply {
+    pub(super) fn is_json(&self) -> bool {
+        self.manner.json
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        self.manner.check(run)?;
+        let mode = if self.destroy { Mode::Destroy } else { Mode::Apply };
+        let fleet = self.planning.open(run, self.path.clone(), mode)?;
+        self.manner.change(run, &fleet).await
+    }
+}
+
+impl Destroy {
+    pub(super) fn is_json(&self) -> bool {
+        self.manner.json
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        self.manner.check(run)?;
+        let fleet = self.planning.open(run, self.path.clone(), Mode::Destroy)?;
+        self.manner.change(run, &fleet).await
+    }
+}
+
+impl Manner {
+    /// Finishes what earlier runs began, makes a plan, asks, and carries it out.
+    async fn change(&self, run: &Run, fleet: &Fleet) -> Result<Exit, Failure> {
+        self.reported(run, async |progress| fleet.recover(&progress).await)
+            .await?;
+        let planned = fleet.plan().await?;
+        warn(run, &planned.warnings);
+        self.show(run, fleet, &planned)?;
+        if planned.plan.is_empty() {
+            if self.json {
+                self.end(run, &Default::default())?;
+            }
+            return Ok(Exit::Success);
+        }
+        if !self.auto_approve && !agreed(run, fleet).await {
+            run.terminal.tell("Nothing was changed.\n");
+            return Ok(Exit::Failure);
+        }
+        self.carry_out(run, fleet, planned).await
+    }
+
+    /// Refuses what could only end with a question that nobody answers.
+    fn check(&self, run: &Run) -> Result<(), Failure> {
+        if self.auto_approve {
+            return Ok(());
+        }
+        let hint = "look at `simfleet plan`, then give --auto-approve, or apply a plan kept with `plan --out`";
+        if self.json {
+            return Err(Failure::usage("With --json nobody is asked whether to go on.", hint));
+        }
+        match run.terminal.can_ask() {
+            true => Ok(()),
+            false => Err(Failure::usage("There is no terminal to ask whether to go on.", hint)),
+        }
+    }
+
+    fn show(&self, run: &Run, fleet: &Fleet, planned: &Planned<'_>) -> Result<(), Failure> {
+        let detail = if self.expand { Detail::Expanded } else { Detail::Folded };
+        let view = View {
+            plan: &planned.plan,
+            detail,
+            purpose: purpose(fleet),
+        };
+        match self.json {
+            true => run
+                .terminal
+                .print(&format!("{}\n", json::event(view, Timestamp::now()))),
+            false => run.terminal.print(&view.render(run.terminal.out)),
+        }
+    }
+
+    async fn carry_out(&self, run: &Run, fleet: &Fleet, planned: Planned<'_>) -> Result<Exit, Failure> {
+        let stop = run.signals.graceful();
+        if !self.json {
+            run.terminal.tell("\n");
+        }
+        let outcome = self
+            .reported(run, async |progress| fleet.apply(planned, &progress, stop).await)
+            .await?;
+        self.end(run, &outcome)?;
+        if !self.json && outcome.is_complete() && purpose(fleet) == Purpose::Apply {
+            let outputs = fleet.snapshot().await?.state.outputs;
+            if !outputs.is_empty() {
+                run.terminal.print("\nOutputs:\n\n")?;
+                run.terminal
+                    .print(&crate::view::outputs::render(&outputs, run.terminal.out))?;
+            }
+        }
+        Ok(match outcome.is_complete() {
+            true => Exit::Success,
+            false if outcome.interrupted => Exit::Interrupted,
+            false => Exit::Failure,
+        })
+    }
+
+    fn end(&self, run: &Run, outcome: &crate::apply::Outcome) -> Result<(), Failure> {
+        let again = run.again.typed();
+        match self.json {
+            true => run
+                .terminal
+                .print(&format!("{}\n", outcome::event(outcome, Timestamp::now(), &again))),
+            false => run
+                .terminal
+                .print(&format!("\n{}", outcome::render(outcome, &again, run.terminal.out))),
+        }
+    }
+
+    /// Shows what happens while something is done.
+    async fn reported<T>(&self, run: &Run, work: impl AsyncFnOnce(mpsc::UnboundedSender<Progress>) -> T) -> T {
+        let (mut out, mut err) = (io::stdout(), io::stderr());
+        let mut reporter = match (self.json, err.is_terminal()) {
+            (true, _) => Reporter::json(&mut out),
+            (false, true) => Reporter::live(run.terminal.err),
+            (false, false) => Reporter::plain(&mut err, run.terminal.err),
+        };
+        let (send, mut receive) = mpsc::unbounded_channel();
+        let show = async {
+            while let Some(progress) = receive.recv().await {
+                // The work goes on whether or not anybody reads of it.
+                let _ = reporter.show(&progress, Timestamp::now());
+            }
+        };
+        let (result, ()) = tokio::join!(work(send), show);
+        result
+    }
+}
+
+fn purpose(fleet: &Fleet) -> Purpose {
+    match fleet.options().mode {
+        Mode::Apply => Purpose::Apply,
+        Mode::Destroy => Purpose::Destroy,
+    }
+}
+
+async fn agreed(run: &Run, fleet: &Fleet) -> bool {
+    let question = match purpose(fleet) {
+        Purpose::Apply => "Do you want to apply this?",
+        Purpose::Destroy => "Do you want to destroy all of this? There is no way back.",
+    };
+    run.terminal.ask(&format!("\n{question} Only \"yes\" will do: ")).await == "yes"
+}

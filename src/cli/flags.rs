@@ -1,0 +1,268 @@
+//! Flags that several verbs share, and the command line as it is told to others.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+use simfleet_provider_api::Address;
+
+use super::Run;
+use super::exit::Failure;
+use crate::config::Inputs;
+use crate::diagnostic::Diagnostics;
+use crate::fleet::{Fleet, Options, Refresh};
+use crate::plan::Mode;
+use crate::view;
+
+/// Values of variables.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Variables {
+    /// Set a variable; can be given several times
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
+    /// Read variables from a file; can be given several times
+    #[arg(long = "var-file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Variables {
+    fn are_given(&self) -> bool {
+        !self.vars.is_empty() || !self.files.is_empty()
+    }
+}
+
+/// How a plan is made and carried out.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Planning {
+    #[command(flatten)]
+    variables: Variables,
+    /// Look at what is there before planning; --refresh=false takes it to be as recorded
+    #[arg(long, value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1,
+        require_equals = true, action = clap::ArgAction::Set, hide_default_value = true)]
+    refresh: bool,
+    /// Make this resource anew; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    replace: Vec<Address>,
+    /// How many calls to providers run at once
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    parallelism: u16,
+    /// How long to wait for another run that works on the same resources
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    lock_timeout: Duration,
+}
+
+/// Reads `30s`, `5m`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| "it is not a duration such as 30s or 5m".to_owned())?;
+    parsed.try_into().map_err(|_| "it is negative".to_owned())
+}
+
+impl Planning {
+    /// Whether anything was given that says what to plan, and so means nothing with a saved plan.
+    pub(super) fn shapes_plan(&self) -> bool {
+        self.variables.are_given() || !self.replace.is_empty() || !self.refresh
+    }
+
+    /// Reads the fleet, and tells what is suspicious about it.
+    pub(super) fn open(&self, run: &Run, path: PathBuf, mode: Mode) -> Result<Fleet, Failure> {
+        let options = Options {
+            refresh: if self.refresh { Refresh::Look } else { Refresh::Trust },
+            replace: self.replace.iter().cloned().collect(),
+            parallelism: usize::from(self.parallelism),
+            lock_timeout: self.lock_timeout,
+            mode,
+            ..options(run, path, &self.variables)?
+        };
+        open(run, options)
+    }
+}
+
+/// A fleet that is looked at.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Looking {
+    #[command(flatten)]
+    variables: Variables,
+}
+
+impl Looking {
+    /// Reads the fleet, and tells what is suspicious about it.
+    pub(super) fn open(&self, run: &Run, path: PathBuf) -> Result<Fleet, Failure> {
+        open(run, options(run, path, &self.variables)?)
+    }
+}
+
+impl Looking {
+    /// Returns the mistakes of a fleet and what is suspicious about it, as far as that can be told without its state.
+    pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<Diagnostics, Failure> {
+        let fleet = Fleet::open(options(run, path, &self.variables)?)?;
+        Ok(fleet.warnings().clone())
+    }
+}
+
+fn open(run: &Run, options: Options) -> Result<Fleet, Failure> {
+    let fleet = Fleet::open(options)?;
+    warn(run, fleet.warnings());
+    Ok(fleet)
+}
+
+/// Tells what is suspicious.
+pub(super) fn warn(run: &Run, warnings: &Diagnostics) {
+    if !warnings.0.is_empty() {
+        run.terminal
+            .tell(&view::diagnostics::render(warnings, run.terminal.err));
+    }
+}
+
+fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::io(
+            "The program cannot start",
+            "Finding its own path failed".to_owned(),
+            &error,
+        )
+    })?;
+    Ok(Options {
+        path,
+        state: run.global.state.clone(),
+        inputs: Inputs {
+            vars: variables.vars.clone(),
+            var_files: variables.files.clone(),
+            environment: std::env::vars().collect(),
+        },
+        refresh: Refresh::Look,
+        mode: Mode::Apply,
+        replace: BTreeSet::new(),
+        parallelism: 10,
+        lock_timeout: Duration::ZERO,
+        command: run.again.told(),
+        program,
+    })
+}
+
+/// Splits `[PATH] [NAME]`: a single word is a name where it looks like one and no such file is there.
+pub(super) fn named(words: &[String], is_name: impl Fn(&str) -> bool) -> (PathBuf, Option<String>) {
+    match words {
+        [] => (".".into(), None),
+        [word] if is_name(word) && !Path::new(word).exists() => (".".into(), Some(word.clone())),
+        [path] => (path.into(), None),
+        [path, name, ..] => (path.into(), Some(name.clone())),
+    }
+}
+
+/// The command line, for those who wait for this run and for whoever continues it.
+#[derive(Debug, Clone)]
+pub(super) struct Again(Vec<String>);
+
+impl Again {
+    /// Takes the arguments as they were typed, the program first.
+    pub(super) fn new(arguments: Vec<OsString>) -> Self {
+        let mut words: Vec<String> = arguments
+            .into_iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        if let Some(program) = words.first_mut() {
+            *program = "simfleet".to_owned();
+        }
+        Again(words)
+    }
+
+    /// Returns it without the values of variables, which can be secrets: this is recorded, and shown to others.
+    pub(super) fn told(&self) -> String {
+        let mut words = Vec::with_capacity(self.0.len());
+        let mut value_follows = false;
+        for word in &self.0 {
+            let (flag, value) = match word.split_once('=') {
+                Some(("--var", value)) => ("--var=", Some(value)),
+                _ if value_follows => ("", Some(word.as_str())),
+                _ => ("", None),
+            };
+            value_follows = word == "--var";
+            words.push(match value {
+                None => quoted(word),
+                Some(value) => {
+                    let name = value.split_once('=').map_or(value, |(name, _)| name);
+                    format!("{flag}{}=…", quoted(name))
+                }
+            });
+        }
+        words.join(" ")
+    }
+
+    /// Returns it as it can be typed again.
+    pub(super) fn typed(&self) -> String {
+        self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Returns a word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_as_it_is_told() {
+        for (words, told, typed) in [
+            (vec!["/usr/bin/simfleet", "plan"], "simfleet plan", "simfleet plan"),
+            (
+                vec!["x", "plan", "--var", "key=a b", "--var=n=1", "--var-file", "it's"],
+                r"simfleet plan --var key=… --var=n=… --var-file 'it'\''s'",
+                r"simfleet plan --var 'key=a b' --var=n=1 --var-file 'it'\''s'",
+            ),
+            (
+                vec!["x", "plan", "--var", "bare"],
+                "simfleet plan --var bare=…",
+                "simfleet plan --var bare",
+            ),
+        ] {
+            let again = Again::new(words.into_iter().map(OsString::from).collect());
+            assert_eq!(again.told(), told);
+            assert_eq!(again.typed(), typed);
+        }
+    }
+
+    #[test]
+    fn paths_and_names() {
+        let name = |text: &str| !text.contains('.');
+        for (words, path, found) in [
+            (vec![], ".", None),
+            (vec!["size"], ".", Some("size")),
+            (vec!["lab.hcl"], "lab.hcl", None),
+            // A folder that is there: tests run in the folder of the package.
+            (vec!["src"], "src", None),
+            (vec!["lab.hcl", "size"], "lab.hcl", Some("size")),
+        ] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            assert_eq!(
+                named(&words, name),
+                (path.into(), found.map(str::to_owned)),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("0s", Some(Duration::ZERO)),
+            ("1m30s", Some(Duration::from_secs(90))),
+            ("250ms", Some(Duration::from_millis(250))),
+            ("-1s", None),
+            ("soon", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `simfleet show`: what is recorded, or what a saved plan says.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Run;
+use super::exit::{Exit, Failure};
+use super::flags::Looking;
+use crate::view::state;
+
+/// Show what is recorded, or a plan that was kept
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet show                    what is recorded of the fleet in this folder
+  simfleet show lab.hcl --json     of another one, for programs
+  simfleet show plan.json          a plan that was kept with `plan --out plan.json`")]
+pub(super) struct Show {
+    /// The fleet, a file or a folder; or a plan that was kept with `plan --out`
+    #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
+    path: PathBuf,
+    #[command(flatten)]
+    looking: Looking,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let snapshot = self.looking.open(run, self.path.clone())?.snapshot().await?;
+        match self.json {
+            true => run.terminal.print_json(&state::json(&snapshot))?,
+            false => run.terminal.print(&state::render(&snapshot.state, run.terminal.out))?,
+        }
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,131 @@
+//! `simfleet status`, `nodes` and `simulators`: what runs now.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
+
+use super::Run;
+use super::exit::{Exit, Failure};
+use super::flags::Looking;
+use crate::status::{self, loads};
+use crate::view::status as view;
+
+/// How long a node has to tell its load.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Show what runs now: nodes, simulators, and what is wrong with any
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet status
+  simfleet status lab.hcl -o json")]
+pub(super) struct Status {
+    #[command(flatten)]
+    looking: LookingAt,
+}
+
+/// Show the nodes: status, address, simulators, load
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet nodes
+  simfleet nodes lab.hcl -o json")]
+pub(super) struct Nodes {
+    #[command(flatten)]
+    looking: LookingAt,
+}
+
+/// Show the simulators: node, status, endpoints
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  simfleet simulators
+  simfleet simulators -o json | jq -r '.[].endpoints.gcs'")]
+pub(super) struct Simulators {
+    #[command(flatten)]
+    looking: LookingAt,
+}
+
+#[derive(Debug, Args)]
+struct LookingAt {
+    /// The fleet: a file, or a folder with all its *.hcl files
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    #[command(flatten)]
+    looking: Looking,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    /// Print JSON: the same as -o json
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl LookingAt {
+    fn is_json(&self) -> bool {
+        self.json || self.output == Format::Json
+    }
+
+    async fn print(
+        &self,
+        run: &Run,
+        json: impl FnOnce(&status::Status) -> Json,
+        text: impl FnOnce(&status::Status) -> String,
+    ) -> Result<Exit, Failure> {
+        let fleet = self.looking.open(run, self.path.clone())?;
+        let snapshot = fleet.snapshot().await?;
+        let seen = fleet.observe(&snapshot).await;
+        let loads = loads(&snapshot.state, &seen, PATIENCE).await;
+        let status = status::Status::of(&snapshot.state, &seen, &loads);
+        match self.is_json() {
+            true => run.terminal.print_json(&json(&status))?,
+            false => run.terminal.print(&text(&status))?,
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl Status {
+    pub(super) fn is_json(&self) -> bool {
+        self.looking.is_json()
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let text = |status: &status::Status| view::render(status, run.terminal.out);
+        self.looking.print(run, view::json, text).await
+    }
+}
+
+impl Nodes {
+    pub(super) fn is_json(&self) -> bool {
+        self.looking.is_json()
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let json = |status: &status::Status| view::nodes_json(&status.nodes);
+        self.looking.print(run, json, |status| view::nodes(&status.nodes)).await
+    }
+}
+
+impl Simulators {
+    pub(super) fn is_json(&self) -> bool {
+        self.looking.is_json()
+    }
+
+    pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let json = |status: &status::Status| view::simulators_json(&status.simulators);
+        self.looking
+            .print(run, json, |status| view::simulators(&status.simulators))
+            .await
+    }
+}

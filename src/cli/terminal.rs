@@ -1,0 +1,77 @@
+//! Standard input, output and error: results go to the one, everything else to the other.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+
+use super::exit::Failure;
+use crate::view::Theme;
+
+/// Where a run reads from and writes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terminal {
+    /// How results are coloured.
+    pub(super) out: Theme,
+    /// How everything else is.
+    pub(super) err: Theme,
+}
+
+impl Terminal {
+    /// Looks at the streams, at `NO_COLOR` and what else says whether colours are wanted.
+    pub(super) fn detect(no_color: bool) -> Self {
+        let theme = |choice| match choice {
+            ColorChoice::Always | ColorChoice::AlwaysAnsi if !no_color => Theme::Colored,
+            _ => Theme::Plain,
+        };
+        Terminal {
+            out: theme(AutoStream::choice(&io::stdout())),
+            err: theme(AutoStream::choice(&io::stderr())),
+        }
+    }
+
+    /// Writes a result.
+    ///
+    /// # Errors
+    /// `Closed` where nobody reads it; why it could not be written otherwise.
+    pub(super) fn print(self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
+            Err(error) => Err(Failure::io(
+                "The result cannot be written",
+                "Standard output".to_owned(),
+                &error,
+            )),
+        }
+    }
+
+    /// Writes a JSON document over several lines.
+    ///
+    /// # Errors
+    /// As [`print`](Terminal::print).
+    pub(super) fn print_json(self, document: &serde_json::Value) -> Result<(), Failure> {
+        self.print(&format!("{document:#}\n"))
+    }
+
+    /// Writes anything that is not the result. If that fails there is nobody left to tell.
+    pub(super) fn tell(self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Whether a person sits at the keyboard.
+    pub(super) fn can_ask(self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks, and returns the answer without white space around it; nothing where the input ended.
+    pub(super) async fn ask(self, question: &str) -> String {
+        self.tell(question);
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let line = answer.await.ok().and_then(Result::ok).unwrap_or_default();
+        line.trim().to_owned()
+    }
+}

@@ -1,0 +1,83 @@
+//! Errors of the library as diagnostics: the one place that walks a chain of causes.
+
+use std::error::Error;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use simfleet_state::StateError;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::{FORMAT_VERSION, diagnostics as rendered};
+use crate::fleet::FleetError;
+
+/// Returns an error with its causes, each once: `cannot open x: permission denied`.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors tell their cause themselves.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Returns what a person needs to know of an error, and what to do about it.
+pub fn diagnostics(error: &FleetError) -> Diagnostics {
+    let detail = || chain(error);
+    let (summary, hint) = match error {
+        FleetError::Diagnostics(diagnostics) => return diagnostics.clone(),
+        FleetError::State(error) => {
+            let summary = match error {
+                StateError::Locked(_) => "Locked by another run",
+                StateError::Fenced { .. } => "Taken over by another run",
+                _ => "The state cannot be used",
+            };
+            (summary, error.hint())
+        }
+        FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan")),
+        FleetError::Stuck(_) => (
+            "An earlier run cannot be finished",
+            Some("mend the cause and run the command again: what was begun is looked up by its token, never made twice"),
+        ),
+        FleetError::Ended(_) => {
+            ("The run ended early", Some("run the command again: it goes on from what was recorded"))
+        }
+    };
+    let diagnostic = Diagnostic::error(summary, detail());
+    match hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    }
+    .into()
+}
+
+/// Returns what went wrong as one JSON document, for a verb that had no other to print.
+pub fn document(diagnostics: &Diagnostics) -> Json {
+    json!({
+        "format_version": FORMAT_VERSION,
+        "diagnostics": rendered::json(diagnostics),
+    })
+}
+
+/// Returns what went wrong as JSON events: one for each diagnostic, and a summary as the last.
+pub fn events(diagnostics: &Diagnostics, at: Timestamp) -> Vec<Json> {
+    let event = |diagnostic: &Diagnostic| {
+        json!({
+            "type": "diagnostic",
+            "at": at.to_string(),
+            "message": diagnostic.summary,
+            "diagnostic": rendered::one_json(diagnostic),
+        })
+    };
+    let summary = json!({
+        "type": "summary",
+        "at": at.to_string(),
+        "message": "Nothing was done.",
+        "complete": false,
+    });
+    diagnostics.0.iter().map(event).chain([summary]).collect()
+}
