@@ -1,0 +1,171 @@
+//! plan, apply, destroy.
+
+use crate::lab::Lab;
+
+/// Values only: they are in the state and nowhere else.
+pub const FLEET: &str = r#"
+variable "size" {
+  type    = number
+  default = 2
+}
+
+variable "key" {
+  type      = string
+  sensitive = true
+  default   = "hunter2"
+}
+
+variable "generation" { default = "first" }
+
+value "base" {
+  input            = { size = var.size, text = "one\ntwo\nthree\n" }
+  triggers_replace = var.generation
+}
+
+value "part" {
+  count = var.size
+  input = "${value.base.id}/${count.index}"
+}
+
+value "secret" { input = { key = var.key, plain = 1 } }
+
+output "size" { value = var.size }
+output "parts" { value = value.part[*].output }
+output "key" {
+  value     = var.key
+  sensitive = true
+}
+"#;
+
+/// A fleet that was applied.
+pub fn applied() -> Lab {
+    let lab = Lab::new(FLEET);
+    lab.run("apply --auto-approve").exits(0);
+    lab
+}
+
+#[test]
+fn first_apply() {
+    let lab = Lab::new(FLEET);
+    insta::assert_snapshot!("first_plan", lab.run("plan").exits(0));
+    insta::assert_snapshot!("first_plan_json", lab.run("plan --json").exits(0));
+    lab.run("plan --detailed-exitcode").exits(2);
+    insta::assert_snapshot!("first_apply", lab.run("apply --auto-approve").exits(0));
+    insta::assert_snapshot!("second_plan", lab.run("plan --detailed-exitcode").exits(0));
+    insta::assert_snapshot!("second_apply", lab.run("apply --auto-approve").exits(0));
+}
+
+#[test]
+fn a_plan_is_the_same_each_time() {
+    let lab = Lab::new(FLEET);
+    for line in ["plan", "plan --json"] {
+        assert_eq!(lab.run(line).stdout, lab.run(line).stdout);
+    }
+}
+
+#[test]
+fn changes_of_each_kind() {
+    let lab = applied();
+    insta::assert_snapshot!("grow", lab.run("plan -var size=3").exits(0));
+    insta::assert_snapshot!("shrink", lab.run("plan -var size=1").exits(0));
+    insta::assert_snapshot!("other_secret", lab.run("plan -var key=other").exits(0));
+    insta::assert_snapshot!("replace", lab.run("plan -var generation=second").exits(0));
+    insta::assert_snapshot!("asked", lab.run("plan -replace=value.part[1]").exits(0));
+    insta::assert_snapshot!("destroy", lab.run("plan -destroy").exits(0));
+    insta::assert_snapshot!("apply_grow", lab.run("apply -auto-approve -var size=3").exits(0));
+    lab.run("plan -var size=3 -detailed-exitcode").exits(0);
+}
+
+#[test]
+fn what_fail_on_refuses() {
+    let lab = applied();
+    for (line, code) in [
+        ("plan --fail-on destroy -var size=3", 0),
+        ("plan --fail-on destroy -var size=1", 5),
+        ("plan --fail-on replace -var size=1", 0),
+        ("plan --fail-on destroy,replace -var generation=second", 5),
+        ("plan --fail-on interrupt -var size=1", 0),
+    ] {
+        lab.run(line).exits(code);
+    }
+}
+
+#[test]
+fn apply_as_json() {
+    let lab = Lab::new(FLEET);
+    let run = lab.run("apply --auto-approve --json").exits(0);
+    let events: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect();
+    let types: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(
+        (types.first(), types.last()),
+        (Some(&"planned"), Some(&"summary")),
+        "{run}"
+    );
+    let summary = &events[events.len() - 1];
+    assert_eq!(
+        (&summary["create"], &summary["complete"]),
+        (&4.into(), &true.into()),
+        "{run}"
+    );
+    assert_eq!(types.iter().filter(|name| **name == "finished").count(), 4, "{run}");
+    assert!(!run.stdout.contains("hunter2"));
+    let nothing = lab.run("apply --auto-approve --json").exits(0);
+    let last = nothing.stdout.lines().last().unwrap_or_default();
+    assert!(last.contains(r#""type":"summary""#), "{nothing}");
+}
+
+#[test]
+fn apply_asks_and_needs_somebody_to_ask() {
+    let lab = Lab::new(FLEET);
+    insta::assert_snapshot!("nobody_to_ask", lab.run_with("apply", "yes\n").exits(64));
+    insta::assert_snapshot!("nobody_to_ask_json", lab.run("destroy --json").exits(64));
+    assert_eq!(lab.run("state list").exits(0).stdout, "");
+}
+
+#[test]
+fn destroy() {
+    let lab = applied();
+    insta::assert_snapshot!("destroyed", lab.run("destroy --auto-approve").exits(0));
+    insta::assert_snapshot!("destroyed_again", lab.run("destroy --auto-approve").exits(0));
+    assert_eq!(lab.run("state list").exits(0).stdout, "");
+}
+
+#[test]
+fn what_cannot_be_planned() {
+    let lab = Lab::new("variable \"size\" { type = number }\nvalue \"a\" { input = var.size }\n");
+    insta::assert_snapshot!("no_value", lab.run("plan").exits(1));
+    insta::assert_snapshot!("wrong_value", lab.run("plan --var size=many").exits(1));
+    insta::assert_snapshot!("unknown_variable", lab.run("plan --var sise=1").exits(1));
+    insta::assert_snapshot!("no_value_json", lab.run("plan --json").exits(1));
+    lab.write(
+        "fleet.hcl",
+        "value \"a\" { input = value.b.id }\nvalue \"b\" { input = value.a.id }\n",
+    );
+    insta::assert_snapshot!("cycle", lab.run("plan").exits(1));
+}
+
+#[test]
+fn secrets_are_nowhere() {
+    let lab = applied();
+    for line in [
+        "plan -var key=other",
+        "plan --json -var key=other",
+        "show",
+        "show --json",
+        "output",
+        "output --json",
+    ] {
+        let run = lab.run(line).exits(0);
+        assert!(
+            !run.stdout.contains("hunter2") && !run.stdout.contains("other\""),
+            "{run}"
+        );
+        assert!(!run.stderr.contains("hunter2"), "{run}");
+    }
+    let state = std::fs::read(lab.path().join(".simfleet/state.db")).expect("the state is there");
+    assert!(!state.windows(7).any(|part| part == b"hunter2"));
+}

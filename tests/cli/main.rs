@@ -1,0 +1,7 @@
+//! What a user sees: standard output, standard error and the exit code of each verb, from the real program.
+
+mod authoring;
+mod changing;
+mod lab;
+mod reading;
+mod usage;

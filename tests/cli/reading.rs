@@ -1,0 +1,64 @@
+//! show, output, state, status, nodes, simulators.
+
+use crate::changing::applied;
+use crate::lab::Lab;
+
+#[test]
+fn what_is_recorded() {
+    let lab = applied();
+    for (name, line) in [
+        ("show", "show"),
+        ("show_json", "show --json"),
+        ("output", "output"),
+        ("output_json", "output --json"),
+        ("output_one", "output parts"),
+        ("output_one_json", "output parts -json"),
+        ("output_raw", "output -raw size"),
+        ("output_of_a_path", "output . size"),
+        ("state_list", "state list"),
+        ("state_show", "state show 'value.part[1]'"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(0));
+    }
+}
+
+#[test]
+fn what_cannot_be_shown() {
+    let lab = applied();
+    for (name, line) in [
+        ("unknown_output", "output part"),
+        ("sensitive_output", "output --raw key"),
+        ("sensitive_output_json", "output --json key"),
+        ("structured_output", "output --raw parts"),
+        ("unknown_resource", "state show value.bas"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(1));
+    }
+}
+
+#[test]
+fn nothing_is_recorded() {
+    let lab = Lab::new("value \"a\" { input = 1 }\n");
+    for (name, line) in [
+        ("show_nothing", "show"),
+        ("output_nothing", "output"),
+        ("status_nothing", "status"),
+        ("nodes_nothing", "nodes"),
+        ("simulators_nothing", "simulators -o json"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(0));
+    }
+    assert!(!lab.path().join(".simfleet").exists(), "looking makes no state");
+}
+
+#[test]
+fn no_colours_without_a_terminal() {
+    let lab = applied();
+    for line in ["plan -var size=3", "show", "status", "plan --bogus", "output nothing"] {
+        let run = lab.run(line);
+        assert!(
+            !run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'),
+            "{run}"
+        );
+    }
+}
