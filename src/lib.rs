@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod builtin;
+pub mod cli;
 pub mod config;
 pub mod diagnostic;
 #[cfg(feature = "fake")]

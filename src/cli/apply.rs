@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 
 use super::Run;
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, warn};
-use crate::apply::Progress;
-use crate::fleet::Fleet;
-use crate::plan::{Mode, Planned};
-use crate::view::outcome;
+use super::flags::{Planning, quoted, warn};
+use crate::apply::{Outcome, Progress};
+use crate::fleet::{Fleet, FleetError};
+use crate::plan::{Mode, PlanFile, Planned};
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::progress::Reporter;
+use crate::view::{outcome, outputs};
 
 /// Change the fleet to what is declared
 ///
@@ -80,10 +80,33 @@ impl Apply {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        if PlanFile::is_one(&self.path) {
+            return self.run_saved(run).await;
+        }
         self.manner.check(run)?;
         let mode = if self.destroy { Mode::Destroy } else { Mode::Apply };
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         self.manner.change(run, &fleet).await
+    }
+
+    /// Carries out a plan that was agreed to when it was saved.
+    async fn run_saved(&self, run: &Run) -> Result<Exit, Failure> {
+        if self.destroy {
+            let hint = "give --destroy to `simfleet plan --out FILE`";
+            return Err(Failure::usage("A saved plan says already what is to be done.", hint));
+        }
+        let file = PlanFile::read(&self.path).map_err(FleetError::from)?;
+        let fleet = self.planning.open_saved(run, &file)?;
+        let manner = &self.manner;
+        manner
+            .reported(run, async |progress| fleet.recover(&progress).await)
+            .await?;
+        let planned = fleet.replan(&file).await?;
+        manner.show(run, &fleet, &planned)?;
+        // The plan is stale after this, so that only a new one can go on.
+        let verb = if file.mode == Mode::Destroy { "destroy" } else { "apply" };
+        let again = format!("simfleet {verb} {}", quoted(&file.path.to_string_lossy()));
+        manner.carry_out(run, &fleet, planned, &again).await
     }
 }
 
@@ -109,7 +132,7 @@ impl Manner {
         self.show(run, fleet, &planned)?;
         if planned.plan.is_empty() {
             if self.json {
-                self.end(run, &Default::default())?;
+                self.end(run, &Outcome::default(), "")?;
             }
             return Ok(Exit::Success);
         }
@@ -117,7 +140,8 @@ impl Manner {
             run.terminal.tell("Nothing was changed.\n");
             return Ok(Exit::Failure);
         }
-        self.carry_out(run, fleet, planned).await
+        self.carry_out(run, fleet, planned, &run.again.typed(fleet.config()))
+            .await
     }
 
     /// Refuses what could only end with a question that nobody answers.
@@ -150,7 +174,7 @@ impl Manner {
         }
     }
 
-    async fn carry_out(&self, run: &Run, fleet: &Fleet, planned: Planned<'_>) -> Result<Exit, Failure> {
+    async fn carry_out(&self, run: &Run, fleet: &Fleet, planned: Planned<'_>, again: &str) -> Result<Exit, Failure> {
         let stop = run.signals.graceful();
         if !self.json {
             run.terminal.tell("\n");
@@ -158,13 +182,12 @@ impl Manner {
         let outcome = self
             .reported(run, async |progress| fleet.apply(planned, &progress, stop).await)
             .await?;
-        self.end(run, &outcome)?;
+        self.end(run, &outcome, again)?;
         if !self.json && outcome.is_complete() && purpose(fleet) == Purpose::Apply {
-            let outputs = fleet.snapshot().await?.state.outputs;
-            if !outputs.is_empty() {
+            let recorded = fleet.snapshot().await?.state.outputs;
+            if !recorded.is_empty() {
                 run.terminal.print("\nOutputs:\n\n")?;
-                run.terminal
-                    .print(&crate::view::outputs::render(&outputs, run.terminal.out))?;
+                run.terminal.print(&outputs::render(&recorded, run.terminal.out))?;
             }
         }
         Ok(match outcome.is_complete() {
@@ -174,15 +197,14 @@ impl Manner {
         })
     }
 
-    fn end(&self, run: &Run, outcome: &crate::apply::Outcome) -> Result<(), Failure> {
-        let again = run.again.typed();
+    fn end(&self, run: &Run, outcome: &Outcome, again: &str) -> Result<(), Failure> {
         match self.json {
             true => run
                 .terminal
-                .print(&format!("{}\n", outcome::event(outcome, Timestamp::now(), &again))),
+                .print(&format!("{}\n", outcome::event(outcome, Timestamp::now(), again))),
             false => run
                 .terminal
-                .print(&format!("\n{}", outcome::render(outcome, &again, run.terminal.out))),
+                .print(&format!("\n{}", outcome::render(outcome, again, run.terminal.out))),
         }
     }
 

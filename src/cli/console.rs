@@ -8,9 +8,8 @@ use clap::Args;
 use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
-use crate::config::Names;
-use crate::config::NoResources;
-use crate::config::eval::{Expr, console};
+use crate::config::eval::{Expr, Scope, console};
+use crate::config::{Instance, Names, NoResources};
 use crate::diagnostic::Diagnostics;
 use crate::view;
 
@@ -35,6 +34,7 @@ impl Console {
     pub(super) fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
         let names = Names::new(fleet.config(), &NoResources);
+        let scope = names.scope(Instance::default());
         let asks = io::stdin().is_terminal();
         let mut lines = io::stdin().lock().lines();
         loop {
@@ -50,7 +50,7 @@ impl Console {
             match line.trim() {
                 "" => {}
                 "exit" => return Ok(Exit::Success),
-                text => match evaluate(text, &names) {
+                text => match evaluate(text, &scope) {
                     Ok(value) => run.terminal.print(&format!("{value}\n"))?,
                     Err(diagnostics) => run
                         .terminal
@@ -61,7 +61,7 @@ impl Console {
     }
 }
 
-fn evaluate(text: &str, names: &Names<'_>) -> Result<String, Diagnostics> {
+fn evaluate(text: &str, scope: &dyn Scope) -> Result<String, Diagnostics> {
     let expr = Expr::parse("<console>", text)?;
-    console(&expr, names)
+    console(&expr, scope)
 }

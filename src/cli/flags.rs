@@ -1,6 +1,6 @@
 //! Flags that several verbs share, and the command line as it is told to others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,27 +11,21 @@ use simfleet_provider_api::Address;
 
 use super::Run;
 use super::exit::Failure;
-use crate::config::Inputs;
+use crate::config::{Config, Inputs};
 use crate::diagnostic::Diagnostics;
 use crate::fleet::{Fleet, Options, Refresh};
-use crate::plan::Mode;
+use crate::plan::{Mode, PlanFile};
 use crate::view;
 
 /// Values of variables.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Variables {
     /// Set a variable; can be given several times
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    vars: Vec<String>,
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    vars: Vec<(String, String)>,
     /// Read variables from a file; can be given several times
     #[arg(long = "var-file", value_name = "FILE")]
     files: Vec<PathBuf>,
-}
-
-impl Variables {
-    fn are_given(&self) -> bool {
-        !self.vars.is_empty() || !self.files.is_empty()
-    }
 }
 
 /// How a plan is made and carried out.
@@ -54,6 +48,14 @@ pub(super) struct Planning {
     lock_timeout: Duration,
 }
 
+/// Reads `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("the form is NAME=VALUE".to_owned()),
+    }
+}
+
 /// Reads `30s`, `5m`, `1h 30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration = text
@@ -63,22 +65,31 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Planning {
-    /// Whether anything was given that says what to plan, and so means nothing with a saved plan.
-    pub(super) fn shapes_plan(&self) -> bool {
-        self.variables.are_given() || !self.replace.is_empty() || !self.refresh
-    }
-
     /// Reads the fleet, and tells what is suspicious about it.
     pub(super) fn open(&self, run: &Run, path: PathBuf, mode: Mode) -> Result<Fleet, Failure> {
-        let options = Options {
+        open(run, self.options(run, path, mode)?)
+    }
+
+    /// Reads the fleet as it was when a plan was saved.
+    pub(super) fn open_saved(&self, run: &Run, plan: &PlanFile) -> Result<Fleet, Failure> {
+        if !self.replace.is_empty() || !self.refresh {
+            let hint = "give --replace and --refresh to `simfleet plan --out FILE`";
+            return Err(Failure::usage("A saved plan says already what is to be done.", hint));
+        }
+        let fleet = Fleet::of_plan(plan, self.options(run, plan.path.clone(), plan.mode)?)?;
+        warn(run, fleet.warnings());
+        Ok(fleet)
+    }
+
+    fn options(&self, run: &Run, path: PathBuf, mode: Mode) -> Result<Options, Failure> {
+        Ok(Options {
             refresh: if self.refresh { Refresh::Look } else { Refresh::Trust },
             replace: self.replace.iter().cloned().collect(),
             parallelism: usize::from(self.parallelism),
             lock_timeout: self.lock_timeout,
             mode,
             ..options(run, path, &self.variables)?
-        };
-        open(run, options)
+        })
     }
 }
 
@@ -93,6 +104,11 @@ impl Looking {
     /// Reads the fleet, and tells what is suspicious about it.
     pub(super) fn open(&self, run: &Run, path: PathBuf) -> Result<Fleet, Failure> {
         open(run, options(run, path, &self.variables)?)
+    }
+
+    /// Reads the fleet as it was when a plan was saved.
+    pub(super) fn open_saved(&self, run: &Run, plan: &PlanFile) -> Result<Fleet, Failure> {
+        Ok(Fleet::of_plan(plan, options(run, plan.path.clone(), &self.variables)?)?)
     }
 }
 
@@ -132,7 +148,9 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
         inputs: Inputs {
             vars: variables.vars.clone(),
             var_files: variables.files.clone(),
-            environment: std::env::vars().collect(),
+            environment: environment(),
+            cwd: std::env::current_dir().unwrap_or_default(),
+            ..Inputs::default()
         },
         refresh: Refresh::Look,
         mode: Mode::Apply,
@@ -142,6 +160,12 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
         command: run.again.told(),
         program,
     })
+}
+
+/// Returns the environment, as far as it is text.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Splits `[PATH] [NAME]`: a single word is a name where it looks like one and no such file is there.
@@ -173,34 +197,35 @@ impl Again {
 
     /// Returns it without the values of variables, which can be secrets: this is recorded, and shown to others.
     pub(super) fn told(&self) -> String {
+        self.without(|_| true)
+    }
+
+    /// Returns it as it can be typed again, but for the values of the variables that are sensitive.
+    pub(super) fn typed(&self, config: &Config) -> String {
+        self.without(|name| config.variables.get(name).is_some_and(|variable| variable.sensitive))
+    }
+
+    fn without(&self, is_secret: impl Fn(&str) -> bool) -> String {
         let mut words = Vec::with_capacity(self.0.len());
         let mut value_follows = false;
         for word in &self.0 {
-            let (flag, value) = match word.split_once('=') {
-                Some(("--var", value)) => ("--var=", Some(value)),
-                _ if value_follows => ("", Some(word.as_str())),
-                _ => ("", None),
+            let (flag, value) = match word.strip_prefix("--var=") {
+                Some(value) => ("--var=", Some(value)),
+                None => ("", Some(word.as_str()).filter(|_| value_follows)),
             };
             value_follows = word == "--var";
-            words.push(match value {
-                None => quoted(word),
-                Some(value) => {
-                    let name = value.split_once('=').map_or(value, |(name, _)| name);
-                    format!("{flag}{}=…", quoted(name))
-                }
+            let name = value.map(|value| value.split_once('=').map_or(value, |(name, _)| name));
+            words.push(match name {
+                Some(name) if is_secret(name) => format!("{flag}{}=…", quoted(name)),
+                _ => quoted(word),
             });
         }
         words.join(" ")
     }
-
-    /// Returns it as it can be typed again.
-    pub(super) fn typed(&self) -> String {
-        self.0.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Returns a word as a shell reads it back.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
@@ -229,7 +254,7 @@ mod tests {
         ] {
             let again = Again::new(words.into_iter().map(OsString::from).collect());
             assert_eq!(again.told(), told);
-            assert_eq!(again.typed(), typed);
+            assert_eq!(again.without(|_| false), typed);
         }
     }
 

@@ -89,7 +89,11 @@ fn fleet_file(folder: &Path) -> Option<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "hcl"))
         .collect();
     files.sort();
-    files.into_iter().next()
+    let first = files.into_iter().next()?;
+    match folder == Path::new(".") {
+        true => first.file_name().map(PathBuf::from),
+        false => Some(first),
+    }
 }
 
 fn write_new(file: &Path, text: &str) -> Result<(), Failure> {

@@ -7,6 +7,9 @@ use clap::Args;
 use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
+use crate::fleet::FleetError;
+use crate::plan::{Mode, PlanFile};
+use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::state;
 
 /// Show what is recorded, or a plan that was kept
@@ -33,10 +36,35 @@ impl Show {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        if PlanFile::is_one(&self.path) {
+            return self.run_saved(run).await;
+        }
         let snapshot = self.looking.open(run, self.path.clone())?.snapshot().await?;
         match self.json {
             true => run.terminal.print_json(&state::json(&snapshot))?,
             false => run.terminal.print(&state::render(&snapshot.state, run.terminal.out))?,
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Shows a saved plan, unless what it was made from has changed.
+    async fn run_saved(&self, run: &Run) -> Result<Exit, Failure> {
+        let file = PlanFile::read(&self.path).map_err(FleetError::from)?;
+        let fleet = self.looking.open_saved(run, &file)?;
+        let planned = fleet.replan(&file).await?;
+        if self.json {
+            run.terminal.print_json(&json::document(&planned.plan))?;
+        } else {
+            let purpose = match file.mode {
+                Mode::Apply => Purpose::Apply,
+                Mode::Destroy => Purpose::Destroy,
+            };
+            let view = View {
+                plan: &planned.plan,
+                detail: Detail::Folded,
+                purpose,
+            };
+            run.terminal.print(&view.render(run.terminal.out))?;
         }
         Ok(Exit::Success)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
 use simfleet_state::{Port, ProviderConfig};
 
+use super::difference::same;
 use crate::diagnostic::Span;
 
 /// What an apply would do, and all that a person needs to agree to it.
@@ -285,7 +286,8 @@ pub struct OutputChange {
 impl OutputChange {
     /// Whether an apply would record something else.
     pub fn is_change(&self) -> bool {
-        self.before != self.after
+        // A sensitive output is recorded as a digest.
+        !same(self.after.as_ref(), self.before.as_ref())
     }
 }
 

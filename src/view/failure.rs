@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use simfleet_state::StateError;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use super::{FORMAT_VERSION, diagnostics as rendered};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::FleetError;
 
 /// Returns an error with its causes, each once: `cannot open x: permission denied`.
@@ -39,13 +39,17 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
             (summary, error.hint())
         }
         FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan")),
+        FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint())),
         FleetError::Stuck(_) => (
             "An earlier run cannot be finished",
-            Some("mend the cause and run the command again: what was begun is looked up by its token, never made twice"),
+            Some(
+                "mend the cause and run the command again: what was begun is looked up by its token, never made twice",
+            ),
         ),
-        FleetError::Ended(_) => {
-            ("The run ended early", Some("run the command again: it goes on from what was recorded"))
-        }
+        FleetError::Ended(_) => (
+            "The run ended early",
+            Some("run the command again: it goes on from what was recorded"),
+        ),
     };
     let diagnostic = Diagnostic::error(summary, detail());
     match hint {
