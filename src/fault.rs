@@ -10,6 +10,19 @@ use simfleet_state::{Event, Journal, LockSet, Stamp, StateError};
 /// from 1.
 pub const CRASH: &str = "SIMFLEET_TEST_CRASH";
 
+/// The variable that says how long leases are, in milliseconds, so that a test need not wait for a real one.
+pub const LEASE: &str = "SIMFLEET_TEST_LEASE_MS";
+
+/// Returns the crash that the environment asks for.
+pub fn crash() -> Option<Crash> {
+    Crash::parse(&std::env::var(CRASH).ok()?)
+}
+
+/// Returns the length of leases that the environment asks for.
+pub fn lease() -> Option<Duration> {
+    Some(Duration::from_millis(std::env::var(LEASE).ok()?.parse().ok()?))
+}
+
 /// When the process kills itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {

@@ -122,7 +122,7 @@ impl Fleet {
         // Where agents keep their files must not depend on where the next command is run.
         let location = std::path::absolute(&location).unwrap_or(location);
         let folder = location.with_extension("d");
-        let store = Arc::new(SqliteStore::new(location));
+        let store = Arc::new(store(location));
         Ok(Fleet {
             options,
             config,
@@ -331,7 +331,7 @@ impl Fleet {
         let mut told = None;
         loop {
             match self.store.open(&holder, locks).await {
-                Ok(journal) => return Ok(crashing(journal)),
+                Ok(opened) => return Ok(journal(opened)),
                 Err(StateError::Locked(locked)) if Instant::now() < deadline => {
                     let message = locked.to_string();
                     if told.as_ref() != Some(&message) {
@@ -460,17 +460,21 @@ fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagnostics> {
     Ok(own)
 }
 
-/// Returns the journal, in test builds with the crash that the environment asks for.
-#[cfg(feature = "fake")]
-fn crashing(journal: Box<dyn Journal>) -> Box<dyn Journal> {
-    use crate::fault::{CRASH, Crash, CrashingJournal};
-    match std::env::var(CRASH).ok().and_then(|text| Crash::parse(&text)) {
-        Some(crash) => Box::new(CrashingJournal::new(journal, crash)),
-        None => journal,
+/// Returns the store; in test builds with the length of leases that the environment asks for.
+fn store(location: PathBuf) -> SqliteStore {
+    let store = SqliteStore::new(location);
+    #[cfg(feature = "fake")]
+    if let Some(lease) = crate::fault::lease() {
+        return store.with_lease(lease);
     }
+    store
 }
 
-#[cfg(not(feature = "fake"))]
-fn crashing(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+/// Returns the journal; in test builds with the crash that the environment asks for.
+fn journal(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+    #[cfg(feature = "fake")]
+    if let Some(crash) = crate::fault::crash() {
+        return Box::new(crate::fault::CrashingJournal::new(journal, crash));
+    }
     journal
 }

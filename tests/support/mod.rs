@@ -1,0 +1,87 @@
+//! What tests of the real program share: a folder with a fleet, and runs of `simfleet` on it.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A folder with a fleet file.
+pub struct Fleet {
+    folder: tempfile::TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Fleet {
+    /// Makes a folder with a fleet.
+    pub fn new(text: &str) -> Self {
+        let fleet = Fleet { folder: tempfile::tempdir().expect("a folder") };
+        fleet.write(text);
+        fleet
+    }
+
+    /// Changes the fleet.
+    pub fn write(&self, text: &str) {
+        std::fs::write(self.folder.path().join("fleet.hcl"), text).expect("the file can be written");
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of states and of local nodes.
+    pub fn states(&self) -> PathBuf {
+        self.path().join(".simfleet")
+    }
+
+    /// Prepares a run of `simfleet VERB fleet.hcl …`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_simfleet"));
+        let (verb, rest) = arguments.split_first().expect("a verb");
+        command.current_dir(self.path()).arg(verb).arg("fleet.hcl").args(rest);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `simfleet VERB fleet.hcl …` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        self.command(arguments).output().expect("simfleet runs").into()
+    }
+
+    /// Runs it and demands success.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> Ended {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, Some(0), "simfleet {arguments:?}: {}\n{}", ended.out, ended.err);
+        ended
+    }
+
+    /// Starts it.
+    pub fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+        self.command(arguments).envs(environment.iter().copied()).spawn().expect("simfleet starts")
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Whether all counts are asked for: `scripts/test --long`.
+pub fn is_long() -> bool {
+    std::env::var_os("SIMFLEET_TEST_LONG").is_some()
+}
