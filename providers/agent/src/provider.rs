@@ -106,12 +106,10 @@ fn object_id(name: &str, token: &str) -> ObjectId {
     ObjectId(format!("{name}@{token}").into())
 }
 
-/// Splits an id into the name and the token.
-fn split_id(id: &ObjectId) -> Result<(&str, &str), ProviderError> {
-    id.0.rsplit_once('@').ok_or_else(|| ProviderError::Rejected {
-        message: format!("`{id}` is no process: its id is NAME@TOKEN"),
-        attribute: None,
-    })
+/// Splits an id into the name and the token. One of another form is the name of a process that no token made: there is
+/// none.
+fn split_id(id: &ObjectId) -> (&str, &str) {
+    id.0.rsplit_once('@').unwrap_or((&id.0, ""))
 }
 
 fn object(view: &SimulatorView) -> Object {
@@ -173,7 +171,7 @@ fn with_log(lines: &[String]) -> String {
 impl Provider for AgentProvider {
     async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
         self.check_kind(kind)?;
-        let (name, token) = split_id(id)?;
+        let (name, token) = split_id(id);
         match self.client.simulator(name, token).await {
             Ok(Some(view)) if self.is_ours(&view) => Ok(Observed::Present(object(&view))),
             Ok(_) => Ok(Observed::Absent),
@@ -234,9 +232,9 @@ impl Provider for AgentProvider {
         token: &Token,
     ) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let (name, id) = split_id(&prior.id)?;
+        let (name, id) = split_id(&prior.id);
         let wanted = self.decode(planned)?;
-        if wanted.name != name {
+        if prior.attributes.str("name").is_some_and(|name| name != wanted.name) {
             return Err(broken(format!(
                 "process `{name}` cannot be renamed to `{}` in place",
                 wanted.name
@@ -260,7 +258,7 @@ impl Provider for AgentProvider {
 
     async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let (name, id) = split_id(&object.id)?;
+        let (name, id) = split_id(&object.id);
         if self.client.delete_simulator(name, id).await? {
             return Ok(Step::Gone);
         }

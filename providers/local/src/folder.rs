@@ -10,6 +10,7 @@
 //! A configured provider makes the folder; whoever finds it without nodes, and nobody else holding `fleet.lock`, removes
 //! it. A process that was stopped in a create still holds the lock: the tombstones that it must see stay until it ends.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -30,7 +31,12 @@ pub(crate) struct FleetFolder {
     lineage: Arc<str>,
     /// `None` after this very value has removed the folder.
     lock: Mutex<Option<File>>,
+    /// The tombstones that this very value has removed with the folder, newest last.
+    remembered: Mutex<VecDeque<(String, Gone)>>,
 }
+
+/// How many tombstones are remembered without their folder.
+const REMEMBERED: usize = 1024;
 
 /// A node, as the folder has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +78,7 @@ impl FleetFolder {
             path,
             lineage,
             lock: Mutex::new(Some(lock)),
+            remembered: Mutex::default(),
         })
     }
 
@@ -111,6 +118,7 @@ impl FleetFolder {
             rustix::fs::flock(file, FlockOperation::LockShared)?;
             return Ok(());
         }
+        self.remember()?;
         for folder in ["claims", "gone", "nodes"] {
             durable::remove_folder(&self.path.join(folder))?;
         }
@@ -119,6 +127,27 @@ impl FleetFolder {
         let _ = fs::remove_dir(&self.path);
         *lock = None;
         Ok(())
+    }
+
+    /// Keeps the tombstones that are about to be removed, for creates of this very process.
+    fn remember(&self) -> io::Result<()> {
+        let mut remembered = self.remembered();
+        for entry in fs::read_dir(self.path.join("gone"))? {
+            let path = entry?.path();
+            let token = path.file_name().and_then(|name| name.to_str());
+            // A file that is being written has not been relied on.
+            if let (Some(token), Ok(Some(gone))) = (token, durable::read_json(&path)) {
+                remembered.push_back((token.to_owned(), gone));
+            }
+        }
+        let too_many = remembered.len().saturating_sub(REMEMBERED);
+        remembered.drain(..too_many);
+        Ok(())
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, VecDeque<(String, Gone)>> {
+        // Every entry is whole, whatever a thread that panicked did.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<File>> {
@@ -133,6 +162,10 @@ impl FleetFolder {
 
     /// Returns what became of a create; `None` where nothing has ended.
     pub fn gone(&self, token: &str) -> io::Result<Option<Gone>> {
+        let file = file_name(token);
+        if let Some((_, gone)) = self.remembered().iter().find(|(remembered, _)| *remembered == file) {
+            return Ok(Some(gone.clone()));
+        }
         durable::read_json(&self.tombstone(token))
     }
 

@@ -11,8 +11,8 @@
 //!    written down who it is, looks for the tombstone again and ends. Who deletes writes the tombstone first and looks
 //!    for an agent after, so one of the two sees the other. The create then removes the files that it made.
 //! 3. Tombstones stay as long as any process that has configured this provider lives: it holds a shared lock on the
-//!    folder, and only who is alone with it removes the folder, tombstones and all. A create that finds that its folder
-//!    is gone, or is another one, makes nothing.
+//!    folder, and only who is alone with it removes the folder, tombstones and all, and remembers them. A create that
+//!    finds that its folder is gone, or is another one, makes nothing.
 //!
 //! # Recovery
 //!
@@ -132,11 +132,9 @@ fn ambiguous(error: &io::Error) -> ProviderError {
     }
 }
 
-fn split_id(id: &ObjectId) -> Result<(&str, &str), ProviderError> {
-    id.0.rsplit_once('@').ok_or_else(|| ProviderError::Rejected {
-        message: format!("`{id}` is no local node: its id is NAME@TOKEN"),
-        attribute: None,
-    })
+/// Splits an id into the name and the token. One of another form is the name of a node that no token made: there is none.
+fn split_id(id: &ObjectId) -> (&str, &str) {
+    id.0.rsplit_once('@').unwrap_or((&id.0, ""))
 }
 
 fn object(node: &Claimed, up: &Up) -> Object {
@@ -381,7 +379,7 @@ impl LocalProvider {
 impl Provider for LocalProvider {
     async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
         self.check_kind(kind)?;
-        let (name, token) = split_id(id)?;
+        let (name, token) = split_id(id);
         match self.folder.claimed(name, token).map_err(|error| ambiguous(&error))? {
             Some(node) => self.observe(&node).await,
             None => Ok(Observed::Absent),
@@ -440,9 +438,9 @@ impl Provider for LocalProvider {
         token: &Token,
     ) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let (name, made_by) = split_id(&prior.id)?;
+        let (name, made_by) = split_id(&prior.id);
         let wanted = decode(planned)?;
-        if wanted.name != name {
+        if prior.attributes.str("name").is_some_and(|name| name != wanted.name) {
             return Err(broken(format!(
                 "node `{name}` cannot be renamed to `{}` in place",
                 wanted.name
@@ -471,7 +469,7 @@ impl Provider for LocalProvider {
 
     async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let (name, token) = split_id(&object.id)?;
+        let (name, token) = split_id(&object.id);
         self.end(name, token).await
     }
 

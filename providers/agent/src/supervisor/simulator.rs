@@ -267,7 +267,10 @@ impl Simulator {
         match command {
             Command::Change(change) => self.change(*change).await,
             Command::Set(state, done) => {
-                self.record.spec.state = state;
+                if self.record.spec.state != state {
+                    self.record.spec.state = state;
+                    self.record.revision += 1;
+                }
                 self.begin_anew();
                 if let Err(error) = self.store().await {
                     tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");

@@ -63,20 +63,24 @@ impl Agent {
         format!("agent+http://{}", self.address)
     }
 
-    pub async fn provider(&self) -> Arc<dyn Provider> {
-        let settings = Attributes::from_iter([
-            ("runtime", Value::string(self.runtime())),
-            (
-                "token_file",
-                Value::string(self.folder.path().join("token").to_string_lossy().as_ref()),
-            ),
-        ]);
-        let context = Context {
+    pub fn settings(&self) -> Attributes {
+        Attributes::from_iter([
+            ("runtime", self.runtime().as_str()),
+            ("token_file", &self.folder.path().join("token").to_string_lossy()),
+        ])
+    }
+
+    pub fn context(&self) -> Context {
+        Context {
             lineage: "lineage".into(),
             folder: self.folder.path().join("unused"),
             program: PROGRAM.into(),
-        };
-        AgentType.configure(&settings, &context).await.expect("configures")
+        }
+    }
+
+    pub async fn provider(&self) -> Arc<dyn Provider> {
+        let provider = AgentType.configure(&self.settings(), &self.context()).await;
+        provider.expect("configures")
     }
 
     /// Kills the agent with SIGKILL, and leaves its simulators.

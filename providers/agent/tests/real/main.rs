@@ -1,5 +1,6 @@
 //! The agent with real processes: every test starts its own, on a loopback address and in a folder of its own.
 
+mod conformance;
 mod harness;
 mod lifecycle;
 mod recovery;
