@@ -313,6 +313,8 @@ impl Fleet {
             stop,
         )
         .await;
+        // What the providers keep beside the state is gone with their last object; a folder with something in it stays.
+        let _ = std::fs::remove_dir(&self.folder);
         // Locks of a run that was taken over are not ours to release.
         match journal.close().await {
             Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
