@@ -1,5 +1,7 @@
 //! The simulators of a node: makes, finds, changes and removes them, and takes over those of an earlier agent.
 
+mod entry;
+mod error;
 mod health;
 mod policy;
 mod record;
@@ -15,13 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use simfleet_provider_api::Path;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
+pub(crate) use self::error::SupervisorError;
 pub use self::run::sweep;
 
+use self::entry::Entry;
 use self::record::{Ending, Record};
-use self::simulator::{Change, Command, Simulator, Snapshot};
+use self::simulator::{Command, Simulator, Snapshot};
 use self::tombstones::Tombstones;
 use crate::check::{Ports, check_name, check_spec};
 use crate::durable;
@@ -53,12 +56,6 @@ pub(crate) struct Supervisor {
     count: watch::Sender<usize>,
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
-    seen: watch::Receiver<Snapshot>,
-    commands: mpsc::Sender<Command>,
-}
-
 /// A simulator as it is counted and measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Sighting {
@@ -66,44 +63,6 @@ pub(crate) struct Sighting {
     pub status: Status,
     /// The process that all of its processes descend from.
     pub shim: Option<u32>,
-}
-
-/// Why a request about a simulator was refused.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SupervisorError {
-    /// The request makes no sense.
-    #[error("{message}")]
-    Invalid { message: String, attribute: Option<Path> },
-    /// There is no such simulator.
-    #[error("there is no simulator `{0}`")]
-    NotFound(String),
-    /// Another has the name, or it has changed.
-    #[error("{0}")]
-    Conflict(String),
-    /// There are as many as the node takes.
-    #[error("the node has the {0} simulators that it takes")]
-    Full(u64),
-    /// What was made with this token has been deleted.
-    #[error("what was made with this token has been deleted")]
-    Deleted,
-    /// The create failed for good.
-    #[error("{0}")]
-    Failed(String),
-    /// The agent ends.
-    #[error("the agent shuts down")]
-    Closing,
-    /// It could not be kept.
-    #[error("cannot keep the record of a simulator: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<&Ending> for SupervisorError {
-    fn from(ending: &Ending) -> Self {
-        match ending {
-            Ending::Deleted => SupervisorError::Deleted,
-            Ending::Failed(message) => SupervisorError::Failed(message.clone()),
-        }
-    }
 }
 
 impl Supervisor {
@@ -439,58 +398,5 @@ fn check(name: &str, spec: &ProcessSpec) -> Result<(), SupervisorError> {
             message: format!("`{}` {}", wrong.path, wrong.message),
             attribute: Some(wrong.path),
         }),
-    }
-}
-
-impl Entry {
-    fn view(&self) -> SimulatorView {
-        let seen = self.seen.borrow();
-        let record = &seen.record;
-        SimulatorView {
-            name: record.name.clone(),
-            id: record.id.clone(),
-            lineage: record.lineage.clone(),
-            revision: record.revision,
-            spec: record.spec.clone(),
-            secrets: record.secrets.clone(),
-            status: seen.status,
-            settled: seen.settled,
-            pid: seen.pid,
-            exit: record.exit.clone(),
-            restarts: record.restarts,
-            started: seen.started.clone(),
-        }
-    }
-
-    async fn ask(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> Result<(), SupervisorError> {
-        let name = || self.seen.borrow().record.name.clone();
-        let (done, answer) = oneshot::channel();
-        let sent = self.commands.send(command(done)).await;
-        sent.map_err(|_| SupervisorError::NotFound(name()))?;
-        answer.await.map_err(|_| SupervisorError::NotFound(name()))
-    }
-
-    async fn change(
-        &self,
-        spec: ProcessSpec,
-        secrets: Vec<Path>,
-        token: String,
-        claim: Option<(String, String)>,
-    ) -> Result<(), SupervisorError> {
-        let name = || self.seen.borrow().record.name.clone();
-        let (done, answer) = oneshot::channel();
-        let change = Command::Change(Box::new(Change {
-            spec,
-            secrets,
-            token,
-            claim,
-            done,
-        }));
-        let sent = self.commands.send(change).await;
-        sent.map_err(|_| SupervisorError::NotFound(name()))?;
-        answer
-            .await
-            .map_err(|_| SupervisorError::NotFound(name()))?
-            .map_err(SupervisorError::Conflict)
     }
 }

@@ -2,5 +2,6 @@
 
 mod conformance;
 mod harness;
+mod http;
 mod lifecycle;
 mod recovery;

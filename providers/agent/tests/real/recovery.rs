@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal};
 use simfleet_provider_agent::durable;
 use simfleet_provider_agent::layout::Claim;
-use simfleet_provider_api::Observed;
+use simfleet_provider_api::{Number, Observed, Value};
 
 use crate::harness::{Agent, PROCESS, create, finish, is_alive, pid, present, read, shell, token, until};
 
@@ -43,6 +43,40 @@ async fn a_killed_agent_leaves_its_simulators_and_the_next_one_takes_them_over()
 }
 
 #[tokio::test]
+async fn health_is_checked_after_an_update_and_by_the_next_agent() {
+    let mut agent = Agent::start().await;
+    let provider = agent.provider().await;
+    let provider = provider.as_ref();
+    let marker = agent.folder.path().join("healthy");
+    std::fs::write(&marker, "").expect("writes");
+    let mut planned = shell("a", "exec sleep 1000");
+    let made = create(provider, &token(1), &planned).await.expect("is made");
+    let check = ["test", "-e", &marker.to_string_lossy()].map(Value::from);
+    let interval: Number = "0.05".parse().expect("a number");
+    planned.set(
+        "health_check",
+        Value::object([
+            ("type", Value::string("command")),
+            ("command", Value::tuple(check)),
+            ("interval", interval.into()),
+            ("unhealthy_threshold", Value::from(1u64)),
+        ]),
+    );
+    let step = provider.update(&PROCESS, &made, &planned, &token(2)).await;
+    let updated = finish(provider, step).await.expect("changes").expect("an object");
+    assert_eq!(pid(&updated), pid(&made));
+    std::fs::remove_file(&marker).expect("removes");
+    let status = || async { agent.view(&made).await.status.as_str() };
+    until("it is unhealthy", || async { status().await == "unhealthy" }).await;
+    agent.kill();
+    agent.restart().await;
+    let status = || async { agent.view(&made).await.status.as_str() };
+    until("it is unhealthy again", || async { status().await == "unhealthy" }).await;
+    std::fs::write(&marker, "").expect("writes");
+    until("it is healthy", || async { status().await == "running" }).await;
+}
+
+#[tokio::test]
 async fn a_simulator_ends_with_its_shim_and_that_is_seen() {
     let agent = Agent::start().await;
     let provider = agent.provider().await;
@@ -69,7 +103,7 @@ async fn a_delete_goes_on_under_the_next_agent() {
     let provider = agent.provider().await;
     let provider = provider.as_ref();
     let mut planned = shell("a", "trap 'sleep 1; exit' TERM; while :; do sleep 0.01; done");
-    planned.set("stop_grace", simfleet_provider_api::Value::from(20u64));
+    planned.set("stop_grace", Value::from(20u64));
     let made = create(provider, &token(1), &planned).await.expect("is made");
     let step = provider.delete(&PROCESS, &made, &token(2)).await;
     agent.kill();

@@ -1,40 +1,34 @@
 //! One simulator: a task that brings its process to what is wanted and keeps it there.
 
-use std::future::{Future, pending};
+mod end;
+mod look;
+mod process;
+
+use std::future::pending;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use simfleet_provider_api::Path;
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::process::Process;
 use super::Shared;
-use super::health::{Health, health_probe, ready_probes};
-use super::policy::{Next, after_exit};
 use super::record::{Ending, Record, needs_new_process, seconds};
 use super::run;
 use crate::durable;
 use crate::layout::SimulatorFolder;
 use crate::protocol::{Desired, ProcessSpec, Status};
-use crate::shim::{Exit, Running};
+use crate::shim::Exit;
 
 /// How often a process that starts is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How often one that needs nothing is looked at.
-const IDLE_LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// A process without a `ready` block is ready when it has lived for this long: one that cannot start has ended by then.
-const LIVES_FOR: Duration = Duration::from_millis(250);
-
 /// How long a process has to become ready unless `ready.timeout` says otherwise.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long after its grace a shim is waited for before it is killed with what it has.
-const KILL_MARGIN: Duration = Duration::from_secs(2);
 
 /// What a simulator's task is asked to do.
 #[derive(Debug)]
@@ -70,9 +64,6 @@ pub(super) struct Snapshot {
     pub started: Option<String>,
 }
 
-/// A probe that is under way: its result, and whether it was one of readiness.
-type Probing = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-
 /// The task of a simulator.
 pub(super) struct Simulator {
     shared: Arc<Shared>,
@@ -84,27 +75,6 @@ pub(super) struct Simulator {
     /// By when it must be ready for the first time, or its create has failed.
     create_by: Instant,
     snapshot: watch::Sender<Snapshot>,
-}
-
-/// A run of the simulator.
-struct Process {
-    /// Unknown until the shim has written it down.
-    running: Option<Running>,
-    /// The shim, where this agent started it: reaped when it ends.
-    shim: Option<tokio::process::Child>,
-    since: Instant,
-    ready: bool,
-    ready_by: Instant,
-    /// Whether its shim was last told to pause or to resume it.
-    told: Desired,
-    /// Why it is stopped although it is to run.
-    failure: Option<String>,
-    /// Set when it has been told to stop: when it is killed.
-    kill_at: Option<Instant>,
-    health: Health,
-    next_look: Instant,
-    probing: Option<Probing>,
-    last_problem: Option<String>,
 }
 
 enum Event {
@@ -144,8 +114,10 @@ impl Simulator {
         match run::adopt(&self.folder, &self.record).await {
             run::Adopted::Lives(running) => {
                 let mut process = self.new_process(None);
-                process.ready = self.record.ready_run == self.record.run;
                 process.running = Some(running);
+                if self.record.ready_run == self.record.run {
+                    process.became_ready();
+                }
                 self.process = Some(process);
             }
             run::Adopted::Ended(exit, ran) if !self.record.exited => self.ended(exit, ran).await,
@@ -240,27 +212,13 @@ impl Simulator {
         }
     }
 
-    fn new_process(&self, shim: Option<tokio::process::Child>) -> Process {
-        let now = Instant::now();
+    fn new_process(&self, shim: Option<Child>) -> Process {
         let ready_by = if self.record.was_ready() {
-            now + ready_timeout(&self.record.spec)
+            Instant::now() + ready_timeout(&self.record.spec)
         } else {
             self.create_by
         };
-        Process {
-            running: None,
-            shim,
-            since: now,
-            ready: false,
-            ready_by,
-            told: Desired::Running,
-            failure: None,
-            kill_at: None,
-            health: Health::new(self.record.spec.health_check.as_ref()),
-            next_look: now,
-            probing: None,
-            last_problem: None,
-        }
+        Process::new(&self.record.spec, shim, ready_by)
     }
 
     async fn obey(&mut self, command: Command) {
@@ -272,9 +230,7 @@ impl Simulator {
                     self.record.revision += 1;
                 }
                 self.begin_anew();
-                if let Err(error) = self.store().await {
-                    tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-                }
+                self.keep().await;
                 self.approach().await;
                 self.publish();
                 // Who asked may have gone.
@@ -283,9 +239,7 @@ impl Simulator {
             Command::Delete(done) => {
                 if self.record.ending.is_none() {
                     self.record.ending = Some(Ending::Deleted);
-                    if let Err(error) = self.store().await {
-                        tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-                    }
+                    self.keep().await;
                 }
                 self.approach().await;
                 self.publish();
@@ -321,9 +275,7 @@ impl Simulator {
             } else if let Err(error) = run::write_spec(&self.shared, &self.folder, &self.record) {
                 tracing::warn!(simulator = %self.record.name, %error, "cannot tell the shim its new grace");
             }
-            process.health = Health::new(self.record.spec.health_check.as_ref());
-            process.probing = None;
-            process.next_look = Instant::now();
+            process.change_check(&self.record.spec);
         }
         self.approach().await;
         self.publish();
@@ -335,205 +287,6 @@ impl Simulator {
         self.record.exited = false;
         self.failures = 0;
         self.retry_at = None;
-    }
-
-    /// Looks at a process that starts, is paused, or is to be checked or killed.
-    async fn look(&mut self) {
-        let now = Instant::now();
-        let Some(process) = &mut self.process else {
-            return;
-        };
-        if process.kill_at.is_some_and(|at| at <= now) {
-            run::kill(
-                &self.shared,
-                &self.record,
-                process.running.as_ref(),
-                process.shim.as_mut(),
-            )
-            .await;
-            process.kill_at = Some(now + KILL_MARGIN);
-        }
-        if process.running.is_none() {
-            process.running = run::running(&self.folder, self.record.run);
-            process.since = now;
-            // Told to stop before anybody knew it.
-            if process.kill_at.is_some() && process.running.is_some() {
-                process.stop(self.record.grace());
-            }
-        }
-        process.next_look = now + LOOK_EVERY;
-        if process.kill_at.is_some() {
-            return;
-        }
-        if process.ready {
-            self.check_health(now);
-        } else if process.ready_by <= now {
-            let timeout = ready_timeout(&self.record.spec);
-            let detail = process
-                .last_problem
-                .take()
-                .map_or(String::new(), |problem| format!(": {problem}"));
-            self.fail_start(format!("it was not ready within {} s{detail}", timeout.as_secs_f64()))
-                .await;
-        } else {
-            self.check_ready().await;
-        }
-    }
-
-    async fn check_ready(&mut self) {
-        let Some(process) = &mut self.process else {
-            return;
-        };
-        if process.running.is_none() || process.probing.is_some() {
-            return;
-        }
-        let ready = self.record.spec.ready.clone().unwrap_or_default();
-        if ready.pattern.is_some() && !run::pattern_was_seen(&self.folder, self.record.run) {
-            process.last_problem = Some("no line of its output matches the pattern".to_owned());
-            return;
-        }
-        let probes = ready_probes(&self.record.spec, &ready, self.shared.listen);
-        if probes.is_empty() {
-            let lives = process.running.as_ref().is_some_and(|running| running.child.is_alive());
-            if ready.pattern.is_some() || (lives && process.since.elapsed() >= LIVES_FOR) {
-                self.became_ready().await;
-            }
-            return;
-        }
-        process.probing = Some(Box::pin(async move {
-            for probe in probes {
-                probe.run(Duration::from_secs(1)).await?;
-            }
-            Ok(())
-        }));
-    }
-
-    async fn became_ready(&mut self) {
-        if let Some(process) = &mut self.process {
-            process.ready = true;
-            process.probing = None;
-            process.health.started(Instant::now());
-            process.next_look = Instant::now();
-        }
-        self.record.ready_run = self.record.run;
-        if let Err(error) = self.store().await {
-            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-        }
-    }
-
-    fn check_health(&mut self, now: Instant) {
-        let paused = self.is_paused();
-        let Some(process) = &mut self.process else {
-            return;
-        };
-        let next = process.health.next_check();
-        // Without a check it is still looked at now and then, as anybody can pause or resume it.
-        process.next_look = now + IDLE_LOOK_EVERY;
-        let (Some(next), Some(check)) = (next, &self.record.spec.health_check) else {
-            return;
-        };
-        if paused || process.probing.is_some() {
-            return;
-        }
-        if next > now {
-            process.next_look = process.next_look.min(next);
-            return;
-        }
-        let Some(probe) = health_probe(&self.record, check, &self.shared, &self.folder) else {
-            return;
-        };
-        let timeout = process.health.timeout();
-        process.probing = Some(Box::pin(async move { probe.run(timeout).await }));
-    }
-
-    async fn probed(&mut self, result: Result<(), String>) {
-        let Some(process) = &mut self.process else {
-            return;
-        };
-        process.probing = None;
-        if process.ready {
-            process.health.checked(&result, Instant::now());
-            process.next_look = Instant::now();
-        } else {
-            match result {
-                Ok(()) => self.became_ready().await,
-                Err(problem) => process.last_problem = Some(problem),
-            }
-        }
-    }
-
-    /// A start has failed: the create is undone, or the process is stopped and the policy asked.
-    async fn fail_start(&mut self, message: String) {
-        if !self.record.was_ready() {
-            self.fail_create(message).await;
-        } else if let Some(process) = &mut self.process {
-            process.failure = Some(message);
-            process.stop(self.record.grace());
-        }
-    }
-
-    async fn fail_create(&mut self, message: String) {
-        let log = run::log_path(&self.folder, &self.record.spec);
-        let tail = durable::tail(&log, 10).unwrap_or_default();
-        let mut message = format!("process `{}` did not start: {message}", self.record.name);
-        if !tail.is_empty() {
-            message.push_str("; the end of its log:\n  ");
-            message.push_str(&tail.join("\n  "));
-        }
-        self.record.ending = Some(Ending::Failed(message));
-        if let Err(error) = self.store().await {
-            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-        }
-    }
-
-    async fn shim_ended(&mut self) {
-        let Some(mut process) = self.process.take() else {
-            return;
-        };
-        if process.running.is_none() {
-            process.running = run::running(&self.folder, self.record.run);
-        }
-        let mut exit = run::exit(&self.shared, &self.folder, &self.record, process.running.as_ref()).await;
-        if let Some(failure) = process.failure.take() {
-            exit = Exit::Unknown(failure);
-        } else if process.kill_at.is_some() {
-            self.record.exit = Some(exit.to_string());
-            if let Err(error) = self.store().await {
-                tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-            }
-            return;
-        }
-        let ran = process.since.elapsed();
-        self.ended(exit, ran).await;
-    }
-
-    /// A process has ended without being told to.
-    async fn ended(&mut self, exit: Exit, ran: Duration) {
-        self.record.exit = Some(exit.to_string());
-        if self.record.ending.is_some() || self.record.spec.state == Desired::Stopped {
-            return;
-        }
-        let (next, failures) = after_exit(self.record.spec.restart, exit.is_success(), ran, self.failures);
-        self.failures = failures;
-        let now = Instant::now();
-        match next {
-            Next::Restart(delay) if !self.record.was_ready() && now + delay >= self.create_by => {
-                self.fail_create(exit.to_string()).await;
-                return;
-            }
-            Next::Restart(delay) => {
-                self.retry_at = Some(now + delay);
-                self.record.restarts += 1;
-            }
-            Next::Stay if !self.record.was_ready() => {
-                self.fail_create(exit.to_string()).await;
-                return;
-            }
-            Next::Stay => self.record.exited = true,
-        }
-        if let Err(error) = self.store().await {
-            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
-        }
     }
 
     fn is_paused(&self) -> bool {
@@ -587,34 +340,19 @@ impl Simulator {
         });
     }
 
+    /// Brings the record to the disk. Where that fails, what was decided holds until the agent ends.
+    async fn keep(&mut self) {
+        if let Err(error) = self.store().await {
+            tracing::warn!(simulator = %self.record.name, %error, "cannot keep its record");
+        }
+    }
+
     /// Brings the record to the disk.
     async fn store(&mut self) -> io::Result<()> {
         let (path, record) = (self.folder.record(), self.record.clone());
         tokio::task::spawn_blocking(move || durable::write_json(&path, &record))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-}
-
-impl Process {
-    fn is_paused(&self) -> bool {
-        match self.running.as_ref().and_then(|running| running.child.state()) {
-            Some('T' | 't') => true,
-            // One that was stopped while it started a child by vfork(2) waits for that, stopped too, in this state.
-            Some('D') => self.told == Desired::Paused,
-            _ => false,
-        }
-    }
-
-    /// Tells it to stop. One whose shim is not known yet is told when it is.
-    fn stop(&mut self, grace: Duration) {
-        self.probing = None;
-        self.kill_at = Some(Instant::now() + grace + KILL_MARGIN);
-        if let Some(running) = &self.running
-            && let Err(error) = running.shim.signal(Signal::TERM)
-        {
-            tracing::warn!(pid = running.shim.pid, %error, "cannot stop the shim");
-        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The attributes of a `process` to and from what the agent is sent.
 
+mod marks;
+mod reader;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::value::Object as ObjectValue;
 use simfleet_provider_api::{Attributes, Data, Path, PathStep, ProviderError, Value};
 
+use self::marks::{collect_marks, with_mark};
+use self::reader::Reader;
 use crate::protocol::{HealthCheck, Log, ProcessSpec, Ready, Resources, SimulatorView};
 use crate::schema::{DEFAULT_STOP_GRACE, number};
 
@@ -224,190 +228,6 @@ fn string_map(entries: &BTreeMap<String, String>) -> Value {
     map(entries
         .iter()
         .map(|(name, value)| (name, Value::string(value.as_str()))))
-}
-
-/// Collects the paths of all values that are marked as sensitive.
-fn collect_marks(path: &Path, value: &Value, marks: &mut Vec<Path>) {
-    if value.is_sensitive() {
-        marks.push(path.clone());
-        return;
-    }
-    if let Some(items) = value.as_slice() {
-        for (index, item) in (0u64..).zip(items) {
-            collect_marks(&path.join(PathStep::Index(index)), item, marks);
-        }
-    } else if let Some(fields) = value.as_fields() {
-        for (name, field) in fields {
-            collect_marks(&path.join(PathStep::Name(name.clone())), field, marks);
-        }
-    }
-}
-
-/// Returns the value with what `steps` lead to marked as sensitive.
-fn with_mark(value: &Value, steps: &[PathStep]) -> Value {
-    let Some((step, rest)) = steps.split_first() else {
-        return value.clone().mark(true);
-    };
-    let sensitive = value.is_sensitive();
-    let item = |items: &Arc<Vec<Value>>| {
-        let mut items = items.as_ref().clone();
-        if let PathStep::Index(index) = step
-            && let Some(item) = usize::try_from(*index).ok().and_then(|index| items.get_mut(index))
-        {
-            *item = with_mark(item, rest);
-        }
-        Arc::new(items)
-    };
-    let field = |fields: &Arc<BTreeMap<Arc<str>, Value>>| {
-        let mut fields = fields.as_ref().clone();
-        if let PathStep::Name(name) = step
-            && let Some(field) = fields.get_mut(name)
-        {
-            *field = with_mark(field, rest);
-        }
-        Arc::new(fields)
-    };
-    let data = match value.data() {
-        Data::Tuple(items) => Data::Tuple(item(items)),
-        Data::List(items) => Data::List(item(items)),
-        Data::Set(items) => Data::Set(item(items)),
-        Data::Map(fields) => Data::Map(field(fields)),
-        Data::Object(object) => Data::Object(ObjectValue {
-            fields: field(&object.fields),
-            origin: object.origin.clone(),
-        }),
-        other => other.clone(),
-    };
-    Value::new(data).mark(sensitive)
-}
-
-/// Reads typed values out of attributes, or out of an object inside them.
-struct Reader<'a> {
-    path: Option<Path>,
-    get: &'a dyn Fn(&str) -> Option<&'a Value>,
-}
-
-impl<'a> Reader<'a> {
-    fn at(&self, name: &str) -> Path {
-        match &self.path {
-            Some(path) => path.join(PathStep::Name(name.into())),
-            None => Path::attribute(name),
-        }
-    }
-
-    fn get(&self, name: &str) -> Result<Option<&'a Value>, Wrong> {
-        let Some(value) = (self.get)(name) else {
-            return Ok(None);
-        };
-        match value.data() {
-            Data::Null => Ok(None),
-            Data::Unknown(_) => Err(Wrong::new(self.at(name), "is not known yet")),
-            Data::Redacted(_) => Err(Wrong::new(
-                self.at(name),
-                "is a secret of which only a digest is kept; give it again",
-            )),
-            _ => Ok(Some(value)),
-        }
-    }
-
-    fn string(&self, name: &str) -> Result<Option<String>, Wrong> {
-        self.get(name)?
-            .map(|value| Self::as_string(value).map_err(|message| Wrong::new(self.at(name), message)))
-            .transpose()
-    }
-
-    fn number(&self, name: &str) -> Result<Option<f64>, Wrong> {
-        self.get(name)?
-            .map(|value| match value.as_number() {
-                Some(number) if number.as_f64().is_finite() => Ok(number.as_f64()),
-                _ => Err(Wrong::new(self.at(name), "must be a number")),
-            })
-            .transpose()
-    }
-
-    fn whole(&self, name: &str) -> Result<Option<u64>, Wrong> {
-        self.get(name)?
-            .map(|value| {
-                value
-                    .as_u64()
-                    .ok_or_else(|| Wrong::new(self.at(name), "must be a whole number"))
-            })
-            .transpose()
-    }
-
-    /// Reads one of the words of a unit enum.
-    fn word<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Wrong> {
-        let Some(word) = self.string(name)? else {
-            return Ok(None);
-        };
-        serde_json::from_value(serde_json::Value::String(word))
-            .map(Some)
-            .map_err(|error| Wrong::new(self.at(name), format!("has no such value: {error}")))
-    }
-
-    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Wrong> {
-        let Some(value) = self.get(name)? else {
-            return Ok(None);
-        };
-        let Some(items) = value.as_slice() else {
-            return Err(Wrong::new(self.at(name), "must be a list of strings"));
-        };
-        (0u64..)
-            .zip(items)
-            .map(|(index, item)| {
-                Self::as_string(item).map_err(|message| Wrong::new(self.at(name).join(PathStep::Index(index)), message))
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
-    }
-
-    fn map<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&Value) -> Result<T, &'static str>,
-    ) -> Result<Option<BTreeMap<String, T>>, Wrong> {
-        let Some(value) = self.get(name)? else {
-            return Ok(None);
-        };
-        let Some(fields) = value.as_fields() else {
-            return Err(Wrong::new(self.at(name), "must be a map"));
-        };
-        fields
-            .iter()
-            .filter(|(_, field)| !field.is_null())
-            .map(|(key, field)| match read(field) {
-                Ok(value) => Ok((key.to_string(), value)),
-                Err(message) => Err(Wrong::new(self.at(name).join(PathStep::Name(key.clone())), message)),
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
-    }
-
-    fn object<T>(&self, name: &str, read: impl FnOnce(Reader<'_>) -> Result<T, Wrong>) -> Result<Option<T>, Wrong> {
-        let Some(value) = self.get(name)? else {
-            return Ok(None);
-        };
-        if value.as_fields().is_none() {
-            return Err(Wrong::new(self.at(name), "must be an object"));
-        }
-        read(Reader {
-            path: Some(self.at(name)),
-            get: &|field| value.get(field),
-        })
-        .map(Some)
-    }
-
-    fn as_string(value: &Value) -> Result<String, &'static str> {
-        value.as_str().map(str::to_owned).ok_or("must be a string")
-    }
-
-    fn as_port(value: &Value) -> Result<u16, &'static str> {
-        value
-            .as_u64()
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|port| *port > 0)
-            .ok_or("must be a port: 1 to 65535")
-    }
 }
 
 /// Returns the attributes without those that are not known yet, so that the rest can be checked.

@@ -1,0 +1,83 @@
+//! What follows when a process ends, or does not become what it was started to be.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::policy::{Next, after_exit};
+use super::super::record::Ending;
+use super::super::run;
+use super::Simulator;
+use crate::durable;
+use crate::protocol::Desired;
+use crate::shim::Exit;
+
+impl Simulator {
+    /// A start has failed: the create is undone, or the process is stopped and the policy asked.
+    pub(super) async fn fail_start(&mut self, message: String) {
+        if !self.record.was_ready() {
+            self.fail_create(message).await;
+        } else if let Some(process) = &mut self.process {
+            process.failure = Some(message);
+            process.stop(self.record.grace());
+        }
+    }
+
+    async fn fail_create(&mut self, message: String) {
+        let log = run::log_path(&self.folder, &self.record.spec);
+        let tail = durable::tail(&log, 10).unwrap_or_default();
+        let mut message = format!("process `{}` did not start: {message}", self.record.name);
+        if !tail.is_empty() {
+            message.push_str("; the end of its log:\n  ");
+            message.push_str(&tail.join("\n  "));
+        }
+        self.record.ending = Some(Ending::Failed(message));
+        self.keep().await;
+    }
+
+    pub(super) async fn shim_ended(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        if process.running.is_none() {
+            process.running = run::running(&self.folder, self.record.run);
+        }
+        let mut exit = run::exit(&self.shared, &self.folder, &self.record, process.running.as_ref()).await;
+        if let Some(failure) = process.failure.take() {
+            exit = Exit::Unknown(failure);
+        } else if process.kill_at.is_some() {
+            self.record.exit = Some(exit.to_string());
+            self.keep().await;
+            return;
+        }
+        let ran = process.since.elapsed();
+        self.ended(exit, ran).await;
+    }
+
+    /// A process has ended without being told to.
+    pub(super) async fn ended(&mut self, exit: Exit, ran: Duration) {
+        self.record.exit = Some(exit.to_string());
+        if self.record.ending.is_some() || self.record.spec.state == Desired::Stopped {
+            return;
+        }
+        let (next, failures) = after_exit(self.record.spec.restart, exit.is_success(), ran, self.failures);
+        self.failures = failures;
+        let now = Instant::now();
+        match next {
+            Next::Restart(delay) if !self.record.was_ready() && now + delay >= self.create_by => {
+                self.fail_create(exit.to_string()).await;
+                return;
+            }
+            Next::Restart(delay) => {
+                self.retry_at = Some(now + delay);
+                self.record.restarts += 1;
+            }
+            Next::Stay if !self.record.was_ready() => {
+                self.fail_create(exit.to_string()).await;
+                return;
+            }
+            Next::Stay => self.record.exited = true,
+        }
+        self.keep().await;
+    }
+}
