@@ -11,18 +11,18 @@
 //! it. A process that was stopped in a create still holds the lock: the tombstones that it must see stay until it ends.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_agent::durable;
 use simfleet_provider_agent::layout::{DataFolder, file_name};
+
+use crate::lock::{FOLDERS, hold, is_at, is_empty, marker};
 
 /// The folder of a fleet's nodes. While this lives, nobody removes it.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl FleetFolder {
             return Ok(());
         }
         self.remember()?;
-        for folder in ["claims", "gone", "nodes"] {
+        for folder in FOLDERS {
             durable::remove_folder(&self.path.join(folder))?;
         }
         durable::remove_file(&marker(&self.path))?;
@@ -320,58 +320,10 @@ impl Drop for FleetFolder {
     }
 }
 
-fn marker(path: &Path) -> PathBuf {
-    path.join("fleet.lock")
-}
-
-/// Makes the folder and returns its shared lock.
-fn hold(path: &Path) -> io::Result<File> {
-    for _ in 0..500 {
-        for folder in ["claims", "gone", "nodes"] {
-            durable::create_folder(&path.join(folder))?;
-        }
-        let opened = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(marker(path));
-        let file = match opened {
-            // Removed between the two steps by one who was the last to use it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            file => file?,
-        };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) if is_at(&file, &marker(path))? && path.join("nodes").is_dir() => return Ok(file),
-            Ok(()) | Err(Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(error.into()),
-        }
-        // Somebody removes it at this moment.
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Err(io::Error::other("the folder is being removed all the time"))
-}
-
-/// Whether an open file is still the one at a path.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let opened = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(there) => Ok((there.dev(), there.ino()) == (opened.dev(), opened.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_empty(path: &Path) -> io::Result<bool> {
-    match fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn open(path: &Path) -> FleetFolder {
