@@ -7,7 +7,7 @@
 //! DIR/agent.lock          locked by the agent while it lives
 //! DIR/agent.json          the process of the agent, and where it listens (AgentRecord)
 //! DIR/agent.log           what the agent prints
-//! DIR/failed.json         why the last agent that could not run did not (Failure)
+//! DIR/failed.PID.json     why an agent could not run (Failure), until the next one does
 //! DIR/gone/TOKEN          what became of a create whose simulator is not there any more
 //! DIR/simulators/NAME/    one simulator:
 //!     record.json         what is wanted of it (Record)
@@ -96,9 +96,9 @@ impl DataFolder {
         self.0.join("agent.log")
     }
 
-    /// Why the last agent that could not run did not: a [`Failure`](crate::Failure).
-    pub fn failure(&self) -> PathBuf {
-        self.0.join("failed.json")
+    /// Why the agent with this process id could not run: a [`Failure`](crate::Failure).
+    pub fn failure(&self, pid: u32) -> PathBuf {
+        self.0.join(format!("failed.{pid}.json"))
     }
 
     /// What became of earlier creates.

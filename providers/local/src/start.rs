@@ -112,6 +112,7 @@ pub(crate) async fn start(
     let deadline = Instant::now() + UP_WITHIN;
     let mut attempt = 0;
     let mut child: Option<Child> = None;
+    let mut pid = None;
     loop {
         if tombstone.exists() {
             return Err(StartError::Gone);
@@ -141,13 +142,14 @@ pub(crate) async fn start(
             child = None;
             // Whose start was for nothing because another agent runs already just waits for that one.
             if !lives && living_agent(data)?.is_none() {
-                look_at_end(data, status, attempt, &choose)?;
+                look_at_end(data, pid, status, attempt, &choose)?;
             }
         }
         if child.is_none() && !lives {
             attempt += 1;
-            durable::remove_file(&data.failure())?;
-            child = Some(spawn(program, data)?);
+            let started = spawn(program, data)?;
+            pid = started.id();
+            child = Some(started);
         }
         if Instant::now() > deadline {
             reap(child);
@@ -160,12 +162,15 @@ pub(crate) async fn start(
 /// Decides whether an agent that has ended before it was up is started again.
 fn look_at_end(
     data: &DataFolder,
+    pid: Option<u32>,
     status: ExitStatus,
     attempt: u32,
     choose: impl Fn() -> io::Result<SocketAddr>,
 ) -> Result<(), StartError> {
-    // It may be that of an agent that another call has started at the same time: what kept that one kept this one.
-    let failure: Option<Failure> = durable::read_json(&data.failure())?;
+    let failure: Option<Failure> = match pid {
+        Some(pid) => durable::read_json(&data.failure(pid))?,
+        None => None,
+    };
     let reason = failure.as_ref().map(|failure| failure.reason);
     if reason == Some(FailureReason::Revoked) {
         return Err(StartError::Gone);

@@ -165,7 +165,7 @@ pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
     let result = run(options).await;
     if let Err(error) = &result {
         // Best effort: where the folder is gone, nobody asks.
-        let _ = durable::write_json(&data.failure(), &error.failure());
+        let _ = durable::write_json(&data.failure(std::process::id()), &error.failure());
     }
     result
 }
@@ -213,6 +213,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
     let supervisor = Supervisor::load(shared)
         .await
         .map_err(|source| file(data.simulators(), source))?;
+    forget_failures(&data);
     let (end, ended) = watch::channel(None);
     let app = App(Arc::new(Inner {
         supervisor: supervisor.clone(),
@@ -252,6 +253,16 @@ async fn told_to_end(mut ended: watch::Receiver<Option<OnShutdown>>, supervisor:
         }
     }
     Ok(())
+}
+
+/// Removes what earlier agents have said of why they could not run: one runs now.
+fn forget_failures(data: &DataFolder) {
+    for entry in std::fs::read_dir(data.path()).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b"failed.") {
+            // What stays is removed the next time.
+            let _ = durable::remove_file(&entry.path());
+        }
+    }
 }
 
 fn file(path: PathBuf, source: io::Error) -> AgentError {

@@ -85,7 +85,7 @@ async fn a_create_that_is_sent_twice_makes_one_node() {
         assert_eq!(node, &made[0]);
     }
     made[0].as_ref().expect("is made");
-    assert_eq!(fleet.agents().len(), 1);
+    until("one agent runs", || fleet.agents().len() == 1).await;
     let other = create(first.as_ref(), &NODE, &token(2), &planned).await;
     assert!(matches!(other, Err(ProviderError::Conflict { .. })), "{other:?}");
 }
