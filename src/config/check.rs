@@ -164,26 +164,30 @@ fn find_schema<'s>(block: &Block, schema: &'s BlockSchema) -> Result<&'s Arc<Blo
     let found = if first.schema.kind.is_none() {
         &first.schema
     } else {
-        let Some(label) = block.labels.first() else {
+        let label = block.labels.first();
+        let Some(label) = label.filter(|_| block.labels.len() == first.schema.labels.len()) else {
             return Err(wrong_labels(block, &first.schema));
         };
         let is_kind = |nested: &&&Nested| nested.schema.kind.as_deref() == Some(&*label.text);
         match candidates.iter().find(is_kind) {
             Some(nested) => &nested.schema,
             None => {
-                let kinds: Vec<&str> = candidates
-                    .iter()
-                    .filter_map(|nested| nested.schema.kind.as_deref())
-                    .collect();
+                let kinds = |all: bool| {
+                    let wanted = move |nested: &&&Nested| all || nested.schema.availability == Availability::Now;
+                    candidates
+                        .iter()
+                        .filter(wanted)
+                        .filter_map(|nested| nested.schema.kind.as_deref())
+                };
                 let what = first.schema.labels.first().unwrap_or(&"kind");
                 let detail = match first.schema.labels.len() {
                     1 => format!("There is no {name} `{}`.", label.text),
                     _ => format!("There is no {name} of the {what} `{}`.", label.text),
                 };
                 let diagnostic = Diagnostic::error("Unknown kind", detail).at(label.span.clone());
-                return Err(match crate::diagnostic::nearest(&label.text, kinds.iter().copied()) {
+                return Err(match crate::diagnostic::nearest(&label.text, kinds(true)) {
                     Some(near) => diagnostic.hint(format!("did you mean {near:?}?")),
-                    None => diagnostic.hint(format!("known are {}", kinds.join(", "))),
+                    None => diagnostic.hint(format!("known are {}", kinds(false).collect::<Vec<_>>().join(", "))),
                 });
             }
         }

@@ -147,12 +147,9 @@ fn shown(value: &Value) -> String {
 }
 
 fn number(value: &Value) -> Result<Number, Wrong> {
-    let number =
-        convert(value, &Type::Number).map_err(|error| Wrong::new(format!("must be a number: {}", error.reason)))?;
-    number
-        .as_number()
-        .cloned()
-        .ok_or_else(|| Wrong::new("must be a number"))
+    let number = convert(value, &Type::Number).ok();
+    let number = number.and_then(|number| number.as_number().cloned());
+    number.ok_or_else(|| Wrong::new(format!("must be a number, but is {}", shown(value))))
 }
 
 fn outside(number: &Number, from: &dyn Display, to: &dyn Display) -> Wrong {

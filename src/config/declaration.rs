@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use simfleet_provider_api::{Address, Value};
+use simfleet_provider_api::{Address, PathStep, Value};
 
 use super::blocks::{self, Block};
 use super::check::Body;
@@ -135,6 +135,17 @@ pub struct Local {
     pub references: Vec<Reference>,
     /// Its value, where that depends on no resource.
     pub value: Option<Value>,
+}
+
+impl Local {
+    /// Returns the other locals that it names.
+    pub(super) fn locals(&self) -> impl Iterator<Item = &Arc<str>> {
+        let locals = self.references.iter().filter(|reference| &*reference.root == "local");
+        locals.filter_map(|reference| match reference.steps.first() {
+            Some(PathStep::Name(name)) => Some(name),
+            _ => None,
+        })
+    }
 }
 
 /// A value that the fleet hands out.

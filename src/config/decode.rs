@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simfleet_provider_api::convert::describe;
 use simfleet_provider_api::{Number, Value};
 
 use super::record::{Mode, Record};
@@ -24,11 +25,22 @@ pub struct Reader<'r> {
 ///
 /// All but [`Value`] itself demand that the value is known and not sensitive: what is planned with is shown.
 pub trait FromValue: Sized {
-    /// Whether values that are not known, or are sensitive, can be read.
-    const ANY: bool = false;
+    /// What must be known of a value before it is read.
+    const NEEDS: Needs = Needs::All;
 
     /// Returns the value; `None` where the schema let through what it must not.
     fn from_value(value: &Value) -> Option<Self>;
+}
+
+/// What must be known of a value before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// All of it, and that it is not sensitive.
+    All,
+    /// What it is, but not what is in it.
+    Itself,
+    /// Nothing.
+    Nothing,
 }
 
 impl<'r> Reader<'r> {
@@ -56,13 +68,13 @@ impl<'r> Reader<'r> {
         let Some(value) = self.record.get(name) else {
             return Some(None);
         };
-        if !T::ANY {
+        if T::NEEDS == Needs::All || T::NEEDS == Needs::Itself && value.is_unknown() {
             self.demand_known(name, value)?;
         }
         match T::from_value(value) {
             Some(value) => Some(Some(value)),
             None => {
-                let detail = format!("`{name}` cannot be used as it is: {value:?}.");
+                let detail = format!("`{name}` cannot be {}.", describe(value));
                 self.error(Diagnostic::error("Invalid value", detail), name);
                 None
             }
@@ -156,7 +168,7 @@ impl<'r> Reader<'r> {
 }
 
 impl FromValue for Value {
-    const ANY: bool = true;
+    const NEEDS: Needs = Needs::Nothing;
 
     fn from_value(value: &Value) -> Option<Self> {
         Some(value.clone())
@@ -207,8 +219,6 @@ impl FromValue for Duration {
 }
 
 impl<T: FromValue> FromValue for Vec<T> {
-    const ANY: bool = false;
-
     fn from_value(value: &Value) -> Option<Self> {
         value.as_slice()?.iter().map(T::from_value).collect()
     }

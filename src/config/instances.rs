@@ -67,7 +67,13 @@ fn count(expr: &Expr, scope: &dyn Scope, mode: Mode) -> Result<Option<Instances>
     };
     let number = match convert(&value, &Type::Number) {
         Ok(number) => number,
-        Err(error) => return invalid(format!("`count` must be a whole number: {}.", error.reason)),
+        Err(_) => {
+            let found = match value.as_str() {
+                Some(text) => format!("{text:?}"),
+                None => describe(&value).to_owned(),
+            };
+            return invalid(format!("`count` must be a whole number, but is {found}."));
+        }
     };
     match (number.as_u64(), number.as_number()) {
         (Some(count), _) if count <= MOST => Ok(Some(Instances::Count(count))),

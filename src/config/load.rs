@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Attribute, Value};
+use jiff::Timestamp;
+use simfleet_provider_api::{Address, Attribute, Value};
 
 use super::blocks::{self, Settings};
 use super::check::{self, Body};
@@ -17,8 +18,8 @@ use super::record::{Mode, Record};
 use super::scope::{Constants, Instance, Names, NoResources};
 use super::source::{self, Files};
 use super::variables::{self, Given, Undeclared, Variable};
-use super::{Config, cycles, syntax};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile, Span};
+use super::{Config, cycles, ports, syntax};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
 
 /// What a fleet is loaded with. Nothing else is read but the files.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +34,8 @@ pub struct Inputs {
     pub cwd: PathBuf,
     /// `workspace.name`; empty means `default`.
     pub workspace: String,
+    /// When the plan is made: `plantimestamp()`, which is unknown without it.
+    pub planned_at: Option<Timestamp>,
     /// The providers of this build, with the attributes of their `provider` blocks.
     pub providers: BTreeMap<String, Vec<Attribute>>,
 }
@@ -116,6 +119,7 @@ impl<'a> Loader<'a> {
                 name => Arc::from(name),
             },
             environment: inputs.environment.clone(),
+            planned_at: inputs.planned_at,
             files: files.fleet,
             settings: Settings::default(),
             variables: BTreeMap::new(),
@@ -137,9 +141,7 @@ impl<'a> Loader<'a> {
         let blocks = self.read_blocks();
         self.sort(blocks);
         self.set_variables(values);
-        if !self.incomplete || !self.diagnostics.has_errors() {
-            self.check_names();
-        }
+        self.check_names();
         self.check_providers();
         cycles::check(&self.config, &mut self.diagnostics);
         self.evaluate_locals();
@@ -318,8 +320,12 @@ impl<'a> Loader<'a> {
         }
         for declaration in &config.declarations {
             let place = declaration.place();
-            let mut outer = declaration.meta.count.iter().chain(&declaration.meta.for_each);
-            check(outer.by_ref().flat_map(eval::references).collect(), &Place::default());
+            let outer = declaration.meta.count.iter().chain(&declaration.meta.for_each);
+            let instances = Place {
+                instances: true,
+                ..Place::default()
+            };
+            check(outer.flat_map(eval::references).collect(), &instances);
             check(declaration.meta.inner_references(), &place);
             let postconditions = declaration.meta.lifecycle.postconditions.iter();
             check(
@@ -370,28 +376,27 @@ impl<'a> Loader<'a> {
             let near = crate::diagnostic::nearest(&wanted, known.iter().map(String::as_str));
             self.diagnostics.push(match near {
                 Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-                None => diagnostic.hint(format!("add provider {:?} {{}}", &**name)),
+                None => diagnostic.hint(match alias {
+                    Some(alias) => format!("add provider {:?} {{ alias = {:?} }}", &**name, &**alias),
+                    None => format!("add provider {:?} {{}}", &**name),
+                }),
             });
         }
     }
 
     /// Works out the locals that depend on no resource.
     fn evaluate_locals(&mut self) {
-        let mut values = BTreeMap::new();
-        {
-            let names = Names::new(&self.config, &NoResources);
-            let scope = names.scope(Instance::default());
-            for (name, local) in &self.config.locals {
-                match evaluate(&local.expr, &scope) {
-                    Ok(value) if names::resources(&self.config, &local.references).is_empty() => {
-                        values.insert(Arc::clone(name), value);
-                    }
-                    Ok(_) => {}
-                    Err(errors) => {
-                        self.diagnostics.extend(errors);
-                        // Those that use it are not to report it again.
-                        values.insert(Arc::clone(name), Value::unknown(format!("local.{name}")));
-                    }
+        let dynamic = names::dynamic_locals(&self.config);
+        let mut values = Vec::new();
+        let names = Names::new(&self.config, &NoResources);
+        for name in self.config.locals.keys() {
+            match names.local(name) {
+                Ok(value) if !dynamic.contains(name) => values.push((Arc::clone(name), value)),
+                Ok(_) => {}
+                Err(errors) => {
+                    self.diagnostics.extend(errors);
+                    // Those that use it are not to report it again.
+                    values.push((Arc::clone(name), Value::unknown(format!("local.{name}"))));
                 }
             }
         }
@@ -411,25 +416,25 @@ impl<'a> Loader<'a> {
         for provider in &config.providers {
             Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
         }
+        let mut records = BTreeMap::new();
         for declaration in &config.declarations {
             let mut own = Diagnostics::new();
             own.keep(declaration.meta.instances(&scope, Mode::Check));
             let record = Record::evaluate(&declaration.body, &scope, Mode::Check, &mut own);
             own.keep(declaration.decode(&record));
-            for diagnostic in own.0 {
-                let address = diagnostic
-                    .address
-                    .clone()
-                    .unwrap_or_else(|| declaration.address.clone());
-                diagnostics.push(diagnostic.on(address));
-            }
+            diagnostics.extend(about(&declaration.address, own));
+            records.insert(declaration.address.clone(), record);
+        }
+        for (address, record) in &records {
+            diagnostics.extend(about(address, ports::check(record, &records)));
         }
         for output in config.outputs.values() {
             diagnostics.keep(evaluate(&output.expr, &scope));
         }
     }
 
-    /// Drops what is told twice, and what only follows from a block that was left out.
+    /// Drops what is told twice, and what only follows from a block that was left out; the rest in the order of the
+    /// files, what has no place first.
     fn tidy(&mut self) {
         let mut seen = HashSet::new();
         let incomplete = self.incomplete;
@@ -442,9 +447,21 @@ impl<'a> Loader<'a> {
             ));
             is_new && !(incomplete && follows && diagnostic.detail.ends_with("in this fleet."))
         });
-        // Errors that follow only were all there was: it cannot be, as a block was left out with an error of its own.
-        debug_assert!(!incomplete || self.diagnostics.0.iter().any(|d| d.severity == Severity::Error));
+        let order: HashMap<*const SourceFile, usize> = self.config.files.iter().map(Arc::as_ptr).zip(0..).collect();
+        self.diagnostics.0.sort_by_key(|diagnostic| {
+            let place = diagnostic.span.as_ref();
+            place.map(|span| (order.get(&Arc::as_ptr(&span.file)).copied(), span.range.start))
+        });
     }
+}
+
+/// Says of diagnostics which resource they are about.
+fn about(address: &Address, found: Diagnostics) -> Diagnostics {
+    let about = |diagnostic: Diagnostic| match diagnostic.address {
+        Some(_) => diagnostic,
+        None => diagnostic.on(address.clone()),
+    };
+    Diagnostics(found.0.into_iter().map(about).collect())
 }
 
 fn duplicate(key: &str, second: Span, first: Span) -> Diagnostic {

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::diagnostic::{SourceFile, Span};
 
 pub mod blocks;
@@ -30,6 +32,7 @@ mod instances;
 mod load;
 pub mod meta;
 mod names;
+mod ports;
 pub mod record;
 pub mod schema;
 pub mod scope;
@@ -62,6 +65,8 @@ pub struct Config {
     pub workspace: Arc<str>,
     /// The environment, for `env()`.
     pub environment: BTreeMap<String, String>,
+    /// When the plan is made.
+    pub planned_at: Option<Timestamp>,
     /// The fleet's files.
     pub files: Vec<Arc<SourceFile>>,
     /// The `simfleet` block.

@@ -1,5 +1,6 @@
 //! The names of a fleet: which references mean something, and what is told of the others.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::address::label_count;
@@ -10,7 +11,7 @@ use super::blocks;
 use super::declaration::Declaration;
 use super::eval::Reference;
 use super::schema::Availability;
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Span, nearest};
 
 /// Where a reference stands, and so which names it may use.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +24,8 @@ pub struct Place {
     pub member: bool,
     /// It is a postcondition.
     pub this: bool,
+    /// It says how many instances there are.
+    pub instances: bool,
 }
 
 impl Place {
@@ -33,6 +36,7 @@ impl Place {
             each: true,
             member: true,
             this: true,
+            instances: false,
         }
     }
 }
@@ -67,6 +71,10 @@ fn check_root(config: &Config, reference: &Reference, place: &Place) -> Result<(
         ("local", Some(name)) if config.locals.contains_key(name) => Ok(()),
         ("local", Some(name)) => Err(unknown_local(config, name)),
         ("count", Some("index")) if place.count => Ok(()),
+        ("count" | "each", Some("index" | "key" | "value")) if place.instances => Err(misplaced(format!(
+            "`{root}.{}` differs between instances, so it cannot say how many there are.",
+            first.unwrap_or_default()
+        ))),
         ("count", Some("index")) => Err(misplaced(
             "`count.index` stands in a block that has `count`, and this one has none.",
         )),
@@ -297,22 +305,18 @@ fn has_part(declaration: &Declaration, name: &str) -> Result<(), Diagnostic> {
 }
 
 /// Returns the resources that references lead to, through locals too, each with the first place that names it.
-pub(super) fn resources<'c>(
-    config: &'c Config,
-    references: &[Reference],
-) -> Vec<(&'c Declaration, crate::diagnostic::Span)> {
-    let mut found: Vec<(&Declaration, crate::diagnostic::Span)> = Vec::new();
-    let mut seen_locals: Vec<Arc<str>> = Vec::new();
-    let mut seen: std::collections::BTreeSet<usize> = std::collections::BTreeSet::new();
+pub(super) fn resources<'c>(config: &'c Config, references: &[Reference]) -> Vec<(&'c Declaration, Span)> {
+    let mut found: Vec<(&Declaration, Span)> = Vec::new();
+    let mut seen_locals: HashSet<Arc<str>> = HashSet::new();
+    let mut seen: HashSet<usize> = HashSet::new();
     let mut queue: Vec<Reference> = references.to_vec();
     queue.reverse();
     while let Some(reference) = queue.pop() {
         match (&*reference.root, reference.steps.first()) {
             ("local", Some(PathStep::Name(name))) => {
                 if let Some(local) = config.locals.get(name)
-                    && !seen_locals.contains(name)
+                    && seen_locals.insert(Arc::clone(name))
                 {
-                    seen_locals.push(Arc::clone(name));
                     queue.extend(local.references.iter().rev().cloned());
                 }
             }
@@ -327,4 +331,26 @@ pub(super) fn resources<'c>(
         }
     }
     found
+}
+
+/// Returns the locals whose values depend on resources, directly or through others.
+pub(super) fn dynamic_locals(config: &Config) -> HashSet<Arc<str>> {
+    let mut users: HashMap<&Arc<str>, Vec<&Arc<str>>> = HashMap::new();
+    let mut queue: Vec<&Arc<str>> = Vec::new();
+    for (name, local) in &config.locals {
+        for used in local.locals() {
+            users.entry(used).or_default().push(name);
+        }
+        let is_resource = |reference: &Reference| blocks::availability(&reference.root) == Some(Availability::Now);
+        if local.references.iter().any(is_resource) {
+            queue.push(name);
+        }
+    }
+    let mut dynamic = HashSet::new();
+    while let Some(name) = queue.pop() {
+        if dynamic.insert(Arc::clone(name)) {
+            queue.extend(users.get(name).into_iter().flatten());
+        }
+    }
+    dynamic
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Key, PathStep, Value};
 
 use super::Config;
@@ -12,7 +13,7 @@ use super::declaration::Declaration;
 use super::eval::{Reference, Scope, evaluate};
 use super::names::{self, Place};
 use super::variables::Variable;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The values of resources, as far as they are evaluated: the planner's.
 pub trait Resources {
@@ -68,7 +69,7 @@ impl Instance {
 pub struct Names<'a> {
     config: &'a Config,
     resources: &'a dyn Resources,
-    locals: RefCell<BTreeMap<Arc<str>, Result<Value, Diagnostic>>>,
+    locals: RefCell<BTreeMap<Arc<str>, Result<Value, Diagnostics>>>,
 }
 
 impl<'a> Names<'a> {
@@ -86,28 +87,58 @@ impl<'a> Names<'a> {
         InstanceScope { names: self, instance }
     }
 
-    fn local(&self, name: &str) -> Result<Value, Diagnostic> {
-        let Some(local) = self.config.locals.get(name) else {
-            return Err(names::unknown_local(self.config, name));
+    /// Returns the value of a local.
+    ///
+    /// # Errors
+    /// All that is wrong with its expression, or with that of one that it needs.
+    pub(super) fn local(&self, name: &str) -> Result<Value, Diagnostics> {
+        let Some((name, local)) = self.config.locals.get_key_value(name) else {
+            return Err(names::unknown_local(self.config, name).into());
         };
         if let Some(value) = &local.value {
             return Ok(value.clone());
         }
-        if let Some(known) = self.locals.borrow().get(name) {
-            return known.clone();
-        }
-        // Cycles among locals end the loading; this guards against a stack that never ends all the same.
-        let origin = format!("local.{name}");
-        self.locals
-            .borrow_mut()
-            .insert(Arc::from(name), Ok(Value::unknown(origin)));
-        let value = evaluate(&local.expr, &self.scope(Instance::default())).map_err(|errors| {
-            let first = errors.0.into_iter().next();
-            first.unwrap_or_else(|| Diagnostic::error("Invalid local", format!("`local.{name}` cannot be evaluated.")))
-        });
-        self.locals.borrow_mut().insert(Arc::from(name), value.clone());
-        value
+        self.evaluate(name);
+        let locals = self.locals.borrow();
+        locals.get(name).cloned().unwrap_or_else(|| Ok(unknown(name)))
     }
+
+    /// Evaluates a local, and before it all those that it needs. Not by recursion: a chain of locals can be as long as
+    /// the fleet.
+    fn evaluate(&self, name: &Arc<str>) {
+        enum Step<'n> {
+            Enter(&'n Arc<str>),
+            Leave(&'n Arc<str>),
+        }
+        let mut steps = vec![Step::Enter(name)];
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Enter(name) => {
+                    let Some(local) = self.config.locals.get(name).filter(|local| local.value.is_none()) else {
+                        continue;
+                    };
+                    if self.locals.borrow().contains_key(name) {
+                        continue;
+                    }
+                    // What needs itself finds this: cycles are reported when the fleet is loaded.
+                    self.locals.borrow_mut().insert(Arc::clone(name), Ok(unknown(name)));
+                    steps.push(Step::Leave(name));
+                    steps.extend(local.locals().map(Step::Enter));
+                }
+                Step::Leave(name) => {
+                    let Some(local) = self.config.locals.get(name) else {
+                        continue;
+                    };
+                    let value = evaluate(&local.expr, &self.scope(Instance::default()));
+                    self.locals.borrow_mut().insert(Arc::clone(name), value);
+                }
+            }
+        }
+    }
+}
+
+fn unknown(local: &str) -> Value {
+    Value::unknown(format!("local.{local}"))
 }
 
 /// The names as one instance of a block sees them.
@@ -154,7 +185,12 @@ impl Scope for InstanceScope<'_> {
                 Some(variable) => Ok((variable.value.clone(), 1)),
                 None => Err(names::unknown_variable(config, name)),
             },
-            ("local", Some(name)) => Ok((self.names.local(name)?, 1)),
+            ("local", Some(name)) => match self.names.local(name) {
+                Ok(value) => Ok((value, 1)),
+                Err(errors) => Err(errors.0.into_iter().next().unwrap_or_else(|| {
+                    Diagnostic::error("Invalid local", format!("`local.{name}` cannot be evaluated."))
+                })),
+            },
             ("path", Some(name)) => names::path(config, name)
                 .map(|value| (value, 1))
                 .ok_or_else(|| names::unknown_part(reference, name)),
@@ -185,6 +221,10 @@ impl Scope for InstanceScope<'_> {
 
     fn environment(&self, name: &str) -> Option<String> {
         self.names.config.environment.get(name).cloned()
+    }
+
+    fn planned_at(&self) -> Option<Timestamp> {
+        self.names.config.planned_at
     }
 }
 

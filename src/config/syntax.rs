@@ -136,49 +136,111 @@ pub(super) fn syntax_error(file: &Arc<SourceFile>, error: &hcl_edit::parser::Err
     while !text.is_char_boundary(start) {
         start -= 1;
     }
-    let rest = &text[start..];
-    let next = rest.chars().next().filter(|c| !c.is_whitespace());
-    let (detail, hint) = explain(error.message(), next, text[..start].trim_end());
-    let width = match next {
-        Some(c) if c.is_alphanumeric() || c == '_' => rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
-            .unwrap_or(rest.len()),
-        Some(c) => c.len_utf8(),
-        None => 0,
-    };
-    let diagnostic = Diagnostic::error("Syntax error", detail).at(Span {
+    let told = explain(error.message(), text, start);
+    let diagnostic = Diagnostic::error("Syntax error", told.detail).at(Span {
         file: Arc::clone(file),
-        range: start..start + width,
+        range: told.range,
     });
-    match hint {
+    match told.hint {
         Some(hint) => diagnostic.hint(hint),
         None => diagnostic,
     }
 }
 
-fn explain(message: &str, next: Option<char>, before: &str) -> (String, Option<&'static str>) {
+/// What is told of a syntax error.
+struct Told {
+    range: Range<usize>,
+    detail: String,
+    hint: Option<&'static str>,
+}
+
+fn explain(message: &str, text: &str, start: usize) -> Told {
+    let (before, rest) = text.split_at(start);
+    let range = start..start + width(rest);
+    let found = match rest.chars().next() {
+        _ if rest.trim().is_empty() => "the file ends".to_owned(),
+        Some('\n' | '\r') | None => "the line ends".to_owned(),
+        Some(c) if c.is_control() => "there is a control character".to_owned(),
+        Some(_) => {
+            let shown: String = rest[..width(rest)].chars().take(20).collect();
+            format!("there is `{shown}`")
+        }
+    };
+    let told = |detail: String, hint| Told {
+        range: range.clone(),
+        detail,
+        hint,
+    };
+    let quotes = rest.starts_with('\'').then_some("strings stand in double quotes");
     if message.contains("redefined attribute") {
         let detail = "This attribute is set twice in the same block.".to_owned();
-        return (detail, Some("remove one of the two"));
+        return told(detail, Some("remove one of the two"));
     }
-    if message.contains("nesting depth") || message.contains("operator") && message.contains("at most") {
-        return (format!("This is nested too deeply: {message}."), None);
+    if message.contains("at most") {
+        return told(format!("This is nested too deeply: {message}."), None);
     }
-    let found = match next {
-        Some('\0'..='\x1f') => "a control character".to_owned(),
-        Some(c) => format!("`{c}`"),
-        None => "the end of the line or file".to_owned(),
-    };
-    let hint = if message.starts_with("invalid block body") {
-        Some("a block is closed with `}`; one that stands on one line holds one attribute")
-    } else if message.contains("newline") {
-        Some("each attribute stands on a line of its own, and so does the `}` that closes a block of several lines")
-    } else if message.starts_with("invalid structure") && next == Some(':') {
-        Some("an attribute is set with `=`")
-    } else if next == Some('\'') || before.ends_with('\'') {
-        Some("strings stand in double quotes")
-    } else {
-        None
-    };
-    (format!("Found {found}: {message}."), hint)
+    if message.contains("newline") && message.contains("eof") {
+        if let Some(opened) = string_over_lines(before) {
+            return Told {
+                range: opened..opened + 1,
+                detail: "The string that starts here does not end on its line.".to_owned(),
+                hint: Some("close it with `\"`; text of several lines stands in a heredoc: <<EOT"),
+            };
+        }
+        let hint = match rest.chars().next() {
+            Some('}') => "the `}` of a block of several lines stands on a line of its own",
+            _ => "each attribute stands on a line of its own",
+        };
+        return told(format!("The line should end here, but {found}."), quotes.or(Some(hint)));
+    }
+    if message.starts_with("invalid block body") {
+        let hint = match rest.trim().is_empty() {
+            true => "add the `}` that is missing",
+            false => "a block on one line holds one attribute; several stand on lines of their own",
+        };
+        return told(
+            format!("The block should go on or end with `}}` here, but {found}."),
+            Some(hint),
+        );
+    }
+    if message.starts_with("invalid structure") {
+        let hint = quotes.or(rest.starts_with(':').then_some("an attribute is set with `=`"));
+        return told(
+            format!("`=`, `{{` or a label in quotes should stand here, but {found}."),
+            hint,
+        );
+    }
+    if message.starts_with("invalid expression") {
+        return told(format!("A value should stand here, but {found}."), quotes);
+    }
+    if message.starts_with("unexpected token") {
+        if rest.starts_with("/*") {
+            return told(
+                "The comment that starts here does not end.".to_owned(),
+                Some("close it with `*/`"),
+            );
+        }
+        return told("What starts here is no whole attribute or block.".to_owned(), None);
+    }
+    let wanted = message.rsplit("expected ").next().unwrap_or(message);
+    told(format!("{wanted} should stand here, but {found}."), quotes)
+}
+
+/// Returns how many bytes at the start of a text are underlined: its first word or sign.
+fn width(rest: &str) -> usize {
+    match rest.chars().next() {
+        Some(c) if c.is_alphanumeric() || c == '_' => rest
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+            .unwrap_or(rest.len()),
+        Some(c) if !c.is_whitespace() => c.len_utf8(),
+        _ => 0,
+    }
+}
+
+/// Returns where the string starts that ends with `before`, if that is on an earlier line: its closing quote is missing
+/// then, and the quote at the end is the opening one of another string.
+fn string_over_lines(before: &str) -> Option<usize> {
+    let inside = before.strip_suffix('"')?;
+    let opened = inside.rfind('"')?;
+    inside[opened..].contains('\n').then_some(opened)
 }

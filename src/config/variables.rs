@@ -109,6 +109,8 @@ impl Variable {
     /// Converts a value to the type.
     fn fit(&self, name: &str, value: Value, span: Option<Span>) -> Result<Value, Diagnostic> {
         let value = value.mark(self.sensitive);
+        // The line would show the secret.
+        let span = span.filter(|_| !value.has_sensitive()).or(Some(self.span.clone()));
         if value.is_null() && !self.nullable {
             let detail = format!("`var.{name}` must not be null.");
             return Err(Diagnostic::error("Invalid variable", detail).at(span));
@@ -137,6 +139,13 @@ impl Variable {
             None => None,
             Some(given) => match self.given(name, given, constants) {
                 Ok(value) => Some(value),
+                // The lines of the errors would show the secret.
+                Err(_) if self.sensitive => {
+                    let detail = format!(
+                        "What `var.{name}` is set to is no valid expression. It is sensitive, so it is not shown."
+                    );
+                    return diagnostics.push(Diagnostic::error("Invalid variable", detail));
+                }
                 Err(errors) => return diagnostics.extend(errors),
             },
         };

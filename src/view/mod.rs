@@ -11,9 +11,9 @@
 pub mod diagnostics;
 pub mod difference;
 pub mod document;
+pub mod failure;
 #[cfg(test)]
 mod fixture;
-pub mod failure;
 mod fold;
 pub mod outcome;
 pub mod outputs;

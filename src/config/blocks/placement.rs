@@ -2,7 +2,7 @@
 
 use simfleet_provider_api::{Address, Value};
 
-use crate::config::decode::FromValue;
+use crate::config::decode::{FromValue, Needs};
 use crate::config::schema::{AttributeSchema, AttributeType};
 
 /// Where a simulator runs.
@@ -21,7 +21,7 @@ pub(super) fn attribute() -> AttributeSchema {
 
 impl FromValue for Placement {
     // The value of a pool holds much that is not known; which pool it is, is.
-    const ANY: bool = true;
+    const NEEDS: Needs = Needs::Itself;
 
     fn from_value(value: &Value) -> Option<Self> {
         match value.origin() {

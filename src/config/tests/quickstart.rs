@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use simfleet_provider_api::{Data, Key, Value};
 
+use super::super::Inputs;
 use super::super::blocks::{Block, Kind, Placement, PortSource, Protocol, Simulator};
 use super::super::{Config, Declaration, Instance, Instances, Names, Resources};
-use super::{QUICKSTART, load};
+use super::inputs;
 
 fn quickstart(vars: &[(&str, &str)]) -> Config {
-    let (config, warnings) = load(QUICKSTART, vars).expect("the quickstart is valid");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart.hcl");
+    let vars = vars
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let inputs = Inputs { vars, ..inputs() };
+    let (config, warnings) = super::super::load(&path, &inputs).expect("the quickstart is valid");
     assert_eq!(warnings.0, []);
     config
 }
@@ -52,7 +59,7 @@ fn what_it_declares_is_in_order_with_its_needs() {
         .collect();
     assert_eq!(needs.len(), 1);
     assert!(
-        needs[0].starts_with("pool.field at ") && needs[0].ends_with("fleet.hcl:47:15"),
+        needs[0].starts_with("pool.field at ") && needs[0].ends_with("quickstart.hcl:47:15"),
         "{needs:?}"
     );
     let output = config.dependencies(&config.outputs["vehicles"].references());

@@ -1,0 +1,471 @@
+//! What a user sees of each mistake.
+
+use super::{QUICKSTART, inputs, load_text, load_texts, snapshot};
+use crate::view::{Theme, diagnostics};
+
+/// Loads texts with mistakes and returns what a user sees of each.
+fn report<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut report = String::new();
+    for (name, text) in cases {
+        let told = match load_text(&text) {
+            Err(found) => diagnostics::render(&found, Theme::Plain),
+            Ok(_) => panic!("{name} is no mistake"),
+        };
+        report.push_str(&format!("## {name}\n{told}\n"));
+    }
+    report
+}
+
+/// Each is the quickstart with one text of it replaced by another.
+fn edited(edits: &[(&'static str, &'static str, &'static str)]) -> String {
+    report(edits.iter().map(|(name, from, to)| {
+        assert!(QUICKSTART.contains(from), "{name}: the quickstart has no {from:?}");
+        (*name, QUICKSTART.replacen(from, to, 1))
+    }))
+}
+
+#[test]
+fn one_mistake_of_syntax() {
+    snapshot!(edited(&[
+        ("a brace is missing", "    max = 4\n", "    max = 4 }\n"),
+        ("a block is not closed", "  drain {\n", "  drain {\n  {\n"),
+        (
+            "the last brace is missing",
+            "udp://${v.node.address}:${v.ports.gcs}\" }\n}",
+            "udp://${v.node.address}:${v.ports.gcs}\" }\n"
+        ),
+        ("single quotes", "pool \"field\"", "pool 'field'"),
+        ("single quotes around a value", "\"30s\"", "'30s'"),
+        (
+            "a colon for an equals sign",
+            "type     = \"mavlink_heartbeat\"",
+            "type: \"mavlink_heartbeat\""
+        ),
+        (
+            "a string that does not end",
+            "\"mavlink_heartbeat\"",
+            "\"mavlink_heartbeat"
+        ),
+        (
+            "two attributes on a line",
+            "    min = 2\n    max = 4",
+            "    min = 2 max = 4"
+        ),
+        ("an attribute twice", "    max = 4\n", "    max = 4\n    max = 5\n"),
+        ("a value is missing", "provider = local", "provider ="),
+        (
+            "two attributes in one line's block",
+            "port \"gcs\" { range = \"mavlink\" }",
+            "port \"gcs\" { range = \"mavlink\", protocol = \"udp\" }"
+        ),
+        (
+            "a bracket is missing",
+            "{ latitude = 47.397742",
+            "{ latitude = (47.397742"
+        ),
+        ("a template does not end", "${v.node.address}", "${v.node.address"),
+        ("an unknown operator", "var.vehicles >= 1", "var.vehicles => 1"),
+        ("a comment does not end", "# A whole fleet", "/* A whole fleet"),
+    ]));
+}
+
+#[test]
+fn one_mistake_in_names_of_blocks_and_attributes() {
+    snapshot!(edited(&[
+        ("provider: unknown", "provider \"local\" {}", "provider \"lokal\" {}"),
+        (
+            "provider: not in this build",
+            "provider \"local\" {}",
+            "provider \"azure\" {}"
+        ),
+        ("provider: no label", "provider \"local\" {}", "provider {}"),
+        (
+            "provider: unknown setting",
+            "provider \"local\" {}",
+            "provider \"local\" { datadir = \"x\" }"
+        ),
+        ("block: unknown", "pool \"field\"", "pol \"field\""),
+        ("block: of Terraform", "provider \"local\" {}", "terraform {}"),
+        (
+            "block: not available yet",
+            "provider \"local\" {}",
+            "provider \"local\" {}\nnetwork \"n\" { cidr = \"10.0.0.0/8\" }"
+        ),
+        ("block: no label", "pool \"field\"", "pool"),
+        ("block: too many labels", "pool \"field\"", "pool \"field\" \"two\""),
+        ("block: a label that is no name", "pool \"field\"", "pool \"my field\""),
+        ("block: an empty label", "variable \"vehicles\"", "variable \"\""),
+        (
+            "simulator: unknown kind",
+            "simulator \"vehicle\"",
+            "simulator \"vehicel\""
+        ),
+        (
+            "simulator: kind not available yet",
+            "simulator \"vehicle\"",
+            "simulator \"px4\""
+        ),
+        (
+            "simulator: one label",
+            "simulator \"vehicle\" \"quad\"",
+            "simulator \"quad\""
+        ),
+        ("attribute: unknown", "max_simulators = 4", "max_simulator = 4"),
+        ("attribute: far from any", "max_simulators = 4", "wheels = 4"),
+        (
+            "attribute: belongs into the block within",
+            "provider = local\n",
+            "provider = local\n  max_simulators = 4\n"
+        ),
+        (
+            "attribute: not available yet",
+            "max_simulators = 4",
+            "image = \"debian\""
+        ),
+        ("attribute: is a block", "autoscale {", "node = 1\n  autoscale {"),
+        ("block: is an attribute", "home      = {", "home {"),
+        ("attribute: missing", "    max = 4\n", "\n"),
+        ("attribute: missing in a block within", "      from     = 14560\n", ""),
+        ("attribute: required and null", "    max = 4\n", "    max = null\n"),
+        ("block: missing", "  node {\n", "  nodes {\n"),
+        ("block: twice", "  drain {\n", "  drain {}\n  drain {\n"),
+        ("block: two with one label", "check \"cpu\"", "check \"free_slots\""),
+        (
+            "block: two strategies",
+            "strategy \"target\" { target = 70 }",
+            "strategy \"target\" { target = 70 }\n      strategy \"buffer\" { min_ready = 1 }"
+        ),
+        ("strategy: unknown", "strategy \"buffer\"", "strategy \"bufer\""),
+        (
+            "declared twice",
+            "provider \"local\" {}",
+            "pool \"field\" {}\nprovider \"local\" {}"
+        ),
+        (
+            "provider declared twice",
+            "provider \"local\" {}",
+            "provider \"local\" {}\nprovider \"local\" {}"
+        ),
+        (
+            "attribute outside of blocks",
+            "provider \"local\" {}",
+            "provider \"local\" {}\nvehicles = 3"
+        ),
+        ("unknown block in a block", "  drain {\n", "  darin {\n"),
+    ]));
+}
+
+#[test]
+fn one_mistake_in_values() {
+    snapshot!(edited(&[
+        ("wrong type", "max_simulators = 4", "max_simulators = \"four\""),
+        ("negative", "max_simulators = 4", "max_simulators = -1"),
+        ("a fraction", "max_simulators = 4", "max_simulators = 1.5"),
+        ("a list", "max_simulators = 4", "max_simulators = [4]"),
+        ("not one of the words", "protocol = \"udp\"", "protocol = \"upd\""),
+        ("a number for a word", "protocol = \"udp\"", "protocol = 17"),
+        ("a duration without a unit", "\"30s\"", "\"30\""),
+        ("a duration that is a number", "\"30s\"", "30"),
+        ("a duration with another unit", "\"30s\"", "\"30 seconds\""),
+        ("a port out of range", "= 14570", "= 145700"),
+        ("an empty range of ports", "= 14570", "= 14500"),
+        ("a size without a unit", "max_simulators = 4", "memory = 512"),
+        ("a size with another unit", "max_simulators = 4", "memory = \"512mb\""),
+        ("an unknown field", "altitude_m = 488", "altitude = 488"),
+        ("a missing field", "latitude = 47.397742, ", ""),
+        ("a field out of range", "latitude = 47.397742", "latitude = 147.397742"),
+        (
+            "placement on an address as a string",
+            "placement = pool.field",
+            "placement = \"pool.field\""
+        ),
+        ("placement on something else", "placement = pool.field", "placement = 7"),
+        (
+            "placement by a misspelt word",
+            "placement = pool.field",
+            "placement = \"locl\""
+        ),
+        ("provider as a string", "provider = local\n", "provider = \"local\"\n"),
+        (
+            "provider that is not configured",
+            "provider = local\n",
+            "provider = lokal\n"
+        ),
+        (
+            "provider by an alias that is not there",
+            "provider = local\n",
+            "provider = local.two\n"
+        ),
+        (
+            "a port range that the pool lacks",
+            "range = \"mavlink\"",
+            "range = \"mavlnik\"",
+        ),
+        (
+            "a port without a source",
+            "port \"gcs\" { range = \"mavlink\" }",
+            "port \"gcs\" { protocol = \"udp\" }"
+        ),
+        (
+            "a port with two sources",
+            "port \"gcs\" { range = \"mavlink\" }",
+            "port \"gcs\" {\n    range = \"mavlink\"\n    host = 80\n  }"
+        ),
+        ("a type of variable", "= number", "= numbr"),
+        (
+            "a default of another type",
+            "default     = 3",
+            "default     = \"three\""
+        ),
+        ("a validation that does not hold", "default     = 3", "default     = 17"),
+        (
+            "a condition that is no truth value",
+            "var.vehicles >= 1 && var.vehicles <= 16",
+            "\"${var.vehicles} vehicles\""
+        ),
+        (
+            "a validation without its variable",
+            "var.vehicles >= 1 && var.vehicles <= 16",
+            "true"
+        ),
+        (
+            "a default that is no constant",
+            "default     = 3",
+            "default     = var.other"
+        ),
+        (
+            "a version that this is not",
+            "provider \"local\" {}",
+            "simfleet { required_version = \">= 99\" }\nprovider \"local\" {}"
+        ),
+        (
+            "a version that is none",
+            "provider \"local\" {}",
+            "simfleet { required_version = \"new\" }\nprovider \"local\" {}"
+        ),
+        (
+            "a backend that is not available",
+            "provider \"local\" {}",
+            "simfleet {\n  backend \"postgres\" {}\n}\nprovider \"local\" {}"
+        ),
+        ("count: a string", "count     = var.vehicles", "count     = \"many\""),
+        ("count: negative", "count     = var.vehicles", "count     = -1"),
+        ("count: too many", "count     = var.vehicles", "count     = 1e18"),
+        ("count: null", "count     = var.vehicles", "count     = null"),
+        ("for_each: a list", "count     = var.vehicles", "for_each  = [\"a\"]"),
+        (
+            "for_each: numbers",
+            "count     = var.vehicles",
+            "for_each  = toset([1, 2])"
+        ),
+        (
+            "count and for_each",
+            "count     = var.vehicles",
+            "count     = 1\n  for_each  = {}"
+        ),
+        ("a division by zero", "count.index", "1 / 0"),
+        (
+            "an unknown function",
+            "count     = var.vehicles",
+            "count     = lenght([1])"
+        ),
+        (
+            "depends_on: a string",
+            "instance  = count.index",
+            "instance  = count.index\n  depends_on = [\"pool.field\"]"
+        ),
+        (
+            "depends_on: no list",
+            "instance  = count.index",
+            "instance  = count.index\n  depends_on = pool.field"
+        ),
+        (
+            "ignore_changes: an unknown name",
+            "instance  = count.index",
+            "instance  = count.index\n  lifecycle { ignore_changes = [instanse] }"
+        ),
+    ]));
+}
+
+#[test]
+fn one_mistake_in_references() {
+    snapshot!(edited(&[
+        ("a variable", "count     = var.vehicles", "count     = var.vehicle"),
+        (
+            "a variable far from any",
+            "count     = var.vehicles",
+            "count     = var.n"
+        ),
+        ("a resource", "placement = pool.field", "placement = pool.feild"),
+        (
+            "a resource of another block",
+            "placement = pool.field",
+            "placement = node.field"
+        ),
+        (
+            "a block that is not available",
+            "placement = pool.field",
+            "placement = network.field"
+        ),
+        ("a root", "placement = pool.field", "placement = pol.field"),
+        ("a bare word", "range = \"mavlink\"", "range = mavlink"),
+        ("a bare variable", "count     = var.vehicles", "count     = vehicles"),
+        ("an unfinished reference", "placement = pool.field", "placement = pool"),
+        (
+            "an unfinished reference to a simulator",
+            "in simulator.vehicle.quad",
+            "in simulator.vehicle"
+        ),
+        (
+            "a local that is not declared",
+            "count     = var.vehicles",
+            "count     = local.vehicles"
+        ),
+        (
+            "count.index without count",
+            "count     = var.vehicles",
+            "state     = \"running\""
+        ),
+        (
+            "count.index in count",
+            "count     = var.vehicles",
+            "count     = count.index"
+        ),
+        ("count without a name", "count.index", "count"),
+        ("each without for_each", "count.index", "each.key"),
+        (
+            "an instance is missing",
+            "in simulator.vehicle.quad :",
+            "in [simulator.vehicle.quad.name] :"
+        ),
+        (
+            "an instance of a single resource",
+            "placement = pool.field",
+            "placement = pool.field[0]"
+        ),
+        (
+            "a key for an index",
+            "in simulator.vehicle.quad :",
+            "in [simulator.vehicle.quad[\"a\"]] :"
+        ),
+        (
+            "an attribute that a resource lacks",
+            "in simulator.vehicle.quad :",
+            "in [pool.field.siez] :"
+        ),
+        ("self", "instance  = count.index", "instance  = self.instance"),
+        (
+            "member outside of a pool",
+            "instance  = count.index",
+            "instance  = member.number"
+        ),
+        ("path", "range = \"mavlink\"", "range = path.modul"),
+        (
+            "terraform.workspace",
+            "range = \"mavlink\"",
+            "range = terraform.workspace"
+        ),
+        (
+            "a name in a dead branch",
+            "count     = var.vehicles",
+            "count     = true ? 1 : var.nothing"
+        ),
+    ]));
+}
+
+#[test]
+fn one_mistake_against_the_rules() {
+    let schedule = |inside: &str| {
+        let schedule = format!("  autoscale {{\n    schedule \"s\" {{\n{inside}\n    }}");
+        QUICKSTART.replacen("  autoscale {", &schedule, 1)
+    };
+    let rules: Vec<(&str, String)> = [
+        ("E01 min above max", "min = 2", "min = 5"),
+        ("E02 min below 0", "min = 2", "min = -1"),
+        ("E07 upper not above lower", "strategy \"target\" { target = 70 }", "strategy \"threshold\" {\n        upper = 30\n        lower = 70\n      }"),
+        ("E08 projected flap", "strategy \"target\" { target = 70 }", "strategy \"threshold\" {\n        upper = 70\n        lower = 60\n      }"),
+        ("E10 queue", "strategy \"target\" { target = 70 }", "strategy \"queue\" { target = 0 }"),
+        ("E10 buffer", "min_ready = 1", "percent = 100"),
+        ("E12 more simulators than ports", "max_simulators = 4", "max_simulators = 12"),
+        ("E13 port ranges overlap", "    port_range \"mavlink\" {", "    port_range \"other\" {\n      from = 14570\n      to = 14580\n    }\n    port_range \"mavlink\" {"),
+        ("E14 instance too high", "instance  = count.index", "instance  = 255"),
+        ("E25 budget without a price", "    min = 2\n", "    budget { max_hourly = 3 }\n    min = 2\n"),
+        ("E26 predictive scale without max_error", "    min = 2\n", "    predictive { mode = \"scale\" }\n    min = 2\n"),
+        ("E28 policy with period 0", "    min = 2\n", "    behavior {\n      scale_up {\n        policy {\n          type = \"count\"\n          value = 1\n          period = \"0s\"\n        }\n      }\n    }\n    min = 2\n"),
+        ("E31 webhook not https", "strategy \"target\" { target = 70 }", "strategy \"webhook\" { url = \"http://example.net\" }"),
+        ("E32 interval below timeout", "interval = \"1s\"", "interval = \"500ms\""),
+        ("E33 window below evaluation_interval", "check \"cpu\" {", "check \"cpu\" {\n      window = \"5s\""),
+    ]
+    .iter()
+    .map(|(name, from, to)| {
+        assert!(QUICKSTART.contains(from), "{name}");
+        (*name, QUICKSTART.replacen(from, to, 1))
+    })
+    .collect();
+    let schedules = [
+        (
+            "E03 schedule without timezone",
+            schedule("start = \"09:00\"\nend = \"17:00\"\nmin = 3"),
+        ),
+        (
+            "E04 start equals end",
+            schedule("timezone = \"UTC\"\nstart = \"09:00\"\nend = \"09:00\"\nmin = 3"),
+        ),
+        (
+            "E05 schedules overlap over midnight",
+            schedule(
+                "timezone = \"UTC\"\ndays = [\"sun\"]\nstart = \"22:00\"\nend = \"06:00\"\nmin = 3\n}\nschedule \"t\" {\ntimezone = \"UTC\"\ndays = [\"mon\"]\nstart = \"05:00\"\nend = \"07:00\"\nmin = 2",
+            ),
+        ),
+        (
+            "E06 schedule min above the pool's max",
+            schedule("timezone = \"UTC\"\nstart = \"09:00\"\nend = \"10:00\"\nmin = 9"),
+        ),
+        (
+            "a schedule at no time of day",
+            schedule("timezone = \"UTC\"\nstart = \"9am\"\nend = \"10:00\"\nmin = 3"),
+        ),
+        (
+            "a schedule on no day",
+            schedule("timezone = \"UTC\"\ndays = [\"mond\"]\nstart = \"09:00\"\nend = \"10:00\"\nmin = 3"),
+        ),
+    ];
+    let idle = QUICKSTART.replacen("min = 2", "min = 0", 1).replacen(
+        "strategy \"buffer\" { min_ready = 1 }",
+        "strategy \"target\" { target = 1 }",
+        1,
+    );
+    let idle = [("E09 nothing wakes an empty pool", idle)];
+    snapshot!(report(rules.into_iter().chain(schedules).chain(idle)));
+}
+
+#[test]
+fn cycles_show_each_edge() {
+    snapshot!(report([
+        ("a local and itself", "locals { a = local.a }".to_owned()),
+        (
+            "locals in a ring",
+            "locals {\n  a = local.b + 1\n  b = [for x in [1] : x + local.c]\n  c = local.a\n  d = local.c\n}"
+                .to_owned(),
+        ),
+        (
+            "resources through a local",
+            "value \"a\" { input = local.b }\nvalue \"b\" { depends_on = [value.a] }\nlocals { b = value.b.output }"
+                .to_owned(),
+        ),
+    ]));
+}
+
+#[test]
+fn all_mistakes_of_a_fleet_are_told_at_once() {
+    let files = [
+        (
+            "a.hcl",
+            "pool \"p\" {\n  autoscale {\n    min = 3\n    max = 2\n    cooldown = 1\n  }\n}\nlocals { n = var.no }\n",
+        ),
+        ("b.hcl", "pool \"p\" {\n}\nvalue \"v\" {\n  input = local.no\n}\n"),
+        ("c.hcl", "value \"w\" {\n  input = [\n}\n"),
+    ];
+    let found = load_texts(&files, &inputs()).expect_err("it has mistakes");
+    snapshot!(diagnostics::render(&found, Theme::Plain));
+}
