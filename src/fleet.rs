@@ -239,18 +239,24 @@ impl Fleet {
         Ok(planned)
     }
 
-    /// Finishes what earlier runs began and did not finish. Does nothing where nothing is open.
+    /// Waits for runs that are at work, and finishes what runs that died began. Does nothing where nothing is open.
     ///
     /// # Errors
-    /// Why the state cannot be read or written, or the first change that could not be finished.
+    /// Another run does not end in time, the state cannot be read or written, or a change cannot be finished.
     pub async fn recover(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
-        let snapshot = self.snapshot().await?;
-        let open: Vec<Address> = abandoned(&snapshot);
-        if open.is_empty() {
+        let busy = busy(&self.snapshot().await?);
+        if busy.is_empty() {
             return Ok(());
         }
-        let mut journal = self.lock(&LockSet::exclusive(open.iter().cloned()), progress).await?;
+        let mut journal = self.lock(&LockSet::exclusive(busy.iter().cloned()), progress).await?;
         let snapshot = self.snapshot().await?;
+        let open: Vec<Address> = snapshot
+            .state
+            .intents
+            .keys()
+            .filter(|address| busy.contains(*address))
+            .cloned()
+            .collect();
         let providers = self.providers(&snapshot);
         let patience = self.walk().patience;
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
@@ -260,6 +266,25 @@ impl Fleet {
             None => Ok(()),
             Some(stuck) => Err(FleetError::Stuck(stuck)),
         }
+    }
+
+    /// Records what a plan found out, where it has nothing to do: objects that differ in what nobody declares.
+    ///
+    /// # Errors
+    /// The addresses are held by another run, or the state cannot be written.
+    pub async fn settle(
+        &self,
+        planned: &Planned<'_>,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<(), FleetError> {
+        let state = &planned.snapshot.state;
+        let facts = apply::prepare(&planned.plan, state, &planned.observations, &self.registry);
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.lock(&locks_of(&planned.plan, &facts), progress).await?;
+        journal.append(&facts).await?;
+        Ok(journal.close().await?)
     }
 
     /// Carries out a plan.
@@ -400,19 +425,12 @@ fn digest(config: &Config) -> ConfigDigest {
     ConfigDigest(hex::encode(hasher.finalize()).into())
 }
 
-/// Returns the addresses of intents whose run is not alive any more.
-fn abandoned(snapshot: &Snapshot) -> Vec<Address> {
-    let alive: BTreeSet<_> = snapshot
-        .leases
-        .iter()
-        .filter(|lease| !lease.is_over(&System))
-        .map(|lease| &lease.holder.id)
-        .collect();
-    let intents = snapshot.state.intents.iter();
-    intents
-        .filter(|(_, intent)| !alive.contains(&intent.holder))
-        .map(|(address, _)| address.clone())
-        .collect()
+/// Returns the addresses that a run of the whole fleet has to wait for or to finish first: those with open intents, and
+/// those that a live run is about to change.
+fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
+    let live = snapshot.leases.iter().filter(|lease| !lease.is_over(&System));
+    let locked = live.flat_map(|lease| lease.locks.exclusive.iter());
+    snapshot.state.intents.keys().chain(locked).cloned().collect()
 }
 
 /// Returns what a run changes or records, and what must stay as it is meanwhile.

@@ -131,6 +131,8 @@ impl Manner {
         warn(run, &planned.warnings);
         self.show(run, fleet, &planned)?;
         if planned.plan.is_empty() {
+            self.reported(run, async |progress| fleet.settle(&planned, &progress).await)
+                .await?;
             if self.json {
                 self.end(run, &Outcome::default(), "")?;
             }

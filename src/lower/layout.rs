@@ -35,7 +35,7 @@ pub struct Layout {
 pub struct Members {
     /// Their numbers, sorted.
     pub members: Vec<u64>,
-    /// The highest number that one was ever given.
+    /// The highest number that one ever had.
     pub numbered: u64,
     /// Why there are so many.
     pub because: String,
@@ -115,7 +115,9 @@ impl Layout {
             .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
             .collect();
         let known = state.pools.get(address);
-        let numbered = known.map_or(0, |pool| pool.numbered);
+        // What is planned counts once it is begun: a number that no member ever had is still free.
+        let highest = existing.iter().copied().max().unwrap_or(0);
+        let numbered = known.map_or(0, |pool| pool.numbered).max(highest);
         let members = |size: u64| size::members(&existing, &occupied, numbered, size);
         let hosts = |numbers: &[u64]| -> Vec<Host> {
             numbers
@@ -123,7 +125,7 @@ impl Layout {
                 .map(|number| host(member(address, *number), &pool.node))
                 .collect()
         };
-        let fits = |size: u64| place(&[hosts(&members(size).0)], needs, recorded).unplaced.is_empty();
+        let fits = |size: u64| place(&[hosts(&members(size))], needs, recorded).unplaced.is_empty();
         let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
         let least = (needs.len() as u64).div_ceil(capacity);
         let bounds = Bounds {
@@ -131,7 +133,7 @@ impl Layout {
             max: pool.autoscale.max,
         };
         let size = size::size(bounds, known.map(|pool| pool.size), least, needs.len(), fits);
-        let (numbers, numbered) = members(size.members);
+        let numbers = members(size.members);
         let hosts = hosts(&numbers);
         let because = match known {
             // The reason for a size stays the one that it got when it was decided.

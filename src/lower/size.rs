@@ -50,20 +50,21 @@ pub fn size(bounds: Bounds, recorded: Option<u64>, least: u64, simulators: usize
     Size { members, because }
 }
 
-/// Returns the numbers of a pool's members at a size, and the highest number that was ever given.
+/// Returns the numbers of a pool's members at a size.
 ///
-/// A number is never used again. When a pool shrinks, members without a simulator go first, then the newest.
-pub fn members(existing: &[u64], occupied: &BTreeSet<u64>, numbered: u64, size: u64) -> (Vec<u64>, u64) {
+/// A number is never used again: `numbered` is the highest that a member ever had. When a pool shrinks, members without a
+/// simulator go first, then the newest.
+pub fn members(existing: &[u64], occupied: &BTreeSet<u64>, numbered: u64, size: u64) -> Vec<u64> {
     let mut numbers = existing.to_vec();
     numbers.sort_unstable_by_key(|number| (!occupied.contains(number), *number));
     numbers.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let mut highest = numbered.max(existing.iter().copied().max().unwrap_or(0));
+    let mut highest = numbered;
     while (numbers.len() as u64) < size {
         highest += 1;
         numbers.push(highest);
     }
     numbers.sort_unstable();
-    (numbers, highest)
+    numbers
 }
 
 #[cfg(test)]
@@ -96,10 +97,10 @@ mod tests {
     #[test]
     fn numbers_are_never_used_again_and_the_empty_and_newest_go_first() {
         let none = BTreeSet::new();
-        assert_eq!(members(&[], &none, 0, 2), (vec![1, 2], 2));
-        assert_eq!(members(&[1, 3], &none, 3, 3), (vec![1, 3, 4], 4));
-        assert_eq!(members(&[1, 2, 3], &none, 3, 2), (vec![1, 2], 3));
-        assert_eq!(members(&[1, 2, 3], &BTreeSet::from([3]), 3, 2), (vec![1, 3], 3));
-        assert_eq!(members(&[1, 2], &none, 7, 3), (vec![1, 2, 8], 8));
+        assert_eq!(members(&[], &none, 0, 2), [1, 2]);
+        assert_eq!(members(&[1, 3], &none, 3, 3), [1, 3, 4]);
+        assert_eq!(members(&[1, 2, 3], &none, 3, 2), [1, 2]);
+        assert_eq!(members(&[1, 2, 3], &BTreeSet::from([3]), 3, 2), [1, 3]);
+        assert_eq!(members(&[1, 2], &none, 7, 3), [1, 2, 8]);
     }
 }

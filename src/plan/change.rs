@@ -69,7 +69,7 @@ pub struct PoolChange {
     pub before: Option<u64>,
     /// How many members it will have.
     pub after: u64,
-    /// The highest number that a member was ever given, those of this plan included.
+    /// The highest number that a member ever had; those that this plan makes come after it.
     pub numbered: u64,
     /// Why: `the least it may have`, `10 simulators need 3 members`.
     pub because: String,

@@ -312,7 +312,7 @@ fn pools(session: &Session<'_>, state: &State) -> Vec<PoolChange> {
         let recorded = state.pools.get(address);
         let after = pool.members.len() as u64;
         let before = recorded.map(|pool| pool.size);
-        if before != Some(after) || recorded.is_some_and(|recorded| recorded.numbered != pool.numbered) {
+        if before != Some(after) {
             let (address, because) = (address.clone(), pool.because.clone());
             changes.push(PoolChange {
                 address,

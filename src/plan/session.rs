@@ -99,12 +99,13 @@ impl<'a> Session<'a> {
             };
             let mut values = BTreeMap::new();
             for one in &ones {
-                let record = diagnostics.keep(session.record(declaration, &one.instance));
-                let decoded = record.and_then(|record| diagnostics.keep(declaration.decode(&record)));
-                if let Some(decoded) = decoded {
+                let Some(record) = diagnostics.keep(session.record(declaration, &one.instance)) else {
+                    continue;
+                };
+                if let Some(decoded) = diagnostics.keep(declaration.decode(&record)) {
                     typed.push((one.address.clone(), decoded));
                 }
-                values.insert(one.address.clone(), placeholder(declaration, &one.address));
+                values.insert(one.address.clone(), placeholder(declaration, &one.address, &record));
             }
             session
                 .values
@@ -342,10 +343,19 @@ impl Resolve for Session<'_> {
     }
 }
 
-/// Returns what stands for one instance before anything of it is known, but which resource it is.
-fn placeholder(declaration: &Declaration, address: &Address) -> Value {
-    let unknown = |name| (name, Value::unknown(format!("{address}.{name}")));
-    Value::object(declaration.parts().into_iter().map(unknown)).with_origin(address.clone())
+/// Returns what stands for one instance before it is lowered: what is declared is known, what it will have is not.
+fn placeholder(declaration: &Declaration, address: &Address, record: &Record) -> Value {
+    let outputs = declaration.body.schema.outputs;
+    let field = |name: &'static str| {
+        let is_output = outputs.iter().any(|(output, _)| *output == name);
+        let value = match record.get(name) {
+            Some(declared) => declared.clone(),
+            None if is_output => Value::unknown(format!("{address}.{name}")),
+            None => Value::NULL,
+        };
+        (name, value)
+    };
+    Value::object(declaration.parts().into_iter().map(field)).with_origin(address.clone())
 }
 
 fn first(errors: &Diagnostics) -> String {

@@ -23,7 +23,9 @@ pub struct Ended {
 impl Fleet {
     /// Makes a folder with a fleet.
     pub fn new(text: &str) -> Self {
-        let fleet = Fleet { folder: tempfile::tempdir().expect("a folder") };
+        let fleet = Fleet {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
         fleet.write(text);
         fleet
     }
@@ -48,7 +50,10 @@ impl Fleet {
         let mut command = Command::new(env!("CARGO_BIN_EXE_simfleet"));
         let (verb, rest) = arguments.split_first().expect("a verb");
         command.current_dir(self.path()).arg(verb).arg("fleet.hcl").args(rest);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -61,13 +66,31 @@ impl Fleet {
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> Ended {
         let ended = self.run(arguments);
-        assert_eq!(ended.code, Some(0), "simfleet {arguments:?}: {}\n{}", ended.out, ended.err);
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "simfleet {arguments:?}: {}\n{}",
+            ended.out,
+            ended.err
+        );
         ended
     }
 
     /// Starts it.
     pub fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
-        self.command(arguments).envs(environment.iter().copied()).spawn().expect("simfleet starts")
+        self.command(arguments)
+            .envs(environment.iter().copied())
+            .spawn()
+            .expect("simfleet starts")
+    }
+}
+
+/// Nothing of a failed test is left running.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.states().exists() {
+            let _ = self.command(&["destroy", "--auto-approve"]).output();
+        }
     }
 }
 

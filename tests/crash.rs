@@ -1,0 +1,382 @@
+//! `kill -9` at every write to the journal, over the fake cloud and over real processes: one more apply, and nothing is
+//! missing, nothing there twice, nothing orphaned, and no lock in the way. And a run that is stopped, superseded and
+//! continued.
+#![cfg(feature = "fake")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
+use simfleet_provider_fake::gateway::{Gateway, Hold, HoldState, Moment};
+use simfleet_provider_fake::server::Server;
+use support::{Ended, Fleet, is_long};
+
+/// A fake cloud that outlives every run of simfleet, in a thread of its own.
+struct Cloud {
+    gateway: Arc<Gateway>,
+    endpoint: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Cloud {
+    fn new(faults: Faults) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime");
+        let gateway = Gateway::new(faults);
+        let server = runtime.block_on(Server::bind(gateway.clone())).expect("a port is free");
+        let endpoint = server.endpoint();
+        runtime.spawn(server.run());
+        Cloud {
+            gateway,
+            endpoint,
+            runtime,
+        }
+    }
+
+    /// How many objects there are of each name.
+    fn objects(&self) -> BTreeMap<String, usize> {
+        let mut names = BTreeMap::new();
+        for object in self.gateway.objects() {
+            let name = object.fields["name"].as_str().expect("a name").to_owned();
+            *names.entry(name).or_default() += 1;
+        }
+        names
+    }
+}
+
+/// Lost replies and requests, operations that are accepted first, and indexes that lag.
+fn foul(seed: u64) -> Faults {
+    let rule = |fault, call, rate| Rule {
+        fault,
+        to: Pattern {
+            call: Some(call),
+            ..Pattern::default()
+        },
+        when: When::Rate(rate),
+    };
+    Faults {
+        seed,
+        rules: vec![
+            rule(Fault::LostReply, Call::Create, 0.25),
+            rule(Fault::LostRequest, Call::Create, 0.1),
+            rule(Fault::LostReply, Call::Delete, 0.25),
+            rule(Fault::LongRunning { polls: 1, ms: 0 }, Call::Create, 0.3),
+            rule(Fault::LongRunning { polls: 1, ms: 0 }, Call::Delete, 0.2),
+        ],
+        list_lag: Lag { calls: 1, ms: 0 },
+        find_lag: Lag { calls: 1, ms: 0 },
+        ..Faults::default()
+    }
+}
+
+/// Twenty resources: a pool of four with twelve simulators, three nodes, and a value that reads them.
+fn twenty(provider: &str) -> String {
+    format!(
+        r#"
+{provider}
+pool "field" {{
+  node {{
+    max_simulators = 4
+    port_range "any" {{
+      protocol = "tcp"
+      from     = 20000
+      to       = 20010
+    }}
+  }}
+  autoscale {{
+    min = 4
+    max = 4
+  }}
+}}
+node "extra" {{
+  count = 3
+}}
+simulator "exec" "job" {{
+  count      = 12
+  placement  = pool.field
+  command    = ["sleep", "1000"]
+  stop_grace = "1s"
+  port "main" {{ range = "any" }}
+}}
+value "addresses" {{
+  input = [for n in node.extra : n.address]
+}}
+"#
+    )
+}
+
+fn names() -> BTreeMap<String, usize> {
+    let members = (1..=4).map(|i| format!("pool.field/m{i}"));
+    let nodes = (0..3).map(|i| format!("node.extra[{i}]"));
+    let jobs = (0..12).map(|i| format!("simulator.exec.job[{i}]"));
+    members.chain(nodes).chain(jobs).map(|name| (name, 1)).collect()
+}
+
+const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "4"];
+const DESTROY: [&str; 4] = ["destroy", "--auto-approve", "--parallelism", "4"];
+
+/// Runs with a crash at a write; returns whether the run got that far.
+fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
+    let mut command = fleet.command(arguments);
+    let ended: Ended = command
+        .env("SIMFLEET_TEST_CRASH", crash)
+        .output()
+        .expect("simfleet runs")
+        .into();
+    match ended.code {
+        None => true,
+        Some(0) => false,
+        Some(code) => panic!("crash {crash}: exit code {code}\n{}\n{}", ended.out, ended.err),
+    }
+}
+
+/// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
+/// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
+fn sweep(step: u64, check: &(dyn Fn(&Fleet, bool, &str) + Sync), fleet: &(dyn Fn() -> Fleet + Sync)) {
+    let one = |when: &str, verb: &[&str]| {
+        for write in (1..).step_by(usize::try_from(step).expect("a small step")) {
+            let case = format!("{} killed {when} write {write}", verb[0]);
+            let fleet = fleet();
+            if verb[0] == "destroy" {
+                fleet.ok(&APPLY);
+            }
+            let died = crashes(&fleet, verb, &format!("{when}:{write}"));
+            fleet.ok(&APPLY);
+            check(&fleet, true, &case);
+            let again = fleet.run(&["plan", "--detailed-exitcode"]);
+            assert_eq!(
+                again.code,
+                Some(0),
+                "{case}: the plan after the apply\n{}\n{}",
+                again.out,
+                again.err
+            );
+            fleet.ok(&DESTROY);
+            check(&fleet, false, &case);
+            if !died {
+                assert!(write > 5, "{case}: a run writes more often than that");
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for when in ["before", "after"] {
+            for verb in [&APPLY, &DESTROY] {
+                scope.spawn(move || one(when, verb));
+            }
+        }
+    });
+}
+
+/// The names of all objects; of members of the pool without their numbers, as a number is never used again.
+fn without_numbers(objects: &BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let mut names = BTreeMap::new();
+    for (name, count) in objects {
+        let name = if name.starts_with("pool.field/m") {
+            "pool.field/m"
+        } else {
+            name
+        };
+        *names.entry(name.to_owned()).or_default() += count;
+    }
+    names
+}
+
+#[test]
+fn killed_at_every_write_over_the_fake_cloud() {
+    let clouds = Mutex::new(BTreeMap::new());
+    let fleet = || {
+        let mut clouds = clouds.lock().expect("no test panicked with it");
+        let cloud = Cloud::new(foul(clouds.len() as u64));
+        let text = format!(
+            "provider \"fake\" {{\n  endpoint = \"{}\"\n  lag_ms = 50\n}}\n",
+            cloud.endpoint
+        );
+        let fleet = Fleet::new(&twenty(&text));
+        clouds.insert(fleet.path().to_owned(), cloud);
+        fleet
+    };
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let objects = clouds.lock().expect("no test panicked with it")[fleet.path()].objects();
+        let expected = if applied {
+            without_numbers(&names())
+        } else {
+            BTreeMap::new()
+        };
+        assert_eq!(without_numbers(&objects), expected, "{case}");
+    };
+    sweep(if is_long() { 1 } else { 7 }, &check, &fleet);
+}
+
+#[test]
+fn killed_at_every_write_over_local_processes() {
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let running = processes_of(fleet);
+        if applied {
+            assert_eq!(running, Running { agents: 7, shims: 12 }, "{case}");
+        } else {
+            assert_eq!(running, Running::default(), "{case}");
+            assert_eq!(files_of(fleet), ["fleet.db", "fleet.db-journal"], "{case}");
+        }
+    };
+    let fleet = || Fleet::new(&twenty("provider \"local\" {}"));
+    sweep(if is_long() { 1 } else { 12 }, &check, &fleet);
+}
+
+/// The processes that belong to a fleet: agents by its folder in their arguments, shims by where they run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Running {
+    agents: usize,
+    shims: usize,
+}
+
+fn processes_of(fleet: &Fleet) -> Running {
+    let folder = fleet.path().canonicalize().expect("it is there");
+    let folder = folder.to_str().expect("a folder in plain letters");
+    let mut running = Running::default();
+    for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let line = String::from_utf8_lossy(&line);
+        let runs_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        match line.split('\0').nth(1) {
+            Some("agent") if line.contains(folder) => running.agents += 1,
+            Some("shim") if runs_in.to_string_lossy().contains(folder) => running.shims += 1,
+            _ => {}
+        }
+    }
+    running
+}
+
+fn files_of(fleet: &Fleet) -> Vec<String> {
+    let entries = std::fs::read_dir(fleet.states()).expect("there is a state");
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process id");
+    kill_process(pid, signal).expect("it is ours");
+}
+
+fn finish(child: Child) -> Ended {
+    child.wait_with_output().expect("it ends").into()
+}
+
+#[test]
+fn a_run_that_is_stopped_superseded_and_continued_changes_nothing() {
+    for at in [Moment::Before, Moment::After] {
+        for destroyed in [false, true] {
+            let case = format!("stopped {at:?} the create was carried out, destroyed meanwhile: {destroyed}");
+            let cloud = Cloud::new(Faults::default());
+            let provider = format!("provider \"fake\" {{\n  endpoint = \"{}\"\n}}\n", cloud.endpoint);
+            let fleet = Fleet::new(&format!(
+                "{provider}node \"a\" {{}}\nnode \"b\" {{ cpus = node.a.cpus }}\n"
+            ));
+            let create = Pattern {
+                call: Some(Call::Create),
+                ..Pattern::default()
+            };
+            let hold = cloud.gateway.hold(Hold { to: create, nth: 1, at });
+            let lease = [("SIMFLEET_TEST_LEASE_MS", "1500")];
+            let stopped = fleet.start(&APPLY, &lease);
+            let held = cloud
+                .runtime
+                .block_on(async { tokio::time::timeout(Duration::from_secs(20), cloud.gateway.held(hold)).await });
+            assert_eq!(held.expect("the create comes"), Some(HoldState::Holding), "{case}");
+            signal(&stopped, Signal::STOP);
+
+            // The lease runs out, and another run takes the work over, with the same token.
+            let second = fleet.start(&["apply", "--auto-approve", "--lock-timeout", "30s"], &lease);
+            std::thread::sleep(Duration::from_millis(2500));
+            cloud.gateway.release(hold);
+            let second = finish(second);
+            assert_eq!(second.code, Some(0), "{case}: {}\n{}", second.out, second.err);
+            let expected = if destroyed {
+                fleet.ok(&DESTROY);
+                BTreeMap::new()
+            } else {
+                BTreeMap::from([("node.a".to_owned(), 1), ("node.b".to_owned(), 1)])
+            };
+            assert_eq!(cloud.objects(), expected, "{case}: before it is continued");
+
+            signal(&stopped, Signal::CONT);
+            let first = finish(stopped);
+            assert_eq!(first.code, Some(1), "{case}: {}\n{}", first.out, first.err);
+            assert!(first.out.contains("taken over"), "{case}: {}\n{}", first.out, first.err);
+            assert_eq!(cloud.objects(), expected, "{case}: after it is continued");
+            let plan = fleet.run(&["plan", "--detailed-exitcode"]);
+            assert_eq!(plan.code, Some(if destroyed { 2 } else { 0 }), "{case}: {}", plan.out);
+        }
+    }
+}
+
+#[test]
+fn killed_agents_and_simulators_are_found_and_healed_in_one_apply() {
+    let fleet = Fleet::new(&twenty("provider \"local\" {}"));
+    fleet.ok(&APPLY);
+    let status = |fleet: &Fleet| -> serde_json::Value {
+        serde_json::from_str(&fleet.ok(&["status", "-o", "json"]).out).expect("JSON")
+    };
+    let pid_of = |value: &serde_json::Value| value["pid"].as_u64().expect("a process id");
+    let before = status(&fleet);
+    let kill = |pid: u64| {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, Signal::KILL).expect("it is ours");
+    };
+    // An agent alone; an agent with a simulator of its own; a simulator alone.
+    let nodes = before["nodes"].as_array().expect("nodes").clone();
+    let simulators = before["simulators"].as_array().expect("simulators").clone();
+    let on = |node: &str| {
+        simulators
+            .iter()
+            .filter(|simulator| simulator["node"] == node)
+            .map(pid_of)
+            .collect::<Vec<u64>>()
+    };
+    let agent = |node: &str| pid_of(nodes.iter().find(|it| it["address"] == node).expect("a node"));
+    let survivors = on("pool.field/m1");
+    kill(agent("pool.field/m1"));
+    kill(agent("pool.field/m2"));
+    kill(on("pool.field/m2")[0]);
+    kill(on("pool.field/m3")[0]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fleet.run(&["plan", "--detailed-exitcode"]).code != Some(2) {
+        assert!(Instant::now() < deadline, "the plan must show what was killed");
+    }
+    fleet.ok(&APPLY);
+    let after = status(&fleet);
+    assert_eq!(processes_of(&fleet), Running { agents: 7, shims: 12 });
+    let still = |pid: &u64| {
+        after["simulators"]
+            .as_array()
+            .expect("simulators")
+            .iter()
+            .any(|it| pid_of(it) == *pid)
+    };
+    assert!(
+        survivors.iter().all(still),
+        "the simulators of a killed agent go on as they were"
+    );
+    let plan = fleet.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.out);
+    fleet.ok(&DESTROY);
+    assert_eq!(processes_of(&fleet), Running::default());
+}
