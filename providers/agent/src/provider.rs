@@ -4,6 +4,8 @@
 //!   `NAME@TOKEN`. A late call for one that has been deleted and made again finds that it is not the one meant.
 //! - The agent keeps each token with what it made, and for a while after that was deleted: a create that is sent again
 //!   returns what the first one made, and one that arrives after the delete makes nothing.
+//! - Where a node was made anew over what an earlier one left, a create of a name that still runs there claims it: the
+//!   process is kept if it is what is wanted, and the token that it had makes nothing any more.
 //! - A process that does not start, or is not ready in time, is removed again: the create is rejected and says why.
 
 use std::sync::Arc;

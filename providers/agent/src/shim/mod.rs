@@ -2,8 +2,8 @@
 //!
 //! `PROGRAM shim …` is not for people. It has three forms:
 //! - `shim supervise`, in the folder of a simulator: starts what `spec.json` says and stays until that has ended
-//!   ([`supervise`](self::supervise)). SIGTERM stops it within its grace, SIGUSR1 pauses it, SIGUSR2 resumes it;
-//! - `shim exec PARENT COMMAND…`: the simulator's own process, before it becomes the simulator ([`stage`](self::stage));
+//!  . SIGTERM stops it within its grace, SIGUSR1 pauses it, SIGUSR2 resumes it;
+//! - `shim exec PARENT COMMAND…`: the simulator's own process, before it becomes the simulator;
 //! - `shim detach COMMAND…`: becomes COMMAND in a session of its own, away from the terminal.
 //!
 //! No runtime and no thread pool here: there is one shim a simulator.
@@ -12,13 +12,13 @@ mod log;
 mod stage;
 mod supervise;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 use crate::identity::ProcessIdentity;
 

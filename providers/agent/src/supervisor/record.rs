@@ -24,7 +24,8 @@ pub(crate) struct Record {
     pub revision: u64,
     /// The token of the last change.
     pub changed_by: Option<String>,
-    /// The generation of the claim that it was made under; `None` once it has been claimed under the present one.
+    /// The generation of the node's claim that it was made under, or claimed under later. One of an earlier generation
+    /// may be claimed by a create of its name.
     pub generation: String,
     /// By which its processes are found; set once.
     pub cookie: String,

@@ -108,9 +108,9 @@ impl Agent {
             .collect()
     }
 
-    /// The id of the shim of the only simulator.
-    pub fn shim(&self) -> u32 {
-        let path = self.simulator_folders().pop().expect("one").join("shim.json");
+    /// The id of the shim of a simulator with a plain name.
+    pub fn shim_of(&self, name: &str) -> u32 {
+        let path = self.folder.path().join("simulators").join(name).join("shim.json");
         let shim: serde_json::Value = durable::read_json(&path).expect("reads").expect("is there");
         u32::try_from(shim["shim"]["pid"].as_u64().expect("a number")).expect("an id")
     }

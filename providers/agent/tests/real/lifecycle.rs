@@ -1,5 +1,6 @@
 //! A simulator from its create to its delete.
 
+use simfleet_provider_agent::identity::Stat;
 use simfleet_provider_api::{Found, Observed, Path, ProviderError, Value};
 
 use crate::harness::{Agent, PROCESS, create, finish, is_alive, pid, present, read, shell, token, until};
@@ -229,6 +230,30 @@ async fn what_a_process_leaves_behind_ends_with_it() {
     until("the daemon runs", || async { agent.processes().len() == 5 }).await;
     kill(pid(&made));
     until("all have ended", || async { agent.processes().is_empty() }).await;
+}
+
+#[tokio::test]
+async fn nobody_is_left_a_zombie() {
+    let agent = Agent::start().await;
+    let provider = agent.provider().await;
+    let provider = provider.as_ref();
+    // Orphans that end while the process lives, which knows nothing of them.
+    let planned = shell("a", "for i in 1 2 3; do sh -c 'sleep 0.1 &'; done; exec sleep 1000");
+    create(provider, &token(1), &planned).await.expect("is made");
+    let brief = create(provider, &token(2), &shell("b", "exec sleep 1000"))
+        .await
+        .expect("is made");
+    kill(pid(&brief));
+    let dead = || {
+        let parents = [agent.process.id(), agent.shim_of("a")];
+        let mut stats = Stat::all().into_iter();
+        stats.any(|stat| parents.contains(&stat.parent) && !stat.is_alive())
+    };
+    // The shim of `a`, and its process.
+    until("all that ended is gone", || async {
+        agent.processes().len() == 2 && !dead()
+    })
+    .await;
 }
 
 #[tokio::test]

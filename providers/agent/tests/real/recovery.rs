@@ -84,7 +84,7 @@ async fn a_simulator_ends_with_its_shim_and_that_is_seen() {
     let made = create(provider, &token(1), &shell("a", "sleep 1000 & exec sleep 1001"))
         .await
         .expect("is made");
-    signal(agent.shim(), Signal::KILL);
+    signal(agent.shim_of("a"), Signal::KILL);
     until("its end is seen", || async {
         present(provider, &made).await.attributes.str("state") == Some("exited")
     })
