@@ -1,8 +1,8 @@
 //! The shim: a small process between the agent and one simulator, so that the simulator outlives the agent.
 //!
 //! `PROGRAM shim …` is not for people. It has three forms:
-//! - `shim supervise`, in the folder of a simulator: starts what `spec.json` says and stays until that has ended
-//!  . SIGTERM stops it within its grace, SIGUSR1 pauses it, SIGUSR2 resumes it;
+//! - `shim supervise`, in the folder of a simulator: starts what `spec.json` says and stays until that has ended. SIGTERM stops it
+//!   within its grace, SIGUSR1 pauses it, SIGUSR2 resumes it;
 //! - `shim exec PARENT COMMAND…`: the simulator's own process, before it becomes the simulator;
 //! - `shim detach COMMAND…`: becomes COMMAND in a session of its own, away from the terminal.
 //!
