@@ -301,6 +301,8 @@ fn a_run_that_is_stopped_superseded_and_continued_changes_nothing() {
                 .runtime
                 .block_on(async { tokio::time::timeout(Duration::from_secs(20), cloud.gateway.held(hold)).await });
             assert_eq!(held.expect("the create comes"), Some(HoldState::Holding), "{case}");
+            // Not in the middle of a write to the state, which would keep everybody out until it goes on.
+            std::thread::sleep(Duration::from_millis(200));
             signal(&stopped, Signal::STOP);
 
             // The lease runs out, and another run takes the work over, with the same token.

@@ -145,7 +145,8 @@ struct Batch<'a> {
 
 impl<'a> Walk<'a> {
     async fn run(mut self, mut stop: watch::Receiver<bool>) -> Outcome {
-        let mut renew = tokio::time::interval(self.options.renew_every);
+        let first = Instant::now() + self.options.renew_every;
+        let mut renew = tokio::time::interval_at(first, self.options.renew_every);
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stop_asked = async {
             if stop.wait_for(|stop| *stop).await.is_err() {
