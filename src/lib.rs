@@ -1,4 +1,31 @@
 //! simfleet: a declarative reconciler for fleets of simulators and robots.
+//!
+//! # The map of the code
+//!
+//! ```text
+//!  *.hcl ── config ──► declarations ── lower ──► resources ─┐
+//!                                                           ├─ plan ──► Plan ── apply ──► providers
+//!  journal ── simfleet_state ──► State ── refresh ─► seen ──┘            │
+//!     ▲                                                                  │
+//!     └──────────────────── an event before and after each call ─────────┘
+//! ```
+//!
+//! - [`fleet`]: one fleet and the runs over it; the way in for the command line
+//! - [`config`]: text to declarations. [`config::blocks`] has a file for each block, [`config::eval`] the expressions
+//! - [`lower`]: what a node, pool or simulator expands to; sizes of pools, places and ports of simulators
+//! - [`refresh`]: recorded objects to observed ones
+//! - [`plan`]: what would change, and why; pure
+//! - [`apply`]: the walk along the changes, retries, what a run that died left
+//! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
+//! - [`status`]: what runs now
+//! - [`view`]: all printing; [`cli`]: the verbs, one a file
+//! - [`diagnostic`]: what is wrong, where, and what to do about it
+//!
+//! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
+//! `providers/agent` (nodes and simulators on this machine), `providers/fake` (a cloud with faults, for tests), `state`
+//! (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).
+//!
+//! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 
 pub mod apply;
 pub mod builtin;
