@@ -327,17 +327,14 @@ impl Fleet {
             lineage: Some(journal.lineage().clone()),
             ..snapshot
         });
-        let outcome = apply::apply(
-            &plan,
-            state,
-            &providers,
-            &mut *journal,
-            &mut session,
-            &self.walk(),
+        let options = self.walk();
+        let tools = apply::Tools {
+            providers: &providers,
+            options: &options,
             progress,
             stop,
-        )
-        .await;
+        };
+        let outcome = apply::apply(&plan, state, &mut *journal, &mut session, tools).await;
         // What the providers keep beside the state is gone with their last object; a folder with something in it stays.
         let _ = std::fs::remove_dir(&self.folder);
         // Locks of a run that was taken over are not ours to release.

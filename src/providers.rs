@@ -48,12 +48,15 @@ impl Registry {
     }
 }
 
+/// A provider that is configured when it is first asked for.
+type Configured = Arc<OnceCell<Arc<dyn Provider>>>;
+
 /// The configured providers of a run: each configuration is made once, when it is first needed.
 #[derive(Debug)]
 pub struct Providers {
     registry: Registry,
     context: Context,
-    configured: Mutex<BTreeMap<String, Arc<OnceCell<Arc<dyn Provider>>>>>,
+    configured: Mutex<BTreeMap<String, Configured>>,
 }
 
 impl Providers {

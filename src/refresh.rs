@@ -15,9 +15,12 @@ pub type Observations = BTreeMap<Address, Observed>;
 /// From how many recorded objects of a kind on a list is asked for instead of each object.
 const LIST_FROM: usize = 3;
 
+/// The recorded objects of one kind at one provider.
+type Group<'a> = (&'a ProviderConfig, &'a Kind, Vec<(&'a Address, &'a Resource)>);
+
 /// Looks at every recorded object. An object that cannot be looked at is `Unreachable`, never absent.
 pub async fn refresh(state: &State, providers: &Providers, parallelism: usize) -> Observations {
-    let mut groups: Vec<(&ProviderConfig, &Kind, Vec<(&Address, &Resource)>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let mut index: BTreeMap<(String, &Kind), usize> = BTreeMap::new();
     for (address, resource) in &state.resources {
         if &*resource.declared.provider.name == builtin::NAME {

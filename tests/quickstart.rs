@@ -12,8 +12,16 @@ const QUICKSTART: &str = include_str!("../examples/quickstart.hcl");
 fn endpoints(fleet: &Fleet) -> Vec<String> {
     let json = fleet.ok(&["output", "vehicles", "--json"]).out;
     let document: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let vehicles = document.get("value").unwrap_or(&document).as_object().expect("an object").clone();
-    vehicles.values().map(|endpoint| endpoint.as_str().expect("an endpoint").to_owned()).collect()
+    let vehicles = document
+        .get("value")
+        .unwrap_or(&document)
+        .as_object()
+        .expect("an object")
+        .clone();
+    vehicles
+        .values()
+        .map(|endpoint| endpoint.as_str().expect("an endpoint").to_owned())
+        .collect()
 }
 
 fn pid_of(fleet: &Fleet, index: usize) -> i32 {
@@ -39,15 +47,25 @@ fn the_quickstart_flies_heals_grows_shrinks_and_goes() {
         if plan.code == Some(2) {
             break plan.out;
         }
-        assert!(std::time::Instant::now() < deadline, "the plan must show the killed process: {}", plan.out);
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the plan must show the killed process: {}",
+            plan.out
+        );
     };
     assert!(seen.contains("simulator.vehicle.quad[1]"), "{seen}");
-    assert!(seen.contains("0 to create, 1 to update, 0 to replace, 0 to delete"), "{seen}");
+    assert!(
+        seen.contains("0 to create, 1 to update, 0 to replace, 0 to delete"),
+        "{seen}"
+    );
     fleet.ok(&["apply", "--auto-approve"]);
     assert_eq!(fleet.run(&["plan", "--detailed-exitcode"]).code, Some(0));
 
     let ten = fleet.ok(&["apply", "--auto-approve", "--var", "vehicles=10"]).out;
-    assert!(ten.contains("8 created, 0 updated, 0 replaced, 0 deleted"), "seven vehicles and a node: {ten}");
+    assert!(
+        ten.contains("8 created, 0 updated, 0 replaced, 0 deleted"),
+        "seven vehicles and a node: {ten}"
+    );
     let two = fleet.ok(&["apply", "--auto-approve", "--var", "vehicles=2"]).out;
     assert!(two.contains("0 created, 0 updated, 0 replaced, 8 deleted"), "{two}");
 
@@ -83,7 +101,9 @@ fn pymavlink_flies_every_vehicle() {
             let address = endpoint.replace("udp://", "udpout:");
             let mut command = Command::new(&python);
             command.arg(&script).arg(address).arg((index + 1).to_string());
-            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped());
             command.spawn().expect("Python starts")
         })
         .collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Verb};
+use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
 use simfleet::lower::Desired;
 use simfleet::plan::{Action, Change, HostFate, Plan, Reason, assess, dismiss};
 use simfleet::providers::{Providers, Registry};
@@ -131,17 +131,14 @@ impl Bench {
         journal.append(&facts).await.expect("the locks are ours");
         let state = self.store.load().await.expect("a store in memory").state;
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let outcome = apply::apply(
-            &plan,
-            state,
-            &self.providers,
-            &mut *journal,
-            &mut Known,
-            &options(),
-            &sender,
+        let (providers, options) = (&self.providers, options());
+        let tools = Tools {
+            providers,
+            options: &options,
+            progress: &sender,
             stop,
-        )
-        .await;
+        };
+        let outcome = apply::apply(&plan, state, &mut *journal, &mut Known, tools).await;
         journal.close().await.expect("the locks are ours");
         drop(sender);
         let mut progress = Vec::new();
@@ -177,7 +174,7 @@ impl Bench {
 
     /// The names of the objects in the cloud; each stands there once for each object.
     fn objects(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.cloud.objects().iter().map(|object| name_of(object)).collect();
+        let mut names: Vec<String> = self.cloud.objects().iter().map(name_of).collect();
         names.sort();
         names
     }

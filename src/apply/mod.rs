@@ -13,7 +13,7 @@ pub use call::Patience;
 pub use prepare::prepare;
 pub use progress::{Outcome, Progress, Verb};
 pub use resume::{Stuck, resume};
-pub use walk::{Options, Resolve, Resolved, apply};
+pub use walk::{Options, Resolve, Resolved, Tools, apply};
 
 /// Makes events durable, then lets the state follow them.
 ///

@@ -68,19 +68,35 @@ pub trait Resolve {
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String>;
 }
 
+/// What a walk works with.
+#[derive(Debug)]
+pub struct Tools<'a> {
+    /// The providers, configured as they are needed.
+    pub providers: &'a Providers,
+    /// How it goes about its work.
+    pub options: &'a Options,
+    /// Who is told what happens.
+    pub progress: &'a mpsc::UnboundedSender<Progress>,
+    /// Turns true when nothing new is to be begun.
+    pub stop: watch::Receiver<bool>,
+}
+
 /// Carries out a plan. `state` must be what the journal holds, with every address of the plan locked.
 ///
 /// Never fails as such: what went wrong is in the outcome, and everything that was done is in the journal.
 pub async fn apply(
     plan: &Plan,
     state: State,
-    providers: &Providers,
     journal: &mut dyn Journal,
     resolve: &mut dyn Resolve,
-    options: &Options,
-    progress: &mpsc::UnboundedSender<Progress>,
-    stop: watch::Receiver<bool>,
+    tools: Tools<'_>,
 ) -> Outcome {
+    let Tools {
+        providers,
+        options,
+        progress,
+        stop,
+    } = tools;
     let mut steps = Steps::of(plan);
     let ready = steps.first().into_iter().collect();
     let walk = Walk {
