@@ -5,20 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use simfleet_provider_api::{Address, Attribute, Value};
+use simfleet_provider_api::{Attribute, Value};
 
 use super::blocks::{self, Settings};
 use super::check::{self, Body};
 use super::condition::Condition;
 use super::declaration::{Declaration, Local, Output, ProviderBlock};
-use super::eval::{self, Reference, evaluate};
-use super::meta::{self, ProviderReference};
-use super::names::{self, Place};
+use super::eval::{self, evaluate};
+use super::meta;
 use super::record::{Mode, Record};
-use super::scope::{Constants, Instance, Names, NoResources};
+use super::scope::Constants;
 use super::source::{self, Files};
 use super::variables::{self, Given, Undeclared, Variable};
-use super::{Config, cycles, ports, syntax};
+use super::{Config, syntax, verify};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
 
 /// What a fleet is loaded with. Nothing else is read but the files.
@@ -141,11 +140,7 @@ impl<'a> Loader<'a> {
         let blocks = self.read_blocks();
         self.sort(blocks);
         self.set_variables(values);
-        self.check_names();
-        self.check_providers();
-        cycles::check(&self.config, &mut self.diagnostics);
-        self.evaluate_locals();
-        self.evaluate_all();
+        verify::verify(&mut self.config, &mut self.diagnostics);
         self.tidy();
         self.diagnostics.or(self.config)
     }
@@ -298,141 +293,6 @@ impl<'a> Loader<'a> {
         variables::validate(&self.config.variables, &constants, diagnostics);
     }
 
-    /// Checks every name in every expression.
-    fn check_names(&mut self) {
-        let config = &self.config;
-        let diagnostics = &mut self.diagnostics;
-        let mut check = |references: Vec<Reference>, place: &Place| {
-            for reference in references {
-                if let Err(diagnostic) = names::check(config, &reference, place) {
-                    diagnostics.push(diagnostic);
-                }
-            }
-        };
-        for local in config.locals.values() {
-            check(local.references.clone(), &Place::default());
-        }
-        for output in config.outputs.values() {
-            check(output.references(), &Place::default());
-        }
-        for provider in &config.providers {
-            check(provider.references(), &Place::default());
-        }
-        for declaration in &config.declarations {
-            let place = declaration.place();
-            let outer = declaration.meta.count.iter().chain(&declaration.meta.for_each);
-            let instances = Place {
-                instances: true,
-                ..Place::default()
-            };
-            check(outer.flat_map(eval::references).collect(), &instances);
-            check(declaration.meta.inner_references(), &place);
-            let postconditions = declaration.meta.lifecycle.postconditions.iter();
-            check(
-                postconditions.flat_map(Condition::references).collect(),
-                &Place { this: true, ..place },
-            );
-            let mut own = Vec::new();
-            declaration
-                .body
-                .attributes
-                .iter()
-                .for_each(|attribute| own.extend(eval::references(&attribute.expr)));
-            check(own, &place);
-            for block in &declaration.body.blocks {
-                let mut inner = Vec::new();
-                block.expressions(&mut |attribute| inner.extend(eval::references(&attribute.expr)));
-                // The members of a pool are made of its `node` block.
-                let member = declaration.body.schema.name == "pool" && block.schema.name == "node";
-                check(inner, &Place { member, ..place });
-            }
-        }
-    }
-
-    /// Checks that every provider that is named is configured.
-    fn check_providers(&mut self) {
-        for declaration in &self.config.declarations {
-            let Some(ProviderReference { name, alias, span }) = &declaration.meta.provider else {
-                continue;
-            };
-            if self.config.provider(name, alias.as_deref()).is_some() {
-                continue;
-            }
-            let written = |name: &str, alias: Option<&str>| match alias {
-                Some(alias) => format!("{name}.{alias}"),
-                None => name.to_owned(),
-            };
-            let wanted = written(name, alias.as_deref());
-            let known: Vec<String> = self
-                .config
-                .providers
-                .iter()
-                .map(|p| written(&p.name, p.alias.as_deref()))
-                .collect();
-            let detail = format!("The provider `{wanted}` is not configured in this fleet.");
-            let diagnostic = Diagnostic::error("Unknown provider", detail)
-                .at(span.clone())
-                .on(declaration.address.clone());
-            let near = crate::diagnostic::nearest(&wanted, known.iter().map(String::as_str));
-            self.diagnostics.push(match near {
-                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-                None => diagnostic.hint(match alias {
-                    Some(alias) => format!("add provider {:?} {{ alias = {:?} }}", &**name, &**alias),
-                    None => format!("add provider {:?} {{}}", &**name),
-                }),
-            });
-        }
-    }
-
-    /// Works out the locals that depend on no resource.
-    fn evaluate_locals(&mut self) {
-        let dynamic = names::dynamic_locals(&self.config);
-        let mut values = Vec::new();
-        let names = Names::new(&self.config, &NoResources);
-        for name in self.config.locals.keys() {
-            match names.local(name) {
-                Ok(value) if !dynamic.contains(name) => values.push((Arc::clone(name), value)),
-                Ok(_) => {}
-                Err(errors) => {
-                    self.diagnostics.extend(errors);
-                    // Those that use it are not to report it again.
-                    values.push((Arc::clone(name), Value::unknown(format!("local.{name}"))));
-                }
-            }
-        }
-        for (name, value) in values {
-            if let Some(local) = self.config.locals.get_mut(&name) {
-                local.value = Some(value);
-            }
-        }
-    }
-
-    /// Evaluates everything once, with resources and instances unknown.
-    fn evaluate_all(&mut self) {
-        let config = &self.config;
-        let diagnostics = &mut self.diagnostics;
-        let names = Names::new(config, &NoResources);
-        let scope = names.scope(Instance::default());
-        for provider in &config.providers {
-            Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
-        }
-        let mut records = BTreeMap::new();
-        for declaration in &config.declarations {
-            let mut own = Diagnostics::new();
-            own.keep(declaration.meta.instances(&scope, Mode::Check));
-            let record = Record::evaluate(&declaration.body, &scope, Mode::Check, &mut own);
-            own.keep(declaration.decode(&record));
-            diagnostics.extend(about(&declaration.address, own));
-            records.insert(declaration.address.clone(), record);
-        }
-        for (address, record) in &records {
-            diagnostics.extend(about(address, ports::check(record, &records)));
-        }
-        for output in config.outputs.values() {
-            diagnostics.keep(evaluate(&output.expr, &scope));
-        }
-    }
-
     /// Drops what is told twice, and what only follows from a block that was left out; the rest in the order of the
     /// files, what has no place first.
     fn tidy(&mut self) {
@@ -440,11 +300,10 @@ impl<'a> Loader<'a> {
         let incomplete = self.incomplete;
         self.diagnostics.0.retain(|diagnostic| {
             let follows = diagnostic.summary == "Unknown reference" || diagnostic.summary == "Unknown provider";
-            let is_new = seen.insert((
-                diagnostic.summary.clone(),
-                diagnostic.detail.clone(),
-                diagnostic.span.clone(),
-            ));
+            // By the address of the file: a hash of a span takes in the whole text.
+            let place = diagnostic.span.as_ref();
+            let place = place.map(|span| (Arc::as_ptr(&span.file), span.range.clone()));
+            let is_new = seen.insert((diagnostic.summary.clone(), diagnostic.detail.clone(), place));
             is_new && !(incomplete && follows && diagnostic.detail.ends_with("in this fleet."))
         });
         let order: HashMap<*const SourceFile, usize> = self.config.files.iter().map(Arc::as_ptr).zip(0..).collect();
@@ -453,15 +312,6 @@ impl<'a> Loader<'a> {
             place.map(|span| (order.get(&Arc::as_ptr(&span.file)).copied(), span.range.start))
         });
     }
-}
-
-/// Says of diagnostics which resource they are about.
-fn about(address: &Address, found: Diagnostics) -> Diagnostics {
-    let about = |diagnostic: Diagnostic| match diagnostic.address {
-        Some(_) => diagnostic,
-        None => diagnostic.on(address.clone()),
-    };
-    Diagnostics(found.0.into_iter().map(about).collect())
 }
 
 fn duplicate(key: &str, second: Span, first: Span) -> Diagnostic {

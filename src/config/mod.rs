@@ -43,6 +43,7 @@ mod tests;
 pub mod types;
 pub mod units;
 pub mod variables;
+mod verify;
 mod version;
 
 pub use blocks::{Block, Settings};

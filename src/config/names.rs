@@ -195,10 +195,18 @@ pub(super) fn declaration<'c>(
 fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
     let wanted = format!("{root}.{}", labels.join("."));
     let detail = format!("`{wanted}` is not declared in this fleet.");
-    let known: Vec<String> = config
-        .declarations
-        .iter()
-        .map(|declaration| declaration.address.to_string())
+    // Those of the same block first, and no more than make sense: a fleet with as many mistakes as declarations is told
+    // in the end.
+    let of_block = |same: bool| {
+        config
+            .declarations
+            .iter()
+            .filter(move |d| (d.address.block() == root) == same)
+    };
+    let known: Vec<String> = of_block(true)
+        .chain(of_block(false))
+        .take(1_000)
+        .map(|d| d.address.to_string())
         .collect();
     let hint = near("", &wanted, known.iter().map(String::as_str)).or_else(|| {
         // The same name in another block: `node.field` for `pool.field`.

@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// One machine, or the template of a pool's members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Processors; a fraction is a share of one. Can be unknown.
+    /// Processors; a fraction is a share of one.
     pub cpus: Option<f64>,
     /// Memory in bytes.
     pub memory: Option<u64>,
