@@ -4,7 +4,7 @@ use simfleet_provider_api::{Data, Path, PathStep, Value};
 use similar::{Algorithm, ChangeTag, DiffOp, TextDiff, capture_diff_slices};
 
 use super::document::{Document, Line, Tone};
-use super::values::{SENSITIVE, hcl, inline};
+use super::values::{SENSITIVE, dense, inline};
 use crate::plan::same;
 
 /// How many equal lines are shown around a changed one.
@@ -164,13 +164,25 @@ fn hidden(value: &Value) -> bool {
 }
 
 fn show_whole(head: Line, value: &Value, noted: impl Fn(Line) -> Line, document: &mut Document) {
-    let text = hcl(value);
+    let text = dense(&without_nulls(value));
     match text.split_once('\n') {
         None => document.line(noted(head.text(format!(" {text}")))),
         Some((first, rest)) => {
             document.line(noted(head.text(format!(" {first}"))));
             document.nest(2, |document| document.line(rest));
         }
+    }
+}
+
+/// Returns a value without the fields that are null, as those count as absent.
+fn without_nulls(value: &Value) -> Value {
+    match (value.as_fields(), value.as_slice()) {
+        (Some(fields), _) => {
+            let fields = fields.iter().filter(|(_, field)| !field.is_null());
+            Value::object(fields.map(|(name, field)| (name.clone(), without_nulls(field)))).mark(value.is_sensitive())
+        }
+        (_, Some(items)) => Value::tuple(items.iter().map(without_nulls)).mark(value.is_sensitive()),
+        _ => value.clone(),
     }
 }
 
@@ -301,6 +313,8 @@ mod tests {
         ] {
             assert_eq!(shown(Some(before), Some(after)), expected, "{name}");
         }
+        let nulls = Value::object([("a", Value::NULL), ("b", Value::tuple([Value::NULL, 1i64.into()]))]);
+        assert_eq!(shown(None, Some(nulls)), "+ x: { b = [null, 1] }\n");
         assert_eq!(shown(None, Some(texts(&[]))), "+ x: []\n");
         assert_eq!(shown(Some(true.into()), None), "- x: true\n");
     }

@@ -38,10 +38,24 @@ pub fn inline(value: &Value) -> String {
 /// Returns a value as HCL: collections that are short in one line, others over several, each element indented by two
 /// columns; a string of several lines as a heredoc.
 pub fn hcl(value: &Value) -> String {
-    heredoc(value).unwrap_or_else(|| block(value))
+    heredoc(value).unwrap_or_else(|| block(value, Elements::Apart))
 }
 
-fn block(value: &Value) -> String {
+/// Returns a value as [`hcl`] does, but with as many simple elements of a sequence in a line as fit.
+pub fn dense(value: &Value) -> String {
+    heredoc(value).unwrap_or_else(|| block(value, Elements::Together))
+}
+
+/// Where the simple elements of a long sequence go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Elements {
+    /// Each into a line of its own.
+    Apart,
+    /// As many into a line as fit.
+    Together,
+}
+
+fn block(value: &Value, elements: Elements) -> String {
     let short = inline(value);
     if short.chars().count() <= WIDTH || scalar(value).is_some() {
         return short;
@@ -49,8 +63,11 @@ fn block(value: &Value) -> String {
     let mut text = String::new();
     if let Some(items) = value.as_slice() {
         text.push_str("[\n");
-        for item in items {
-            text.push_str(&format!("  {},\n", block(item).replace('\n', "\n  ")));
+        match items.iter().map(scalar).collect::<Option<Vec<_>>>() {
+            Some(items) if elements == Elements::Together => fill(items, &mut text),
+            _ => items.iter().for_each(|item| {
+                text.push_str(&format!("  {},\n", block(item, elements).replace('\n', "\n  ")));
+            }),
         }
         text.push(']');
         return text;
@@ -64,11 +81,24 @@ fn block(value: &Value) -> String {
         .collect();
     let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, field) in fields {
-        let field = block(field).replace('\n', "\n  ");
+        let field = block(field, elements).replace('\n', "\n  ");
         text.push_str(&format!("  {name:<width$} = {field}\n"));
     }
     text.push('}');
     text
+}
+
+/// Adds elements, as many in a line as fit.
+fn fill(items: Vec<String>, text: &mut String) {
+    let mut line = String::new();
+    for item in items {
+        if !line.is_empty() && line.chars().count() + item.chars().count() > WIDTH {
+            text.push_str(&format!("  {}\n", line.trim_end()));
+            line.clear();
+        }
+        line.push_str(&format!("{item}, "));
+    }
+    text.push_str(&format!("  {}\n", line.trim_end()));
 }
 
 /// Returns what has no elements, or hides them.
@@ -234,6 +264,8 @@ mod tests {
             assert_eq!(hcl(&value), shown, "{name}");
         }
         insta::assert_snapshot!(hcl(&long));
+        let words = (0..30).map(|i| Value::string(format!("--argument={i}")));
+        insta::assert_snapshot!(dense(&Value::tuple(words)));
     }
 
     #[test]

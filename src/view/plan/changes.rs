@@ -10,6 +10,7 @@ use crate::plan::{Action, Change, Reason};
 use crate::view::difference::{Difference, Kind, differences};
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
+use crate::view::values::UNKNOWN;
 
 /// How an action is shown.
 pub(super) struct Look {
@@ -104,11 +105,27 @@ fn body(change: &Change) -> Document {
         return body;
     }
     show_provider(change, &mut body);
-    for difference in attribute_differences(change) {
+    // Those that a new object gets from the far side say nothing, so one line is enough for all.
+    let (unknown, others): (Vec<Difference>, Vec<Difference>) = attribute_differences(change)
+        .into_iter()
+        .partition(|difference| matches!(&difference.what, Kind::Added(value) if is_bare_unknown(value)));
+    for difference in others {
         let forces = forces_replacement(change, &difference.path);
         difference.show(forces.then_some("forces replacement"), &mut body);
     }
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(|difference| difference.path.to_string()).collect();
+        body.line(
+            Line::new()
+                .tone(Tone::Good, "+")
+                .text(format!(" {}: {UNKNOWN}", names.join(", "))),
+        );
+    }
     body
+}
+
+fn is_bare_unknown(value: &Value) -> bool {
+    value.is_unknown() && !value.is_sensitive()
 }
 
 fn show_provider(change: &Change, body: &mut Document) {
