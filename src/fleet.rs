@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet_provider_api::{Address, Context};
+use simfleet_provider_api::{Address, Context, Observed};
 use simfleet_state::{
     ConfigDigest, Event, Holder, Journal, LockSet, Snapshot, SqliteStore, StateError, StateStore, System,
 };
@@ -19,7 +19,7 @@ use crate::builtin;
 use crate::config::blocks::Backend;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{Action, Mode, Origin, Plan, PlanFile, PlanFileError, Planned, Planner};
+use crate::plan::{Action, Mode, Origin, Plan, PlanFile, PlanFileError, Planned, Planner, same, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -190,7 +190,21 @@ impl Fleet {
             mode: self.options.mode,
             replace: &self.options.replace,
         };
+        let observations = self.typed(&snapshot, observations);
         Ok(planner.plan(snapshot, observations)?)
+    }
+
+    /// Returns observations in the types of the schemas: a saved plan keeps the values and not their types, and must be
+    /// the same when it is made again.
+    fn typed(&self, snapshot: &Snapshot, mut observations: Observations) -> Observations {
+        for (address, seen) in &mut observations {
+            let declared = snapshot.state.resources.get(address).map(|resource| &resource.declared);
+            let schema = declared.and_then(|declared| self.registry.schema(&declared.provider.name, &declared.kind));
+            if let (Observed::Present(object), Some(schema)) = (seen, schema) {
+                object.attributes = typed(schema, &object.attributes);
+            }
+        }
+        observations
     }
 
     /// Saves a plan.
@@ -206,7 +220,8 @@ impl Fleet {
             replace: self.options.replace.clone(),
             sources: self.config.sources(),
         };
-        Ok(PlanFile::of(&planned.plan, &planned.observations, origin).write(file)?)
+        let observations = as_recorded(&planned.snapshot, planned.observations.clone());
+        Ok(PlanFile::of(&planned.plan, &observations, origin).write(file)?)
     }
 
     /// Opens the fleet that a saved plan is for, as it was when the plan was made. What of the options the plan says
@@ -387,6 +402,22 @@ impl Fleet {
             ..apply::Options::default()
         }
     }
+}
+
+/// Returns observations with recorded values in the place of those that are the same. Of a secret the digest is recorded,
+/// and two digests of one secret cannot be told to be the same.
+fn as_recorded(snapshot: &Snapshot, mut observations: Observations) -> Observations {
+    for (address, seen) in &mut observations {
+        let (Observed::Present(object), Some(resource)) = (seen, snapshot.state.resources.get(address)) else {
+            continue;
+        };
+        for (name, recorded) in resource.object.attributes.iter() {
+            if same(object.attributes.get(name), Some(recorded)) {
+                object.attributes.set(name.clone(), recorded.clone());
+            }
+        }
+    }
+    observations
 }
 
 /// Returns inputs with the providers of this build, whose blocks a fleet may hold.

@@ -44,6 +44,17 @@ pub fn canonical(schema: &Schema, desired: &Attributes) -> Result<Attributes, (P
     Ok(attributes)
 }
 
+/// Returns the attributes of an object in the types of its schema. Those that do not fit, and those that it does not
+/// know, stay as they are.
+pub fn typed(schema: &Schema, attributes: &Attributes) -> Attributes {
+    let convert = |name: &str, value: &Value| {
+        let attribute = schema.attribute(name)?;
+        convert(value, &attribute.ty).ok()
+    };
+    let typed = |value: &Value, name: &str| convert(name, value).unwrap_or_else(|| value.clone());
+    attributes.iter().map(|(name, value)| (name.clone(), typed(value, name))).collect()
+}
+
 /// Returns the attributes of an object that is still to be made: what is wanted, and unknown for what the far side sets.
 pub fn planned(schema: &Schema, address: &Address, wanted: &Attributes) -> Attributes {
     let mut after = wanted.clone();

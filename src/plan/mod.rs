@@ -13,7 +13,7 @@ pub use change::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,
     Summary, Unfinished, Unplaced,
 };
-pub use difference::{compare, drift, marked, same};
+pub use difference::{compare, drift, marked, same, typed};
 pub use file::{Origin, PlanFile, PlanFileError};
 pub use planner::{Mode, Planned, Planner};
 pub use session::Session;

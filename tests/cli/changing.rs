@@ -1,6 +1,6 @@
 //! plan, apply, destroy.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, SECRET};
 
 /// Values only: they are in the state and nowhere else.
 pub const FLEET: &str = r#"
@@ -12,7 +12,6 @@ variable "size" {
 variable "key" {
   type      = string
   sensitive = true
-  default   = "hunter2"
 }
 
 variable "generation" { default = "first" }
@@ -112,7 +111,7 @@ fn apply_as_json() {
         "{run}"
     );
     assert_eq!(types.iter().filter(|name| **name == "finished").count(), 4, "{run}");
-    assert!(!run.stdout.contains("hunter2"));
+    assert!(!run.stdout.contains(SECRET));
     let nothing = lab.run("apply --auto-approve --json").exits(0);
     let last = nothing.stdout.lines().last().unwrap_or_default();
     assert!(last.contains(r#""type":"summary""#), "{nothing}");
@@ -160,12 +159,9 @@ fn secrets_are_nowhere() {
         "output --json",
     ] {
         let run = lab.run(line).exits(0);
-        assert!(
-            !run.stdout.contains("hunter2") && !run.stdout.contains("other\""),
-            "{run}"
-        );
-        assert!(!run.stderr.contains("hunter2"), "{run}");
+        assert!(!run.stdout.contains(SECRET) && !run.stdout.contains("other\""), "{run}");
+        assert!(!run.stderr.contains(SECRET), "{run}");
     }
     let state = std::fs::read(lab.path().join(".simfleet/state.db")).expect("the state is there");
-    assert!(!state.windows(7).any(|part| part == b"hunter2"));
+    assert!(!state.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
 }

@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use regex::Regex;
 use tempfile::TempDir;
 
+/// The value of the variable `key` in every run.
+pub const SECRET: &str = "hunter2";
+
 /// A folder of its own, removed at the end.
 pub struct Lab {
     folder: TempDir,
@@ -55,6 +58,7 @@ impl Lab {
         command.args(words(line)).current_dir(self.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.path()).env("USER", "ann");
+        command.env("SIMFLEET_VAR_key", SECRET);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -139,6 +143,13 @@ fn stable(text: &str, folder: &Path) -> String {
             "[uuid]",
         ),
         (r"\b[0-9a-f]{32}\b", "[token]"),
+        (r"\b127(\.\d+){3}\b", "[address]"),
+        (r#""pid": \d+"#, r#""pid": [pid]"#),
+        (r"pid: \d+", "pid: [pid]"),
+        (r"(?m)  \d+$", "  [pid]"),
+        (r"\d+ %", "[load]"),
+        // Columns are as wide as what is in them.
+        (r"(\S) {2,}", "$1  "),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
         (r"after \d+\.\d s", "after [duration]"),
         (r#""elapsed_ms":\d+"#, r#""elapsed_ms":[ms]"#),

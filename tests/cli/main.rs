@@ -4,4 +4,5 @@ mod authoring;
 mod changing;
 mod lab;
 mod reading;
+mod running;
 mod usage;

@@ -105,27 +105,36 @@ fn body(change: &Change) -> Document {
         return body;
     }
     show_provider(change, &mut body);
-    // Those that a new object gets from the far side say nothing, so one line is enough for all.
+    // What a new object gets from the far side says nothing, so one line is enough for all.
     let (unknown, others): (Vec<Difference>, Vec<Difference>) = attribute_differences(change)
         .into_iter()
-        .partition(|difference| matches!(&difference.what, Kind::Added(value) if is_bare_unknown(value)));
+        .partition(|difference| is_given_there(change, difference));
     for difference in others {
         let forces = forces_replacement(change, &difference.path);
         difference.show(forces.then_some("forces replacement"), &mut body);
     }
     if !unknown.is_empty() {
         let names: Vec<String> = unknown.iter().map(|difference| difference.path.to_string()).collect();
-        body.line(
-            Line::new()
-                .tone(Tone::Good, "+")
-                .text(format!(" {}: {UNKNOWN}", names.join(", "))),
-        );
+        let (tone, sign) = match change.action {
+            Action::Create => (Tone::Good, "+"),
+            _ => (Tone::Change, "~"),
+        };
+        let text = format!(" {}: {UNKNOWN}", names.join(", "));
+        body.line(Line::new().tone(tone, sign).text(text));
     }
     body
 }
 
-fn is_bare_unknown(value: &Value) -> bool {
-    value.is_unknown() && !value.is_sensitive()
+/// Whether all that is to be said of an attribute is that only the apply will tell it.
+fn is_given_there(change: &Change, difference: &Difference) -> bool {
+    let replaced = change.action == Action::Replace && !forces_replacement(change, &difference.path);
+    match &difference.what {
+        Kind::Added(value) => value.is_unknown() && !value.is_sensitive(),
+        Kind::Changed(_, value) => {
+            replaced && difference.path.0.len() == 1 && value.is_unknown() && !value.is_sensitive()
+        }
+        Kind::Removed(_) | Kind::Text(..) => false,
+    }
 }
 
 fn show_provider(change: &Change, body: &mut Document) {

@@ -119,8 +119,8 @@ impl View<'_> {
         heading("Sizes of pools:", document);
         for pool in &self.plan.pools {
             let (sign, tone, size) = match pool.before {
-                None => ("+", Tone::Good, format!("{} members", pool.after)),
-                Some(before) => ("~", Tone::Change, format!("{before} -> {} members", pool.after)),
+                None => ("+", Tone::Good, members(pool.after)),
+                Some(before) => ("~", Tone::Change, format!("{before} -> {}", members(pool.after))),
             };
             document.line(
                 Line::new()
@@ -277,6 +277,10 @@ fn heading(text: &str, document: &mut Document) {
     document.blank();
     document.line(Line::new().tone(Tone::Strong, text));
     document.blank();
+}
+
+fn members(count: u64) -> String {
+    of(usize::try_from(count).unwrap_or(usize::MAX), "member")
 }
 
 /// Returns a count with its noun: `1 member`, `2 members`.

@@ -1,0 +1,257 @@
+//! Fleets that run: nodes as agents on loopback, processes and vehicles on them.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::lab::{Lab, Run, SECRET};
+
+/// A pool with two processes that take no time to start.
+const FLEET: &str = r#"
+provider "local" {}
+
+variable "size" {
+  type    = number
+  default = 2
+}
+
+variable "key" {
+  type      = string
+  sensitive = true
+}
+
+variable "word" { default = "one" }
+
+pool "field" {
+  node {
+    max_simulators = 2
+    port_range "web" {
+      protocol = "tcp"
+      from     = 21100
+      to       = 21110
+    }
+  }
+  autoscale {
+    min = 1
+    max = 2
+  }
+}
+
+simulator "exec" "job" {
+  count     = var.size
+  placement = pool.field
+  command   = ["sleep", "1000"]
+  env       = { KEY = var.key, WORD = var.word }
+  port "web" { range = "web" }
+}
+
+output "ports" { value = [for job in simulator.exec.job : job.ports.web] }
+"#;
+
+/// A fleet that is destroyed at the end, also when a check fails.
+struct Running(Lab);
+
+impl Running {
+    fn new(fleet: &str) -> Self {
+        Running(Lab::new(fleet))
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let run = self.0.run("destroy --auto-approve");
+        if !std::thread::panicking() {
+            assert_eq!(run.code, Some(0), "{run}");
+            let left = self.0.path().join(".simfleet/fleet.d");
+            assert!(!left.exists(), "files of nodes are left: {run}");
+        }
+    }
+}
+
+fn pid_of(run: &Run, index: usize) -> Pid {
+    let pid = run.json()[index]["pid"]
+        .as_i64()
+        .and_then(|pid| i32::try_from(pid).ok());
+    pid.and_then(Pid::from_raw)
+        .unwrap_or_else(|| panic!("no process id: {run}"))
+}
+
+/// Waits until something holds; the state of processes is told by the system some time after it changed.
+#[track_caller]
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn from_nothing_to_running_and_back() {
+    let lab = Running::new(FLEET);
+    insta::assert_snapshot!("plan", lab.run("plan").exits(0));
+    lab.run("apply --auto-approve").exits(0);
+    insta::assert_snapshot!("status", lab.run("status").exits(0));
+    insta::assert_snapshot!("nodes", lab.run("nodes").exits(0));
+    insta::assert_snapshot!("simulators", lab.run("simulators -o json").exits(0));
+    insta::assert_snapshot!("unchanged", lab.run("plan --detailed-exitcode").exits(0));
+    insta::assert_snapshot!("more", lab.run("plan --var size=3").exits(0));
+    insta::assert_snapshot!("fewer", lab.run("plan --var size=1").exits(0));
+    lab.run("plan --var size=1 --fail-on interrupt").exits(5);
+    insta::assert_snapshot!("replaced", lab.run("plan --var word=two").exits(0));
+    insta::assert_snapshot!("destroyed", lab.run("plan --destroy").exits(0));
+}
+
+#[test]
+fn a_process_that_died_is_drift_and_is_mended() {
+    let lab = Running::new(FLEET);
+    lab.run("apply --auto-approve").exits(0);
+    let pid = pid_of(&lab.run("simulators -o json").exits(0), 0);
+    kill_process(pid, Signal::KILL).expect("the process is there");
+    eventually("drift", || lab.run("plan --detailed-exitcode").code == Some(2));
+    insta::assert_snapshot!("drift", lab.run("plan").exits(0));
+    insta::assert_snapshot!("drift_status", lab.run("simulators").exits(0));
+    insta::assert_snapshot!("mended", lab.run("apply --auto-approve").exits(0));
+    lab.run("plan --detailed-exitcode").exits(0);
+}
+
+#[test]
+fn saved_plans() {
+    let lab = Running::new(FLEET);
+    lab.run("plan --out first.plan").exits(0);
+    lab.run("show first.plan").exits(0);
+    lab.run("apply first.plan").exits(0);
+    insta::assert_snapshot!("stale", lab.run("apply first.plan").exits(1));
+    let plan = lab.run("plan --out second.plan --var size=1").exits(0);
+    assert_eq!(lab.run("show second.plan").exits(0).stdout, plan.stdout);
+    assert_eq!(
+        lab.run("show --json second.plan").exits(0).json(),
+        lab.run("plan --json --var size=1").exits(0).json()
+    );
+    for file in ["first.plan", "second.plan"] {
+        assert!(!lab.read(file).contains(SECRET), "{file} holds a secret");
+    }
+    let forgotten = lab
+        .command("apply second.plan")
+        .env_remove("SIMFLEET_VAR_key")
+        .output()
+        .expect("it runs");
+    assert_eq!(forgotten.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&forgotten.stderr).contains("SIMFLEET_VAR_key"),
+        "{forgotten:?}"
+    );
+    lab.run("apply second.plan --replace node.a").exits(64);
+    lab.run("apply second.plan --destroy").exits(64);
+    insta::assert_snapshot!("saved", lab.run("apply second.plan").exits(0));
+    assert_eq!(
+        lab.run("state list").exits(0).stdout,
+        "pool.field/m1\nsimulator.exec.job[0]\n"
+    );
+}
+
+#[test]
+fn a_failure_skips_what_needs_it_and_says_how_to_go_on() {
+    let fleet = r#"
+provider "local" {}
+
+node "a" {}
+
+simulator "exec" "broken" {
+  placement = node.a
+  command   = ["false"]
+  ready {
+    pattern = "never"
+    timeout = "5s"
+  }
+}
+
+value "after" { input = simulator.exec.broken.name }
+value "beside" { input = 1 }
+"#;
+    let lab = Running::new(fleet);
+    insta::assert_snapshot!("failed", lab.run("apply --auto-approve").exits(1));
+    let run = lab.run("apply --auto-approve --json").exits(1);
+    let last: serde_json::Value =
+        serde_json::from_str(run.stdout.lines().last().unwrap_or_default()).expect("each line is JSON");
+    assert_eq!(last["failed"][0]["address"], "simulator.exec.broken", "{run}");
+    assert_eq!(last["skipped"][0]["address"], "value.after", "{run}");
+    assert_eq!(last["continue"], "simfleet apply --auto-approve --json", "{run}");
+}
+
+/// A process that is never ready, so that its create is in flight until it times out.
+const SLOW: &str = r#"
+provider "local" {}
+
+node "a" {}
+
+simulator "exec" "slow" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+  ready {
+    pattern = "never"
+    timeout = "15s"
+  }
+}
+
+value "after" { input = simulator.exec.slow.name }
+"#;
+
+/// Starts an apply and returns it once its create is in flight.
+fn start_slow(lab: &Lab) -> Child {
+    let child = lab
+        .command("apply --auto-approve --json")
+        .spawn()
+        .expect("the program starts");
+    eventually("the create is in flight", || {
+        let open = lab.run("status --json").json()["open"].take();
+        open.as_array()
+            .is_some_and(|open| open.iter().any(|one| one["address"] == "simulator.exec.slow"))
+    });
+    child
+}
+
+#[test]
+fn ctrl_c_once_leaves_what_is_in_flight_to_the_next_run() {
+    let lab = Running::new(SLOW);
+    let mut child = start_slow(&lab);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("the program runs");
+    let began = Instant::now();
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(10), "it waits for the far side");
+    insta::assert_snapshot!("unfinished", lab.run("plan").exits(0));
+}
+
+#[test]
+fn sigterm_and_ctrl_c_together_end_it_at_once() {
+    let lab = Running::new(SLOW);
+    let mut child = start_slow(&lab);
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::TERM).expect("the program runs");
+    // It can have ended already.
+    let _ = kill_process(pid, Signal::INT);
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+}
+
+#[test]
+fn another_run_is_waited_for_and_told() {
+    let lab = Running::new(SLOW);
+    let mut first = start_slow(&lab);
+    insta::assert_snapshot!("while_it_runs", lab.run("plan").exits(0));
+    insta::assert_snapshot!("locked", lab.run("apply --auto-approve").exits(3));
+    let began = Instant::now();
+    let run = lab.run("apply --auto-approve --lock-timeout 1s").exits(3);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{run}");
+    assert!(run.stderr.contains("waiting: "), "{run}");
+    let _ = kill_process(Pid::from_child(&first), Signal::INT);
+    assert_eq!(first.wait().expect("the program ends").code(), Some(130));
+}
