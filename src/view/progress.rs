@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use simfleet_provider_api::Address;
 
-use super::document::{Document, Line, Theme, Tone};
+use super::document::{Document, Line, Theme, Tone, visible};
 use crate::apply::{Progress, Verb};
 
 /// Shows what happens during an apply, as it happens.
@@ -77,9 +77,11 @@ fn show_live(
 ) -> io::Result<()> {
     match progress {
         Progress::Started { address, verb } => {
-            let bar = bars.add(ProgressBar::new_spinner().with_style(spinner()));
-            bar.set_prefix(super::document::visible(&address.to_string()));
-            bar.set_message(doing(*verb));
+            let bar = ProgressBar::new_spinner()
+                .with_style(spinner())
+                .with_prefix(visible(&address.to_string()))
+                .with_message(doing(*verb));
+            let bar = bars.add(bar);
             bar.enable_steady_tick(Duration::from_millis(200));
             running.insert((address.clone(), *verb), bar);
             return Ok(());
