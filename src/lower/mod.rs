@@ -89,7 +89,7 @@ impl Lowering<'_> {
     pub fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
             Block::Node(node) => Ok(vec![node::resource(self, &node)?]),
-            Block::Pool(_) => node::members(self),
+            Block::Pool(pool) => node::members(self, &pool.node),
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Value(value) => {
                 let mut attributes = Attributes::new();

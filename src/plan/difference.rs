@@ -52,7 +52,10 @@ pub fn typed(schema: &Schema, attributes: &Attributes) -> Attributes {
         convert(value, &attribute.ty).ok()
     };
     let typed = |value: &Value, name: &str| convert(name, value).unwrap_or_else(|| value.clone());
-    attributes.iter().map(|(name, value)| (name.clone(), typed(value, name))).collect()
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), typed(value, name)))
+        .collect()
 }
 
 /// Returns the attributes of an object that is still to be made: what is wanted, and unknown for what the far side sets.

@@ -12,7 +12,10 @@ use super::Mode;
 use super::order::{self, Reads};
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
-use crate::config::{Config, Declaration, Instance, Instances, Names, ProviderBlock, Record, Resources};
+use crate::config::{
+    Config, Declaration, IgnoreChanges, Instance, Instances, Lifecycle, Names, ProviderBlock, Record, Resources,
+    Timeouts,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects};
 use crate::plan::Change;
@@ -94,6 +97,7 @@ impl<'a> Session<'a> {
         let mut diagnostics = Diagnostics::new();
         let mut typed = Vec::new();
         for declaration in session.order.clone() {
+            diagnostics.0.extend(not_built_yet(declaration));
             let Some(ones) = diagnostics.keep(session.expand(declaration)) else {
                 continue;
             };
@@ -241,6 +245,9 @@ impl<'a> Session<'a> {
         let mut diagnostics = Diagnostics::new();
         let mut outputs = BTreeMap::new();
         for (name, output) in &self.config.outputs {
+            for condition in &output.preconditions {
+                diagnostics.keep(condition.check("Output precondition failed", &scope));
+            }
             let Some(value) = diagnostics.keep(evaluate(&output.expr, &scope)) else {
                 continue;
             };
@@ -341,6 +348,30 @@ impl Resolve for Session<'_> {
         .map_err(|errors| first(&errors))?;
         Session::outputs(self).map_err(|errors| first(&errors))
     }
+}
+
+/// What is said and would be ignored is refused: a resource that was to be protected must not be deleted all the same.
+fn not_built_yet(declaration: &Declaration) -> Option<Diagnostic> {
+    let Lifecycle {
+        create_before_destroy,
+        prevent_destroy,
+        ignore_changes,
+        replace_triggered_by,
+        preconditions,
+        postconditions,
+    } = &declaration.meta.lifecycle;
+    let has_lifecycle = *create_before_destroy
+        || *prevent_destroy
+        || *ignore_changes != IgnoreChanges::default()
+        || !(replace_triggered_by.is_empty() && preconditions.is_empty() && postconditions.is_empty());
+    let word = match (has_lifecycle, declaration.meta.timeouts != Timeouts::default()) {
+        (true, _) => "lifecycle",
+        (_, true) => "timeouts",
+        _ => return None,
+    };
+    let detail = format!("`{word}` is a block of the language, but this version does not act on it.");
+    let diagnostic = Diagnostic::error("Not available yet", detail).on(declaration.address.clone());
+    Some(diagnostic.at(declaration.span.clone()).hint("take it out"))
 }
 
 /// Returns what stands for one instance before it is lowered: what is declared is known, what it will have is not.

@@ -39,7 +39,8 @@ impl Fleet {
 
     pub fn context(&self) -> Context {
         Context {
-            lineage: "lineage".into(),
+            // One of its own, as every state has: nodes of one lineage and name want the same address.
+            lineage: self.root.path().to_string_lossy().into(),
             folder: self.folder(),
             program: PROGRAM.into(),
         }
