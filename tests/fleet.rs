@@ -312,3 +312,89 @@ output "all" { value = [for v in value.each : v.output] }
         "{all:?}"
     );
 }
+
+#[tokio::test]
+async fn a_node_that_is_made_anew_takes_its_simulators_along() {
+    let fleet = |image: &str| {
+        format!(
+            r#"
+provider "fake" {{}}
+node "a" {{ image = "{image}" }}
+simulator "exec" "job" {{
+  placement = node.a
+  command   = ["true"]
+}}
+value "address" {{ input = node.a.address }}
+"#
+        )
+    };
+    let bench = Bench::new(&fleet("one"));
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    bench.write(&fleet("two"));
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(
+        changes(&plan),
+        ["replace node.a", "replace simulator.exec.job", "update value.address"]
+    );
+    assert_eq!(plan.changes[0].replace_because[0].to_string(), "image");
+    assert_eq!(plan.interrupts.len(), 1);
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let order: Vec<String> = outcome
+        .done
+        .iter()
+        .map(|(at, verb)| format!("{} {at}", verb.as_str()))
+        .collect();
+    let place = |step: &str| {
+        order
+            .iter()
+            .position(|done| done == step)
+            .unwrap_or_else(|| panic!("{step}: {order:?}"))
+    };
+    assert!(place("delete simulator.exec.job") < place("delete node.a"), "{order:?}");
+    assert!(place("create node.a") < place("create simulator.exec.job"), "{order:?}");
+    assert!(place("create node.a") < place("update value.address"), "{order:?}");
+    assert!(bench.plan(Mode::Apply, &[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_pool_that_may_have_fewer_members_moves_its_simulators() {
+    let bench = Bench::new(QUADS);
+    let vars = [("vehicles", "9")];
+    assert!(bench.apply(Mode::Apply, &vars).await.is_complete());
+    bench.write(
+        &QUADS
+            .replace("max = 4", "max = 3")
+            .replace("min = 2", "min = 1")
+            .replace("max_simulators = 4", "max_simulators = 5"),
+    );
+    assert!(bench.apply(Mode::Apply, &vars).await.is_complete());
+    bench.write(
+        &QUADS
+            .replace("max = 4", "max = 2")
+            .replace("min = 2", "min = 1")
+            .replace("max_simulators = 4", "max_simulators = 5"),
+    );
+    let plan = bench.plan(Mode::Apply, &vars).await;
+    assert!(
+        changes(&plan).contains(&"delete pool.field/m3".to_owned()),
+        "{:?}",
+        changes(&plan)
+    );
+    let outcome = bench.apply(Mode::Apply, &vars).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let plan = bench.plan(Mode::Apply, &vars).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+    let state = bench
+        .open(Mode::Apply, &vars)
+        .expect("sound")
+        .snapshot()
+        .await
+        .expect("a state")
+        .state;
+    assert_eq!(
+        state.reservations.values().map(|ports| ports.len()).sum::<usize>(),
+        9,
+        "one port each"
+    );
+}

@@ -54,9 +54,7 @@ impl PortRange {
 
 /// Attributes that other providers will bring.
 const LATER: &[&str] = &[
-    "size",
     "disk",
-    "image",
     "machine",
     "power",
     "subnet",
@@ -88,6 +86,8 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             AttributeSchema::number("cpus", 0.001, f64::MAX, "processors that its load is a percentage of"),
             AttributeSchema::new("memory", AttributeType::Size, "memory that its load is a percentage of"),
             AttributeSchema::count("max_simulators", 0, "how many simulators it takes"),
+            AttributeSchema::string("size", "the size of the machine, in the words of its provider"),
+            AttributeSchema::string("image", "what it boots, in the words of its provider"),
         ])
         .attributes(super::labels())
         .attributes([AttributeSchema::string_map(
