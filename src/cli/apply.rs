@@ -7,9 +7,9 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, quoted, warn};
+use super::program::Run;
 use crate::apply::{Outcome, Progress};
 use crate::fleet::{Fleet, FleetError};
 use crate::plan::{Mode, PlanFile, Planned};

@@ -4,7 +4,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::exit::{Exit, Failure};
-use super::{Arguments, Run};
+use super::program::{Arguments, Run};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
+use super::program::Run;
 use crate::config::eval::{Expr, Scope, console};
 use crate::config::{Instance, Names, NoResources};
 use crate::diagnostic::Diagnostics;

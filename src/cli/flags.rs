@@ -9,9 +9,9 @@ use clap::Args;
 use jiff::SignedDuration;
 use simfleet_provider_api::Address;
 
-use super::Run;
 use super::exit::Failure;
-use crate::config::{Config, Inputs};
+use super::program::Run;
+use crate::config::{Config, Inputs, Unset};
 use crate::diagnostic::Diagnostics;
 use crate::fleet::{Fleet, Options, Refresh};
 use crate::plan::{Mode, PlanFile};
@@ -82,13 +82,18 @@ impl Planning {
     }
 
     fn options(&self, run: &Run, path: PathBuf, mode: Mode) -> Result<Options, Failure> {
+        let mut options = options(run, path, &self.variables)?;
+        // What is recorded is removed as it is recorded, whatever the variables were.
+        if mode == Mode::Destroy {
+            options.inputs.unset = Unset::Unknown;
+        }
         Ok(Options {
             refresh: if self.refresh { Refresh::Look } else { Refresh::Trust },
             replace: self.replace.iter().cloned().collect(),
             parallelism: usize::from(self.parallelism),
             lock_timeout: self.lock_timeout,
             mode,
-            ..options(run, path, &self.variables)?
+            ..options
         })
     }
 }
@@ -103,7 +108,14 @@ pub(super) struct Looking {
 impl Looking {
     /// Reads the fleet, and tells what is suspicious about it.
     pub(super) fn open(&self, run: &Run, path: PathBuf) -> Result<Fleet, Failure> {
-        open(run, options(run, path, &self.variables)?)
+        open(run, self.options(run, path)?)
+    }
+
+    /// What is recorded does not depend on variables, so that none has to be set.
+    fn options(&self, run: &Run, path: PathBuf) -> Result<Options, Failure> {
+        let mut options = options(run, path, &self.variables)?;
+        options.inputs.unset = Unset::Unknown;
+        Ok(options)
     }
 
     /// Reads the fleet as it was when a plan was saved.
@@ -115,7 +127,7 @@ impl Looking {
 impl Looking {
     /// Returns the mistakes of a fleet and what is suspicious about it, as far as that can be told without its state.
     pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<Diagnostics, Failure> {
-        let fleet = Fleet::open(options(run, path, &self.variables)?)?;
+        let fleet = Fleet::open(self.options(run, path)?)?;
         Ok(fleet.warnings().clone())
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::Run;
 use super::exit::{Exit, Failure};
+use super::program::Run;
 use crate::diagnostic::Diagnostic;
 
 /// The examples that the program carries, by name.

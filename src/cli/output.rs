@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, named};
+use super::program::Run;
 use crate::diagnostic::Diagnostic;
 use crate::view::{outputs, values};
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, warn};
+use super::program::Run;
 use crate::plan::{self, Action, Mode};
 use crate::view::plan::{Detail, Purpose, View, json};
 

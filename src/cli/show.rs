@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
+use super::program::Run;
 use crate::fleet::FleetError;
 use crate::plan::{Mode, PlanFile};
 use crate::view::plan::{Detail, Purpose, View, json};

@@ -46,7 +46,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Arguments;
+    use crate::cli::program::Arguments;
 
     #[test]
     fn what_terraform_users_type() {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use simfleet_provider_api::Address;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, named};
+use super::program::Run;
 use crate::diagnostic::Diagnostic;
 use crate::view::state;
 

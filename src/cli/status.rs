@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
-use super::Run;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
+use super::program::Run;
 use crate::status::{self, loads};
 use crate::view::status as view;
 

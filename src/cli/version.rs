@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
-use super::Run;
 use super::exit::{Exit, Failure};
+use super::program::Run;
 use crate::providers::Registry;
 use crate::view::FORMAT_VERSION;
 

@@ -33,10 +33,22 @@ pub struct Inputs {
     pub cwd: PathBuf,
     /// `workspace.name`; empty means `default`.
     pub workspace: String,
+    /// What becomes of variables that are not set and have no default.
+    pub unset: Unset,
     /// When the plan is made: `plantimestamp()`, which is unknown without it.
     pub planned_at: Option<Timestamp>,
     /// The providers of this build, with the attributes of their `provider` blocks.
     pub providers: BTreeMap<String, Vec<Attribute>>,
+}
+
+/// What becomes of a variable that is not set and has no default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unset {
+    /// It is an error: a plan needs its value.
+    #[default]
+    Error,
+    /// It is not known: the fleet is only checked, or only its state is read.
+    Unknown,
 }
 
 /// All that a fleet was loaded from, to load it again without any file.
@@ -284,7 +296,7 @@ impl<'a> Loader<'a> {
             variables: None,
         };
         for (name, variable) in &mut self.config.variables {
-            variable.set(name, given.get(name), &constants, diagnostics);
+            variable.set(name, given.get(name), self.inputs.unset, &constants, diagnostics);
         }
         let constants = Constants {
             variables: Some(&self.config.variables),

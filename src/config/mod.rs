@@ -49,7 +49,7 @@ mod version;
 pub use blocks::{Block, Settings};
 pub use condition::{Condition, Held};
 pub use declaration::{Declaration, Local, Output, ProviderBlock};
-pub use load::{Inputs, Sources, load, load_sources};
+pub use load::{Inputs, Sources, Unset, load, load_sources};
 pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference, Timeouts};
 pub use record::{Mode, Record};
 pub use scope::{Instance, InstanceScope, Names, NoResources, Resources};

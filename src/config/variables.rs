@@ -8,6 +8,7 @@ use simfleet_provider_api::{Type, Value};
 use super::check::Body;
 use super::condition::{self, Condition};
 use super::eval::{Expr, Reference, evaluate};
+use super::load::Unset;
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
@@ -132,6 +133,7 @@ impl Variable {
         &mut self,
         name: &str,
         given: Option<&Given>,
+        unset: Unset,
         constants: &Constants<'_>,
         diagnostics: &mut Diagnostics,
     ) {
@@ -157,6 +159,7 @@ impl Variable {
                 Err(diagnostic) => diagnostics.push(diagnostic),
             },
             (None, Some(default)) => self.value = default.clone(),
+            (None, None) if unset == Unset::Unknown => {}
             (None, None) => {
                 let detail = format!("`var.{name}` has no default and is not set.");
                 let hint = format!(

@@ -62,3 +62,23 @@ fn no_colours_without_a_terminal() {
         );
     }
 }
+
+#[test]
+fn what_is_recorded_needs_no_variables() {
+    let lab = Lab::new(
+        "variable \"size\" { type = number }\nvalue \"a\" {\n  count = var.size\n  input = var.size\n}\noutput \"size\" { value = var.size }\n",
+    );
+    lab.run("apply --auto-approve --var size=2").exits(0);
+    assert_eq!(lab.run("output size").exits(0).stdout, "2\n");
+    assert_eq!(lab.run("state list").exits(0).stdout, "value.a[0]\nvalue.a[1]\n");
+    for line in ["show", "status", "nodes", "simulators", "validate"] {
+        lab.run(line).exits(0);
+    }
+    assert_eq!(
+        lab.run_with("console", "var.size").exits(0).stdout,
+        "(known after apply)\n"
+    );
+    lab.run("plan").exits(1);
+    lab.run("destroy --auto-approve").exits(0);
+    assert_eq!(lab.run("state list").exits(0).stdout, "");
+}

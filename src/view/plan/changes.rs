@@ -2,15 +2,24 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Path, PathStep, Value};
 
 use super::Detail;
-use crate::plan::{Action, Change, Reason};
+use crate::plan::{Action, Change, Plan, Reason};
 use crate::view::difference::{Difference, Kind, differences};
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
 use crate::view::values::UNKNOWN;
+
+/// Returns the attributes of a resource that are sensitive by their schema.
+pub(super) fn secrets<'a>(plan: &'a Plan, address: &Address) -> &'a [Arc<str>] {
+    match plan.changes.binary_search_by(|change| change.address.cmp(address)) {
+        Ok(index) => &plan.changes[index].sensitive,
+        Err(_) => &[],
+    }
+}
 
 /// How an action is shown.
 pub(super) struct Look {

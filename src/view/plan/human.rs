@@ -2,8 +2,7 @@
 
 use simfleet_provider_api::{Address, Path, Value};
 
-use super::changes::{self, look};
-use super::secrets;
+use super::changes::{self, look, secrets};
 use crate::plan::{Action, DriftKind, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};

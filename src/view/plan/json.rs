@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use simfleet_provider_api::{Attributes, Value};
 
-use super::{View, secrets};
+use super::View;
+use super::changes::secrets;
 use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
 use crate::view::FORMAT_VERSION;
 use crate::view::values::{self, Mask, mask};

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use simfleet_provider_api::{Attributes, Kind, PathStep, Token, Value};
+use simfleet_provider_api::{Address, Attributes, Kind, Path, PathStep, Token, Value};
 use simfleet_state::ProviderConfig;
 
 use super::*;
 use crate::diagnostic::{SourceFile, Span};
 use crate::plan::{
-    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, PoolChange, Reason, Unfinished, Unplaced,
+    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, Reason, Unfinished,
+    Unplaced,
 };
 use crate::view::Theme;
-use simfleet_provider_api::Path;
 
 fn at(text: &str) -> Address {
     text.parse().unwrap()
