@@ -68,7 +68,7 @@ impl std::ops::Deref for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let run = self.0.run("destroy --auto-approve");
+        let run = self.0.run("destroy --auto-approve --lock-timeout 60s");
         if !std::thread::panicking() {
             assert_eq!(run.code, Some(0), "{run}");
             let left = self.0.path().join(".simfleet/fleet.d");
@@ -206,27 +206,49 @@ simulator "exec" "slow" {
 value "after" { input = simulator.exec.slow.name }
 "#;
 
+/// A run that is killed at the end, where it is still there: the fleet could not be destroyed otherwise.
+struct Started(Child);
+
+impl Started {
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        self.0.wait().expect("the program ends").code()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts an apply and returns it once its create is in flight.
-fn start_slow(lab: &Lab) -> Child {
+fn start_slow(lab: &Lab) -> Started {
     let child = lab
         .command("apply --auto-approve --json")
         .spawn()
         .expect("the program starts");
+    let started = Started(child);
     eventually("the create is in flight", || {
         let open = lab.run("status --json").json()["open"].take();
         open.as_array()
             .is_some_and(|open| open.iter().any(|one| one["address"] == "simulator.exec.slow"))
     });
-    child
+    started
 }
 
 #[test]
 fn ctrl_c_once_leaves_what_is_in_flight_to_the_next_run() {
     let lab = Running::new(SLOW);
     let mut child = start_slow(&lab);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("the program runs");
+    kill_process(child.pid(), Signal::INT).expect("the program runs");
     let began = Instant::now();
-    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    assert_eq!(child.code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(10), "it waits for the far side");
     insta::assert_snapshot!("unfinished", lab.run("plan").exits(0));
 }
@@ -235,11 +257,11 @@ fn ctrl_c_once_leaves_what_is_in_flight_to_the_next_run() {
 fn sigterm_and_ctrl_c_together_end_it_at_once() {
     let lab = Running::new(SLOW);
     let mut child = start_slow(&lab);
-    let pid = Pid::from_child(&child);
+    let pid = child.pid();
     kill_process(pid, Signal::TERM).expect("the program runs");
     // It can have ended already.
     let _ = kill_process(pid, Signal::INT);
-    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    assert_eq!(child.code(), Some(130));
 }
 
 #[test]
@@ -252,6 +274,6 @@ fn another_run_is_waited_for_and_told() {
     let run = lab.run("apply --auto-approve --lock-timeout 1s").exits(3);
     assert!(began.elapsed() >= Duration::from_secs(1), "{run}");
     assert!(run.stderr.contains("waiting: "), "{run}");
-    let _ = kill_process(Pid::from_child(&first), Signal::INT);
-    assert_eq!(first.wait().expect("the program ends").code(), Some(130));
+    let _ = kill_process(first.pid(), Signal::INT);
+    assert_eq!(first.code(), Some(130));
 }
