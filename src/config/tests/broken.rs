@@ -120,7 +120,7 @@ fn one_mistake_in_names_of_blocks_and_attributes() {
         (
             "attribute: not available yet",
             "max_simulators = 4",
-            "image = \"debian\""
+            "machine = \"debian\""
         ),
         ("attribute: is a block", "autoscale {", "node = 1\n  autoscale {"),
         ("block: is an attribute", "home      = {", "home {"),

@@ -51,7 +51,12 @@ fn create(arguments: &[OsString]) -> Result<()> {
         return Err("usage: create FOLDER NAME TOKEN".into());
     };
     let context = Context {
-        lineage: "lineage".into(),
+        // As the test that starts this has it.
+        lineage: std::path::Path::new(folder)
+            .parent()
+            .unwrap_or("".as_ref())
+            .to_string_lossy()
+            .into(),
         folder: folder.into(),
         program: std::env::current_exe()?,
     };
