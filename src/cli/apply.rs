@@ -128,7 +128,6 @@ impl Manner {
         self.reported(run, async |progress| fleet.recover(&progress).await)
             .await?;
         let planned = fleet.plan().await?;
-        warn(run, &planned.warnings);
         self.show(run, fleet, &planned)?;
         if planned.plan.is_empty() {
             self.reported(run, async |progress| fleet.settle(&planned, &progress).await)

@@ -79,7 +79,6 @@ impl Plan {
         };
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         let planned = fleet.plan().await?;
-        warn(run, &planned.warnings);
         if self.json {
             run.terminal.print_json(&json::document(&planned.plan))?;
         } else {

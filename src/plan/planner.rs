@@ -9,7 +9,7 @@ use simfleet_state::{Snapshot, State};
 use super::session::Session;
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
-    Unfinished, Unplaced, assess, dismiss,
+    Unfinished, assess, dismiss,
 };
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -50,8 +50,6 @@ pub struct Planned<'a> {
     pub snapshot: Snapshot,
     /// What was seen.
     pub observations: Observations,
-    /// What the plan is suspicious about.
-    pub warnings: Diagnostics,
     /// Answers what the plan could not know yet.
     pub session: Session<'a>,
 }
@@ -78,16 +76,8 @@ impl<'a> Planner<'a> {
         };
         work.undeclared();
         let outputs = work.outputs(&session)?;
-        let (changes, drift, mut warnings) = work.finish();
+        let (changes, drift) = work.finish();
         let unplaced = session.layout.unplaced.clone();
-        warnings.0.extend(unplaced.iter().map(|Unplaced { address, reason }| {
-            Diagnostic::warning(
-                "Simulator not placed",
-                format!("There is no place for {address}: {reason}."),
-            )
-            .on(address.clone())
-            .hint("give its pool or node more room: `max`, `max_simulators`, `port_range`")
-        }));
         let plan = Plan {
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             serial: snapshot.state.serial,
@@ -104,7 +94,6 @@ impl<'a> Planner<'a> {
             plan,
             snapshot,
             observations,
-            warnings,
             session,
         })
     }
@@ -114,7 +103,6 @@ impl<'a> Planner<'a> {
 struct Found {
     changes: BTreeMap<Address, Change>,
     drift: Vec<Drift>,
-    diagnostics: Diagnostics,
 }
 
 struct Work<'w, 'a> {
@@ -284,13 +272,9 @@ impl Work<'_, '_> {
         Ok(names.into_iter().map(|name| (name.to_string(), change(name))).collect())
     }
 
-    fn finish(mut self) -> (Vec<Change>, Vec<Drift>, Diagnostics) {
+    fn finish(mut self) -> (Vec<Change>, Vec<Drift>) {
         self.found.drift.sort_by(|a, b| a.address.cmp(&b.address));
-        (
-            self.found.changes.into_values().collect(),
-            self.found.drift,
-            self.found.diagnostics,
-        )
+        (self.found.changes.into_values().collect(), self.found.drift)
     }
 }
 
