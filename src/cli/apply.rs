@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, quoted, warn};
+use super::flags::{Planning, quoted};
 use super::program::Run;
 use crate::apply::{Outcome, Progress};
 use crate::fleet::{Fleet, FleetError};

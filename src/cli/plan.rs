@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, warn};
+use super::flags::Planning;
 use super::program::Run;
 use crate::plan::{self, Action, Mode};
 use crate::view::plan::{Detail, Purpose, View, json};
