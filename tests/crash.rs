@@ -15,7 +15,7 @@ use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::{Gateway, Hold, HoldState, Moment};
 use simfleet_provider_fake::server::Server;
-use support::{Ended, Fleet, is_long};
+use support::{Ended, Fleet, every};
 
 /// A fake cloud that outlives every run of simfleet, in a thread of its own.
 struct Cloud {
@@ -141,9 +141,9 @@ fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
 
 /// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
 /// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
-fn sweep(step: u64, check: &(dyn Fn(&Fleet, bool, &str) + Sync), fleet: &(dyn Fn() -> Fleet + Sync)) {
+fn sweep(step: usize, check: &(dyn Fn(&Fleet, bool, &str) + Sync), fleet: &(dyn Fn() -> Fleet + Sync)) {
     let one = |when: &str, verb: &[&str]| {
-        for write in (1..).step_by(usize::try_from(step).expect("a small step")) {
+        for write in (1..).step_by(step) {
             let case = format!("{} killed {when} write {write}", verb[0]);
             let fleet = fleet();
             if verb[0] == "destroy" {
@@ -214,7 +214,7 @@ fn killed_at_every_write_over_the_fake_cloud() {
         };
         assert_eq!(without_numbers(&objects), expected, "{case}");
     };
-    sweep(if is_long() { 1 } else { 7 }, &check, &fleet);
+    sweep(every(7), &check, &fleet);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn killed_at_every_write_over_local_processes() {
         }
     };
     let fleet = || Fleet::new(&twenty("provider \"local\" {}"));
-    sweep(if is_long() { 1 } else { 12 }, &check, &fleet);
+    sweep(every(12), &check, &fleet);
 }
 
 /// The processes that belong to a fleet: agents by its folder in their arguments, shims by where they run.

@@ -104,7 +104,10 @@ impl From<Output> for Ended {
     }
 }
 
-/// Whether all counts are asked for: `scripts/test --long`.
-pub fn is_long() -> bool {
-    std::env::var_os("SIMFLEET_TEST_LONG").is_some()
+/// How many cases of a sweep are taken: every one under `scripts/test`, every n-th in the inner loop.
+pub fn every(n: usize) -> usize {
+    match std::env::var_os("SIMFLEET_TEST_SWEEP") {
+        Some(_) => 1,
+        None => n,
+    }
 }
