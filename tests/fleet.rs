@@ -397,3 +397,26 @@ async fn a_pool_that_may_have_fewer_members_moves_its_simulators() {
         "one port each"
     );
 }
+
+/// Applies each text in turn: all of it is done, and the plan after it is empty.
+async fn apply_in_turn(texts: &[&str]) -> Bench {
+    let bench = Bench::new(texts[0]);
+    for text in texts {
+        bench.write(text);
+        let outcome = bench.apply(Mode::Apply, &[]).await;
+        assert!(outcome.is_complete(), "{outcome:?}\n{text}");
+        let plan = bench.plan(Mode::Apply, &[]).await;
+        assert!(plan.is_empty(), "{:?}\n{text}", changes(&plan));
+    }
+    bench
+}
+
+#[tokio::test]
+async fn a_pool_without_members_is_kept() {
+    let text = QUADS
+        .replace("min = 2", "min = 0")
+        .replace("default = 3", "default = 0");
+    let bench = apply_in_turn(&[&text, &text.replace("default = 0", "default = 1"), &text]).await;
+    let fleet = bench.open(Mode::Apply, &[]).expect("sound");
+    assert_eq!(fleet.snapshot().await.expect("a state").state.pools.len(), 1);
+}

@@ -72,7 +72,7 @@ pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
             }
         }
     }
-    for pool in plan.pools.iter().filter(|pool| pool.after == 0) {
+    for pool in plan.pools.iter().filter(|pool| !pool.is_declared) {
         let has_member = state
             .resources
             .keys()

@@ -69,6 +69,8 @@ pub struct PoolChange {
     pub before: Option<u64>,
     /// How many members it will have.
     pub after: u64,
+    /// Whether it is declared: one that is not is forgotten once its members are gone.
+    pub is_declared: bool,
     /// The highest number that a member ever had; those that this plan makes come after it.
     pub numbered: u64,
     /// Why: `the least it may have`, `10 simulators need 3 members`.

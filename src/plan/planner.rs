@@ -302,6 +302,7 @@ fn pools(session: &Session<'_>, state: &State) -> Vec<PoolChange> {
                 address,
                 before,
                 after,
+                is_declared: true,
                 numbered: pool.numbered,
                 because,
             });
@@ -313,6 +314,7 @@ fn pools(session: &Session<'_>, state: &State) -> Vec<PoolChange> {
                 address: address.clone(),
                 before: Some(recorded.size),
                 after: 0,
+                is_declared: false,
                 numbered: recorded.numbered,
                 because: "it is no longer declared".to_owned(),
             });
