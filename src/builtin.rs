@@ -52,10 +52,16 @@ impl ProviderType for Builtin {
     }
 }
 
+/// Sets what follows from the other attributes of a value.
+pub(crate) fn follow(attributes: &mut Attributes) {
+    let input = attributes.get("input").cloned();
+    attributes.set("output", input.unwrap_or(Value::NULL));
+}
+
 /// Returns what the far side would have made of wanted attributes: the identity of a value is the token that made it.
 fn object(id: &str, planned: &Attributes) -> Object {
     let mut attributes = planned.clone();
-    attributes.set("output", planned.get("input").cloned().unwrap_or(Value::NULL));
+    follow(&mut attributes);
     attributes.set("id", id);
     Object {
         id: ObjectId(id.into()),

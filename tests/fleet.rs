@@ -412,6 +412,17 @@ async fn apply_in_turn(texts: &[&str]) -> Bench {
 }
 
 #[tokio::test]
+async fn a_change_of_a_value_reaches_all_that_read_it_at_once() {
+    let text =
+        |input: u64| format!("value \"a\" {{\n  input = {input}\n}}\nvalue \"b\" {{\n  input = value.a.output\n}}\n");
+    let bench = apply_in_turn(&[&text(1)]).await;
+    bench.write(&text(2));
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(changes(&plan), ["update value.a", "update value.b"]);
+    apply_in_turn(&[&text(1), &text(2)]).await;
+}
+
+#[tokio::test]
 async fn a_pool_without_members_is_kept() {
     let text = QUADS
         .replace("min = 2", "min = 0")

@@ -11,6 +11,7 @@ use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
     Unfinished, assess, dismiss,
 };
+use crate::builtin;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{Desired, Objects, implied_local_node};
@@ -195,6 +196,9 @@ impl Work<'_, '_> {
                 .wanted
                 .as_ref()
                 .map(|wanted| super::difference::planned(schema, &desired.address, wanted));
+        }
+        if &*desired.provider.name == builtin::NAME {
+            change.after.iter_mut().for_each(builtin::follow);
         }
         self.found.drift.extend(drift);
         self.found.changes.insert(desired.address.clone(), change);
