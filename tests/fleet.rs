@@ -412,6 +412,44 @@ async fn apply_in_turn(texts: &[&str]) -> Bench {
 }
 
 #[tokio::test]
+async fn a_range_of_ports_can_be_shifted() {
+    let text = |from: u16, count: u64| {
+        format!(
+            r#"
+provider "fake" {{}}
+node "a" {{
+  port_range "mavlink" {{
+    from = {from}
+    to   = 110
+  }}
+}}
+simulator "exec" "s" {{
+  count     = {count}
+  placement = node.a
+  command   = ["run"]
+  port "gcs" {{ range = "mavlink" }}
+}}
+"#
+        )
+    };
+    let bench = apply_in_turn(&[&text(100, 2), &text(101, 2), &text(100, 3)]).await;
+    let fleet = bench.open(Mode::Apply, &[]).expect("sound");
+    let state = fleet.snapshot().await.expect("a state").state;
+    let ports: Vec<String> = state
+        .reservations
+        .values()
+        .flatten()
+        .map(|(port, by)| format!("{port} {}", by.address))
+        .collect();
+    let expected = [
+        "100/udp simulator.exec.s[2]",
+        "101/udp simulator.exec.s[1]",
+        "102/udp simulator.exec.s[0]",
+    ];
+    assert_eq!(ports, expected, "who has a port keeps it, and no port is left behind");
+}
+
+#[tokio::test]
 async fn a_change_of_a_value_reaches_all_that_read_it_at_once() {
     let text =
         |input: u64| format!("value \"a\" {{\n  input = {input}\n}}\nvalue \"b\" {{\n  input = value.a.output\n}}\n");

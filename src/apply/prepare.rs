@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use simfleet_provider_api::{Address, Attributes, Object, Observed};
 use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
 
+use crate::lower::is_in_use;
 use crate::plan::{Action, Change, Plan, PortChange, drift, marked, same};
 use crate::providers::Registry;
 use crate::refresh::Observations;
@@ -39,7 +40,6 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
 
 /// Returns what is recorded when a walk is over: ports whose simulator is gone for good, and pools without members.
 pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
-    let is_there = |address: &Address| state.resources.contains_key(address) || state.intents.contains_key(address);
     let stays: BTreeSet<&Address> = plan
         .changes
         .iter()
@@ -56,14 +56,10 @@ pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
     for (host, ports) in &state.reservations {
         for (port, reservation) in ports {
             let address = &reservation.address;
-            // Who has a port keeps it while it lives, and through a failed replacement; not on a node that it left.
-            let moved = state
-                .resources
-                .get(address)
-                .is_some_and(|resource| resource.declared.hosted_on.as_ref().is_some_and(|on| on != host));
-            let changed = changed.contains(address);
-            let gone = !is_there(address) && !stays.contains(address);
-            if changed && (gone || (moved && !state.intents.contains_key(address))) {
+            // Who has a port keeps it while it uses it, and until it is made; not one that it left.
+            let is_done = !state.intents.contains_key(address);
+            let left = state.resources.contains_key(address) || !stays.contains(address);
+            if changed.contains(address) && is_done && left && !is_in_use(state, host, *port, address) {
                 events.push(Event::Released {
                     address: address.clone(),
                     host: host.clone(),

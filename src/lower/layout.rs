@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::Address;
-use simfleet_state::{Operation, Port, Protocol, State};
+use simfleet_provider_api::{Address, Value};
+use simfleet_state::{Declaration, Operation, Port, Protocol, Reservation, State};
 
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
 use super::size::{self, Bounds};
@@ -57,8 +57,7 @@ impl Layout {
             Placement::Local if has_local_node => Placement::On(local_node()),
             placement => placement.clone(),
         };
-        let wanted: BTreeSet<&Address> = simulators.iter().map(|(address, _)| *address).collect();
-        let leaving = ports_of_leaving(state, &wanted);
+        let in_use = ports_in_use(state);
         let mut layout = Layout::default();
         let mut settle = |target: Placement, hosts: &dyn Fn(&mut Layout, &[Need]) -> Vec<Host>| {
             let on_target = simulators
@@ -67,7 +66,7 @@ impl Layout {
             let needs: Vec<Need> = on_target.map(|(address, simulator)| need(address, simulator)).collect();
             let mut hosts = hosts(&mut layout, &needs);
             for host in &mut hosts {
-                host.taken = leaving.get(&host.address).cloned().unwrap_or_default();
+                host.in_use = in_use.get(&host.address).cloned().unwrap_or_default();
             }
             layout.add(&hosts, &needs, &recorded);
         };
@@ -191,12 +190,7 @@ impl Layout {
                 let is_kept = self.places.get(address).is_some_and(|place| {
                     place.host == *host && place.ports.get(&reservation.name) == Some(&port.number)
                 });
-                let lives_there = state
-                    .resources
-                    .get(address)
-                    .is_some_and(|it| it.declared.hosted_on.as_ref() == Some(host));
-                let is_used = lives_there || state.intents.contains_key(address);
-                if !is_kept && !is_used {
+                if !is_kept && !is_in_use(state, host, *port, address) {
                     changes.push(PortChange::Release {
                         address: address.clone(),
                         host: host.clone(),
@@ -213,8 +207,14 @@ impl Layout {
                     protocol: protocol.unwrap_or(Protocol::Udp),
                 };
                 let has = state.reservations.get(&place.host).and_then(|ports| ports.get(&port));
-                if has.is_none_or(|reservation| reservation.address != *address) {
+                let is_own = has.filter(|reservation| reservation.address == *address);
+                if is_own.is_none_or(|reservation| reservation.name != *name) {
                     let (address, name, host) = (address.clone(), name.clone(), place.host.clone());
+                    if is_own.is_some() {
+                        // It has the port by another name.
+                        let (address, host) = (address.clone(), host.clone());
+                        changes.push(PortChange::Release { address, host, port });
+                    }
                     changes.push(PortChange::Reserve {
                         address,
                         name,
@@ -250,7 +250,7 @@ fn unlimited(address: Address) -> Host {
         cpu_millis: None,
         memory: None,
         ranges: BTreeMap::new(),
-        taken: BTreeSet::new(),
+        in_use: BTreeMap::new(),
     }
 }
 
@@ -315,7 +315,9 @@ fn recorded_places(state: &State) -> BTreeMap<Address, Place> {
                 ports: BTreeMap::new(),
             };
             let place = places.entry(reservation.address.clone()).or_insert_with(empty);
-            if place.host == *host {
+            // While a simulator is replaced it can have two ports of one name; the one that it uses counts.
+            let is_known = place.ports.contains_key(&reservation.name);
+            if place.host == *host && (!is_known || is_in_use(state, host, *port, &reservation.address)) {
                 place.ports.insert(reservation.name.clone(), port.number);
             }
         }
@@ -351,20 +353,28 @@ fn recorded_places(state: &State) -> BTreeMap<Address, Place> {
     places
 }
 
-/// Returns the ports, by node, of what is recorded and not wanted any more: they are free once it is gone.
-fn ports_of_leaving(state: &State, wanted: &BTreeSet<&Address>) -> BTreeMap<Address, BTreeSet<(Protocol, u16)>> {
-    let mut leaving: BTreeMap<Address, BTreeSet<(Protocol, u16)>> = BTreeMap::new();
+/// Whether what has a port of a host is there, or perhaps is, and uses it.
+pub fn is_in_use(state: &State, host: &Address, port: Port, by: &Address) -> bool {
+    let uses = |declared: &Declaration| {
+        let ports = declared.inputs.get("ports").and_then(Value::as_fields);
+        let mut numbers = ports.into_iter().flatten().filter_map(|(_, number)| number.as_u64());
+        declared.hosted_on.as_ref() == Some(host) && numbers.any(|number| number == u64::from(port.number))
+    };
+    let being_made = state.intents.get(by).and_then(|intent| intent.operation.declared());
+    let made = state.resources.get(by).map(|resource| &resource.declared);
+    being_made.into_iter().chain(made).any(uses)
+}
+
+/// Returns the ports, by node, of what is there, and who has them: to others they are free once it is gone.
+fn ports_in_use(state: &State) -> BTreeMap<Address, BTreeMap<(Protocol, u16), Address>> {
+    let mut in_use: BTreeMap<Address, BTreeMap<(Protocol, u16), Address>> = BTreeMap::new();
     for (host, ports) in &state.reservations {
-        for (port, reservation) in ports {
-            let address = &reservation.address;
-            let is_there = state.resources.contains_key(address) || state.intents.contains_key(address);
-            if is_there && !wanted.contains(address) {
-                leaving
-                    .entry(host.clone())
-                    .or_default()
-                    .insert((port.protocol, port.number));
+        for (port, Reservation { address, .. }) in ports {
+            if is_in_use(state, host, *port, address) {
+                let ports = in_use.entry(host.clone()).or_default();
+                ports.insert((port.protocol, port.number), address.clone());
             }
         }
     }
-    leaving
+    in_use
 }

@@ -23,7 +23,7 @@ mod placement;
 mod simulator;
 mod size;
 
-pub use layout::{LOCAL_NODE, Layout, Members};
+pub use layout::{LOCAL_NODE, Layout, Members, is_in_use};
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";

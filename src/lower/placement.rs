@@ -32,8 +32,8 @@ pub struct Host {
     pub memory: Option<u64>,
     /// The ranges that it publishes, by name.
     pub ranges: BTreeMap<Arc<str>, PortRange>,
-    /// Ports that are taken by what leaves the host: they are free in a later plan only.
-    pub taken: BTreeSet<(Protocol, u16)>,
+    /// Ports that something uses now, and what: to others they are free in a later plan only.
+    pub in_use: BTreeMap<(Protocol, u16), Address>,
 }
 
 /// A port that a simulator needs on its host.
@@ -241,7 +241,10 @@ impl<'a> Room<'a> {
         let mut ports = BTreeMap::new();
         for port in &need.ports {
             let is_free = |protocol, number: u16| {
-                !self.taken.contains(&(protocol, number)) && !taken.contains(&(protocol, number))
+                let port = (protocol, number);
+                let used_by = self.host.in_use.get(&port);
+                let is_anothers = used_by.is_some_and(|address| *address != need.address);
+                !is_anothers && !self.taken.contains(&port) && !taken.contains(&port)
             };
             let number = match &port.source {
                 PortSource::Given(number) if is_free(port.protocol, *number) => *number,
@@ -280,7 +283,7 @@ mod tests {
             cpu_millis: None,
             memory: None,
             ranges: BTreeMap::from([("mavlink".into(), range)]),
-            taken: BTreeSet::new(),
+            in_use: BTreeMap::new(),
         }
     }
 
