@@ -450,6 +450,36 @@ simulator "exec" "s" {{
 }
 
 #[tokio::test]
+async fn what_reads_something_else_than_before_is_changed_in_an_order_that_can_be() {
+    let x = |trigger: u64| format!("value \"x\" {{\n  triggers_replace = {trigger}\n}}\n");
+    let value = |name: &str, input: &str| format!("value \"{name}\" {{\n  input = {input}\n}}\n");
+    for (case, before, after) in [
+        (
+            "a link between two is taken out while the first is made anew",
+            x(1) + &value("y", "value.x.id") + &value("z", "value.y.output"),
+            x(2) + &value("z", "value.x.id"),
+        ),
+        (
+            "a link is put between two while the first is made anew",
+            x(1) + &value("z", "value.x.id"),
+            x(2) + &value("y", "value.x.id") + &value("z", "value.y.output"),
+        ),
+    ] {
+        println!("{case}");
+        apply_in_turn(&[&before, &after]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_gets_a_count_is_made_before_what_reads_it() {
+    let text = |count: &str, all: &str| {
+        format!("provider \"fake\" {{}}\nnode \"a\" {{\n{count}\n}}\nvalue \"all\" {{\ninput = {all}\n}}\n")
+    };
+    let (one, many) = ("node.a.address", "[for node in node.a : node.address]");
+    apply_in_turn(&[&text("", one), &text("count = 2", many), &text("", one)]).await;
+}
+
+#[tokio::test]
 async fn a_change_of_a_value_reaches_all_that_read_it_at_once() {
     let text =
         |input: u64| format!("value \"a\" {{\n  input = {input}\n}}\nvalue \"b\" {{\n  input = value.a.output\n}}\n");

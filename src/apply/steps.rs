@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use petgraph::Direction;
+use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use simfleet_provider_api::Address;
 
@@ -24,8 +25,22 @@ pub struct Step {
 /// of edges grows with the number of resources and not with its square.
 #[derive(Debug)]
 pub struct Steps {
-    graph: DiGraph<Option<Step>, ()>,
+    graph: Graph,
     waiting_for: Vec<usize>,
+}
+
+type Graph = DiGraph<Option<Step>, Bond>;
+
+/// Why one step comes before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bond {
+    /// The later one cannot be done otherwise.
+    Needed,
+    /// It was so when the later one was made. What was recorded at different times can contradict itself and the
+    /// configuration.
+    Recorded,
+    /// The other stops needing what this one removes: it should not be without it meanwhile.
+    Courtesy,
 }
 
 /// Where a change, or all that a gate stands for, is removed and made; both for a replacement only.
@@ -36,8 +51,8 @@ struct Ends {
 }
 
 impl Steps {
-    /// Lays out the steps of a plan. The graph has no cycle: the planner refuses a configuration with one, and a
-    /// recorded cycle cannot come about without one.
+    /// Lays out the steps of a plan. The graph has no cycle: the planner refuses a configuration with one, and of what
+    /// only should be in an order, that is left out which cannot.
     pub fn of(plan: &Plan) -> Self {
         let mut layout = Layout::default();
         for (index, change) in plan.changes.iter().enumerate() {
@@ -55,7 +70,8 @@ impl Steps {
             layout.order_making(own, change);
             layout.order_removal(own, change);
         }
-        let graph = layout.graph;
+        let mut graph = layout.graph;
+        break_cycles(&mut graph);
         let waiting_for = graph
             .node_indices()
             .map(|node| graph.neighbors_directed(node, Direction::Incoming).count())
@@ -129,9 +145,28 @@ impl Steps {
     }
 }
 
+/// Leaves out weak bonds within cycles, the weakest first.
+fn break_cycles(graph: &mut Graph) {
+    for weak in [Bond::Courtesy, Bond::Recorded] {
+        if toposort(&*graph, None).is_ok() {
+            return;
+        }
+        let mut component = vec![0; graph.node_count()];
+        for (number, nodes) in kosaraju_scc(&*graph).into_iter().enumerate() {
+            for node in nodes {
+                component[node.index()] = number;
+            }
+        }
+        graph.retain_edges(|graph, edge| {
+            let is_within = |(from, to): (NodeIndex, NodeIndex)| component[from.index()] == component[to.index()];
+            graph[edge] != weak || !graph.edge_endpoints(edge).is_some_and(is_within)
+        });
+    }
+}
+
 #[derive(Default)]
 struct Layout<'a> {
-    graph: DiGraph<Option<Step>, ()>,
+    graph: Graph,
     ends: BTreeMap<&'a Address, Ends>,
     /// The changes of each block and of each parent, for gates.
     under: BTreeMap<Address, Vec<Ends>>,
@@ -151,7 +186,7 @@ impl<'a> Layout<'a> {
             Action::Forget => (step(Verb::Forget), None),
         };
         if let (Some(removal), Some(making)) = (removal, making) {
-            self.graph.add_edge(removal, making, ());
+            self.graph.add_edge(removal, making, Bond::Needed);
         }
         let ends = Ends { removal, making };
         self.ends.insert(&change.address, ends);
@@ -164,10 +199,11 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Makes a gate for each address that stands for several resources.
+    /// Makes a gate for each address that stands for several resources. It can be one of them itself, while a block gets
+    /// or loses its `count`.
     fn add_gates(&mut self, needed: impl Iterator<Item = &'a Address>) {
         for address in needed {
-            if self.ends.contains_key(address) || self.gates.contains_key(address) {
+            if self.gates.contains_key(address) {
                 continue;
             }
             let Some(members) = self.under.get(address) else {
@@ -177,13 +213,13 @@ impl<'a> Layout<'a> {
                 removal: Some(self.graph.add_node(None)),
                 making: Some(self.graph.add_node(None)),
             };
-            for member in members {
+            for member in members.iter().chain(self.ends.get(address)) {
                 // To remove the members is what the gate lets begin; to make them is what opens it.
                 if let (Some(gate), Some(removal)) = (gate.removal, member.removal) {
-                    self.graph.update_edge(gate, removal, ());
+                    self.graph.add_edge(gate, removal, Bond::Needed);
                 }
                 if let (Some(gate), Some(making)) = (gate.making, member.making) {
-                    self.graph.update_edge(making, gate, ());
+                    self.graph.add_edge(making, gate, Bond::Needed);
                 }
             }
             self.gates.insert(address, gate);
@@ -191,68 +227,60 @@ impl<'a> Layout<'a> {
     }
 
     fn get(&self, address: &Address) -> Option<Ends> {
-        self.ends.get(address).or_else(|| self.gates.get(address)).copied()
+        self.gates.get(address).or_else(|| self.ends.get(address)).copied()
+    }
+
+    fn host(&self, address: Option<&Address>) -> Option<Ends> {
+        self.ends.get(address?).copied()
     }
 
     /// What is made comes after what it needs is made.
     fn order_making(&mut self, own: Ends, change: &Change) {
         let Some(making) = own.making else { return };
-        for needed in change.depends_on.iter().chain(&change.hosted_on) {
-            if let Some(Ends {
-                making: Some(needed), ..
-            }) = self.get(needed)
-            {
-                self.graph.update_edge(needed, making, ());
-            }
+        let needed = change.depends_on.iter().filter_map(|needed| self.get(needed));
+        let needed: Vec<_> = needed.chain(self.host(change.hosted_on.as_ref())).collect();
+        for needed in needed.into_iter().filter_map(|needed| needed.making) {
+            self.graph.add_edge(needed, making, Bond::Needed);
         }
     }
 
-    /// What is removed goes before what it needed goes; what only stops needing it is changed before. What runs on a
-    /// node that is being revived goes once that node can be asked to remove it.
+    /// What is removed goes before what it needed goes; what only stops needing it is changed before.
     fn order_removal(&mut self, own: Ends, change: &Change) {
-        let host = change
-            .was_hosted_on
-            .as_ref()
-            .and_then(|host| self.ends.get(host))
-            .copied();
-        if let (
-            Some(removal),
-            Some(Ends {
-                removal: None,
-                making: Some(revived),
-            }),
-        ) = (own.removal, host)
-        {
-            self.graph.update_edge(revived, removal, ());
-        }
-        for needed in change.depended_on.iter().chain(&change.was_hosted_on) {
-            let Some(Ends {
-                removal: Some(needed_removal),
-                ..
-            }) = self.get(needed)
-            else {
+        for address in &change.depended_on {
+            let Some(needed) = self.get(address).and_then(|needed| needed.removal) else {
                 continue;
             };
             match own {
-                // What is forgotten went with its host: it is dropped when the host is known to be gone.
-                Ends {
-                    removal: Some(removal), ..
-                } if change.action == Action::Forget => {
-                    self.graph.update_edge(needed_removal, removal, ());
-                }
                 Ends {
                     removal: Some(removal), ..
                 } => {
-                    self.graph.update_edge(removal, needed_removal, ());
+                    self.graph.add_edge(removal, needed, Bond::Recorded);
                 }
                 Ends {
                     removal: None,
                     making: Some(making),
-                } if !change.depends_on.contains(needed) => {
-                    self.graph.update_edge(making, needed_removal, ());
+                } if !change.depends_on.contains(address) => {
+                    self.graph.add_edge(making, needed, Bond::Courtesy);
                 }
                 Ends { .. } => {}
             }
         }
+        let (Some(removal), Some(host)) = (own.removal, self.host(change.was_hosted_on.as_ref())) else {
+            return;
+        };
+        match host {
+            // What is forgotten went with its host: it is dropped when the host is known to be gone.
+            Ends {
+                removal: Some(host), ..
+            } if change.action == Action::Forget => self.graph.add_edge(host, removal, Bond::Needed),
+            Ends {
+                removal: Some(host), ..
+            } => self.graph.add_edge(removal, host, Bond::Needed),
+            // What runs on a node that is being revived goes once that node can be asked to remove it.
+            Ends {
+                making: Some(revived), ..
+            } => self.graph.add_edge(revived, removal, Bond::Recorded),
+            Ends { .. } => return,
+        };
     }
 }

@@ -649,16 +649,18 @@ impl<'a> Walk<'a> {
                 self.outcome
                     .open
                     .push((self.address(node).clone(), self.steps.step(node).verb));
+                self.closed.insert(node);
             }
-            self.closed.insert(node);
         }
-        if self.outcome.interrupted || self.outcome.stopped_by.is_some() {
-            let done: BTreeSet<_> = self.outcome.done.iter().cloned().collect();
-            for node in self.steps.all() {
-                let step = (self.address(node).clone(), self.steps.step(node).verb);
-                if !done.contains(&step) && self.closed.insert(node) {
-                    self.skip(node, "the run was stopped".to_owned());
-                }
+        let because = match self.outcome.interrupted || self.outcome.stopped_by.is_some() {
+            true => "the run was stopped",
+            false => "nothing let it begin, which is a mistake of simfleet",
+        };
+        let done: BTreeSet<_> = self.outcome.done.iter().cloned().collect();
+        for node in self.steps.all() {
+            let step = (self.address(node).clone(), self.steps.step(node).verb);
+            if !done.contains(&step) && self.closed.insert(node) {
+                self.skip(node, because.to_owned());
             }
         }
         if self.outcome.stopped_by.is_none() {
