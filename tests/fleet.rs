@@ -499,3 +499,22 @@ async fn a_pool_without_members_is_kept() {
     let fleet = bench.open(Mode::Apply, &[]).expect("sound");
     assert_eq!(fleet.snapshot().await.expect("a state").state.pools.len(), 1);
 }
+
+#[tokio::test]
+async fn a_simulator_waits_for_all_members_of_its_pool_that_it_reads() {
+    let text = QUADS.replace(
+        "placement = pool.field",
+        "placement = pool.field\n  env = { PEERS = join(\",\", [for member in pool.field.members : member.address]) }",
+    );
+    let plan = Bench::new(&text).plan(Mode::Apply, &[]).await;
+    let quad = plan
+        .changes
+        .iter()
+        .find(|change| change.hosted_on.is_some())
+        .expect("it is declared");
+    assert!(
+        quad.depends_on.contains(&"pool.field".parse().expect("an address")),
+        "{quad:?}"
+    );
+    apply_in_turn(&[&text]).await;
+}

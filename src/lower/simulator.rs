@@ -65,10 +65,6 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
         attributes.set("ready", exec.ready.as_ref().map_or(Value::NULL, ready));
     }
     let mut desired = lowering.desired(lowering.address.clone(), PROCESS, provider, attributes);
-    // It waits for its node alone, not for all members of the pool that it was placed on.
-    desired
-        .depends_on
-        .retain(|address| *address != place.host && *address != place.host.parent());
     desired.hosted_on = Some(place.host.clone());
     if let Some(span) = desired.spans.get("port").cloned() {
         desired.spans.insert("ports".into(), span);
