@@ -383,6 +383,129 @@ async fn an_unknown_end_stays_open_and_is_resumed_with_the_same_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_after_a_lost_reply_is_no_proof_that_nothing_was_made() {
+    let refused = Fault::Rejected {
+        message: "the quota is used up".into(),
+        attribute: None,
+    };
+    let rules = vec![
+        rule(Fault::LostReply, Call::Create, None, When::Nth(vec![1])),
+        rule(refused, Call::Create, None, When::Nth(vec![2])),
+    ];
+    let bench = Bench::new(Faults {
+        rules,
+        find_lag: Lag { calls: 0, ms: 1_000 },
+        ..Faults::default()
+    });
+    let fleet = [node("a", &[], "small", "x")];
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(bench.objects(), ["a"]);
+    assert!(bench.plan(&fleet).await.0.is_empty());
+}
+
+/// Returns the rules for a call that is lost again and again, so that its intent stays open.
+fn lost(fault: Fault, call: Call) -> Faults {
+    let rules = vec![
+        rule(fault, call, None, When::Always),
+        rule(Fault::LostRequest, Call::Find, None, When::Always),
+    ];
+    Faults {
+        rules,
+        ..Faults::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_do_not_allow_to_look_prove_nothing() {
+    let bench = Bench::new(lost(Fault::LostReply, Call::Create));
+    let fleet = [node("a", &[], "small", "x")];
+    bench.apply(&fleet).await;
+    bench.cloud.set_faults(Faults {
+        rules: vec![rule(Fault::Denied, Call::Find, None, When::Always)],
+        ..Faults::default()
+    });
+    assert_eq!(bench.resume().await.len(), 1, "it is still not known");
+    bench.cloud.set_faults(Faults::default());
+    assert_eq!(bench.resume().await, []);
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(bench.objects(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_update_of_what_was_changed_or_deleted_since_is_planned_again() {
+    for case in ["changed", "deleted"] {
+        let bench = Bench::new(Faults::default());
+        bench.apply(&[node("a", &[], "small", "x")]).await;
+        bench.cloud.set_faults(lost(Fault::LostRequest, Call::Update));
+        let fleet = [node("a", &[], "large", "x")];
+        let (outcome, _) = bench.apply(&fleet).await;
+        assert_eq!(outcome.open.len(), 1, "{case}: {outcome:?}");
+        bench.cloud.set_faults(Faults::default());
+        let id = &bench.cloud.objects()[0].id;
+        assert!(match case {
+            "changed" => bench
+                .cloud
+                .change(id, &serde_json::from_str("{\"size\":\"medium\"}").expect("JSON")),
+            _ => bench.cloud.destroy(id),
+        });
+        assert_eq!(bench.resume().await, [], "{case}");
+        let (outcome, _) = bench.apply(&fleet).await;
+        assert!(outcome.is_complete(), "{case}: {outcome:?}");
+        assert!(bench.plan(&fleet).await.0.is_empty(), "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_create_of_what_was_deleted_since_is_planned_again() {
+    let long = Fault::LongRunning { polls: 0, ms: 10_000 };
+    let bench = Bench::new(Faults {
+        rules: vec![rule(long, Call::Create, None, When::Always)],
+        ..Faults::default()
+    });
+    let fleet = [node("a", &[], "small", "x")];
+    let (stop, stopped) = watch::channel(false);
+    let (outcome, _) = tokio::join!(bench.apply_until(&fleet, stopped), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send_replace(true);
+    })
+    .0;
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(!bench.cloud.destroy("nothing"), "time passes in the cloud with a call");
+    assert!(bench.cloud.destroy(&bench.cloud.objects()[0].id));
+    assert_eq!(bench.resume().await, []);
+    bench.cloud.set_faults(Faults::default());
+    let (outcome, _) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(bench.objects(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_perhaps_set_is_not_known() {
+    let with_password = |password: &str| {
+        let mut node = node("a", &[], "small", "x");
+        node.attributes.set("password", Value::from(password).mark(true));
+        [node]
+    };
+    let bench = Bench::new(Faults::default());
+    bench.apply(&with_password("one")).await;
+    bench.cloud.set_faults(lost(Fault::LostReply, Call::Update));
+    let (outcome, _) = bench.apply(&with_password("two")).await;
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    bench.cloud.set_faults(Faults::default());
+    assert_eq!(bench.resume().await, []);
+    let (_, state, _) = bench.plan(&with_password("two")).await;
+    let recorded = &state.resources[&Address::new("node", ["a"])].declared.inputs;
+    assert_eq!(
+        recorded.get("password"),
+        None,
+        "neither the old one nor the new one is known to be set"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stopped_run_begins_nothing_new_and_keeps_the_handle() {
     let rules = vec![rule(
         Fault::LongRunning { polls: 1000, ms: 0 },

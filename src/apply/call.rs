@@ -146,11 +146,16 @@ impl Call {
             };
             let pause = self.patience.pause(attempt, asked);
             if !error.is_transient() || attempt >= self.patience.attempts || Instant::now() + pause >= deadline {
+                let refused = !error.is_transient();
                 let mut failure = CallError::from(error);
-                if lost && !matches!(failure.error, ProviderError::Rejected { .. }) {
-                    failure.effect = Effect::Unknown;
+                if !lost {
+                    return Err(failure);
                 }
-                return Err(failure);
+                failure.effect = Effect::Unknown;
+                return match request {
+                    Request::Create { wanted } if refused => self.after_refusal(wanted, failure).await,
+                    _ => Err(failure),
+                };
             }
             attempt += 1;
             on_retry(attempt, pause, &error);
@@ -177,7 +182,7 @@ impl Call {
     ///
     /// # Errors
     /// `Rejected` where that create is known to have failed, else what the provider says.
-    pub async fn find(&self, wanted: &Attributes) -> Result<Option<Step>, ProviderError> {
+    async fn find(&self, wanted: &Attributes) -> Result<Option<Step>, ProviderError> {
         match self.provider.find(&self.kind, &self.token, wanted).await? {
             Found::Ready(object) => Ok(Some(Step::Done(object))),
             Found::InProgress(handle) => Ok(Some(Step::Running {
@@ -189,6 +194,45 @@ impl Call {
                 attribute: None,
             }),
             Found::Nothing => Ok(None),
+        }
+    }
+
+    /// Tells what became of a create whose reply was lost, and that was refused when it was sent again.
+    async fn after_refusal(&self, wanted: &Attributes, refusal: CallError) -> Result<Step, CallError> {
+        match self.find_for_sure(wanted).await {
+            Ok(Some(step)) => Ok(step),
+            Ok(None) => Err(CallError {
+                effect: Effect::None,
+                ..refusal
+            }),
+            Err(error) if error.effect == Effect::None => Err(error),
+            Err(_) => Err(refusal),
+        }
+    }
+
+    /// Looks for what a create made, again and again for as long as the provider's indexes may lag.
+    ///
+    /// # Errors
+    /// `Rejected`, without any effect, where that create is known to have failed. Else what the provider says, and
+    /// nothing is known.
+    pub async fn find_for_sure(&self, wanted: &Attributes) -> Result<Option<Step>, CallError> {
+        let until = Instant::now() + self.provider.lag();
+        let mut attempt = 1;
+        loop {
+            let found = self.find(wanted).await;
+            let is_late = Instant::now() >= until;
+            match found {
+                Ok(Some(step)) => return Ok(Some(step)),
+                Ok(None) if is_late => return Ok(None),
+                Err(error) if !error.is_transient() || (is_late && attempt >= self.patience.attempts) => {
+                    let is_proof = matches!(error, ProviderError::Rejected { .. });
+                    let effect = if is_proof { Effect::None } else { Effect::Unknown };
+                    return Err(CallError { error, effect });
+                }
+                Ok(None) | Err(_) => {}
+            }
+            tokio::time::sleep(self.patience.pause(attempt, None)).await;
+            attempt += 1;
         }
     }
 

@@ -5,7 +5,6 @@ use futures::stream::{self, StreamExt};
 use simfleet_provider_api::{Address, Attributes, Object, ProviderError, Step as Reply};
 use simfleet_state::{Declaration, Event, Intent, Journal, Operation, Outcome as Left, Remains, State};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
 use super::{Progress, Verb, record};
@@ -29,8 +28,8 @@ struct Open {
     address: Address,
     intent: Intent,
     declared: Declaration,
-    /// The object that is changed or deleted.
-    prior: Option<Object>,
+    /// The object that is changed or deleted, and what was declared of it.
+    prior: Option<(Object, Declaration)>,
 }
 
 /// Finishes the open intents at the given addresses, all of which the journal must hold; returns the state after that
@@ -77,7 +76,13 @@ pub async fn resume(
 
     let ends = stream::iter(following)
         .map(|(open, call, handle, poll_after)| async move {
-            let end = call.follow(handle, poll_after, &|_, _, _| {}).await;
+            let end = match call.follow(handle, poll_after, &|_, _, _| {}).await {
+                // The operation cannot be asked after: what it did can.
+                Err(error) if error.effect == Effect::Unknown && !error.error.is_transient() => {
+                    carry_out(&open, &call).await
+                }
+                end => end,
+            };
             (open, end)
         })
         .buffer_unordered(16)
@@ -100,12 +105,39 @@ impl Open {
         };
         let prior = state
             .object_of(address, deposed)
-            .map(|resource| resource.object.clone());
+            .map(|resource| (resource.object.clone(), resource.declared.clone()));
         Some(Open {
             address: address.clone(),
             intent,
             declared,
             prior,
+        })
+    }
+
+    /// Forgets the secrets that an update may have set or not: the far side does not tell them, so that the next plan has
+    /// to set them again.
+    fn without_secrets(&self) -> Option<Event> {
+        let (Verb::Update, Some((_, before))) = (self.verb(), &self.prior) else {
+            return None;
+        };
+        let is_open = |name: &str| {
+            self.declared
+                .inputs
+                .get(name)
+                .is_none_or(|value| !value.has_sensitive())
+        };
+        let inputs: Attributes = before
+            .inputs
+            .iter()
+            .filter(|(name, value)| !value.has_sensitive() && is_open(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        (inputs != before.inputs).then(|| Event::Redeclared {
+            address: self.address.clone(),
+            declared: Declaration {
+                inputs,
+                ..before.clone()
+            },
         })
     }
 
@@ -156,17 +188,22 @@ async fn finish(open: &Open, call: &Call) -> Result<Reply, CallError> {
             poll_after: std::time::Duration::ZERO,
         });
     }
+    carry_out(open, call).await
+}
+
+/// Finds out what became of an intent whose operation is not known, or carries it out.
+async fn carry_out(open: &Open, call: &Call) -> Result<Reply, CallError> {
     let wanted = &open.declared.inputs;
     let request = match (open.verb(), open.prior.clone()) {
-        (Verb::Create, _) => match find(call, wanted).await? {
+        (Verb::Create, _) => match call.find_for_sure(wanted).await? {
             Some(found) => return Ok(found),
             None => Request::Create { wanted: wanted.clone() },
         },
-        (Verb::Update, Some(prior)) => Request::Update {
+        (Verb::Update, Some((prior, _))) => Request::Update {
             prior,
             wanted: wanted.clone(),
         },
-        (_, Some(prior)) => Request::Delete { prior },
+        (_, Some((prior, _))) => Request::Delete { prior },
         (_, None) => return Ok(Reply::Gone),
     };
     if !matches!(request, Request::Delete { .. }) && wanted.iter().any(|(_, value)| value.has_sensitive()) {
@@ -178,38 +215,17 @@ async fn finish(open: &Open, call: &Call) -> Result<Reply, CallError> {
         }
         .into());
     }
-    call.issue(&request, &|_, _, _| {})
-        .await
-        .map_err(|error| match error.effect {
-            // This attempt did nothing, but the one before it may have.
-            Effect::None if !matches!(error.error, ProviderError::Rejected { .. }) => CallError {
-                effect: Effect::Unknown,
-                ..error
-            },
-            _ => error,
-        })
-}
-
-/// Looks for what a create made, again and again for as long as the provider's indexes may lag.
-async fn find(call: &Call, wanted: &Attributes) -> Result<Option<Reply>, CallError> {
-    let until = Instant::now() + call.provider.lag();
-    let mut attempt = 1;
-    loop {
-        match call.find(wanted).await {
-            Ok(Some(found)) => return Ok(Some(found)),
-            Ok(None) if Instant::now() >= until => return Ok(None),
-            Err(error) if !error.is_transient() => return Err(error.into()),
-            Err(error) if attempt >= call.patience.attempts && Instant::now() >= until => {
-                return Err(CallError {
-                    error,
-                    effect: Effect::Unknown,
-                });
-            }
-            Ok(None) | Err(_) => {}
-        }
-        tokio::time::sleep(call.patience.pause(attempt, None)).await;
-        attempt += 1;
-    }
+    call.issue(&request, &|_, _, _| {}).await.map_err(|error| {
+        let effect = match (&request, &error.error) {
+            // Nothing was found of it, and it is not to be had.
+            (Request::Create { .. }, ProviderError::Rejected { .. } | ProviderError::Conflict { .. }) => error.effect,
+            (Request::Create { .. }, _) => Effect::Unknown,
+            // What is recorded of an object that is there is only what was last seen of it: the next plan looks again.
+            _ if error.error.is_transient() => error.effect,
+            _ => Effect::None,
+        };
+        CallError { effect, ..error }
+    })
 }
 
 /// Turns an end into an event, and tells the user.
@@ -254,11 +270,15 @@ fn settle(
         }
         Ok(Reply::Gone) => {
             let reason = "the object is gone".into();
+            let remains = match verb {
+                Verb::Create => Remains::AsBefore,
+                _ => Remains::Gone,
+            };
             events.push(Event::Failed {
                 address: address.clone(),
                 token,
                 reason,
-                remains: Remains::Gone,
+                remains,
             });
             "the object is gone".to_owned()
         }
@@ -278,7 +298,11 @@ fn settle(
                 reason: reason.as_str().into(),
                 remains: Remains::AsBefore,
             });
-            format!("it had no effect: {reason}")
+            events.extend(open.without_secrets());
+            match verb {
+                Verb::Create => format!("it had no effect: {reason}"),
+                _ => format!("it is left as it is: {reason}"),
+            }
         }
         Err(CallError {
             error,
