@@ -98,6 +98,7 @@ pub struct Fleet {
     store: Arc<dyn StateStore>,
     folder: PathBuf,
     registry: Registry,
+    walk: apply::Options,
 }
 
 impl Fleet {
@@ -130,7 +131,18 @@ impl Fleet {
             store,
             folder,
             registry: Registry::built_in(),
+            walk: apply::Options::default(),
         })
+    }
+
+    /// Has it use another store, other providers and another patience.
+    pub fn over(self, store: Arc<dyn StateStore>, registry: Registry, walk: apply::Options) -> Self {
+        Fleet {
+            store,
+            registry,
+            walk,
+            ..self
+        }
     }
 
     /// What is suspicious about its configuration.
@@ -399,7 +411,7 @@ impl Fleet {
     fn walk(&self) -> apply::Options {
         apply::Options {
             parallelism: self.options.parallelism,
-            ..apply::Options::default()
+            ..self.walk.clone()
         }
     }
 }
