@@ -1,0 +1,264 @@
+//! How a step begins: its intent is journaled, and its call is a future.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use petgraph::graph::NodeIndex;
+use simfleet_provider_api::{Address, Handle, ObjectId, ProviderError, Token};
+use simfleet_state::{Event, Operation, Outcome as Left, ProviderConfig};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::super::call::{Call, CallError, Request};
+use super::super::prepare::declaration;
+use super::super::steps::Step;
+use super::super::{Progress, Verb};
+use super::{Active, Batch, End, Resolved, Walk};
+use crate::plan::Change;
+
+impl<'a> Walk<'a> {
+    /// Begins as many steps as may run at once, in the order of the plan.
+    pub(super) async fn begin(&mut self, batch: &mut Batch<'a>) {
+        while self.running.len() + batch.launches.len() < self.options.parallelism.max(1) {
+            let Some(node) = self.ready.pop_first() else { return };
+            self.begin_step(node, batch).await;
+        }
+    }
+
+    pub(super) async fn begin_step(&mut self, node: NodeIndex, batch: &mut Batch<'a>) {
+        let Step { change, verb } = self.steps.step(node);
+        let change = &self.plan.changes[change];
+        let _ = self.progress.send(Progress::Started {
+            address: change.address.clone(),
+            verb,
+        });
+        match verb {
+            Verb::Forget => {
+                batch.events.push(Event::Removed {
+                    address: change.address.clone(),
+                    deposed: None,
+                    reason: change
+                        .reasons
+                        .first()
+                        .map(ToString::to_string)
+                        .unwrap_or_default()
+                        .into(),
+                });
+                self.active.insert(node, Active::idle(change.provider_before.clone()));
+                batch.finished.push((node, verb));
+            }
+            Verb::Delete => self.begin_delete(node, change, batch).await,
+            Verb::Create | Verb::Update => {
+                let resolved = match self.resolved(change) {
+                    Ok(resolved) => resolved,
+                    Err(error) => return self.fail(node, verb, Instant::now(), error),
+                };
+                self.begin_making(node, change, verb, resolved, batch).await;
+            }
+            Verb::Check => self.begin_check(node, change, batch).await,
+        }
+    }
+
+    pub(super) async fn begin_delete(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
+        let Some(resource) = self.state.resources.get(&change.address) else {
+            let error = "it is not in the state any more".to_owned();
+            return self.fail(node, Verb::Delete, Instant::now(), error);
+        };
+        let (prior, provider) = (resource.object.clone(), resource.declared.provider.clone());
+        let request = Request::Delete { prior };
+        self.launch(node, change, request, provider, batch).await;
+    }
+
+    pub(super) async fn begin_making(
+        &mut self,
+        node: NodeIndex,
+        change: &'a Change,
+        verb: Verb,
+        resolved: Resolved,
+        batch: &mut Batch<'a>,
+    ) {
+        let recorded = self
+            .state
+            .resources
+            .get(&change.address)
+            .map(|resource| resource.object.clone());
+        let Resolved { wanted, provider } = resolved;
+        let request = match (verb, recorded) {
+            (Verb::Update, Some(prior)) => Request::Update { prior, wanted },
+            (Verb::Update, None) => {
+                let error = "it is not in the state any more".to_owned();
+                return self.fail(node, verb, Instant::now(), error);
+            }
+            (_, Some(_)) => {
+                // What is recorded was proven to be gone: the record goes before a new one comes.
+                batch.events.push(Event::Observed {
+                    address: change.address.clone(),
+                    deposed: None,
+                    outcome: Left::Gone,
+                });
+                Request::Create { wanted }
+            }
+            (_, None) => Request::Create { wanted },
+        };
+        self.launch(node, change, request, provider, batch).await;
+    }
+
+    /// Looks at an object whose host was down when the plan was made.
+    pub(super) async fn begin_check(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
+        let began = Instant::now();
+        let resolved = match self.resolved(change) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.fail(node, Verb::Check, began, error),
+        };
+        let Some(id) = self
+            .state
+            .resources
+            .get(&change.address)
+            .map(|resource| resource.object.id.clone())
+        else {
+            return self.begin_making(node, change, Verb::Create, resolved, batch).await;
+        };
+        let call = match self.call(change, &resolved.provider, Token("".into())).await {
+            Ok(call) => call,
+            Err(error) => return self.fail(node, Verb::Check, began, error.to_string()),
+        };
+        self.active.insert(
+            node,
+            Active {
+                began,
+                intent: None,
+                wanted: Some(resolved.wanted),
+                provider: Some(resolved.provider),
+                accepted: false,
+            },
+        );
+        batch.launches.push(look(node, call, id).boxed());
+    }
+
+    /// Journals the intent and prepares the call.
+    pub(super) async fn launch(
+        &mut self,
+        node: NodeIndex,
+        change: &'a Change,
+        request: Request,
+        provider: ProviderConfig,
+        batch: &mut Batch<'a>,
+    ) {
+        let began = self.active.get(&node).map_or_else(Instant::now, |active| active.began);
+        let token = fresh_token();
+        let call = match self.call(change, &provider, token.clone()).await {
+            Ok(call) => call,
+            Err(error) => return self.fail(node, self.steps.step(node).verb, began, error.to_string()),
+        };
+        let (operation, wanted) = match &request {
+            Request::Create { wanted } => (
+                Operation::Create {
+                    declared: declaration(change, wanted, &provider),
+                },
+                Some(wanted.clone()),
+            ),
+            Request::Update { wanted, prior } => {
+                let declared = declaration(change, wanted, &provider);
+                (
+                    Operation::Update {
+                        declared,
+                        prior: prior.id.clone(),
+                    },
+                    Some(wanted.clone()),
+                )
+            }
+            Request::Delete { prior } => (
+                Operation::Delete {
+                    prior: prior.id.clone(),
+                    deposed: None,
+                },
+                None,
+            ),
+        };
+        let address = change.address.clone();
+        batch.events.push(Event::Started {
+            address,
+            token: token.clone(),
+            operation,
+        });
+        self.active.insert(
+            node,
+            Active {
+                began,
+                intent: Some(token),
+                wanted,
+                provider: Some(provider),
+                accepted: false,
+            },
+        );
+        batch
+            .launches
+            .push(issue(node, call, request, self.retry_notice(node)).boxed());
+    }
+
+    pub(super) async fn call(&self, change: &Change, config: &ProviderConfig, token: Token) -> Result<Call, CallError> {
+        let provider = self.providers.configured(config).await?;
+        Ok(Call {
+            provider,
+            kind: change.kind.clone(),
+            token,
+            patience: self.options.patience.clone(),
+        })
+    }
+
+    pub(super) fn resolved(&mut self, change: &Change) -> Result<Resolved, String> {
+        match (&change.wanted, &change.provider) {
+            (Some(wanted), Some(provider)) if wanted.is_known() && provider.settings.is_known() => Ok(Resolved {
+                wanted: wanted.clone(),
+                provider: provider.clone(),
+            }),
+            _ => self.resolve.resolve(change, &self.state),
+        }
+    }
+}
+
+/// Tells the user that a call is sent again.
+pub(super) struct RetryNotice {
+    pub(super) address: Address,
+    pub(super) verb: Verb,
+    pub(super) progress: mpsc::UnboundedSender<Progress>,
+}
+
+impl RetryNotice {
+    fn send(&self, attempt: u32, after: Duration, error: &ProviderError) {
+        let (address, verb, because) = (self.address.clone(), self.verb, error.to_string());
+        let _ = self.progress.send(Progress::Retrying {
+            address,
+            verb,
+            attempt,
+            after,
+            because,
+        });
+    }
+}
+
+async fn issue(node: NodeIndex, call: Call, request: Request, notice: RetryNotice) -> (NodeIndex, End) {
+    let on_retry = move |attempt, after, error: &_| notice.send(attempt, after, error);
+    (node, End::Replied(call.issue(&request, &on_retry).await))
+}
+
+pub(super) async fn follow(
+    node: NodeIndex,
+    call: Call,
+    handle: Handle,
+    poll_after: Duration,
+    notice: RetryNotice,
+) -> (NodeIndex, End) {
+    let on_retry = move |attempt, after, error: &_| notice.send(attempt, after, error);
+    (node, End::Replied(call.follow(handle, poll_after, &on_retry).await))
+}
+
+async fn look(node: NodeIndex, call: Call, id: ObjectId) -> (NodeIndex, End) {
+    (node, End::Looked(call.look(&id).await.map_err(CallError::from)))
+}
+
+/// Returns a token that names one intent: 128 random bits.
+fn fresh_token() -> Token {
+    Token(Arc::from(uuid::Uuid::new_v4().simple().to_string()))
+}
