@@ -165,6 +165,9 @@ fn within(value: &Value, from: f64, to: f64) -> Result<Value, Wrong> {
     if to >= f64::MAX {
         return Err(Wrong::new(format!("must be at least {from}, but is {number}")));
     }
+    if from <= f64::MIN {
+        return Err(Wrong::new(format!("must be at most {to}, but is {number}")));
+    }
     Err(outside(&number, &from, &to))
 }
 

@@ -161,6 +161,7 @@ fn one_mistake_in_values() {
         ("wrong type", "max_simulators = 4", "max_simulators = \"four\""),
         ("negative", "max_simulators = 4", "max_simulators = -1"),
         ("a fraction", "max_simulators = 4", "max_simulators = 1.5"),
+        ("more than there can be", "max = 4", "max = 1e9"),
         ("a list", "max_simulators = 4", "max_simulators = [4]"),
         ("not one of the words", "protocol = \"udp\"", "protocol = \"upd\""),
         ("a number for a word", "protocol = \"udp\"", "protocol = 17"),
