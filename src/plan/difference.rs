@@ -154,6 +154,9 @@ pub fn marked(schema: &Schema, planned: &Attributes, attributes: &Attributes) ->
 fn mark_like(value: &Value, planned: &Value) -> Value {
     let marked = match (value.data(), planned.data()) {
         _ if planned.is_sensitive() || !planned.has_sensitive() => value.clone(),
+        // A far side that itself says which elements are secret is believed, where it hides what is to be hidden: what
+        // is recorded is then marked as what is seen, and not more.
+        _ if marked_as(value, planned) => value.clone(),
         (Data::Object(_) | Data::Map(_), Data::Object(_) | Data::Map(_)) => {
             let fields = value.as_fields().into_iter().flatten();
             Value::object(fields.map(|(name, field)| {
@@ -167,6 +170,16 @@ fn mark_like(value: &Value, planned: &Value) -> Value {
         _ => value.clone().mark(true),
     };
     marked.mark(planned.is_sensitive() || value.is_sensitive())
+}
+
+/// Whether a value is a sequence that is marked wherever `planned` is, element by element.
+fn marked_as(value: &Value, planned: &Value) -> bool {
+    let (Some(items), Some(planned)) = (value.as_slice(), planned.as_slice()) else {
+        return false;
+    };
+    let covers =
+        |(item, planned): (&Value, &Value)| item.is_sensitive() || !planned.has_sensitive() || marked_as(item, planned);
+    items.len() == planned.len() && items.iter().zip(planned).all(covers)
 }
 
 /// Whether two values are the same to a plan: marks do not count, a digest is the value that it was made of, a tuple is a
@@ -197,6 +210,49 @@ pub fn same(want: Option<&Value>, have: Option<&Value>) -> bool {
                     .all(|name| same(set(a, name).as_ref(), set(b, name).as_ref()));
             }
             want.data() == have.data()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simfleet_provider_api::{Attribute, Type};
+
+    use super::*;
+
+    /// What is recorded of a sequence with a secret in it, and what is seen of it later, are marked alike only if the
+    /// provider's own marks are kept: a saved plan is made again from what is recorded.
+    #[test]
+    fn elements_that_are_secret() {
+        let schema = Schema {
+            kind: "process".to_owned().into(),
+            version: 1,
+            doc: "A process.",
+            attributes: vec![Attribute::new("command", Type::list(Type::String), "What runs.").required()],
+        };
+        let secret = |text: &str| Value::string(text).mark(true);
+        let planned = || Value::list([Value::string("sh"), secret("pw")]);
+        for (name, told, kept) in [
+            ("marked by the far side", planned(), "list[\"sh\", (sensitive)]"),
+            (
+                "told in the clear",
+                Value::list(["sh".into(), "pw".into()]),
+                "(sensitive)",
+            ),
+            (
+                "marked elsewhere",
+                Value::list([secret("sh"), "pw".into()]),
+                "(sensitive)",
+            ),
+            (
+                "another length",
+                Value::list(["sh".into(), "x".into(), secret("pw")]),
+                "(sensitive)",
+            ),
+        ] {
+            let attributes = |value| Attributes::from_iter([("command", value)]);
+            let marked = marked(&schema, &attributes(planned()), &attributes(told));
+            assert_eq!(format!("{:?}", marked.get("command").expect("command")), kept, "{name}");
         }
     }
 }

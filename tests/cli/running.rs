@@ -124,6 +124,30 @@ fn a_process_that_died_is_drift_and_is_mended() {
     lab.run("plan --detailed-exitcode").exits(0);
 }
 
+/// A secret among the arguments of a command is one element of a list; the plan is made again from what is recorded.
+#[test]
+fn saved_plans_of_commands_with_secrets() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+variable "key" { sensitive = true }
+variable "word" { default = "one" }
+node "a" {}
+simulator "exec" "job" {
+  placement = node.a
+  command   = ["sh", "-c", "exec sleep 1000", var.word, var.key]
+}
+"#,
+    );
+    lab.run("apply --auto-approve").exits(0);
+    for (plan, done) in [("--var word=one", "0 replaced"), ("--var word=two", "1 replaced")] {
+        lab.run(&format!("plan --out kept.plan {plan}")).exits(0);
+        assert!(!lab.read("kept.plan").contains(SECRET), "the plan holds a secret");
+        let run = lab.run("apply kept.plan").exits(0);
+        assert!(run.stdout.contains(done), "{run}");
+    }
+}
+
 #[test]
 fn saved_plans() {
     let lab = Running::new(FLEET);
