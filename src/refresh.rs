@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
-use simfleet_provider_api::{Address, Kind, Object, Observed, Provider, ProviderError};
+use simfleet_provider_api::{Address, Kind, Observed, Provider};
 use simfleet_state::{ProviderConfig, Resource, State};
 
 use crate::builtin;
@@ -38,7 +38,7 @@ pub async fn refresh(state: &State, providers: &Providers, parallelism: usize) -
     }
     let looks = groups
         .into_iter()
-        .map(|(config, kind, members)| look_at_group(config, kind, members, providers));
+        .map(|(config, kind, members)| look_at_group(config, kind, members, providers, parallelism));
     let mut seen: Observations = stream::iter(looks)
         .buffer_unordered(parallelism.max(1))
         .flat_map(stream::iter)
@@ -67,46 +67,199 @@ async fn look_at_group(
     kind: &Kind,
     members: Vec<(&Address, &Resource)>,
     providers: &Providers,
+    parallelism: usize,
 ) -> Vec<(Address, Observed)> {
-    let provider = match providers.configured(config).await {
-        Ok(provider) => provider,
-        Err(error) => {
-            let unreachable = |_| Observed::Unreachable {
-                reason: error.to_string(),
-            };
-            return members
-                .into_iter()
-                .map(|(address, _)| (address.clone(), unreachable(())))
-                .collect();
-        }
-    };
-    let listed = if members.len() >= LIST_FROM {
-        list(&*provider, kind).await
-    } else {
-        BTreeMap::new()
-    };
+    match providers.configured(config).await {
+        Ok(provider) => look_at(&*provider, kind, members, parallelism).await,
+        Err(error) => all_unreachable(members, &error.to_string()),
+    }
+}
+
+async fn look_at(
+    provider: &dyn Provider,
+    kind: &Kind,
+    mut members: Vec<(&Address, &Resource)>,
+    parallelism: usize,
+) -> Vec<(Address, Observed)> {
     let mut seen = Vec::with_capacity(members.len());
-    for (address, resource) in members {
+    let mut listed = BTreeMap::new();
+    if members.len() >= LIST_FROM {
+        match provider.list(kind).await {
+            Ok(Some(objects)) => listed.extend(objects.into_iter().map(|object| (object.id.clone(), object))),
+            Ok(None) => {}
+            // A far side that answers neither the list nor a look at one object is not asked for each of the others:
+            // every question may take a time-out.
+            Err(error) if error.is_transient() => {
+                let (address, first) = members.remove(0);
+                let first = look(provider, kind, first).await;
+                let lost = match &first {
+                    Observed::Unreachable { reason } => Some(reason.clone()),
+                    _ => None,
+                };
+                seen.push((address.clone(), first));
+                if let Some(reason) = lost {
+                    seen.extend(all_unreachable(members, &reason));
+                    return seen;
+                }
+            }
+            // Looking at each object tells what is wrong, object by object.
+            Err(_) => {}
+        }
+    }
+    let looks = members.into_iter().map(async |(address, resource)| {
+        // A list may lag, so what it lacks is looked at.
         let observed = match listed.get(&resource.object.id) {
             Some(object) => Observed::Present(object.clone()),
-            // A list may lag, so what it lacks is looked at.
-            None => match provider.read(kind, &resource.object.id).await {
-                Ok(observed) => observed,
-                Err(error) => Observed::Unreachable {
-                    reason: error.to_string(),
-                },
-            },
+            None => look(provider, kind, resource).await,
         };
-        seen.push((address.clone(), observed));
-    }
+        (address.clone(), observed)
+    });
+    let looks: Vec<_> = stream::iter(looks).buffer_unordered(parallelism.max(1)).collect().await;
+    seen.extend(looks);
     seen
 }
 
-async fn list(provider: &dyn Provider, kind: &Kind) -> BTreeMap<simfleet_provider_api::ObjectId, Object> {
-    let listed: Result<_, ProviderError> = provider.list(kind).await;
-    match listed {
-        Ok(Some(objects)) => objects.into_iter().map(|object| (object.id.clone(), object)).collect(),
-        // Looking at each object tells what is wrong, object by object.
-        Ok(None) | Err(_) => BTreeMap::new(),
+async fn look(provider: &dyn Provider, kind: &Kind, resource: &Resource) -> Observed {
+    let looked = provider.read(kind, &resource.object.id).await;
+    looked.unwrap_or_else(|error| Observed::Unreachable {
+        reason: error.to_string(),
+    })
+}
+
+fn all_unreachable(members: Vec<(&Address, &Resource)>, reason: &str) -> Vec<(Address, Observed)> {
+    let unreachable = || Observed::Unreachable {
+        reason: reason.to_owned(),
+    };
+    members
+        .into_iter()
+        .map(|(address, _)| (address.clone(), unreachable()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use simfleet_provider_api::{
+        Attributes, Found, Handle, Object, ObjectId, ProviderError, ProviderName, Step, Token,
+    };
+    use simfleet_state::Declaration;
+
+    use super::*;
+
+    /// A far side of which each answer takes 10 s, and that lists nothing.
+    #[derive(Debug)]
+    struct Slow {
+        list: Result<Option<Vec<Object>>, ProviderError>,
+        read: Observed,
+        reads: AtomicUsize,
+    }
+
+    const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+
+    fn never<T>() -> Result<T, ProviderError> {
+        Err(ProviderError::Broken {
+            message: "a refresh changes nothing".to_owned(),
+        })
+    }
+
+    #[async_trait]
+    impl Provider for Slow {
+        async fn read(&self, _: &Kind, _: &ObjectId) -> Result<Observed, ProviderError> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(ANSWER).await;
+            Ok(self.read.clone())
+        }
+
+        async fn list(&self, _: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
+            tokio::time::sleep(ANSWER).await;
+            self.list.clone()
+        }
+
+        async fn find(&self, _: &Kind, _: &Token, _: &Attributes) -> Result<Found, ProviderError> {
+            never()
+        }
+
+        async fn create(&self, _: &Kind, _: &Token, _: &Attributes) -> Result<Step, ProviderError> {
+            never()
+        }
+
+        async fn update(&self, _: &Kind, _: &Object, _: &Attributes, _: &Token) -> Result<Step, ProviderError> {
+            never()
+        }
+
+        async fn delete(&self, _: &Kind, _: &Object, _: &Token) -> Result<Step, ProviderError> {
+            never()
+        }
+
+        async fn poll(&self, _: &Kind, _: &Handle) -> Result<Step, ProviderError> {
+            never()
+        }
+    }
+
+    fn resource(number: usize) -> (Address, Resource) {
+        let object = Object {
+            id: ObjectId(format!("id-{number}").into()),
+            attributes: Attributes::new(),
+            token: None,
+            version: None,
+        };
+        let declared = Declaration {
+            kind: "process".to_owned().into(),
+            provider: ProviderConfig {
+                name: ProviderName::from("slow".to_owned()),
+                settings: Attributes::new(),
+            },
+            schema_version: 1,
+            inputs: Attributes::new(),
+            depends_on: Vec::new(),
+            hosted_on: None,
+            prevent_destroy: false,
+            create_before_destroy: false,
+        };
+        let resource = Resource {
+            declared,
+            object,
+            tainted: None,
+            created: jiff::Timestamp::UNIX_EPOCH,
+            serial: 1,
+        };
+        (Address::new("node", [format!("n{number}")]), resource)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_far_side_that_does_not_answer_is_not_asked_for_each_object() {
+        let lost = || ProviderError::NotSent {
+            message: "no answer".to_owned(),
+            retry_after: None,
+        };
+        let unreachable = Observed::Unreachable {
+            reason: "no answer".to_owned(),
+        };
+        for (name, list, read, members, reads, waits) in [
+            ("nothing answers", Err(lost()), unreachable.clone(), 100, 1, 2),
+            ("the list alone fails", Err(lost()), Observed::Absent, 101, 101, 12),
+            ("there is no list", Ok(None), unreachable.clone(), 100, 100, 11),
+            ("few are looked at at once", Ok(None), unreachable.clone(), 2, 2, 1),
+        ] {
+            let far = Slow {
+                list,
+                read: read.clone(),
+                reads: AtomicUsize::new(0),
+            };
+            let resources: Vec<_> = (0..members).map(resource).collect();
+            let group = resources
+                .iter()
+                .map(|(address, resource)| (address, resource))
+                .collect();
+            let begun = tokio::time::Instant::now();
+            let seen = look_at(&far, &"process".to_owned().into(), group, 10).await;
+            assert_eq!(begun.elapsed(), ANSWER * waits, "{name}");
+            assert_eq!(far.reads.into_inner(), reads, "{name}");
+            let seen: Observations = seen.into_iter().collect();
+            assert_eq!(seen.len(), members, "{name}");
+            assert!(seen.values().all(|one| *one == read), "{name}");
+        }
     }
 }

@@ -190,7 +190,11 @@ impl Provider for AgentProvider {
                 views.iter().filter(|view| self.is_ours(view)).map(object).collect(),
             )),
             Err(error) => match unreachable(error)? {
-                Observed::Unreachable { .. } => Ok(None),
+                // Not `None`: there is a list, and an agent that does not give it need not be asked for each process.
+                Observed::Unreachable { reason } => Err(ProviderError::NotSent {
+                    message: reason,
+                    retry_after: None,
+                }),
                 _ => Ok(Some(Vec::new())),
             },
         }
