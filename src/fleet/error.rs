@@ -1,0 +1,40 @@
+//! Why a run cannot go on.
+
+use simfleet_provider_api::Address;
+use simfleet_state::StateError;
+
+use crate::apply::Stuck;
+use crate::diagnostic::Diagnostics;
+use crate::plan::PlanFileError;
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The configuration is wrong, or cannot be planned.
+    #[error("the configuration has errors")]
+    Diagnostics(Diagnostics),
+    /// The state cannot be read or written, or is locked.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What the plan was made from has changed.
+    #[error("the plan is stale: {address} has changed since it was made")]
+    Stale {
+        /// The first resource that changed.
+        address: Address,
+    },
+    /// What an earlier run began cannot be finished.
+    #[error("an earlier run's {} of {} could not be finished: {}", .0.verb.as_str(), .0.address, .0.reason)]
+    Stuck(Stuck),
+    /// A saved plan cannot be used.
+    #[error(transparent)]
+    PlanFile(#[from] PlanFileError),
+    /// What was done could not be recorded.
+    #[error("the run ended early: {0}")]
+    Ended(String),
+}
+
+impl From<Diagnostics> for FleetError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        FleetError::Diagnostics(diagnostics)
+    }
+}

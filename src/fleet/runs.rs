@@ -1,0 +1,182 @@
+//! Runs that change a fleet: under locks, with what earlier runs left finished first.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use simfleet_provider_api::Address;
+use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, StateError, System};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::{Fleet, FleetError, digest};
+use crate::apply::{self, Outcome, Progress};
+use crate::plan::{Action, Plan, Planned};
+
+impl Fleet {
+    /// Waits for runs that are at work, and finishes what runs that died began. Does nothing where nothing is open.
+    ///
+    /// # Errors
+    /// Another run does not end in time, the state cannot be read or written, or a change cannot be finished.
+    pub async fn recover(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
+        let busy = busy(&self.snapshot().await?);
+        if busy.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.lock(&LockSet::exclusive(busy.iter().cloned()), progress).await?;
+        let snapshot = self.snapshot().await?;
+        let open: Vec<Address> = snapshot
+            .state
+            .intents
+            .keys()
+            .filter(|address| busy.contains(*address))
+            .cloned()
+            .collect();
+        let providers = self.providers(&snapshot);
+        let patience = self.walk().patience;
+        let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
+        let (_, stuck) = resumed.map_err(FleetError::Ended)?;
+        journal.close().await?;
+        match stuck.into_iter().next() {
+            None => Ok(()),
+            Some(stuck) => Err(FleetError::Stuck(stuck)),
+        }
+    }
+
+    /// Records what a plan found out, where it has nothing to do: objects that differ in what nobody declares.
+    ///
+    /// # Errors
+    /// The addresses are held by another run, or the state cannot be written.
+    pub async fn settle(
+        &self,
+        planned: &Planned<'_>,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<(), FleetError> {
+        let state = &planned.snapshot.state;
+        let facts = apply::prepare(&planned.plan, state, &planned.observations, &self.registry);
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.lock(&locks_of(&planned.plan, &facts), progress).await?;
+        journal.append(&facts).await?;
+        Ok(journal.close().await?)
+    }
+
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// Where nothing was done: the addresses are held by another run, or what the plan was made from has changed.
+    pub async fn apply(
+        &self,
+        planned: Planned<'_>,
+        progress: &mpsc::UnboundedSender<Progress>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Outcome, FleetError> {
+        let Planned {
+            plan,
+            snapshot: before,
+            observations,
+            mut session,
+            ..
+        } = planned;
+        let intended = Event::Intended {
+            config: digest(&self.config),
+            command: self.options.command.as_str().into(),
+        };
+        let mut facts = vec![intended];
+        facts.extend(apply::prepare(&plan, &before.state, &observations, &self.registry));
+        let locks = locks_of(&plan, &facts);
+        let mut journal = self.lock(&locks, progress).await?;
+        let snapshot = self.snapshot().await?;
+        let moved = |address: &&Address| snapshot.state.fingerprint(address) != before.state.fingerprint(address);
+        if let Some(address) = locks.exclusive.iter().chain(&locks.shared).find(moved) {
+            let address = address.clone();
+            journal.close().await?;
+            return Err(FleetError::Stale { address });
+        }
+        let mut state = snapshot.state.clone();
+        apply::record(&mut state, &mut *journal, facts)
+            .await
+            .map_err(FleetError::Ended)?;
+        let providers = self.providers(&Snapshot {
+            lineage: Some(journal.lineage().clone()),
+            ..snapshot
+        });
+        let options = self.walk();
+        let tools = apply::Tools {
+            providers: &providers,
+            options: &options,
+            progress,
+            stop,
+        };
+        let outcome = apply::apply(&plan, state, &mut *journal, &mut session, tools).await;
+        // What the providers keep beside the state is gone with their last object; a folder with something in it stays.
+        let _ = std::fs::remove_dir(&self.folder);
+        // Locks of a run that was taken over are not ours to release.
+        match journal.close().await {
+            Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes locks, waiting for them as long as the user allows.
+    async fn lock(
+        &self,
+        locks: &LockSet,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<Box<dyn Journal>, FleetError> {
+        let holder = Holder::this_process(self.options.command.as_str(), &System);
+        let deadline = Instant::now() + self.options.lock_timeout;
+        let mut told = None;
+        loop {
+            match self.store.open(&holder, locks).await {
+                Ok(opened) => return Ok(journal(opened)),
+                Err(StateError::Locked(locked)) if Instant::now() < deadline => {
+                    let message = locked.to_string();
+                    if told.as_ref() != Some(&message) {
+                        let _ = progress.send(Progress::Waiting {
+                            message: message.clone(),
+                        });
+                        told = Some(message);
+                    }
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Returns the addresses that a run of the whole fleet has to wait for or to finish first: those with open intents, and
+/// those that a live run is about to change.
+fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
+    let live = snapshot.leases.iter().filter(|lease| !lease.is_over(&System));
+    let locked = live.flat_map(|lease| lease.locks.exclusive.iter());
+    snapshot.state.intents.keys().chain(locked).cloned().collect()
+}
+
+/// Returns what a run changes or records, and what must stay as it is meanwhile.
+fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
+    let recorded = facts.iter().flat_map(Event::addresses);
+    let exclusive: BTreeSet<Address> = changes
+        .clone()
+        .map(|change| &change.address)
+        .chain(recorded)
+        .cloned()
+        .collect();
+    let needed = changes.flat_map(|change| change.depends_on.iter().chain(&change.hosted_on));
+    let shared = needed
+        .filter(|address| !exclusive.contains(*address))
+        .cloned()
+        .collect::<BTreeSet<_>>();
+    LockSet::exclusive(exclusive).and_shared(shared)
+}
+
+/// Returns the journal; in test builds with the crash that the environment asks for.
+fn journal(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+    #[cfg(feature = "fake")]
+    if let Some(crash) = crate::fault::crash() {
+        return Box::new(crate::fault::CrashingJournal::new(journal, crash));
+    }
+    journal
+}

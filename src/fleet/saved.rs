@@ -1,0 +1,77 @@
+//! Plans in files: kept, opened again, and checked.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use simfleet_provider_api::Observed;
+use simfleet_state::Snapshot;
+
+use super::{Fleet, FleetError, Options, with_providers};
+use crate::config;
+use crate::plan::{Origin, PlanFile, Planned, same};
+use crate::refresh::Observations;
+
+impl Fleet {
+    /// Saves a plan.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub fn save_plan(&self, planned: &Planned<'_>, file: &Path) -> Result<(), FleetError> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let origin = Origin {
+            path: absolute(&self.options.path),
+            state: self.options.state.as_deref().map(absolute),
+            mode: self.options.mode,
+            replace: self.options.replace.clone(),
+            sources: self.config.sources(),
+        };
+        let observations = as_recorded(&planned.snapshot, planned.observations.clone());
+        Ok(PlanFile::of(&planned.plan, &observations, origin).write(file)?)
+    }
+
+    /// Opens the fleet that a saved plan is for, as it was when the plan was made. What of the options the plan says
+    /// itself is taken from it.
+    ///
+    /// # Errors
+    /// The plan cannot be read, or a sensitive variable of it was not given again.
+    pub fn of_plan(file: &PlanFile, options: Options) -> Result<Self, FleetError> {
+        let mut options = options;
+        options.path.clone_from(&file.path);
+        options.state = file.state.clone().or(options.state);
+        options.mode = file.mode;
+        options.replace.clone_from(&file.replace);
+        let inputs = with_providers(&options.inputs);
+        let given = match file.needs_secrets() {
+            true => config::load(&options.path, &inputs)?.0.sources().variables,
+            false => BTreeMap::new(),
+        };
+        let (config, warnings) = config::load_sources(&file.sources(&given)?, &inputs)?;
+        Self::with_config(options, config, warnings)
+    }
+
+    /// Makes a saved plan again.
+    ///
+    /// # Errors
+    /// What it was made from has changed.
+    pub async fn replan(&self, file: &PlanFile) -> Result<Planned<'_>, FleetError> {
+        let planned = self.plan_from(self.snapshot().await?, file.observations())?;
+        file.check(&planned.plan)?;
+        Ok(planned)
+    }
+}
+
+/// Returns observations with recorded values in the place of those that are the same. Of a secret the digest is recorded,
+/// and two digests of one secret cannot be told to be the same.
+fn as_recorded(snapshot: &Snapshot, mut observations: Observations) -> Observations {
+    for (address, seen) in &mut observations {
+        let (Observed::Present(object), Some(resource)) = (seen, snapshot.state.resources.get(address)) else {
+            continue;
+        };
+        for (name, recorded) in resource.object.attributes.iter() {
+            if same(object.attributes.get(name), Some(recorded)) {
+                object.attributes.set(name.clone(), recorded.clone());
+            }
+        }
+    }
+    observations
+}
