@@ -15,13 +15,33 @@ use simfleet_provider_fake::FakeType;
 use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{Holder, LockSet, MemoryStore, ProviderConfig, State, StateStore, System};
+use simfleet_state::{
+    Holder, Host, Liveness, LockSet, MemoryStore, Process, ProviderConfig, State, StateError, StateStore, System,
+};
 use tokio::sync::{mpsc, watch};
 
 struct Bench {
     cloud: Arc<Gateway>,
     store: MemoryStore,
     providers: Providers,
+}
+
+/// This machine, by the clock of the test.
+#[derive(Debug)]
+struct Clock(jiff::Timestamp, tokio::time::Instant);
+
+impl Host for Clock {
+    fn now(&self) -> jiff::Timestamp {
+        self.0 + self.1.elapsed()
+    }
+
+    fn liveness(&self, process: &Process) -> Liveness {
+        System.liveness(process)
+    }
+
+    fn random(&self) -> [u8; 16] {
+        System.random()
+    }
 }
 
 /// Everything that the walk could ask for is known in these tests.
@@ -69,9 +89,11 @@ impl Bench {
             folder: "unused".into(),
             program: "unused".into(),
         };
+        let clock = Clock(jiff::Timestamp::now(), tokio::time::Instant::now());
+        let store = MemoryStore::new(Arc::new(clock));
         Bench {
             cloud,
-            store: MemoryStore::new(Arc::new(System)),
+            store: store.with_lease(Duration::from_secs(6)),
             providers: Providers::new(registry, context),
         }
     }
@@ -455,6 +477,50 @@ async fn an_open_update_of_what_was_changed_or_deleted_since_is_planned_again() 
         assert!(outcome.is_complete(), "{case}: {outcome:?}");
         assert!(bench.plan(&fleet).await.0.is_empty(), "{case}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_over_stays_locked_for_as_long_as_it_takes() {
+    let long = Fault::LongRunning { polls: 0, ms: 25_000 };
+    let bench = Bench::new(Faults {
+        rules: vec![
+            rule(long, Call::Create, None, When::Always),
+            rule(Fault::LostRequest, Call::Poll, None, When::Always),
+        ],
+        ..Faults::default()
+    });
+    let (outcome, _) = bench.apply(&[node("a", &[], "small", "x")]).await;
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    let mut faults = bench.cloud.faults();
+    faults.rules.pop();
+    bench.cloud.set_faults(faults);
+    let (stuck, another) = tokio::join!(bench.resume(), async {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let holder = Holder::this_process("another", &System);
+        let locks = LockSet::exclusive([Address::new("node", ["a"])]);
+        bench.store.open(&holder, &locks).await.map(drop)
+    });
+    assert!(matches!(another, Err(StateError::Locked(_))), "{another:?}");
+    assert_eq!(stuck, []);
+    assert_eq!(bench.objects(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_reached_is_not_recorded_as_changed() {
+    let bench = Bench::new(Faults::default());
+    bench.apply(&[node("a", &[], "small", "x")]).await;
+    let unreachable = Fault::Unreachable {
+        reason: "it is down".into(),
+    };
+    bench.cloud.set_faults(Faults {
+        rules: vec![rule(unreachable, Call::Read, None, When::Always)],
+        ..Faults::default()
+    });
+    let (outcome, _) = bench.apply(&[node("a", &[], "large", "x")]).await;
+    assert_eq!(outcome.done, []);
+    let (_, state, _) = bench.plan(&[]).await;
+    let recorded = &state.resources[&Address::new("node", ["a"])].declared.inputs;
+    assert_eq!(recorded.str("size"), Some("small"));
 }
 
 #[tokio::test(start_paused = true)]

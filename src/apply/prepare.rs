@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Object, Observed};
 use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
 
 use crate::lower::is_in_use;
-use crate::plan::{Action, Change, Plan, PortChange, drift, marked, same};
+use crate::plan::{Action, Change, Plan, PortChange, Reason, drift, marked, same};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -128,6 +128,12 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
     if !wanted.is_known() || !provider.settings.is_known() {
         return None;
     }
+    // What cannot be reached was not given what is wanted now.
+    let is_unreachable = |reason: &Reason| matches!(reason, Reason::Unreachable { .. });
+    let wanted = match change.reasons.iter().any(is_unreachable) {
+        true => &resource.declared.inputs,
+        false => wanted,
+    };
     let declared = Declaration {
         prevent_destroy: resource.declared.prevent_destroy,
         create_before_destroy: resource.declared.create_before_destroy,

@@ -1,13 +1,16 @@
 //! Finishes what an earlier run began: each open intent is looked up by its token, then adopted, followed to its end,
 //! issued again with the same token, or cleared.
 
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt};
 use simfleet_provider_api::{Address, Attributes, Object, ProviderError, Step as Reply};
 use simfleet_state::{Declaration, Event, Intent, Journal, Operation, Outcome as Left, Remains, State};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
-use super::{Progress, Verb, record};
+use super::{Progress, Verb, describe, record};
 use crate::plan::marked;
 use crate::providers::Providers;
 
@@ -52,8 +55,8 @@ pub async fn resume(
     let taken = stream::iter(open)
         .map(|open| take_up(open, providers, patience))
         .buffered(16)
-        .collect::<Vec<_>>()
-        .await;
+        .collect::<Vec<_>>();
+    let taken = renewing(journal, taken).await?;
     let mut stuck = Vec::new();
     let mut following = Vec::new();
     let mut events = Vec::new();
@@ -86,13 +89,27 @@ pub async fn resume(
             (open, end)
         })
         .buffer_unordered(16)
-        .collect::<Vec<_>>()
-        .await;
+        .collect::<Vec<_>>();
+    let ends = renewing(journal, ends).await?;
     for (open, end) in ends {
         settle(&open, end, providers, &mut events, &mut stuck, progress);
     }
     record(&mut state, journal, events).await?;
     Ok((state, stuck))
+}
+
+/// Waits for something, and keeps the locks meanwhile.
+async fn renewing<T>(journal: &mut dyn Journal, work: impl Future<Output = T>) -> Result<T, String> {
+    let every = (journal.lease() / 6).max(Duration::from_millis(50));
+    let mut renew = tokio::time::interval(every);
+    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            _ = renew.tick() => journal.renew().await.map_err(|error| describe(&error))?,
+        }
+    }
 }
 
 impl Open {
@@ -185,7 +202,7 @@ async fn finish(open: &Open, call: &Call) -> Result<Reply, CallError> {
     if let Some(handle) = &open.intent.handle {
         return Ok(Reply::Running {
             handle: handle.clone(),
-            poll_after: std::time::Duration::ZERO,
+            poll_after: Duration::ZERO,
         });
     }
     carry_out(open, call).await
