@@ -3,12 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet::apply::Outcome;
+use simfleet::apply::{self, Outcome};
 use simfleet::config::Inputs;
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
 use simfleet::plan::{Action, Mode, Plan, PlanFile, Reason};
+use simfleet::providers::Registry;
+use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId};
+use simfleet_provider_fake::FakeType;
+use simfleet_provider_fake::faults::Faults;
+use simfleet_provider_fake::gateway::Gateway;
+use simfleet_state::{Declaration, Event, Holder, LockSet, MemoryStore, ProviderConfig, StateStore, System};
 use tokio::sync::{mpsc, watch};
 
 /// A fleet in a folder of its own, over a cloud in this process.
@@ -233,6 +240,101 @@ async fn a_plan_is_refused_when_the_state_moves_before_it_is_applied() {
         .await
         .expect_err("another run was faster");
     assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_refused_when_an_instance_of_what_it_reads_moves() {
+    let nodes = "provider \"fake\" {}\nnode \"a\" {\n  count = 2\n}\n";
+    let bench = Bench::new(nodes);
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    bench.write(&format!(
+        "{nodes}value \"all\" {{\n  input = [for node in node.a : node.id]\n}}\n"
+    ));
+    let slow = bench.open(Mode::Apply, &[]).expect("sound");
+    let planned = slow.plan().await.expect("it can be planned");
+    bench.write(nodes);
+    let mut options = bench.options(Mode::Apply, &[]);
+    options.replace.insert("node.a[0]".parse().expect("an address"));
+    let fast = Fleet::open(options).expect("sound");
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    let replacing = fast.plan().await.expect("it can be planned");
+    let outcome = fast
+        .apply(replacing, &progress, stop.clone())
+        .await
+        .expect("nobody has locks");
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let refused = slow
+        .apply(planned, &progress, stop)
+        .await
+        .expect_err("another run was faster");
+    assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn facts_of_a_plan_are_not_recorded_once_the_state_has_moved() {
+    let text = "provider \"fake\" {}\nnode \"a\" {}\nvalue \"x\" {\ninput = 1\n}\n";
+    let bench = Bench::new(text);
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    bench.write(&text.replace("input = 1", "input = 1\ndepends_on = [node.a]"));
+    let slow = bench.open(Mode::Apply, &[]).expect("sound");
+    let planned = slow.plan().await.expect("it can be planned");
+    assert!(planned.plan.is_empty(), "{:?}", changes(&planned.plan));
+    bench.write(&text.replace("input = 1", "input = 2"));
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let refused = slow
+        .settle(&planned, &progress)
+        .await
+        .expect_err("another run was faster");
+    assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
+    bench.apply(Mode::Apply, &[]).await;
+}
+
+#[tokio::test]
+async fn what_went_with_a_node_that_is_gone_is_forgotten() {
+    let fleet = Bench::new("provider \"fake\" {}\n")
+        .open(Mode::Apply, &[])
+        .expect("sound");
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let mut registry = Registry::built_in();
+    registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
+    let fleet = fleet.over(Arc::new(store.clone()), registry, apply::Options::default());
+    let address: Address = "simulator.exec.job".parse().expect("an address");
+    let adopted = Event::Adopted {
+        address: address.clone(),
+        declared: Declaration {
+            kind: Kind::new("process"),
+            provider: ProviderConfig {
+                name: "fake".into(),
+                settings: Attributes::new(),
+            },
+            schema_version: 1,
+            inputs: Attributes::new(),
+            depends_on: vec![],
+            hosted_on: Some("node.gone".parse().expect("an address")),
+            prevent_destroy: false,
+            create_before_destroy: false,
+        },
+        object: Object {
+            id: ObjectId("process-1".into()),
+            attributes: Attributes::new(),
+            token: None,
+            version: None,
+        },
+    };
+    let holder = Holder::this_process("test", &System);
+    let locks = LockSet::exclusive([address]);
+    let mut journal = store.open(&holder, &locks).await.expect("nobody has locks");
+    journal.append(&[adopted]).await.expect("it is new");
+    journal.close().await.expect("the locks are ours");
+    cloud.set_faults(
+        serde_json::from_str(r#"{ "rules": [{ "fault": { "unreachable": { "reason": "it is off" } } }] }"#)
+            .expect("faults"),
+    );
+    let planned = fleet.plan().await.expect("it can be planned");
+    assert_eq!(changes(&planned.plan), ["forget simulator.exec.job"]);
 }
 
 #[tokio::test]

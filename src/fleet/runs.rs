@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simfleet_provider_api::Address;
-use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, StateError, System};
+use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, State, StateError, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -56,9 +56,14 @@ impl Fleet {
         if facts.is_empty() {
             return Ok(());
         }
-        let mut journal = self.lock(&locks_of(&planned.plan, &facts), progress).await?;
-        journal.append(&facts).await?;
-        Ok(journal.close().await?)
+        let locks = locks_of(&planned.plan, &facts);
+        let mut journal = self.lock(&locks, progress).await?;
+        let written = match moved(&locks, state, &self.snapshot().await?.state) {
+            Some(address) => Err(FleetError::Stale { address }),
+            None => journal.append(&facts).await.map(drop).map_err(FleetError::from),
+        };
+        journal.close().await?;
+        written
     }
 
     /// Carries out a plan.
@@ -87,9 +92,7 @@ impl Fleet {
         let locks = locks_of(&plan, &facts);
         let mut journal = self.lock(&locks, progress).await?;
         let snapshot = self.snapshot().await?;
-        let moved = |address: &&Address| snapshot.state.fingerprint(address) != before.state.fingerprint(address);
-        if let Some(address) = locks.exclusive.iter().chain(&locks.shared).find(moved) {
-            let address = address.clone();
+        if let Some(address) = moved(&locks, &before.state, &snapshot.state) {
             journal.close().await?;
             return Err(FleetError::Stale { address });
         }
@@ -154,6 +157,14 @@ fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
     snapshot.state.intents.keys().chain(locked).cloned().collect()
 }
 
+/// Returns the first locked address of which something else is recorded now than before.
+fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
+    let mut locked = locks.exclusive.iter().chain(&locks.shared);
+    locked
+        .find(|address| now.fingerprint(address) != before.fingerprint(address))
+        .cloned()
+}
+
 /// Returns what a run changes or records, and what must stay as it is meanwhile.
 fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
     let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
@@ -164,11 +175,19 @@ fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
         .chain(recorded)
         .cloned()
         .collect();
-    let needed = changes.flat_map(|change| change.depends_on.iter().chain(&change.hosted_on));
-    let shared = needed
+    let needed: BTreeSet<&Address> = changes
+        .flat_map(|change| change.depends_on.iter().chain(&change.hosted_on))
+        .collect();
+    // The address of a block stands for all its instances.
+    let is_needed = |address: &&Address| {
+        let blocks = [address.parent(), address.declaration()];
+        needed.contains(address) || blocks.iter().any(|block| needed.contains(block))
+    };
+    let resources = plan.changes.iter().map(|change| &change.address).filter(is_needed);
+    let shared: Vec<Address> = resources
         .filter(|address| !exclusive.contains(*address))
         .cloned()
-        .collect::<BTreeSet<_>>();
+        .collect();
     LockSet::exclusive(exclusive).and_shared(shared)
 }
 

@@ -226,7 +226,9 @@ impl Work<'_, '_> {
                     .changes
                     .get(host)
                     .is_some_and(|change| change.action == Action::Replace);
-                gone.contains(host) || replaced
+                // A run that was stopped can have removed the node, and not yet what went with it.
+                let is_unknown = !self.state.resources.contains_key(host) && !self.state.intents.contains_key(host);
+                gone.contains(host) || replaced || is_unknown
             });
             let change = dismiss(address, resource, self.seen.get(*address), host_goes, reason.clone());
             if let Some(drift) = self.drift_of(address) {
