@@ -22,7 +22,7 @@ use crate::check::problems;
 use crate::client::{AgentClient, ClientError};
 use crate::protocol::{Desired, PatchSimulator, PutSimulator, SimulatorView, Status, TokenView, code};
 use crate::schema;
-use crate::spec::{Wanted, attributes, wanted};
+use crate::spec::{Wanted, attributes, wanted, without_secrets};
 
 /// How soon an accepted operation is looked at again.
 const POLL_AFTER: Duration = Duration::from_millis(250);
@@ -144,13 +144,14 @@ impl AgentProvider {
         }
         if op == Op::Update && view.spec.state == Desired::Running && view.status == Status::Exited {
             let tail = self.client.logs(&view.name, 10).await.unwrap_or_default();
+            let message = format!(
+                "process `{}` does not run: {}{}",
+                view.name,
+                view.exit.as_deref().unwrap_or("it has exited"),
+                with_log(&tail)
+            );
             return Err(ProviderError::Rejected {
-                message: format!(
-                    "process `{}` does not run: {}{}",
-                    view.name,
-                    view.exit.as_deref().unwrap_or("it has exited"),
-                    with_log(&tail)
-                ),
+                message: without_secrets(&message, &view.spec, &view.secrets),
                 attribute: None,
             });
         }
@@ -182,7 +183,6 @@ impl Provider for AgentProvider {
         }
     }
 
-    /// `None` also where the agent does not answer: each object is read by itself then, and found to be unreachable.
     async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
         self.check_kind(kind)?;
         match self.client.simulators().await {

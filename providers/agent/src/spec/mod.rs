@@ -1,6 +1,7 @@
 //! The attributes of a `process` to and from what the agent is sent.
 
 mod marks;
+mod mask;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Attributes, Data, Path, PathStep, ProviderError, Value};
 
 use self::marks::{collect_marks, with_mark};
+pub(crate) use self::mask::without_secrets;
 use self::reader::Reader;
 use crate::protocol::{HealthCheck, Log, ProcessSpec, Ready, Resources, SimulatorView};
 use crate::schema::{DEFAULT_STOP_GRACE, number};

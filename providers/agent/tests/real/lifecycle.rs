@@ -80,6 +80,8 @@ async fn a_process_that_does_not_start_is_rejected_with_its_reason_and_leaves_no
     let mut crashing = shell("a", "echo crash >&2; exit 4");
     crashing.set("restart", "always");
     crashing.set("ready", ready(vec![("timeout", Value::from(1u64))]));
+    let mut telling = shell("a", "echo key is $KEY; exit 5");
+    telling.set("env", Value::object([("KEY", Value::string("hunter2").mark(true))]));
     for (number, planned, expected) in [
         (
             1,
@@ -97,6 +99,7 @@ async fn a_process_that_does_not_start_is_rejected_with_its_reason_and_leaves_no
             "not ready within 1 s: no line of its output matches the pattern",
         ),
         (4, crashing, "crash"),
+        (6, telling, "exit code 5; the end of its log:\n  key is (sensitive)"),
     ] {
         let error = create(provider, &token(number), &planned).await.expect_err(expected);
         assert!(matches!(error, ProviderError::Rejected { .. }), "{error:?}");

@@ -11,6 +11,7 @@ use super::Simulator;
 use crate::durable;
 use crate::protocol::Desired;
 use crate::shim::Exit;
+use crate::spec::without_secrets;
 
 impl Simulator {
     /// A start has failed: the create is undone, or the process is stopped and the policy asked.
@@ -31,6 +32,8 @@ impl Simulator {
             message.push_str("; the end of its log:\n  ");
             message.push_str(&tail.join("\n  "));
         }
+        // The message goes to whoever asked, into the journal, and stays here.
+        let message = without_secrets(&message, &self.record.spec, &self.record.secrets);
         self.record.ending = Some(Ending::Failed(message));
         self.keep().await;
     }
