@@ -21,8 +21,8 @@ use self::location::{state_path, store};
 use crate::apply;
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
-use crate::diagnostic::Diagnostics;
-use crate::plan::{Mode, Planned, Planner, typed};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::{Mode, Plan, Planned, Planner, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -176,7 +176,26 @@ impl Fleet {
             replace: &self.options.replace,
         };
         let observations = self.typed(&snapshot, observations);
-        Ok(planner.plan(snapshot, observations)?)
+        let planned = planner.plan(snapshot, observations)?;
+        self.check_asked(&planned.plan)?;
+        Ok(planned)
+    }
+
+    /// Checks that there is what is to be made anew: a mistyped address must not look like nothing to do.
+    fn check_asked(&self, plan: &Plan) -> Result<(), Diagnostics> {
+        let changes = plan.changes.iter().map(|change| &change.address);
+        let unplaced = plan.unplaced.iter().map(|unplaced| &unplaced.address);
+        let there: BTreeSet<&Address> = changes.chain(unplaced).collect();
+        let names: Vec<String> = there.iter().map(ToString::to_string).collect();
+        let mut diagnostics = Diagnostics::new();
+        for asked in &self.options.replace {
+            if !there.contains(asked) {
+                let detail = format!("{asked}, which is to be replaced, is neither declared nor recorded.");
+                let diagnostic = Diagnostic::error("Unknown resource", detail);
+                diagnostics.push(diagnostic.nearest(&asked.to_string(), names.iter().map(String::as_str)));
+            }
+        }
+        diagnostics.or(()).map(|_| ())
     }
 
     /// Returns observations in the types of the schemas: a saved plan keeps the values and not their types, and must be

@@ -76,6 +76,21 @@ fn changes_of_each_kind() {
 }
 
 #[test]
+fn what_cannot_be_replaced() {
+    let lab = applied();
+    for line in [
+        "plan -replace=value.part[7]",
+        "apply --auto-approve -replace=value.part[7]",
+    ] {
+        let run = lab.run(line).exits(1);
+        assert!(run.stderr.contains("value.part[7], which is to be replaced"), "{run}");
+        assert!(run.stderr.contains("did you mean `value.part[0]`?"), "{run}");
+    }
+    // What is not declared any more is there until it is deleted.
+    lab.run("plan -replace=value.part[1] -var size=1").exits(0);
+}
+
+#[test]
 fn what_fail_on_refuses() {
     let lab = applied();
     for (line, code) in [
