@@ -7,8 +7,8 @@ use clap::Command;
 
 /// Returns the arguments with a second dash before every long flag that was typed with one.
 ///
-/// Only names that some verb knows are touched, so that `-o json` and values stay what they are; nor is anything after
-/// `--`.
+/// Names that no verb knows get it too, so that an error names all of them and not their first letter; `-o json` and
+/// values stay what they are, and anything after `--`.
 pub(super) fn normalize(arguments: impl IntoIterator<Item = OsString>, command: &Command) -> Vec<OsString> {
     let mut known = BTreeSet::from(["help".to_owned(), "version".to_owned()]);
     collect(command, &mut known);
@@ -38,7 +38,14 @@ fn is_long(argument: &str, known: &BTreeSet<String>) -> bool {
         return false;
     };
     let name = flag.split_once('=').map_or(flag, |(name, _)| name);
-    known.contains(name)
+    known.contains(name) || is_unknown_name(name)
+}
+
+/// Whether this can only be meant as the name of a long flag: `-h`, `-o` and `-V` are the ones that are short, and
+/// `-ojson` holds a value.
+fn is_unknown_name(name: &str) -> bool {
+    let of_names = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    name.len() > 1 && name.chars().all(of_names) && !name.starts_with(['-', 'h', 'o'])
 }
 
 #[cfg(test)]
@@ -69,12 +76,14 @@ mod tests {
             ("plan -no-color", "plan --no-color"),
             ("-help", "--help"),
             ("-version", "--version"),
+            // Not known, and told as typed.
+            ("plan -target=pool.a", "plan --target=pool.a"),
+            ("plan -refresh-only", "plan --refresh-only"),
             // Not flags that are long, or not flags at all.
             ("nodes -o json", "nodes -o json"),
             ("nodes -ojson", "nodes -ojson"),
             ("plan -h", "plan -h"),
             ("plan --out x", "plan --out x"),
-            ("plan -unknown", "plan -unknown"),
             ("vehicle --latitude -33.9", "vehicle --latitude -33.9"),
             ("console -", "console -"),
             ("plan -- -json", "plan -- -json"),
