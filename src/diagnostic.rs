@@ -147,14 +147,18 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one. One mistake in a block with `count` is found once for each instance, and told once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if self.0.last() != Some(&diagnostic) {
+            self.0.push(diagnostic);
+        }
     }
 
     /// Adds all of another list.
     pub fn extend(&mut self, other: Diagnostics) {
-        self.0.extend(other.0);
+        for diagnostic in other.0 {
+            self.push(diagnostic);
+        }
     }
 
     /// Takes the value out of a result and keeps its diagnostics otherwise, so that a caller can go on and find more.

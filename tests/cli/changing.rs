@@ -76,6 +76,23 @@ fn changes_of_each_kind() {
 }
 
 #[test]
+fn a_mistake_of_many_instances_is_told_once() {
+    let lab = Lab::new(
+        r#"
+provider "local" {}
+node "a" {}
+simulator "exec" "job" {
+  count     = 3
+  placement = node.a.name
+  command   = ["sleep", "1000"]
+}
+"#,
+    );
+    let run = lab.run("plan").exits(1);
+    assert_eq!(run.stderr.matches("error: Value not known yet").count(), 1, "{run}");
+}
+
+#[test]
 fn what_cannot_be_replaced() {
     let lab = applied();
     for line in [
