@@ -1,5 +1,5 @@
 //! What tests of the real program share: a folder with a fleet, and runs of `simfleet` on it.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
