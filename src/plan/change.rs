@@ -288,8 +288,8 @@ pub struct OutputChange {
 impl OutputChange {
     /// Whether an apply would record something else.
     pub fn is_change(&self) -> bool {
-        // A sensitive output is recorded as a digest.
-        !same(self.after.as_ref(), self.before.as_ref())
+        // A sensitive output is recorded as a digest; one that waits for a simulator's place as what is not known.
+        self.before != self.after && !same(self.after.as_ref(), self.before.as_ref())
     }
 }
 

@@ -117,9 +117,7 @@ impl StateError {
                 "wait for it with --lock-timeout; the locks of a run that died fall by themselves within 30 seconds"
             }
             StateError::Fenced { .. } => "run the command again: it goes on from what was recorded",
-            StateError::Damaged { .. } => {
-                "nothing was changed; restore the file from a backup, or from `simfleet state pull` of a good copy"
-            }
+            StateError::Damaged { .. } => "nothing was changed; restore the file from a backup",
             StateError::Newer { .. } => "use the newer simfleet that wrote it",
             StateError::Foreign { .. } => "check the path of the state (--state, or the backend block)",
             StateError::Full { .. } => "free some space and run the command again: it goes on from what was recorded",
