@@ -291,16 +291,51 @@ async fn facts_of_a_plan_are_not_recorded_once_the_state_has_moved() {
     bench.apply(Mode::Apply, &[]).await;
 }
 
-#[tokio::test]
-async fn what_went_with_a_node_that_is_gone_is_forgotten() {
-    let fleet = Bench::new("provider \"fake\" {}\n")
-        .open(Mode::Apply, &[])
-        .expect("sound");
-    let store = MemoryStore::new(Arc::new(System));
-    let cloud = Gateway::new(Faults::default());
+/// Opens a fleet over a store and a cloud of the test.
+fn over(options: Options, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
     let mut registry = Registry::built_in();
     registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
-    let fleet = fleet.over(Arc::new(store.clone()), registry, apply::Options::default());
+    let fleet = Fleet::open(options).expect("sound");
+    fleet.over(Arc::new(store.clone()), registry, apply::Options::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_be_reached_is_made_anew_with_what_runs_on_it() {
+    let text = "provider \"fake\" {}\nnode \"a\" {}\nsimulator \"exec\" \"job\" {\n  placement = node.a\n  command = [\"true\"]\n}\n";
+    let bench = Bench::new(text);
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let mut options = bench.options(Mode::Apply, &[]);
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    for replace in [None, Some("node.a")] {
+        options
+            .replace
+            .extend(replace.map(|node| node.parse().expect("an address")));
+        let fleet = over(options.clone(), &store, &cloud);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let outcome = fleet
+            .apply(planned, &progress, stop.clone())
+            .await
+            .expect("nobody has locks");
+        assert!(outcome.is_complete(), "{outcome:?}");
+        let down = |call: &str| serde_json::json!({ "fault": { "unreachable": { "reason": "it is down" } }, "to": { "call": call, "kind": "process" } });
+        let faults = serde_json::json!({ "rules": (["read", "delete"].map(down)) });
+        cloud.set_faults(serde_json::from_value(faults).expect("faults"));
+    }
+    cloud.set_faults(Faults::default());
+    options.replace.clear();
+    let planned = over(options, &store, &cloud);
+    assert!(planned.plan().await.expect("it can be planned").plan.is_empty());
+    assert_eq!(cloud.objects().len(), 2);
+}
+
+#[tokio::test]
+async fn what_went_with_a_node_that_is_gone_is_forgotten() {
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let bench = Bench::new("provider \"fake\" {}\n");
+    let fleet = over(bench.options(Mode::Apply, &[]), &store, &cloud);
     let address: Address = "simulator.exec.job".parse().expect("an address");
     let adopted = Event::Adopted {
         address: address.clone(),
@@ -574,6 +609,18 @@ async fn what_reads_something_else_than_before_is_changed_in_an_order_that_can_b
         println!("{case}");
         apply_in_turn(&[&before, &after]).await;
     }
+}
+
+#[tokio::test]
+async fn what_does_not_change_still_stands_between_what_does() {
+    let text = |trigger: u64, more: &str| {
+        format!(
+            "value \"w\" {{\n  triggers_replace = {trigger}\n}}\nvalue \"u\" {{\n  input = join(\",\", [value.w.id])\n}}\n\
+             value \"x\" {{\n  input = value.u.id\n}}\n{more}"
+        )
+    };
+    let more = "value \"v\" {}\nvalue \"t\" {\n  input = [value.x.output, value.v.id]\n}\n";
+    apply_in_turn(&[&text(1, ""), &text(2, more)]).await;
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub struct Step {
 /// The steps of a plan. An edge means "must happen before".
 ///
 /// A node without a step is a gate: what needs all instances of a block waits at one gate for them, so that the number
-/// of edges grows with the number of resources and not with its square.
+/// of edges grows with the number of resources and not with its square. What does not change is a gate too.
 #[derive(Debug)]
 pub struct Steps {
     graph: Graph,
@@ -177,7 +177,8 @@ impl<'a> Layout<'a> {
     fn add(&mut self, index: usize, change: &'a Change) {
         let mut step = |verb| Some(self.graph.add_node(Some(Step { change: index, verb })));
         let (removal, making) = match change.action {
-            Action::NoOp => return,
+            // What it needs is still needed by what needs it.
+            Action::NoOp => (None, Some(self.graph.add_node(None))),
             Action::Create => (None, step(Verb::Create)),
             Action::Update => (None, step(Verb::Update)),
             Action::Check => (None, step(Verb::Check)),
@@ -272,14 +273,19 @@ impl<'a> Layout<'a> {
             // What is forgotten went with its host: it is dropped when the host is known to be gone.
             Ends {
                 removal: Some(host), ..
-            } if change.action == Action::Forget => self.graph.add_edge(host, removal, Bond::Needed),
+            } if change.is_lost_with_host() => {
+                if let Some(Some(step)) = self.graph.node_weight_mut(removal) {
+                    step.verb = Verb::Forget;
+                }
+                self.graph.add_edge(host, removal, Bond::Needed)
+            }
             Ends {
                 removal: Some(host), ..
             } => self.graph.add_edge(removal, host, Bond::Needed),
             // What runs on a node that is being revived goes once that node can be asked to remove it.
             Ends {
                 making: Some(revived), ..
-            } => self.graph.add_edge(revived, removal, Bond::Recorded),
+            } if self.graph[revived].is_some() => self.graph.add_edge(revived, removal, Bond::Recorded),
             Ends { .. } => return,
         };
     }

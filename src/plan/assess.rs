@@ -131,6 +131,10 @@ fn decide(
     if let Some(reason) = replace {
         change.action = Action::Replace;
         change.reasons.push(reason);
+        if let Some(Observed::Unreachable { reason }) = observed {
+            let reason = reason.clone();
+            change.reasons.push(Reason::Unreachable { reason });
+        }
         change.after = Some(anew);
         return;
     }

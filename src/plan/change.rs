@@ -142,6 +142,18 @@ pub enum Action {
     NoOp,
 }
 
+impl Change {
+    /// Whether it can only go with its node, where that goes: it cannot be asked to.
+    pub fn is_lost_with_host(&self) -> bool {
+        let is_unreachable = |reason: &Reason| matches!(reason, Reason::Unreachable { .. });
+        match self.action {
+            Action::Forget => true,
+            Action::Replace => self.reasons.iter().any(is_unreachable),
+            _ => false,
+        }
+    }
+}
+
 impl Action {
     /// The word for it in JSON.
     pub fn as_str(self) -> &'static str {
