@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
+use simfleet::diagnostic::Diagnostics;
 use simfleet::lower::Desired;
 use simfleet::plan::{Action, Change, HostFate, Plan, Reason, assess, dismiss};
 use simfleet::providers::{Providers, Registry};
@@ -54,6 +55,10 @@ impl Resolve for Known {
 
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String> {
         Ok(state.outputs.clone())
+    }
+
+    fn warnings(&mut self, _: &State) -> Diagnostics {
+        Diagnostics::new()
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use simfleet_provider_api::Address;
 
+use crate::diagnostic::Diagnostics;
+
 /// One thing that happened during an apply, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
@@ -129,6 +131,8 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Why the run ended early: the state could not be written, or another run took over.
     pub stopped_by: Option<String>,
+    /// What should hold of the fleet now, and does not.
+    pub warnings: Diagnostics,
 }
 
 impl Outcome {

@@ -26,6 +26,7 @@ use super::call::{CallError, Patience};
 use super::prepare::conclude;
 use super::steps::Steps;
 use super::{Outcome, Progress, Verb, describe, record};
+use crate::diagnostic::Diagnostics;
 use crate::plan::{Change, Plan};
 use crate::providers::Providers;
 
@@ -72,6 +73,9 @@ pub trait Resolve {
     /// # Errors
     /// Why they cannot be evaluated.
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String>;
+
+    /// Returns what should hold of the fleet as the state now has it, and does not: warnings.
+    fn warnings(&mut self, state: &State) -> Diagnostics;
 }
 
 /// What a walk works with.
@@ -289,6 +293,10 @@ impl<'a> Walk<'a> {
                 // Outputs that need what failed keep their old values; the failure itself was told.
                 Err(_) if !self.outcome.failed.is_empty() => {}
                 Err(error) => return Err(format!("the outputs cannot be evaluated: {error}")),
+            }
+            // After a failure a check would only tell of that.
+            if self.outcome.failed.is_empty() {
+                self.outcome.warnings = self.resolve.warnings(&self.state);
             }
         }
         record(&mut self.state, self.journal, events).await

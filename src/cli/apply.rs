@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, quoted};
+use super::flags::{Planning, quoted, warn};
 use super::program::Run;
 use crate::apply::{Outcome, Progress};
 use crate::fleet::{Fleet, FleetError};
@@ -102,6 +102,7 @@ impl Apply {
             .reported(run, async |progress| fleet.recover(&progress).await)
             .await?;
         let planned = fleet.replan(&file).await?;
+        warn(run, &planned.warnings);
         manner.show(run, &fleet, &planned)?;
         // The plan is stale after this, so that only a new one can go on.
         let verb = if file.mode == Mode::Destroy { "destroy" } else { "apply" };
@@ -128,6 +129,7 @@ impl Manner {
         self.reported(run, async |progress| fleet.recover(&progress).await)
             .await?;
         let planned = fleet.plan().await?;
+        warn(run, &planned.warnings);
         self.show(run, fleet, &planned)?;
         if planned.plan.is_empty() {
             self.reported(run, async |progress| fleet.settle(&planned, &progress).await)
@@ -184,6 +186,7 @@ impl Manner {
             .reported(run, async |progress| fleet.apply(planned, &progress, stop).await)
             .await?;
         self.end(run, &outcome, again)?;
+        warn(run, &outcome.warnings);
         if !self.json && outcome.is_complete() && purpose(fleet) == Purpose::Apply {
             let recorded = fleet.snapshot().await?.state.outputs;
             if !recorded.is_empty() {

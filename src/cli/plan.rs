@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
-use super::flags::Planning;
+use super::flags::{Planning, warn};
 use super::program::Run;
 use crate::plan::{self, Action, Mode};
 use crate::view::plan::{Detail, Purpose, View, json};
@@ -79,6 +79,7 @@ impl Plan {
         };
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         let planned = fleet.plan().await?;
+        warn(run, &planned.warnings);
         if self.json {
             run.terminal.print_json(&json::document(&planned.plan))?;
         } else {

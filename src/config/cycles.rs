@@ -1,5 +1,6 @@
 //! E23: what depends on itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::PathStep;
@@ -76,6 +77,26 @@ fn report(nodes: &[Node], path: &[(usize, usize)]) -> Diagnostic {
         };
     }
     diagnostic
+}
+
+/// Returns the cycles among links of which each thing has one at most; each cycle once, its first thing again at the end.
+pub(super) fn of_chains<T: Ord + Clone>(links: &[(T, T)]) -> Vec<Vec<T>> {
+    let next: BTreeMap<&T, &T> = links.iter().map(|(from, to)| (from, to)).collect();
+    let mut done: BTreeSet<&T> = BTreeSet::new();
+    let mut cycles = Vec::new();
+    for (start, _) in links {
+        let mut path: Vec<&T> = Vec::new();
+        let mut at = Some(start);
+        while let Some(thing) = at.filter(|thing| done.insert(thing)) {
+            path.push(thing);
+            at = next.get(thing).copied();
+        }
+        let back = at.and_then(|at| path.iter().position(|thing| *thing == at));
+        if let (Some(from), Some(at)) = (back, at) {
+            cycles.push(path[from..].iter().copied().chain([at]).cloned().collect());
+        }
+    }
+    cycles
 }
 
 fn nodes(config: &Config) -> Vec<Node> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use simfleet_provider_api::{Attribute, Value};
 
-use super::blocks::{self, Settings};
+use super::blocks::{self, Check, Import, Moved, Removed, Settings};
 use super::check::{self, Body};
 use super::condition::Condition;
 use super::declaration::{Declaration, Local, Output, ProviderBlock};
@@ -138,6 +138,10 @@ impl<'a> Loader<'a> {
             outputs: BTreeMap::new(),
             providers: Vec::new(),
             declarations: Vec::new(),
+            checks: Vec::new(),
+            moved: Vec::new(),
+            removed: Vec::new(),
+            imports: Vec::new(),
             index: HashMap::new(),
         };
         Loader {
@@ -203,6 +207,23 @@ impl<'a> Loader<'a> {
                 continue;
             }
             let diagnostics = &mut self.diagnostics;
+            // These have no name, so there can be any number of them.
+            match body.schema.name {
+                "moved" => {
+                    self.config.moved.extend(Moved::read(body, &[], diagnostics));
+                    continue;
+                }
+                "removed" => {
+                    let removed = Removed::read(body, &[], &constants, diagnostics);
+                    self.config.removed.extend(removed);
+                    continue;
+                }
+                "import" => {
+                    self.config.imports.extend(Import::read(body, diagnostics));
+                    continue;
+                }
+                _ => {}
+            }
             let provider = (body.schema.name == "provider").then(|| provider_block(&body, &constants, diagnostics));
             let key = match &provider {
                 Some(ProviderBlock {
@@ -231,6 +252,7 @@ impl<'a> Loader<'a> {
             };
             match (body.schema.name, provider) {
                 (_, Some(provider)) => self.config.providers.push(provider),
+                ("check", _) => self.config.checks.push(Check::read(body)),
                 ("simfleet", _) => self.config.settings = Settings::read(&body, &constants, diagnostics),
                 ("variable", _) => {
                     let name = name();

@@ -297,7 +297,7 @@ pub(super) fn reference(expr: &Expr) -> Option<Reference> {
     references.next().filter(|reference| reference.steps.len() == whole)
 }
 
-fn provider_reference(attribute: &Attribute) -> Result<ProviderReference, Diagnostics> {
+pub(super) fn provider_reference(attribute: &Attribute) -> Result<ProviderReference, Diagnostics> {
     let wrong = |hint: String| {
         let detail = "`provider` must name a provider's configuration.";
         Diagnostics::from(

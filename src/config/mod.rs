@@ -27,6 +27,7 @@ pub mod conform;
 mod cycles;
 pub mod declaration;
 pub mod decode;
+pub mod endpoint;
 pub mod eval;
 mod instances;
 mod load;
@@ -34,6 +35,7 @@ pub mod meta;
 mod names;
 mod ports;
 pub mod record;
+mod refactoring;
 pub mod schema;
 pub mod scope;
 pub mod source;
@@ -46,9 +48,10 @@ pub mod variables;
 mod verify;
 mod version;
 
-pub use blocks::{Block, Settings};
+pub use blocks::{Adoption, Block, Check, Import, Moved, Removed, Settings};
 pub use condition::{Condition, Held};
 pub use declaration::{Declaration, Local, Output, ProviderBlock};
+pub use endpoint::Endpoint;
 pub use load::{Inputs, Sources, Unset, load, load_sources};
 pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference, Timeouts};
 pub use record::{Mode, Record};
@@ -82,6 +85,14 @@ pub struct Config {
     pub providers: Vec<ProviderBlock>,
     /// The resources, in the order in which they are declared.
     pub declarations: Vec<Declaration>,
+    /// What should hold of the fleet.
+    pub checks: Vec<Check>,
+    /// What has another address than before.
+    pub moved: Vec<Moved>,
+    /// What is no longer declared, on purpose.
+    pub removed: Vec<Removed>,
+    /// The objects that exist already.
+    pub imports: Vec<Import>,
     /// The place of each declaration by its address.
     index: HashMap<String, usize>,
 }

@@ -12,7 +12,7 @@ use super::meta::ProviderReference;
 use super::names::{self, Place};
 use super::record::{Mode, Record};
 use super::scope::{Instance, Names, NoResources};
-use super::{Config, cycles, ports};
+use super::{Config, cycles, ports, refactoring};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Checks a fleet whose blocks are read and whose variables are set, and works out its locals.
@@ -20,6 +20,7 @@ pub(super) fn verify(config: &mut Config, diagnostics: &mut Diagnostics) {
     check_names(config, diagnostics);
     check_providers(config, diagnostics);
     cycles::check(config, diagnostics);
+    refactoring::check(config, diagnostics);
     evaluate_locals(config, diagnostics);
     evaluate_all(config, diagnostics);
 }
@@ -41,6 +42,25 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
     }
     for provider in &config.providers {
         check(provider.references(), &Place::default());
+    }
+    for one in &config.checks {
+        check(one.references(), &Place::default());
+    }
+    for import in &config.imports {
+        check(
+            import.outer_references(),
+            &Place {
+                instances: true,
+                ..Place::default()
+            },
+        );
+        check(
+            import.references(),
+            &Place {
+                each: import.has_each(),
+                ..Place::default()
+            },
+        );
     }
     for declaration in &config.declarations {
         let place = declaration.place();
@@ -152,6 +172,12 @@ fn evaluate_all(config: &Config, diagnostics: &mut Diagnostics) {
     for output in config.outputs.values() {
         diagnostics.keep(evaluate(&output.expr, &scope));
     }
+    let adoptions = config.imports.iter().map(|import| import.evaluate(&names, Mode::Check));
+    let adoptions: Vec<_> = adoptions
+        .filter_map(|found| diagnostics.keep(found))
+        .flatten()
+        .collect();
+    diagnostics.extend(refactoring::adopted_twice(&adoptions));
 }
 
 /// Says of diagnostics which resource they are about.

@@ -6,6 +6,7 @@ mod difference;
 mod file;
 mod order;
 mod planner;
+mod refused;
 mod session;
 
 pub use assess::{Assessment, HostFate, assess, dismiss};

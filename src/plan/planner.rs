@@ -9,7 +9,7 @@ use simfleet_state::{Snapshot, State};
 use super::session::Session;
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
-    Unfinished, assess, dismiss,
+    Unfinished, assess, dismiss, refused,
 };
 use crate::builtin;
 use crate::config::Config;
@@ -53,6 +53,8 @@ pub struct Planned<'a> {
     pub observations: Observations,
     /// Answers what the plan could not know yet.
     pub session: Session<'a>,
+    /// What should hold of the fleet, and does not.
+    pub warnings: Diagnostics,
 }
 
 impl<'a> Planner<'a> {
@@ -69,6 +71,7 @@ impl<'a> Planner<'a> {
         };
         let session = match self.mode {
             Mode::Apply => {
+                refused::check(self.config)?;
                 let session = Session::new(self.config, self.registry, &snapshot.state)?;
                 work.declared(&session)?;
                 session
@@ -77,6 +80,10 @@ impl<'a> Planner<'a> {
         };
         work.undeclared();
         let outputs = work.outputs(&session)?;
+        let warnings = match self.mode {
+            Mode::Apply => session.warnings(),
+            Mode::Destroy => Diagnostics::new(),
+        };
         let (changes, drift) = work.finish();
         let unplaced = session.layout.unplaced.clone();
         let plan = Plan {
@@ -96,6 +103,7 @@ impl<'a> Planner<'a> {
             snapshot,
             observations,
             session,
+            warnings,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::order::{self, Reads};
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
 use crate::config::{
-    Config, Declaration, IgnoreChanges, Instance, Instances, Lifecycle, Names, ProviderBlock, Record, Resources,
+    Check, Config, Declaration, IgnoreChanges, Instance, Instances, Lifecycle, Names, ProviderBlock, Record, Resources,
     Timeouts,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -265,6 +265,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Returns a warning for each check that does not hold.
+    pub(super) fn warnings(&self) -> Diagnostics {
+        let names = Names::new(self.config, &self.values);
+        let scope = names.scope(Instance::default());
+        let checks = self.config.checks.iter();
+        Diagnostics(checks.flat_map(|check| check.warnings(&scope).0).collect())
+    }
+
     /// Returns a session of nothing, for a run that removes everything.
     pub(super) fn empty(config: &'a Config, registry: &'a Registry) -> Self {
         Session {
@@ -347,6 +355,18 @@ impl Resolve for Session<'_> {
         )
         .map_err(|errors| first(&errors))?;
         Session::outputs(self).map_err(|errors| first(&errors))
+    }
+
+    fn warnings(&mut self, state: &State) -> Diagnostics {
+        if self.mode == Mode::Destroy {
+            return Diagnostics::new();
+        }
+        let references = self.config.checks.iter().flat_map(Check::references).collect();
+        match self.catch_up(references, state) {
+            Ok(()) => Session::warnings(self),
+            // What cannot be read was told when it failed.
+            Err(_) => Diagnostics::new(),
+        }
     }
 }
 

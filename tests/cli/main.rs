@@ -3,6 +3,7 @@
 mod authoring;
 mod changing;
 mod lab;
+mod language;
 mod reading;
 mod running;
 mod usage;

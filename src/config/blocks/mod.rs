@@ -11,23 +11,31 @@ use super::record::Record;
 use super::schema::{AttributeSchema, Availability, BlockSchema, Nested};
 use crate::diagnostic::Diagnostics;
 
+pub mod checks;
 pub mod health_check;
+pub mod import;
+pub mod moved;
 pub mod node;
 pub mod placement;
 pub mod pool;
 pub mod port;
 pub mod process;
+pub mod removed;
 pub mod scale;
 pub mod settings;
 pub mod simulator;
 pub mod value;
 
+pub use checks::Check;
 pub use health_check::{HealthCheck, HealthCheckType};
+pub use import::{Adoption, Import};
+pub use moved::Moved;
 pub use node::{Node, PortRange};
 pub use placement::Placement;
 pub use pool::{Drain, Pool, WaitFor};
 pub use port::{Port, PortSource, Protocol};
 pub use process::{Log, Process, Ready, Restart};
+pub use removed::Removed;
 pub use settings::{Backend, Settings};
 pub use simulator::{Desired, Kind, Resources, Simulator};
 pub use value::StoredValue;
@@ -101,19 +109,7 @@ const LATER_RESOURCES: &[&str] = &[
 ];
 
 /// Other blocks that are words of the language, and no part of this version.
-const LATER: &[&str] = &[
-    "access",
-    "serve",
-    "limits",
-    "audit",
-    "check",
-    "moved",
-    "removed",
-    "import",
-    "test",
-    "node_agent",
-    "log",
-];
+const LATER: &[&str] = &["access", "serve", "limits", "audit", "test", "node_agent", "log"];
 
 /// Returns the schema of a file: every block that may stand in it. `providers` are those of this build, with their
 /// settings.
@@ -121,7 +117,11 @@ pub(super) fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<
     let mut fleet = BlockSchema::new("", "A fleet.")
         .any(settings::schema())
         .any(super::variables::schema())
-        .any(super::declaration::output_schema());
+        .any(super::declaration::output_schema())
+        .any(checks::schema())
+        .any(moved::schema())
+        .any(removed::schema())
+        .any(import::schema());
     fleet.blocks.push(any(super::declaration::locals_schema()));
     for (name, settings) in providers {
         fleet = fleet.any(settings::provider_schema(name, settings));

@@ -4,7 +4,7 @@ use super::{QUICKSTART, inputs, load_text, load_texts, snapshot};
 use crate::view::{Theme, diagnostics};
 
 /// Loads texts with mistakes and returns what a user sees of each.
-fn report<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
+pub(super) fn report<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut report = String::new();
     for (name, text) in cases {
         let told = match load_text(&text) {

@@ -15,6 +15,7 @@ mod files;
 mod mutation;
 mod planning;
 mod quickstart;
+mod refactoring;
 mod schemas;
 mod variables;
 
@@ -77,6 +78,6 @@ fn load_texts(files: &[(&str, &str)], inputs: &Inputs) -> Result<(Config, Diagno
 }
 
 /// Loads a fleet of one text.
-fn load_text(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+pub(in crate::config) fn load_text(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
     load_texts(&[("fleet.hcl", text)], &inputs())
 }
