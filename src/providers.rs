@@ -79,6 +79,24 @@ impl Providers {
         &self.context
     }
 
+    /// Has every provider remove what it keeps beside the state, where nothing of it is in use.
+    pub fn tidy(&self) {
+        for name in self.registry.names() {
+            if let Some(provider) = self.registry.get(name) {
+                provider.tidy(&self.context_of(name));
+            }
+        }
+        // A folder with something in it stays.
+        let _ = std::fs::remove_dir(&self.context.folder);
+    }
+
+    fn context_of(&self, provider: &str) -> Context {
+        Context {
+            folder: self.context.folder.join(provider),
+            ..self.context.clone()
+        }
+    }
+
     /// Returns the provider of a configuration, configured.
     ///
     /// # Errors
@@ -103,10 +121,7 @@ impl Providers {
         }
         let key = settings_key(config);
         let cell = self.configured.lock().await.entry(key).or_default().clone();
-        let context = Context {
-            folder: self.context.folder.join(&*config.name),
-            ..self.context.clone()
-        };
+        let context = self.context_of(&config.name);
         cell.get_or_try_init(|| provider.configure(&config.settings, &context))
             .await
             .cloned()

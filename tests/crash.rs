@@ -141,7 +141,14 @@ fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
 
 /// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
 /// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
-fn sweep(step: usize, check: &(dyn Fn(&Fleet, bool, &str) + Sync), fleet: &(dyn Fn() -> Fleet + Sync)) {
+///
+/// `meanwhile` is what happens between the crash and the next run.
+fn sweep(
+    step: usize,
+    check: &(dyn Fn(&Fleet, bool, &str) + Sync),
+    fleet: &(dyn Fn() -> Fleet + Sync),
+    meanwhile: &(dyn Fn(&Fleet) + Sync),
+) {
     let one = |when: &str, verb: &[&str]| {
         for write in (1..).step_by(step) {
             let case = format!("{} killed {when} write {write}", verb[0]);
@@ -150,6 +157,12 @@ fn sweep(step: usize, check: &(dyn Fn(&Fleet, bool, &str) + Sync), fleet: &(dyn 
                 fleet.ok(&APPLY);
             }
             let died = crashes(&fleet, verb, &format!("{when}:{write}"));
+            meanwhile(&fleet);
+            // A destroy goes on as well as an apply does.
+            if write % 2 == 0 {
+                fleet.ok(&DESTROY);
+                check(&fleet, false, &case);
+            }
             fleet.ok(&APPLY);
             check(&fleet, true, &case);
             let again = fleet.run(&["plan", "--detailed-exitcode"]);
@@ -214,29 +227,51 @@ fn killed_at_every_write_over_the_fake_cloud() {
         };
         assert_eq!(without_numbers(&objects), expected, "{case}");
     };
-    sweep(every(7), &check, &fleet);
+    sweep(every(7), &check, &fleet, &|_| ());
 }
 
-#[test]
-fn killed_at_every_write_over_local_processes() {
+/// Sweeps over real processes; `killed` are those of them that die between the crash and the next run.
+fn sweep_local(step: usize, killed: &(dyn Fn(&Running) -> Vec<Pid> + Sync)) {
     let check = |fleet: &Fleet, applied: bool, case: &str| {
         let running = processes_of(fleet);
+        let count = (running.agents.len(), running.shims.len());
         if applied {
-            assert_eq!(running, Running { agents: 7, shims: 12 }, "{case}");
+            assert_eq!(count, (7, 12), "{case}");
         } else {
-            assert_eq!(running, Running::default(), "{case}");
+            assert_eq!(count, (0, 0), "{case}");
             assert_eq!(files_of(fleet), ["fleet.db", "fleet.db-journal"], "{case}");
         }
     };
     let fleet = || Fleet::new(&twenty("provider \"local\" {}"));
-    sweep(every(12), &check, &fleet);
+    let kill = |fleet: &Fleet| {
+        for pid in killed(&processes_of(fleet)) {
+            // It can have died of the death of another.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    };
+    sweep(step, &check, &fleet, &kill);
+}
+
+#[test]
+fn killed_at_every_write_over_local_processes() {
+    sweep_local(every(12), &|_| Vec::new());
+}
+
+#[test]
+fn killed_at_every_write_with_all_agents() {
+    sweep_local(every(20), &|running| running.agents.clone());
+}
+
+#[test]
+fn killed_at_every_write_with_everything_as_in_a_power_cut() {
+    sweep_local(every(20), &|running| [&running.agents[..], &running.shims[..]].concat());
 }
 
 /// The processes that belong to a fleet: agents by its folder in their arguments, shims by where they run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Running {
-    agents: usize,
-    shims: usize,
+    agents: Vec<Pid>,
+    shims: Vec<Pid>,
 }
 
 fn processes_of(fleet: &Fleet) -> Running {
@@ -248,10 +283,11 @@ fn processes_of(fleet: &Fleet) -> Running {
             continue;
         };
         let line = String::from_utf8_lossy(&line);
+        let pid = entry.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
         let runs_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
         match line.split('\0').nth(1) {
-            Some("agent") if line.contains(folder) => running.agents += 1,
-            Some("shim") if runs_in.to_string_lossy().contains(folder) => running.shims += 1,
+            Some("agent") if line.contains(folder) => running.agents.extend(pid),
+            Some("shim") if runs_in.to_string_lossy().contains(folder) => running.shims.extend(pid),
             _ => {}
         }
     }
@@ -365,7 +401,8 @@ fn killed_agents_and_simulators_are_found_and_healed_in_one_apply() {
     }
     fleet.ok(&APPLY);
     let after = status(&fleet);
-    assert_eq!(processes_of(&fleet), Running { agents: 7, shims: 12 });
+    let running = processes_of(&fleet);
+    assert_eq!((running.agents.len(), running.shims.len()), (7, 12));
     let still = |pid: &u64| {
         after["simulators"]
             .as_array()

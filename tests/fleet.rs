@@ -330,6 +330,71 @@ async fn a_node_that_cannot_be_reached_is_made_anew_with_what_runs_on_it() {
     assert_eq!(cloud.objects().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_run_began_and_cannot_be_finished_stops_nothing_else() {
+    let text = |grace: u32| {
+        format!(
+            "provider \"fake\" {{}}\nnode \"a\" {{}}\nsimulator \"exec\" \"job\" {{\n  placement = node.a\n  command = [\"true\"]\n  \
+             stop_grace = \"{grace}s\"\n}}\nnode \"b\" {{\n  count = {grace}\n}}\n"
+        )
+    };
+    let (job, b) = ("simulator.exec.job", "node.b[1]");
+    let bench = Bench::new(&text(1));
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    let down = |call: &str| serde_json::json!({ "fault": "lost_reply", "to": { "call": call, "kind": "process" } });
+    let faults = serde_json::json!({ "rules": (["create", "find"].map(down)) });
+    let faulty = || cloud.set_faults(serde_json::from_value(faults.clone()).expect("faults"));
+    let run = async |mode: Mode| {
+        let fleet = over(bench.options(mode, &[]), &store, &cloud);
+        fleet.recover(&progress).await.expect("nobody has locks");
+        let planned = fleet.plan().await.expect("it can be planned");
+        let planned_changes = changes(&planned.plan);
+        let outcome = fleet.apply(planned, &progress, stop.clone()).await;
+        (planned_changes, outcome.expect("nobody has locks"))
+    };
+    faulty();
+    let (_, first) = run(Mode::Apply).await;
+    assert_eq!(first.open.len(), 1, "{first:?}");
+
+    // The next run makes all the rest, and it is as it was with the job.
+    bench.write(&text(2));
+    let (planned, second) = run(Mode::Apply).await;
+    assert_eq!(planned, [format!("create {b}"), format!("check {job}")]);
+    assert_eq!(second.open.len(), 1, "{second:?}");
+    let failed = &second.failed[0];
+    assert!(
+        failed.0.to_string() == job && failed.2.contains("an earlier run's create of it"),
+        "{failed:?}"
+    );
+
+    // It has an end once the cloud answers: what was made is found, and changed to what is declared by now.
+    cloud.set_faults(Faults::default());
+    let (_, third) = run(Mode::Apply).await;
+    assert!(third.is_complete(), "{third:?}");
+    assert_eq!(cloud.objects().len(), 4);
+    let planned = over(bench.options(Mode::Apply, &[]), &store, &cloud);
+    assert!(planned.plan().await.expect("it can be planned").plan.is_empty());
+
+    // A destroy takes it along: it is finished first, then deleted.
+    bench.write(&text(2).replace("[\"true\"]", "[\"false\"]"));
+    faulty();
+    let (_, replaced) = run(Mode::Apply).await;
+    assert_eq!(replaced.open.len(), 1, "{replaced:?}");
+    let (planned, stuck) = run(Mode::Destroy).await;
+    assert!(planned.contains(&format!("delete {job}")), "{planned:?}");
+    assert_eq!(
+        (stuck.open.len(), stuck.skipped.len()),
+        (1, 1),
+        "its node waits for it: {stuck:?}"
+    );
+    cloud.set_faults(Faults::default());
+    assert!(run(Mode::Destroy).await.1.is_complete());
+    assert_eq!(cloud.objects().len(), 0);
+}
+
 #[tokio::test]
 async fn what_went_with_a_node_that_is_gone_is_forgotten() {
     let store = MemoryStore::new(Arc::new(System));

@@ -119,13 +119,8 @@ impl Bench {
         }
         for (address, resource) in &state.resources {
             if !desired.iter().any(|wanted| wanted.address == *address) {
-                changes.push(dismiss(
-                    address,
-                    resource,
-                    seen.get(address),
-                    false,
-                    Reason::NotDeclared,
-                ));
+                let before = Some(resource.object.attributes.clone());
+                changes.push(dismiss(address, &resource.declared, before, false, Reason::NotDeclared));
             }
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));

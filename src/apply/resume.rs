@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use simfleet_provider_api::{Address, Attributes, Object, ProviderError, Step as Reply};
+use simfleet_provider_api::{Address, Attributes, Handle, Object, ProviderError, Step as Reply};
 use simfleet_state::{Declaration, Event, Intent, Journal, Operation, Outcome as Left, Remains, State};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -27,10 +27,10 @@ pub struct Stuck {
 
 /// An open intent with all that is needed to finish it.
 #[derive(Debug, Clone)]
-struct Open {
+pub(super) struct Open {
     address: Address,
-    intent: Intent,
-    declared: Declaration,
+    pub(super) intent: Intent,
+    pub(super) declared: Declaration,
     /// The object that is changed or deleted, and what was declared of it.
     prior: Option<(Object, Declaration)>,
 }
@@ -79,13 +79,7 @@ pub async fn resume(
 
     let ends = stream::iter(following)
         .map(|(open, call, handle, poll_after)| async move {
-            let end = match call.follow(handle, poll_after, &|_, _, _| {}).await {
-                // The operation cannot be asked after: what it did can.
-                Err(error) if error.effect == Effect::Unknown && !error.error.is_transient() => {
-                    carry_out(&open, &call).await
-                }
-                end => end,
-            };
+            let end = follow_up(&open, &call, handle, poll_after).await;
             (open, end)
         })
         .buffer_unordered(16)
@@ -113,7 +107,7 @@ async fn renewing<T>(journal: &mut dyn Journal, work: impl Future<Output = T>) -
 }
 
 impl Open {
-    fn of(state: &State, address: &Address) -> Option<Self> {
+    pub(super) fn of(state: &State, address: &Address) -> Option<Self> {
         let intent = state.intents.get(address)?.clone();
         let declared = state.declared_of(address)?.clone();
         let deposed = match &intent.operation {
@@ -167,7 +161,8 @@ impl Open {
     }
 }
 
-async fn take_up(
+/// Finds out what became of an intent, or carries it out; returns the call with which an accepted operation is followed.
+pub(super) async fn take_up(
     open: Open,
     providers: &Providers,
     patience: &Patience,
@@ -195,6 +190,20 @@ async fn take_up(
     };
     let end = finish(&open, &call).await;
     (open, Some(call), end)
+}
+
+/// Asks after an accepted operation until it has ended.
+pub(super) async fn follow_up(
+    open: &Open,
+    call: &Call,
+    handle: Handle,
+    poll_after: Duration,
+) -> Result<Reply, CallError> {
+    match call.follow(handle, poll_after, &|_, _, _| {}).await {
+        // The operation cannot be asked after: what it did can.
+        Err(error) if error.effect == Effect::Unknown && !error.error.is_transient() => carry_out(open, call).await,
+        end => end,
+    }
 }
 
 /// Finds out what became of an intent, or carries it out.
@@ -246,7 +255,7 @@ async fn carry_out(open: &Open, call: &Call) -> Result<Reply, CallError> {
 }
 
 /// Turns an end into an event, and tells the user.
-fn settle(
+pub(super) fn settle(
     open: &Open,
     end: Result<Reply, CallError>,
     providers: &Providers,

@@ -4,9 +4,11 @@
 //! durable before anything that waits for it begins. So at any instant the journal tells what may have been done.
 //!
 //! - [`begin`]: a step begins: its intent, and the future of its call; [`end`]: a call ended: what follows
+//! - [`resuming`]: what an earlier run began comes to its end before the step of its resource begins
 
 mod begin;
 mod end;
+mod resuming;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::begin::RetryNotice;
+use self::resuming::Resumed;
 use super::call::{CallError, Patience};
 use super::prepare::conclude;
 use super::steps::Steps;
@@ -142,6 +145,7 @@ struct Active {
 enum End {
     Replied(Result<Reply, CallError>),
     Looked(Result<Observed, CallError>),
+    Resumed(Box<Resumed>),
 }
 
 struct Walk<'a> {
@@ -167,6 +171,8 @@ struct Batch<'a> {
     events: Vec<Event>,
     launches: Vec<BoxFuture<'a, (NodeIndex, End)>>,
     finished: Vec<(NodeIndex, Verb)>,
+    /// Steps that begin again: what stood before them has ended.
+    again: Vec<NodeIndex>,
 }
 
 impl<'a> Walk<'a> {
@@ -230,6 +236,10 @@ impl<'a> Walk<'a> {
             record(&mut self.state, self.journal, events).await?;
         }
         self.running.extend(batch.launches.drain(..));
+        for node in batch.again.drain(..) {
+            self.active.remove(&node);
+            self.ready.insert(node);
+        }
         for (node, verb) in std::mem::take(&mut batch.finished) {
             let address = self.address(node).clone();
             let elapsed = self
@@ -329,6 +339,6 @@ impl Active {
 
 impl Batch<'_> {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.launches.is_empty() && self.finished.is_empty()
+        self.events.is_empty() && self.launches.is_empty() && self.finished.is_empty() && self.again.is_empty()
     }
 }

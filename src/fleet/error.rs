@@ -3,7 +3,6 @@
 use simfleet_provider_api::Address;
 use simfleet_state::StateError;
 
-use crate::apply::Stuck;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanFileError;
 
@@ -22,9 +21,6 @@ pub enum FleetError {
         /// The first resource that changed.
         address: Address,
     },
-    /// What an earlier run began cannot be finished.
-    #[error("an earlier run's {} of {} could not be finished: {}", .0.verb.as_str(), .0.address, .0.reason)]
-    Stuck(Stuck),
     /// A saved plan cannot be used.
     #[error(transparent)]
     PlanFile(#[from] PlanFileError),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simfleet_provider_api::Address;
+use simfleet_provider_api::{Address, Observed};
 use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, State, StateError, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -11,12 +11,15 @@ use tokio::time::Instant;
 use super::{Fleet, FleetError, digest};
 use crate::apply::{self, Outcome, Progress};
 use crate::plan::{Action, Plan, Planned};
+use crate::providers::Providers;
+use crate::refresh::refresh;
 
 impl Fleet {
-    /// Waits for runs that are at work, and finishes what runs that died began. Does nothing where nothing is open.
+    /// Waits for runs that are at work, and finishes what runs that died began, as far as that can be done now: what began
+    /// on a node that is gone waits for the walk, which makes the node first. Does nothing where nothing is open.
     ///
     /// # Errors
-    /// Another run does not end in time, the state cannot be read or written, or a change cannot be finished.
+    /// Another run does not end in time, or the state cannot be read or written.
     pub async fn recover(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
         let busy = busy(&self.snapshot().await?);
         if busy.is_empty() {
@@ -24,22 +27,35 @@ impl Fleet {
         }
         let mut journal = self.lock(&LockSet::exclusive(busy.iter().cloned()), progress).await?;
         let snapshot = self.snapshot().await?;
-        let open: Vec<Address> = snapshot
-            .state
-            .intents
-            .keys()
-            .filter(|address| busy.contains(*address))
-            .cloned()
-            .collect();
         let providers = self.providers(&snapshot);
+        let there = self.hosts_of_intents(&snapshot.state, &providers).await;
+        let can_be_asked = |address: &&Address| {
+            let begun = snapshot.state.declared_of(address);
+            let host = begun.and_then(|begun| begun.hosted_on.as_ref());
+            busy.contains(*address) && host.is_none_or(|host| there.contains(host))
+        };
+        let open: Vec<Address> = snapshot.state.intents.keys().filter(can_be_asked).cloned().collect();
         let patience = self.walk().patience;
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
-        let (_, stuck) = resumed.map_err(FleetError::Ended)?;
-        journal.close().await?;
-        match stuck.into_iter().next() {
-            None => Ok(()),
-            Some(stuck) => Err(FleetError::Stuck(stuck)),
-        }
+        resumed.map_err(FleetError::Ended)?;
+        Ok(journal.close().await?)
+    }
+
+    /// Returns the nodes on which something was begun and has no end, but for those that are known to be gone.
+    async fn hosts_of_intents(&self, state: &State, providers: &Providers) -> BTreeSet<Address> {
+        let hosts: BTreeSet<&Address> = state
+            .intents
+            .keys()
+            .filter_map(|address| state.declared_of(address)?.hosted_on.as_ref())
+            .collect();
+        let mut only_hosts = State::default();
+        let recorded = hosts
+            .into_iter()
+            .filter_map(|host| Some((host.clone(), state.resources.get(host)?.clone())));
+        only_hosts.resources.extend(recorded);
+        let seen = refresh(&only_hosts, providers, self.options.parallelism).await;
+        let there = seen.into_iter().filter(|(_, seen)| *seen != Observed::Absent);
+        there.map(|(host, _)| host).collect()
     }
 
     /// Records what a plan found out, where it has nothing to do: objects that differ in what nobody declares.
@@ -52,6 +68,9 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<(), FleetError> {
         let state = &planned.snapshot.state;
+        if state.resources.is_empty() && state.intents.is_empty() {
+            self.providers(&planned.snapshot).tidy();
+        }
         let facts = apply::prepare(&planned.plan, state, &planned.observations, &self.registry);
         if facts.is_empty() {
             return Ok(());
@@ -112,12 +131,24 @@ impl Fleet {
             stop,
         };
         let outcome = apply::apply(&plan, state, &mut *journal, &mut session, tools).await;
-        // What the providers keep beside the state is gone with their last object; a folder with something in it stays.
-        let _ = std::fs::remove_dir(&self.folder);
+        if plan.changes.iter().all(|change| change.after.is_none()) {
+            drop(providers);
+            self.tidy().await;
+        }
         // Locks of a run that was taken over are not ours to release.
         match journal.close().await {
             Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what the providers keep beside the state, where nothing is recorded any more.
+    async fn tidy(&self) {
+        if let Ok(snapshot) = self.snapshot().await
+            && snapshot.state.resources.is_empty()
+            && snapshot.state.intents.is_empty()
+        {
+            self.providers(&snapshot).tidy();
         }
     }
 

@@ -1,7 +1,7 @@
 //! What happens to one resource: wanted, recorded and observed, held against each other.
 
-use simfleet_provider_api::{Attributes, Observed, Schema};
-use simfleet_state::Resource;
+use simfleet_provider_api::{Address, Attributes, Observed, Schema};
+use simfleet_state::{Declaration, Intent, Operation, Resource};
 
 use super::difference::{canonical, compare, drift, planned, same};
 use super::{Action, Change, Drift, DriftKind, Reason};
@@ -13,7 +13,7 @@ use crate::lower::Desired;
 pub enum HostFate {
     /// It has none, or nothing that matters happens to it.
     Stays,
-    /// It is gone and made again in its old place: what ran on it may still run.
+    /// It is not there, or perhaps not, and is made in its old place: what ran on it may still run.
     Revived,
     /// It is made anew: what ran on it is lost.
     Remade,
@@ -24,7 +24,7 @@ impl HostFate {
     pub fn of(change: &Change) -> Self {
         match change.action {
             Action::Replace => HostFate::Remade,
-            Action::Create if change.reasons.contains(&Reason::Gone) => HostFate::Revived,
+            Action::Create | Action::Check => HostFate::Revived,
             _ => HostFate::Stays,
         }
     }
@@ -203,42 +203,64 @@ fn drift_of(desired: &Desired, schema: &Schema, resource: &Resource, observed: O
     })
 }
 
+/// Has a change of a wanted resource begin with what an earlier run began: that comes to its end first, and only then can
+/// be told what is left to do. `lost` says that the node of `begun` is deleted or made anew, and cannot be asked.
+pub fn go_on(change: &mut Change, intent: &Intent, begun: &Declaration, lost: bool, schema: &Schema) {
+    let reason = Reason::Unfinished {
+        verb: intent.operation.verb(),
+    };
+    if matches!(intent.operation, Operation::Delete { .. }) {
+        let anew = change.wanted.as_ref();
+        change.after = anew.map(|wanted| planned(schema, &change.address, wanted));
+    }
+    if begun.hosted_on == change.hosted_on && change.action != Action::Replace {
+        change.action = Action::Check;
+        change.reasons.insert(0, reason);
+        return;
+    }
+    change.reasons.push(reason);
+    if change.action != Action::Replace {
+        change.action = Action::Replace;
+        change.provider_before = Some(begun.provider.clone());
+        change.depended_on.clone_from(&begun.depends_on);
+        change.was_hosted_on.clone_from(&begun.hosted_on);
+        let anew = change.wanted.as_ref();
+        change.after = anew.map(|wanted| planned(schema, &change.address, wanted));
+    }
+    if lost {
+        let reason = "its node is gone".to_owned();
+        change.reasons.push(Reason::Unreachable { reason });
+    }
+}
+
 /// Returns what happens to a resource that is recorded and no longer wanted.
 ///
-/// `host_goes` says that its node is deleted or made anew, and cannot be asked: what runs there goes with it.
+/// `declared` is what was recorded of it, or what an earlier run began to make. `lost` says that its node is deleted or made
+/// anew, and that it cannot be asked for: what runs there goes with the node.
 pub fn dismiss(
-    address: &simfleet_provider_api::Address,
-    resource: &Resource,
-    observed: Option<&Observed>,
-    host_goes: bool,
+    address: &Address,
+    declared: &Declaration,
+    before: Option<Attributes>,
+    lost: bool,
     reason: Reason,
 ) -> Change {
-    let unseen = !matches!(observed, Some(Observed::Present(_)));
-    let action = if host_goes && unseen {
-        Action::Forget
-    } else {
-        Action::Delete
-    };
-    let before = match observed {
-        Some(Observed::Present(object)) => object.attributes.clone(),
-        _ => resource.object.attributes.clone(),
-    };
+    let action = if lost { Action::Forget } else { Action::Delete };
     Change {
         address: address.clone(),
-        kind: resource.declared.kind.clone(),
+        kind: declared.kind.clone(),
         action,
         reasons: vec![reason],
-        before: Some(before),
+        before,
         after: None,
         replace_because: Vec::new(),
         sensitive: Vec::new(),
-        provider_before: Some(resource.declared.provider.clone()),
+        provider_before: Some(declared.provider.clone()),
         provider: None,
         wanted: None,
         depends_on: Vec::new(),
-        depended_on: resource.declared.depends_on.clone(),
+        depended_on: declared.depends_on.clone(),
         hosted_on: None,
-        was_hosted_on: resource.declared.hosted_on.clone(),
-        schema_version: resource.declared.schema_version,
+        was_hosted_on: declared.hosted_on.clone(),
+        schema_version: declared.schema_version,
     }
 }

@@ -136,7 +136,8 @@ pub enum Action {
     Delete,
     /// It is dropped from the state; the object is left alone, or is gone with its host.
     Forget,
-    /// It cannot be seen now, as its host is down: it is looked at when the host is back, and mended where needed.
+    /// It cannot be seen now, as its host is down, or an earlier run began something with it that has no end yet: that is
+    /// finished, it is looked at once its host is there, and mended where needed.
     Check,
     /// Nothing.
     NoOp,
@@ -194,6 +195,11 @@ pub enum Reason {
     },
     /// An earlier change of it failed half-way, so it is made anew.
     Tainted,
+    /// An earlier run began something with it, and its end is not known.
+    Unfinished {
+        /// What was begun: `create`, `update` or `delete`.
+        verb: &'static str,
+    },
     /// The node that it runs on is made anew or deleted.
     Host {
         /// That node.
@@ -236,6 +242,10 @@ impl fmt::Display for Reason {
             Reason::Declared { path, span: None } => write!(f, "`{path}` changed"),
             Reason::Drifted { path } => write!(f, "`{path}` was changed outside of simfleet"),
             Reason::Tainted => f.write_str("an earlier change of it failed half-way"),
+            Reason::Unfinished { verb } => write!(
+                f,
+                "an earlier run began to {verb} it, and what became of that is not known"
+            ),
             Reason::Host { host } => write!(f, "its node {host} is made anew or deleted"),
             Reason::Moves {
                 from: Some(from),

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
-use simfleet_state::{Snapshot, State};
+use simfleet_state::{Declaration, Snapshot, State};
 
 use super::session::Session;
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
-    Unfinished, assess, dismiss, refused,
+    Unfinished, assess, dismiss, go_on, refused,
 };
 use crate::builtin;
 use crate::config::Config;
@@ -126,7 +126,11 @@ impl Objects for Work<'_, '_> {
     fn attributes(&self, address: &Address) -> Option<Attributes> {
         let change = self.found.changes.get(address)?;
         let mut attributes = change.after.clone()?;
-        let stays = matches!(change.action, Action::NoOp | Action::Update | Action::Check);
+        let stays = match change.action {
+            Action::NoOp | Action::Update => true,
+            Action::Check => !change.reasons.contains(&Reason::Unfinished { verb: "delete" }),
+            _ => false,
+        };
         if attributes.get("id").is_none() {
             let id = match self.state.resources.get(address) {
                 Some(resource) if stays => Value::string(Arc::clone(&resource.object.id.0)),
@@ -205,6 +209,12 @@ impl Work<'_, '_> {
                 .as_ref()
                 .map(|wanted| super::difference::planned(schema, &desired.address, wanted));
         }
+        if let (Some(intent), Some(begun)) = (
+            self.state.intents.get(&desired.address),
+            self.state.declared_of(&desired.address),
+        ) {
+            go_on(&mut change, intent, begun, self.is_lost(begun), schema);
+        }
         if &*desired.provider.name == builtin::NAME {
             change.after.iter_mut().for_each(builtin::follow);
         }
@@ -224,26 +234,48 @@ impl Work<'_, '_> {
             .state
             .resources
             .keys()
+            .chain(self.state.intents.keys())
             .filter(|address| !self.found.changes.contains_key(*address))
             .collect();
-        for address in &gone {
-            let resource = &self.state.resources[*address];
-            let host_goes = resource.declared.hosted_on.as_ref().is_some_and(|host| {
-                let replaced = self
-                    .found
-                    .changes
-                    .get(host)
-                    .is_some_and(|change| change.action == Action::Replace);
-                // A run that was stopped can have removed the node, and not yet what went with it.
-                let is_unknown = !self.state.resources.contains_key(host) && !self.state.intents.contains_key(host);
-                gone.contains(host) || replaced || is_unknown
-            });
-            let change = dismiss(address, resource, self.seen.get(*address), host_goes, reason.clone());
+        for address in gone {
+            let recorded = self.state.resources.get(address);
+            let Some(declared) = recorded
+                .map(|resource| &resource.declared)
+                .or_else(|| self.state.declared_of(address))
+            else {
+                continue;
+            };
+            let (before, is_seen) = match (self.seen.get(address), recorded) {
+                (Some(Observed::Present(object)), _) => (Some(object.attributes.clone()), true),
+                (_, Some(resource)) => (Some(resource.object.attributes.clone()), false),
+                (_, None) => (None, self.is_host_seen(declared)),
+            };
+            let lost = !is_seen && self.does_host_go(declared);
+            let change = dismiss(address, declared, before, lost, reason.clone());
             if let Some(drift) = self.drift_of(address) {
                 self.found.drift.push(drift);
             }
-            self.found.changes.insert((*address).clone(), change);
+            self.found.changes.insert(address.clone(), change);
         }
+    }
+
+    /// Whether what an earlier run began on a node can only go with that node.
+    fn is_lost(&self, begun: &Declaration) -> bool {
+        !self.is_host_seen(begun) && self.does_host_go(begun)
+    }
+
+    /// Whether the node of something answers now.
+    fn is_host_seen(&self, declared: &Declaration) -> bool {
+        let host = declared.hosted_on.as_ref();
+        host.is_some_and(|host| matches!(self.seen.get(host), Some(Observed::Present(_))))
+    }
+
+    /// Whether the node of something is deleted, made anew, or gone already: a run that was stopped can have removed the
+    /// node, and not yet what went with it. A node that nothing is planned for yet is not declared any more.
+    fn does_host_go(&self, declared: &Declaration) -> bool {
+        let Some(host) = &declared.hosted_on else { return false };
+        let change = self.found.changes.get(host);
+        change.is_none_or(|change| matches!(change.action, Action::Replace | Action::Delete | Action::Forget))
     }
 
     fn drift_of(&self, address: &Address) -> Option<Drift> {

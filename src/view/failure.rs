@@ -40,12 +40,6 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
         }
         FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan")),
         FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint())),
-        FleetError::Stuck(_) => (
-            "An earlier run cannot be finished",
-            Some(
-                "mend the cause and run the command again: what was begun is looked up by its token, never made twice",
-            ),
-        ),
         FleetError::Ended(_) => (
             "The run ended early",
             Some("run the command again: it goes on from what was recorded"),

@@ -248,7 +248,6 @@ impl World {
                 assert_eq!(outcome.stopped_by, None, "{outcome:?}");
                 self.tell(format!("{outcome:?}"));
             }
-            Some(Err(FleetError::Stuck(stuck))) => self.tell(format!("stuck: {stuck:?}")),
             Some(Err(FleetError::Diagnostics(problems))) => panic!("it can be planned: {problems:?}"),
             Some(Err(error)) => panic!("{error:?}"),
             None => {

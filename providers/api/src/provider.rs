@@ -47,6 +47,10 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Removes what it keeps in `context.folder`, unless something of it is in use. Called when nothing of a fleet is
+    /// recorded any more; a run that died may have left empty folders.
+    fn tidy(&self, _context: &Context) {}
+
     /// Makes a configured provider. Makes no object and changes nothing outside `context.folder`.
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError>;
 }

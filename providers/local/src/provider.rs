@@ -83,6 +83,15 @@ impl ProviderType for LocalType {
         wanted(&known).err().unwrap_or_default()
     }
 
+    fn tidy(&self, context: &Context) {
+        if context.folder.exists()
+            && let Ok(folder) = FleetFolder::open(context.folder.clone(), context.lineage.clone())
+        {
+            // What cannot be removed now is no harm: it is there for the next run.
+            let _ = folder.release();
+        }
+    }
+
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
         let path = match settings.str("data_dir") {
             // Several fleets can share it.

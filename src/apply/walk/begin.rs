@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::super::call::{Call, CallError, Request};
 use super::super::prepare::declaration;
+use super::super::resume::Open;
 use super::super::steps::Step;
 use super::super::{Progress, Verb};
 use super::{Active, Batch, End, Resolved, Walk};
@@ -29,22 +30,19 @@ impl<'a> Walk<'a> {
     pub(super) async fn begin_step(&mut self, node: NodeIndex, batch: &mut Batch<'a>) {
         let Step { change, verb } = self.steps.step(node);
         let change = &self.plan.changes[change];
+        let open = Open::of(&self.state, &change.address);
+        if let Some(open) = open
+            && verb != Verb::Forget
+        {
+            return self.begin_resuming(node, change, open, batch);
+        }
         let _ = self.progress.send(Progress::Started {
             address: change.address.clone(),
             verb,
         });
         match verb {
             Verb::Forget => {
-                batch.events.push(Event::Removed {
-                    address: change.address.clone(),
-                    deposed: None,
-                    reason: change
-                        .reasons
-                        .first()
-                        .map(ToString::to_string)
-                        .unwrap_or_default()
-                        .into(),
-                });
+                batch.events.extend(self.forget(change));
                 self.active.insert(node, Active::idle(change.provider_before.clone()));
                 batch.finished.push((node, verb));
             }
@@ -60,10 +58,34 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What is recorded of a resource is dropped, and what an earlier run began with it is given up.
+    fn forget(&self, change: &Change) -> Vec<Event> {
+        let reason: Arc<str> = change
+            .reasons
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .into();
+        let address = &change.address;
+        let given_up = self.state.intents.get(address).map(|intent| Event::Abandoned {
+            address: address.clone(),
+            token: intent.token.clone(),
+            reason: reason.clone(),
+        });
+        let dropped = self.state.resources.get(address).map(|_| Event::Removed {
+            address: address.clone(),
+            deposed: None,
+            reason,
+        });
+        given_up.into_iter().chain(dropped).collect()
+    }
+
     pub(super) async fn begin_delete(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
         let Some(resource) = self.state.resources.get(&change.address) else {
-            let error = "it is not in the state any more".to_owned();
-            return self.fail(node, Verb::Delete, Instant::now(), error);
+            // What an earlier run began with it left nothing.
+            self.active.insert(node, Active::idle(change.provider_before.clone()));
+            batch.finished.push((node, Verb::Delete));
+            return;
         };
         let (prior, provider) = (resource.object.clone(), resource.declared.provider.clone());
         let request = Request::Delete { prior };

@@ -21,6 +21,7 @@ impl<'a> Walk<'a> {
         let Step { change, verb } = self.steps.step(node);
         let change = &self.plan.changes[change];
         match end {
+            End::Resumed(resumed) => self.resumed(node, *resumed, batch),
             End::Looked(seen) => self.looked(node, change, seen, batch).await,
             End::Replied(Ok(Reply::Running { handle, poll_after })) => {
                 self.accepted(node, change, handle, poll_after, batch).await;

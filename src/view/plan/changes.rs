@@ -35,11 +35,7 @@ pub(super) fn look(action: Action) -> Look {
         Action::Replace => ("-/+", Tone::Bad, "will be replaced"),
         Action::Delete => ("-", Tone::Bad, "will be deleted"),
         Action::Forget => ("⊘", Tone::Change, "will be forgotten"),
-        Action::Check => (
-            "?",
-            Tone::Change,
-            "will be looked at, and mended where needed, when its node is back",
-        ),
+        Action::Check => ("?", Tone::Change, "will be looked at, and mended where needed"),
         Action::NoOp => ("", Tone::Plain, "stays as it is"),
     };
     Look { sign, tone, words }
