@@ -1,94 +1,18 @@
 //! Whole fleets over the fake cloud, from text to objects and back to nothing.
 #![cfg(feature = "fake")]
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+mod support;
 
-use simfleet::apply::{self, Outcome};
-use simfleet::config::Inputs;
-use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
-use simfleet::plan::{Action, Mode, Plan, PlanFile, Reason};
-use simfleet::providers::Registry;
+use std::sync::Arc;
+
+use simfleet::fleet::{Fleet, FleetError};
+use simfleet::plan::{Mode, Plan, PlanFile, Reason};
 use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId};
-use simfleet_provider_fake::FakeType;
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
 use simfleet_state::{Declaration, Event, Holder, LockSet, MemoryStore, ProviderConfig, StateStore, System};
+use support::bench::{Bench, changes, over};
 use tokio::sync::{mpsc, watch};
-
-/// A fleet in a folder of its own, over a cloud in this process.
-struct Bench {
-    folder: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let bench = Bench { folder };
-        bench.write(text);
-        bench
-    }
-
-    fn write(&self, text: &str) {
-        std::fs::write(self.folder.path().join("fleet.hcl"), text).expect("a file");
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn options(&self, mode: Mode, vars: &[(&str, &str)]) -> Options {
-        Options {
-            path: self.path().join("fleet.hcl"),
-            state: None,
-            inputs: Inputs {
-                vars: vars
-                    .iter()
-                    .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-                    .collect(),
-                ..Inputs::default()
-            },
-            refresh: Refresh::Look,
-            mode,
-            replace: BTreeSet::new(),
-            parallelism: 10,
-            lock_timeout: Duration::ZERO,
-            command: "test".into(),
-            program: "simfleet".into(),
-        }
-    }
-
-    fn open(&self, mode: Mode, vars: &[(&str, &str)]) -> Result<Fleet, FleetError> {
-        Fleet::open(self.options(mode, vars))
-    }
-
-    async fn plan(&self, mode: Mode, vars: &[(&str, &str)]) -> Plan {
-        let fleet = self.open(mode, vars).expect("the fleet is sound");
-        fleet.plan().await.expect("it can be planned").plan
-    }
-
-    async fn apply(&self, mode: Mode, vars: &[(&str, &str)]) -> Outcome {
-        let fleet = self.open(mode, vars).expect("the fleet is sound");
-        let (progress, _told) = mpsc::unbounded_channel();
-        let (_keep, stop) = watch::channel(false);
-        fleet.recover(&progress).await.expect("nothing is stuck");
-        let planned = fleet.plan().await.expect("it can be planned");
-        fleet
-            .apply(planned, &progress, stop)
-            .await
-            .expect("nobody else has locks")
-    }
-}
-
-/// `create node.a`, one a changed resource.
-fn changes(plan: &Plan) -> Vec<String> {
-    let changed = plan.changes.iter().filter(|change| change.action != Action::NoOp);
-    changed
-        .map(|change| format!("{} {}", change.action.as_str(), change.address))
-        .collect()
-}
 
 const QUADS: &str = r#"
 provider "fake" {}
@@ -289,14 +213,6 @@ async fn facts_of_a_plan_are_not_recorded_once_the_state_has_moved() {
         .expect_err("another run was faster");
     assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
     bench.apply(Mode::Apply, &[]).await;
-}
-
-/// Opens a fleet over a store and a cloud of the test.
-fn over(options: Options, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
-    let mut registry = Registry::built_in();
-    registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
-    let fleet = Fleet::open(options).expect("sound");
-    fleet.over(Arc::new(store.clone()), registry, apply::Options::default())
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
 use simfleet::diagnostic::Diagnostics;
-use simfleet::lower::Desired;
+use simfleet::lower::{Desired, Policy};
 use simfleet::plan::{Action, Change, HostFate, Plan, Reason, assess, dismiss};
 use simfleet::providers::{Providers, Registry};
 use simfleet::refresh::{Observations, refresh};
@@ -81,6 +81,7 @@ fn node(name: &str, needs: &[&str], size: &str, image: &str) -> Desired {
         span: None,
         spans: BTreeMap::new(),
         because: None,
+        policy: Policy::default(),
     }
 }
 

@@ -134,17 +134,15 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
         true => &resource.declared.inputs,
         false => wanted,
     };
-    let declared = Declaration {
-        prevent_destroy: resource.declared.prevent_destroy,
-        create_before_destroy: resource.declared.create_before_destroy,
-        ..declaration(change, wanted, provider)
-    };
+    let declared = declaration(change, wanted, provider);
     let before = &resource.declared;
     let unchanged = declared.provider.name == before.provider.name
         && same_attributes(&declared.provider.settings, &before.provider.settings)
         && declared.schema_version == before.schema_version
         && declared.depends_on == before.depends_on
         && declared.hosted_on == before.hosted_on
+        && declared.prevent_destroy == before.prevent_destroy
+        && declared.create_before_destroy == before.create_before_destroy
         && same_attributes(&declared.inputs, &before.inputs);
     (!unchanged).then(|| Event::Redeclared {
         address: change.address.clone(),
@@ -165,7 +163,7 @@ pub(super) fn declaration(change: &Change, wanted: &Attributes, provider: &Provi
         inputs: wanted.clone(),
         depends_on: change.depends_on.clone(),
         hosted_on: change.hosted_on.clone(),
-        prevent_destroy: false,
-        create_before_destroy: false,
+        prevent_destroy: change.prevent_destroy,
+        create_before_destroy: change.create_before_destroy,
     }
 }

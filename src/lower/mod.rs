@@ -2,6 +2,7 @@
 //!
 //! - [`Layout`]: what has to be settled for the fleet as a whole: sizes of pools, places and ports of simulators
 //! - [`placement`], [`size`]: how that is done
+//! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`simulator`]: what one instance of a block becomes, and what others can read of it
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +21,12 @@ use crate::providers::Registry;
 mod layout;
 mod node;
 mod placement;
+mod policy;
 mod simulator;
 mod size;
 
 pub use layout::{LOCAL_NODE, Layout, Members, is_in_use};
+pub use policy::{Policy, Trigger};
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";
@@ -49,6 +52,8 @@ pub struct Desired {
     pub spans: BTreeMap<Arc<str>, Span>,
     /// Why it is there, or is as it is, where that is not the declaration of an attribute.
     pub because: Option<Reason>,
+    /// How changes of it are made.
+    pub policy: Policy,
 }
 
 /// Where the attributes of resources come from: a plan, or the state. With the object's id as `id`.
@@ -79,6 +84,8 @@ pub struct Lowering<'l> {
     pub settings: &'l dyn Fn(&ProviderBlock) -> Result<Record, Diagnostics>,
     /// What the declaration reads.
     pub depends_on: BTreeSet<Address>,
+    /// What has it made anew.
+    pub triggers: Vec<Trigger>,
 }
 
 impl Lowering<'_> {
@@ -120,6 +127,7 @@ impl Lowering<'_> {
             span: Some(self.declaration.span.clone()),
             spans: self.record.spans(),
             because: None,
+            policy: Policy::of(self.declaration, self.triggers.clone()),
         }
     }
 
@@ -224,6 +232,7 @@ pub fn implied_local_node() -> Desired {
         span: None,
         spans: BTreeMap::new(),
         because: None,
+        policy: Policy::default(),
     }
 }
 

@@ -5,8 +5,9 @@ use simfleet_state::{Declaration, Intent, Operation, Resource};
 
 use super::difference::{canonical, compare, drift, planned, same};
 use super::{Action, Change, Drift, DriftKind, Reason};
+use crate::config::Timeouts;
 use crate::diagnostic::Diagnostic;
-use crate::lower::Desired;
+use crate::lower::{Desired, Policy};
 
 /// What happens to the node that a resource runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,8 @@ pub fn assess(
     observed: Option<&Observed>,
     host: HostFate,
 ) -> Result<Assessment, Diagnostic> {
-    let wanted = canonical(schema, &desired.attributes).map_err(|(path, problem)| {
+    desired.policy.check(schema, &desired.address, desired.span.as_ref())?;
+    let mut wanted = canonical(schema, &desired.attributes).map_err(|(path, problem)| {
         let span = path
             .root()
             .and_then(|name| desired.spans.get(name))
@@ -83,6 +85,9 @@ pub fn assess(
         hosted_on: desired.hosted_on.clone(),
         was_hosted_on: recorded.and_then(|resource| resource.declared.hosted_on.clone()),
         schema_version: schema.version,
+        prevent_destroy: desired.policy.prevent_destroy,
+        create_before_destroy: desired.policy.create_before_destroy,
+        timeouts: desired.policy.timeouts,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
     let Some(resource) = recorded else {
@@ -92,9 +97,37 @@ pub fn assess(
         change.wanted = Some(wanted);
         return Ok(Assessment { change, drift: None });
     };
+    let current = match observed {
+        Some(Observed::Present(object)) => &object.attributes,
+        _ => &resource.object.attributes,
+    };
+    ignore(&desired.policy, schema, current, &mut wanted);
     decide(&mut change, desired, schema, resource, observed, host, &wanted);
     change.wanted = Some(wanted);
     Ok(Assessment { change, drift: found })
+}
+
+/// Has what is ignored be wanted as it is. A secret is wanted as declared: what there is of it is not told.
+pub fn ignore(policy: &Policy, schema: &Schema, current: &Attributes, wanted: &mut Attributes) {
+    let ignored = schema
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.is_configurable() && !attribute.sensitive && policy.ignores(attribute.name));
+    for attribute in ignored {
+        match current.get(attribute.name) {
+            Some(value) if value.has_sensitive() => {}
+            Some(value) => wanted.set(attribute.name, value.clone()),
+            None => drop(wanted.remove(attribute.name)),
+        }
+    }
+}
+
+/// Has a change make its object anew.
+pub fn make_anew(change: &mut Change, reason: Reason, schema: &Schema) {
+    change.action = Action::Replace;
+    change.reasons = vec![reason];
+    let wanted = change.wanted.as_ref();
+    change.after = wanted.map(|wanted| planned(schema, &change.address, wanted));
 }
 
 fn decide(
@@ -155,7 +188,8 @@ fn decide(
             }
         }
         Some(Observed::Present(_)) => {
-            let difference = compare(schema, wanted, current, &resource.declared.inputs);
+            let mut difference = compare(schema, wanted, current, &resource.declared.inputs);
+            difference.forgive(|name| desired.policy.ignores(name), current);
             for path in &difference.changed {
                 let name = path.root().unwrap_or_default();
                 let declared = !same(wanted.get(name), resource.declared.inputs.get(name));
@@ -262,5 +296,8 @@ pub fn dismiss(
         hosted_on: None,
         was_hosted_on: declared.hosted_on.clone(),
         schema_version: declared.schema_version,
+        prevent_destroy: declared.prevent_destroy,
+        create_before_destroy: declared.create_before_destroy,
+        timeouts: Timeouts::default(),
     }
 }

@@ -8,6 +8,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
 use simfleet_state::{Port, ProviderConfig};
 
 use super::difference::same;
+use crate::config::Timeouts;
 use crate::diagnostic::Span;
 
 /// What an apply would do, and all that a person needs to agree to it.
@@ -121,6 +122,12 @@ pub struct Change {
     pub was_hosted_on: Option<Address>,
     /// The schema version of `after`.
     pub schema_version: u32,
+    /// Whether what it will be may be deleted.
+    pub prevent_destroy: bool,
+    /// Whether its replacement is made before the old object goes.
+    pub create_before_destroy: bool,
+    /// How long its operations may take.
+    pub timeouts: Timeouts,
 }
 
 /// What is done with a resource.
@@ -200,6 +207,13 @@ pub enum Reason {
         /// What was begun: `create`, `update` or `delete`.
         verb: &'static str,
     },
+    /// Something changes, and it is to be made anew with that (`replace_triggered_by`).
+    Triggered {
+        /// What changes.
+        by: Address,
+    },
+    /// It is declared as `removed`.
+    Removed,
     /// The node that it runs on is made anew or deleted.
     Host {
         /// That node.
@@ -246,6 +260,8 @@ impl fmt::Display for Reason {
                 f,
                 "an earlier run began to {verb} it, and what became of that is not known"
             ),
+            Reason::Triggered { by } => write!(f, "{by} changes, which has it made anew"),
+            Reason::Removed => f.write_str("a `removed` block says that it is managed no more"),
             Reason::Host { host } => write!(f, "its node {host} is made anew or deleted"),
             Reason::Moves {
                 from: Some(from),

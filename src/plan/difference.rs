@@ -17,6 +17,26 @@ pub struct Difference {
     pub replaces: Vec<Path>,
 }
 
+impl Difference {
+    /// Leaves out the attributes whose changes are ignored.
+    pub fn forgive(&mut self, is_ignored: impl Fn(&str) -> bool, current: &Attributes) {
+        let is_ignored = |path: &Path| path.root().is_some_and(&is_ignored);
+        for name in self
+            .changed
+            .iter()
+            .filter(|path| is_ignored(path))
+            .filter_map(Path::root)
+        {
+            match current.get(name) {
+                Some(value) => self.after.set(name, value.clone()),
+                None => drop(self.after.remove(name)),
+            }
+        }
+        self.changed.retain(|path| !is_ignored(path));
+        self.replaces.retain(|path| !is_ignored(path));
+    }
+}
+
 /// Converts wanted attributes to the types of a schema, fills in defaults and marks what the schema calls sensitive.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ mod planner;
 mod refused;
 mod session;
 
-pub use assess::{Assessment, HostFate, assess, dismiss, go_on};
+pub use assess::{Assessment, HostFate, assess, dismiss, go_on, ignore, make_anew};
 pub use change::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,
     Summary, Unfinished, Unplaced,

@@ -9,13 +9,13 @@ use simfleet_state::{Declaration, Snapshot, State};
 use super::session::Session;
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
-    Unfinished, assess, dismiss, go_on, refused,
+    Unfinished, assess, dismiss, go_on, make_anew, refused,
 };
 use crate::builtin;
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Objects, implied_local_node};
-use crate::plan::difference::drift;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::lower::{Desired, Objects, Trigger, implied_local_node};
+use crate::plan::difference::{drift, same};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -79,6 +79,7 @@ impl<'a> Planner<'a> {
             Mode::Destroy => Session::empty(self.config, self.registry),
         };
         work.undeclared();
+        work.protected().or(())?;
         let outputs = work.outputs(&session)?;
         let warnings = match self.mode {
             Mode::Apply => session.warnings(),
@@ -202,12 +203,16 @@ impl Work<'_, '_> {
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
         let asked = self.planner.replace.contains(&desired.address);
         if asked && !matches!(change.action, Action::Create | Action::Replace) {
-            change.action = Action::Replace;
-            change.reasons = vec![Reason::Asked];
-            change.after = change
-                .wanted
-                .as_ref()
-                .map(|wanted| super::difference::planned(schema, &desired.address, wanted));
+            make_anew(&mut change, Reason::Asked, schema);
+        }
+        if matches!(change.action, Action::NoOp | Action::Update)
+            && let Some(by) = desired
+                .policy
+                .triggers
+                .iter()
+                .find_map(|trigger| self.triggered(trigger))
+        {
+            make_anew(&mut change, Reason::Triggered { by }, schema);
         }
         if let (Some(intent), Some(begun)) = (
             self.state.intents.get(&desired.address),
@@ -221,6 +226,66 @@ impl Work<'_, '_> {
         self.found.drift.extend(drift);
         self.found.changes.insert(desired.address.clone(), change);
         Ok(())
+    }
+
+    /// Returns what changes of that which has something else made anew.
+    fn triggered(&self, trigger: &Trigger) -> Option<Address> {
+        let is_of = |address: &Address| *address == trigger.address || address.declaration() == trigger.address;
+        let changes = self.found.changes.range(trigger.address.clone()..);
+        let of_block = changes.take_while(|(address, _)| is_of(address) || address.parent() == trigger.address);
+        let mut changing = of_block.filter(|(_, change)| match (change.action, &trigger.attribute) {
+            // What is made for the first time is no change of it.
+            (Action::NoOp | Action::Check | Action::Create, _) => false,
+            (Action::Update, Some(name)) => {
+                let value = |attributes: &Option<Attributes>| attributes.as_ref().and_then(|it| it.get(name)).cloned();
+                let is_known = change.after.as_ref().is_none_or(|after| after.get(name).is_some());
+                !is_known || !same(value(&change.before).as_ref(), value(&change.after).as_ref())
+            }
+            _ => true,
+        });
+        changing.next().map(|(address, _)| address.clone())
+    }
+
+    /// Refuses to delete what is protected, by the configuration or by what was last applied of it.
+    fn protected(&self) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        for change in self.found.changes.values() {
+            let recorded = self.state.resources.get(&change.address);
+            let was = recorded.is_some_and(|resource| resource.declared.prevent_destroy);
+            let (is_protected, hint) = match change.action {
+                Action::Replace => (
+                    change.prevent_destroy,
+                    "change it otherwise, or take prevent_destroy away",
+                ),
+                Action::Delete => (
+                    was,
+                    "declare it with prevent_destroy = false and apply that first, or give it up with a `removed` block",
+                ),
+                _ => (false, ""),
+            };
+            if is_protected {
+                let reason = change.reasons.first().map(ToString::to_string).unwrap_or_default();
+                let verb = if change.action == Action::Replace {
+                    "made anew"
+                } else {
+                    "deleted"
+                };
+                let detail = format!(
+                    "{} would be {verb}, as {reason}; it has prevent_destroy.",
+                    change.address
+                );
+                let diagnostic = Diagnostic::error("Protected from deletion", detail).on(change.address.clone());
+                diagnostics.push(diagnostic.at(self.span_of(&change.address)).hint(hint));
+            }
+        }
+        diagnostics
+    }
+
+    fn span_of(&self, address: &Address) -> Option<Span> {
+        let block = address.declaration();
+        let mut declarations = self.planner.config.declarations.iter();
+        let declaration = declarations.find(|declaration| declaration.address == block)?;
+        Some(declaration.span.clone())
     }
 
     /// Lets go of what is recorded and not declared any more.
@@ -251,7 +316,16 @@ impl Work<'_, '_> {
                 (_, None) => (None, self.is_host_seen(declared)),
             };
             let lost = !is_seen && self.does_host_go(declared);
-            let change = dismiss(address, declared, before, lost, reason.clone());
+            let removed = self
+                .planner
+                .config
+                .removed
+                .iter()
+                .find(|removed| removed.covers(address));
+            let change = match removed {
+                Some(removed) => dismiss(address, declared, before, lost || !removed.destroy, Reason::Removed),
+                None => dismiss(address, declared, before, lost, reason.clone()),
+            };
             if let Some(drift) = self.drift_of(address) {
                 self.found.drift.push(drift);
             }

@@ -12,14 +12,11 @@ use super::Mode;
 use super::order::{self, Reads};
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
-use crate::config::{
-    Check, Config, Declaration, IgnoreChanges, Instance, Instances, Lifecycle, Names, ProviderBlock, Record, Resources,
-    Timeouts,
-};
+use crate::config::{Check, Config, Declaration, Instance, Instances, Names, ProviderBlock, Record, Resources};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, Desired, Layout, Lowering, Objects};
-use crate::plan::Change;
+use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::difference::canonical;
+use crate::plan::{Action, Change, ignore};
 use crate::providers::Registry;
 
 /// The values of declarations, as far as they are evaluated, by the address of the block.
@@ -179,6 +176,7 @@ impl<'a> Session<'a> {
             for_member: &evaluate_for_member,
             settings: &provider_settings,
             depends_on: self.depends_on(declaration),
+            triggers: self.triggers(declaration),
         };
         lowering.resources()
     }
@@ -219,6 +217,22 @@ impl<'a> Session<'a> {
             .into_iter()
             .filter(|reference| !is_placement(reference));
         references.flat_map(|reference| self.read_by(&reference)).collect()
+    }
+
+    /// Returns what has a declaration's resources made anew.
+    fn triggers(&self, declaration: &Declaration) -> Vec<Trigger> {
+        let references = declaration.meta.lifecycle.replace_triggered_by.iter();
+        let triggers = references.flat_map(|reference| {
+            self.read_by(reference).into_iter().map(|address| {
+                let own = address.labels().len() + usize::from(address.key().is_some());
+                let attribute = match reference.steps.get(own) {
+                    Some(PathStep::Name(name)) if *reference.root == *address.block() => Some(name.clone()),
+                    _ => None,
+                };
+                Trigger { address, attribute }
+            })
+        });
+        triggers.collect()
     }
 
     fn read_by(&self, reference: &Reference) -> Vec<Address> {
@@ -330,8 +344,12 @@ impl Resolve for Session<'_> {
         let desired = desired.ok_or_else(|| format!("{} is not wanted any more", change.address))?;
         let schema = self.registry.schema(&desired.provider.name, &desired.kind);
         let schema = schema.ok_or_else(|| format!("there is no kind `{}`", desired.kind))?;
-        let wanted =
+        let mut wanted =
             canonical(schema, &desired.attributes).map_err(|(path, problem)| format!("`{path}`: {problem}"))?;
+        if let (Action::Update | Action::Check, Some(recorded)) = (change.action, state.resources.get(&change.address))
+        {
+            ignore(&desired.policy, schema, &recorded.object.attributes, &mut wanted);
+        }
         match wanted.to_value().unknown_origin() {
             Some(origin) => Err(format!("{origin} is still not known")),
             None => Ok(Resolved {
@@ -372,24 +390,14 @@ impl Resolve for Session<'_> {
 
 /// What is said and would be ignored is refused: a resource that was to be protected must not be deleted all the same.
 fn not_built_yet(declaration: &Declaration) -> Option<Diagnostic> {
-    let Lifecycle {
-        create_before_destroy,
-        prevent_destroy,
-        ignore_changes,
-        replace_triggered_by,
-        preconditions,
-        postconditions,
-    } = &declaration.meta.lifecycle;
-    let has_lifecycle = *create_before_destroy
-        || *prevent_destroy
-        || *ignore_changes != IgnoreChanges::default()
-        || !(replace_triggered_by.is_empty() && preconditions.is_empty() && postconditions.is_empty());
-    let word = match (has_lifecycle, declaration.meta.timeouts != Timeouts::default()) {
-        (true, _) => "lifecycle",
-        (_, true) => "timeouts",
-        _ => return None,
+    let lifecycle = &declaration.meta.lifecycle;
+    let word = match lifecycle.create_before_destroy {
+        true => "create_before_destroy",
+        false if !lifecycle.preconditions.is_empty() => "precondition",
+        false if !lifecycle.postconditions.is_empty() => "postcondition",
+        false => return None,
     };
-    let detail = format!("`{word}` is a block of the language, but this version does not act on it.");
+    let detail = format!("`{word}` is a word of the language, but this version does not act on it.");
     let diagnostic = Diagnostic::error("Not available yet", detail).on(declaration.address.clone());
     Some(diagnostic.at(declaration.span.clone()).hint("take it out"))
 }

@@ -1,6 +1,9 @@
 //! What tests of the real program share: a folder with a fleet, and runs of `simfleet` on it.
 #![allow(dead_code, reason = "each test program takes what it needs of this")]
 
+#[cfg(feature = "fake")]
+pub mod bench;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 

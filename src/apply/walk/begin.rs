@@ -10,7 +10,7 @@ use simfleet_state::{Event, Operation, Outcome as Left, ProviderConfig};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::super::call::{Call, CallError, Request};
+use super::super::call::{Call, CallError, Patience, Request};
 use super::super::prepare::declaration;
 use super::super::resume::Open;
 use super::super::steps::Step;
@@ -141,7 +141,10 @@ impl<'a> Walk<'a> {
         else {
             return self.begin_making(node, change, Verb::Create, resolved, batch).await;
         };
-        let call = match self.call(change, &resolved.provider, Token("".into())).await {
+        let call = match self
+            .call(change, Verb::Check, &resolved.provider, Token("".into()))
+            .await
+        {
             Ok(call) => call,
             Err(error) => return self.fail(node, Verb::Check, began, error.to_string()),
         };
@@ -169,7 +172,12 @@ impl<'a> Walk<'a> {
     ) {
         let began = self.active.get(&node).map_or_else(Instant::now, |active| active.began);
         let token = fresh_token();
-        let call = match self.call(change, &provider, token.clone()).await {
+        let verb = match &request {
+            Request::Create { .. } => Verb::Create,
+            Request::Update { .. } => Verb::Update,
+            Request::Delete { .. } => Verb::Delete,
+        };
+        let call = match self.call(change, verb, &provider, token.clone()).await {
             Ok(call) => call,
             Err(error) => return self.fail(node, self.steps.step(node).verb, began, error.to_string()),
         };
@@ -219,13 +227,29 @@ impl<'a> Walk<'a> {
             .push(issue(node, call, request, self.retry_notice(node)).boxed());
     }
 
-    pub(super) async fn call(&self, change: &Change, config: &ProviderConfig, token: Token) -> Result<Call, CallError> {
+    pub(super) async fn call(
+        &self,
+        change: &Change,
+        verb: Verb,
+        config: &ProviderConfig,
+        token: Token,
+    ) -> Result<Call, CallError> {
         let provider = self.providers.configured(config).await?;
+        let timeouts = &change.timeouts;
+        let timeout = match verb {
+            Verb::Create => timeouts.create,
+            Verb::Update | Verb::Check => timeouts.update,
+            Verb::Delete | Verb::Forget => timeouts.delete,
+        };
+        let patience = &self.options.patience;
         Ok(Call {
             provider,
             kind: change.kind.clone(),
             token,
-            patience: self.options.patience.clone(),
+            patience: Patience {
+                timeout: timeout.unwrap_or(patience.timeout),
+                ..patience.clone()
+            },
         })
     }
 

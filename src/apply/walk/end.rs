@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
             token: token.clone(),
             handle: handle.clone(),
         });
-        match self.call(change, &provider, token).await {
+        match self.call(change, verb, &provider, token).await {
             Ok(call) => batch
                 .launches
                 .push(follow(node, call, handle, poll_after, self.retry_notice(node)).boxed()),

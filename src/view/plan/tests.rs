@@ -43,6 +43,9 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         hosted_on: None,
         was_hosted_on: None,
         schema_version: 1,
+        prevent_destroy: false,
+        create_before_destroy: false,
+        timeouts: Default::default(),
     }
 }
 
