@@ -126,6 +126,7 @@ impl Bench {
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let plan = Plan {
+            moves: Vec::new(),
             lineage: "test".into(),
             serial: state.serial,
             changes,

@@ -71,7 +71,7 @@ impl Fleet {
         if state.resources.is_empty() && state.intents.is_empty() {
             self.providers(&planned.snapshot).tidy();
         }
-        let facts = apply::prepare(&planned.plan, state, &planned.observations, &self.registry);
+        let facts = planned.facts(&self.registry);
         if facts.is_empty() {
             return Ok(());
         }
@@ -95,10 +95,10 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
         stop: watch::Receiver<bool>,
     ) -> Result<Outcome, FleetError> {
+        let facts_of_plan = planned.facts(&self.registry);
         let Planned {
             plan,
             snapshot: before,
-            observations,
             mut session,
             ..
         } = planned;
@@ -107,7 +107,7 @@ impl Fleet {
             command: self.options.command.as_str().into(),
         };
         let mut facts = vec![intended];
-        facts.extend(apply::prepare(&plan, &before.state, &observations, &self.registry));
+        facts.extend(facts_of_plan);
         let locks = locks_of(&plan, &facts);
         let mut journal = self.lock(&locks, progress).await?;
         let snapshot = self.snapshot().await?;

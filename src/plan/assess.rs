@@ -9,6 +9,9 @@ use crate::config::Timeouts;
 use crate::diagnostic::Diagnostic;
 use crate::lower::{Desired, Policy};
 
+/// What an object is called at its provider; made of the address where the block does not say it.
+pub const NAME: &str = "name";
+
 /// What happens to the node that a resource runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostFate {
@@ -85,6 +88,7 @@ pub fn assess(
         hosted_on: desired.hosted_on.clone(),
         was_hosted_on: recorded.and_then(|resource| resource.declared.hosted_on.clone()),
         schema_version: schema.version,
+        moved_from: None,
         prevent_destroy: desired.policy.prevent_destroy,
         create_before_destroy: desired.policy.create_before_destroy,
         timeouts: desired.policy.timeouts,
@@ -101,6 +105,10 @@ pub fn assess(
         Some(Observed::Present(object)) => &object.attributes,
         _ => &resource.object.attributes,
     };
+    // A name that was made of an address stays with the object, whatever its address is.
+    if let (Some(name), None) = (resource.declared.inputs.get(NAME), desired.spans.get(NAME)) {
+        wanted.set(NAME, name.clone());
+    }
     ignore(&desired.policy, schema, current, &mut wanted);
     decide(&mut change, desired, schema, resource, observed, host, &wanted);
     change.wanted = Some(wanted);
@@ -296,6 +304,7 @@ pub fn dismiss(
         hosted_on: None,
         was_hosted_on: declared.hosted_on.clone(),
         schema_version: declared.schema_version,
+        moved_from: None,
         prevent_destroy: declared.prevent_destroy,
         create_before_destroy: declared.create_before_destroy,
         timeouts: Timeouts::default(),

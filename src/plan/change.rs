@@ -8,6 +8,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
 use simfleet_state::{Port, ProviderConfig};
 
 use super::difference::same;
+use super::moves::Move;
 use crate::config::Timeouts;
 use crate::diagnostic::Span;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub unfinished: Vec<Unfinished>,
     /// Simulators for which there is no place, and why.
     pub unplaced: Vec<Unplaced>,
+    /// What has another address from now on.
+    pub moves: Vec<Move>,
     /// The pools that get another size.
     pub pools: Vec<PoolChange>,
     /// Ports that are taken by something new, and ports that nothing has any more.
@@ -122,6 +125,8 @@ pub struct Change {
     pub was_hosted_on: Option<Address>,
     /// The schema version of `after`.
     pub schema_version: u32,
+    /// The address that it is recorded by, where it moves.
+    pub moved_from: Option<Address>,
     /// Whether what it will be may be deleted.
     pub prevent_destroy: bool,
     /// Whether its replacement is made before the old object goes.
@@ -151,6 +156,14 @@ pub enum Action {
 }
 
 impl Change {
+    /// The word for what is done with it, in JSON.
+    pub fn word(&self) -> &'static str {
+        match (self.action, &self.moved_from) {
+            (Action::NoOp, Some(_)) => "move",
+            _ => self.action.as_str(),
+        }
+    }
+
     /// Whether it can only go with its node, where that goes: it cannot be asked to.
     pub fn is_lost_with_host(&self) -> bool {
         let is_unreachable = |reason: &Reason| matches!(reason, Reason::Unreachable { .. });
@@ -403,6 +416,7 @@ impl Plan {
         self.changes.iter().all(|change| change.action == Action::NoOp)
             && self.unfinished.is_empty()
             && self.pools.is_empty()
+            && self.moves.is_empty()
             && !self.outputs.values().any(OutputChange::is_change)
     }
 }

@@ -4,17 +4,19 @@ mod assess;
 mod change;
 mod difference;
 mod file;
+mod moves;
 mod order;
 mod planner;
 mod refused;
 mod session;
 
-pub use assess::{Assessment, HostFate, assess, dismiss, go_on, ignore, make_anew};
+pub use assess::{Assessment, HostFate, NAME, assess, dismiss, go_on, ignore, make_anew};
 pub use change::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,
     Summary, Unfinished, Unplaced,
 };
 pub use difference::{compare, drift, marked, same, typed};
 pub use file::{Origin, PlanFile, PlanFileError};
+pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner};
 pub use session::Session;

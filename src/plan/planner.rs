@@ -1,14 +1,16 @@
 //! From a configuration, a state and observations to a plan. Pure, and the same bytes every time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
-use simfleet_state::{Declaration, Snapshot, State};
+use simfleet_state::{Declaration, Event, Snapshot, State};
 
+use super::moves::Basis;
 use super::session::Session;
 use super::{
-    Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, OutputChange, Plan, PoolChange, Reason,
+    Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
     Unfinished, assess, dismiss, go_on, make_anew, refused,
 };
 use crate::builtin;
@@ -49,12 +51,30 @@ pub struct Planned<'a> {
     pub plan: Plan,
     /// The state that it was made from.
     pub snapshot: Snapshot,
-    /// What was seen.
+    /// What was seen, by the addresses that are recorded.
     pub observations: Observations,
+    /// What it was made from instead where something moves.
+    pub basis: Option<Basis>,
     /// Answers what the plan could not know yet.
     pub session: Session<'a>,
     /// What should hold of the fleet, and does not.
     pub warnings: Diagnostics,
+}
+
+impl Planned<'_> {
+    /// Returns the state that the plan was made from, with what moves at its new address.
+    pub fn state(&self) -> &State {
+        self.basis.as_ref().map_or(&self.snapshot.state, |basis| &basis.state)
+    }
+
+    /// Returns what is to be recorded before anything is done: what moves, and what was found out.
+    pub fn facts(&self, registry: &Registry) -> Vec<Event> {
+        let moves = self.basis.as_ref().map(|basis| basis.events.clone());
+        let seen = self.basis.as_ref().map_or(&self.observations, |basis| &basis.seen);
+        let mut facts = moves.unwrap_or_default();
+        facts.extend(crate::apply::prepare(&self.plan, self.state(), seen, registry));
+        facts
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -63,16 +83,27 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn plan(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'a>, Diagnostics> {
+        let basis = match self.mode {
+            Mode::Apply => Basis::moved(self.config, &snapshot.state, &observations)?,
+            Mode::Destroy => None,
+        };
+        let (state, seen) = match &basis {
+            Some(basis) => (&basis.state, &basis.seen),
+            None => (&snapshot.state, &observations),
+        };
+        let moved = basis.as_ref().map(|basis| &*basis.moves).unwrap_or_default();
         let mut work = Work {
             planner: self,
-            state: &snapshot.state,
-            seen: &observations,
+            state,
+            seen,
+            names: names(state),
+            moved: moved.iter().map(|it| (&it.to, &it.from)).collect(),
             found: Found::default(),
         };
         let session = match self.mode {
             Mode::Apply => {
                 refused::check(self.config)?;
-                let session = Session::new(self.config, self.registry, &snapshot.state)?;
+                let session = Session::new(self.config, self.registry, state)?;
                 work.declared(&session)?;
                 session
             }
@@ -91,8 +122,9 @@ impl<'a> Planner<'a> {
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             serial: snapshot.state.serial,
             interrupts: interrupts(&changes),
-            pools: pools(&session, &snapshot.state),
-            ports: session.layout.port_changes(&snapshot.state),
+            pools: pools(&session, state),
+            ports: session.layout.port_changes(state),
+            moves: moved.to_vec(),
             unfinished: unfinished(&snapshot),
             changes,
             drift,
@@ -103,6 +135,7 @@ impl<'a> Planner<'a> {
             plan,
             snapshot,
             observations,
+            basis,
             session,
             warnings,
         })
@@ -119,6 +152,10 @@ struct Work<'w, 'a> {
     planner: &'w Planner<'a>,
     state: &'w State,
     seen: &'w Observations,
+    /// The names of objects that have another address than when they were made.
+    names: BTreeSet<String>,
+    /// The recorded addresses of what moves, by the new ones.
+    moved: BTreeMap<&'w Address, &'w Address>,
     found: Found,
 }
 
@@ -200,6 +237,13 @@ impl Work<'_, '_> {
         );
         let host = desired.hosted_on.as_ref().and_then(|host| self.found.changes.get(host));
         let fate = host.map_or(HostFate::Stays, HostFate::of);
+        let mut desired = Cow::Borrowed(desired);
+        if recorded.is_none() && self.has_name(&desired) {
+            let desired = desired.to_mut();
+            let name = format!("{}-{}", desired.address, self.state.serial);
+            desired.attributes.set(NAME, name);
+        }
+        let desired = &*desired;
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
         let asked = self.planner.replace.contains(&desired.address);
         if asked && !matches!(change.action, Action::Create | Action::Replace) {
@@ -223,9 +267,16 @@ impl Work<'_, '_> {
         if &*desired.provider.name == builtin::NAME {
             change.after.iter_mut().for_each(builtin::follow);
         }
+        change.moved_from = self.moved.get(&desired.address).map(|from| (*from).clone());
         self.found.drift.extend(drift);
         self.found.changes.insert(desired.address.clone(), change);
         Ok(())
+    }
+
+    /// Whether an object that moved to another address has the name that this one would get.
+    fn has_name(&self, desired: &Desired) -> bool {
+        let name = desired.attributes.get(NAME).and_then(Value::as_str);
+        !desired.spans.contains_key(NAME) && name.is_some_and(|name| self.names.contains(name))
     }
 
     /// Returns what changes of that which has something else made anew.
@@ -396,6 +447,15 @@ impl Work<'_, '_> {
         self.found.drift.sort_by(|a, b| a.address.cmp(&b.address));
         (self.found.changes.into_values().collect(), self.found.drift)
     }
+}
+
+/// Returns the names of objects that are not those of their addresses.
+fn names(state: &State) -> BTreeSet<String> {
+    let named = state.resources.iter().filter_map(|(address, resource)| {
+        let name = resource.declared.inputs.get(NAME)?.as_str()?;
+        (name != address.to_string()).then(|| name.to_owned())
+    });
+    named.collect()
 }
 
 /// Returns the simulators that changes stop.

@@ -5,10 +5,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Reports each block that would be ignored.
 pub(super) fn check(config: &Config) -> Result<(), Diagnostics> {
-    let moved = config.moved.iter().map(|moved| ("moved", &moved.span));
     let imports = config.imports.iter().map(|import| ("import", &import.span));
     let mut diagnostics = Diagnostics::new();
-    for (name, span) in moved.chain(imports) {
+    for (name, span) in imports {
         let detail = format!("`{name}` is a block of the language, but this version does not act on it.");
         diagnostics.push(
             Diagnostic::error("Not available yet", detail)

@@ -16,7 +16,7 @@ use crate::config::{Check, Config, Declaration, Instance, Instances, Names, Prov
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::difference::canonical;
-use crate::plan::{Action, Change, ignore};
+use crate::plan::{Action, Change, NAME, ignore};
 use crate::providers::Registry;
 
 /// The values of declarations, as far as they are evaluated, by the address of the block.
@@ -346,6 +346,10 @@ impl Resolve for Session<'_> {
         let schema = schema.ok_or_else(|| format!("there is no kind `{}`", desired.kind))?;
         let mut wanted =
             canonical(schema, &desired.attributes).map_err(|(path, problem)| format!("`{path}`: {problem}"))?;
+        let name = change.wanted.as_ref().and_then(|planned| planned.get(NAME));
+        if let Some(name) = name.filter(|name| name.is_known()) {
+            wanted.set(NAME, name.clone());
+        }
         if let (Action::Update | Action::Check, Some(recorded)) = (change.action, state.resources.get(&change.address))
         {
             ignore(&desired.policy, schema, &recorded.object.attributes, &mut wanted);

@@ -49,8 +49,14 @@ fn a_check_warns_at_plan_and_after_apply() {
 }
 
 #[test]
-fn what_a_plan_does_not_act_on_yet_is_refused_and_not_ignored() {
-    let lab = Lab::new("value \"a\" {}\nmoved {\n  from = value.b\n  to   = value.a\n}\n");
-    lab.run("validate").exits(0);
-    insta::assert_snapshot!("moved_refused", lab.run("plan").exits(1));
+fn what_moves_is_shown_and_agreed_to() {
+    let lab = Lab::new("value \"b\" { input = 1 }\n");
+    lab.run("apply --auto-approve").exits(0);
+    lab.write(
+        "fleet.hcl",
+        "value \"a\" { input = 1 }\nmoved {\n  from = value.b\n  to   = value.a\n}\n",
+    );
+    insta::assert_snapshot!("moved", lab.run("plan --detailed-exitcode").exits(2));
+    insta::assert_snapshot!("moved_apply", lab.run("apply --auto-approve").exits(0));
+    lab.run("plan --detailed-exitcode").exits(0);
 }

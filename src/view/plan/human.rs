@@ -3,7 +3,7 @@
 use simfleet_provider_api::{Address, Path, Value};
 
 use super::changes::{self, look, secrets};
-use crate::plan::{Action, DriftKind, OutputChange, Plan, Summary};
+use crate::plan::{Action, DriftKind, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
@@ -48,6 +48,7 @@ impl View<'_> {
             heading("What apply will do:", &mut document);
             changes::show(changing, self.detail, &mut document);
         }
+        self.moves(&mut document);
         self.pools(&mut document);
         self.outputs(&mut document);
         self.unplaced(&mut document);
@@ -107,6 +108,22 @@ impl View<'_> {
                     });
                 }
             }
+        }
+        document.blank();
+    }
+
+    fn moves(&self, document: &mut Document) {
+        if self.plan.moves.is_empty() {
+            return;
+        }
+        heading("What has another address from now on:", document);
+        for Move { from, to } in &self.plan.moves {
+            document.line(
+                Line::new()
+                    .tone(Tone::Change, " -> ")
+                    .tone(Tone::Strong, to.to_string())
+                    .text(format!(" (was {from})")),
+            );
         }
         document.blank();
     }

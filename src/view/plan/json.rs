@@ -99,12 +99,13 @@ fn change(change: &Change) -> Json {
         "address": change.address,
         "kind": change.kind,
         "provider": provider.map(|provider| &provider.name),
-        "action": change.action.as_str(),
+        "action": change.word(),
         "reason": (!reasons.is_empty()).then(|| reasons.join("; ")),
         "before": shown(before.as_ref()),
         "after": shown(after.as_ref()),
         "after_unknown": masked(after.as_ref(), Mask::Unknown),
         "after_sensitive": masked(after.as_ref(), Mask::Sensitive),
+        "previous_address": change.moved_from,
         "replace_because": change.replace_because.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

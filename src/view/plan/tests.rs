@@ -43,6 +43,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         hosted_on: None,
         was_hosted_on: None,
         schema_version: 1,
+        moved_from: None,
         prevent_destroy: false,
         create_before_destroy: false,
         timeouts: Default::default(),
@@ -51,6 +52,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
 
 fn plan(changes: Vec<Change>) -> Plan {
     let mut plan = Plan {
+        moves: Vec::new(),
         lineage: "0b1f6c1e-0000-4000-8000-000000000000".into(),
         serial: 7,
         changes,
