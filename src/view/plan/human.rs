@@ -254,6 +254,7 @@ impl View<'_> {
         let resources = create + update + replace + delete + forget;
         for (count, words) in [
             (forget, "to forget"),
+            (self.plan.moves.len(), "to move"),
             (self.plan.unfinished.len(), "to finish"),
             (self.plan.unplaced.len(), "without a place"),
         ] {
