@@ -22,7 +22,7 @@ use crate::apply;
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{Mode, Plan, Planned, Planner, typed};
+use crate::plan::{Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -43,6 +43,8 @@ pub struct Options {
     pub mode: Mode,
     /// Resources that are made anew, whatever they look like.
     pub replace: BTreeSet<Address>,
+    /// What of the fleet the run is about.
+    pub selection: Selection,
     /// How many provider calls run at once.
     pub parallelism: usize,
     /// For how long to wait for addresses that another run holds.
@@ -174,6 +176,7 @@ impl Fleet {
             registry: &self.registry,
             mode: self.options.mode,
             replace: &self.options.replace,
+            selection: &self.options.selection,
         };
         let observations = self.typed(&snapshot, observations);
         let planned = planner.plan(snapshot, observations)?;

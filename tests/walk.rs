@@ -8,7 +8,7 @@ use std::time::Duration;
 use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
 use simfleet::diagnostic::Diagnostics;
 use simfleet::lower::{Desired, Policy};
-use simfleet::plan::{Action, Change, HostFate, Plan, Reason, assess, dismiss};
+use simfleet::plan::{Action, Change, HostFate, Mode, Plan, Reason, assess, dismiss};
 use simfleet::providers::{Providers, Registry};
 use simfleet::refresh::{Observations, refresh};
 use simfleet_provider_api::{Address, Attributes, Context, Kind, Value};
@@ -127,6 +127,8 @@ impl Bench {
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let plan = Plan {
             moves: Vec::new(),
+            mode: Mode::Apply,
+            is_partial: false,
             lineage: "test".into(),
             serial: state.serial,
             changes,

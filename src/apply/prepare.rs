@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Object, Observed};
 use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
 
 use crate::lower::is_in_use;
-use crate::plan::{Action, Change, Plan, PortChange, Reason, drift, marked, same};
+use crate::plan::{Action, Change, Mode, Plan, PortChange, Reason, drift, marked, same};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -28,8 +28,15 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
         let Some(resource) = state.resources.get(&change.address) else {
             continue;
         };
-        if let Some(Observed::Present(object)) = seen.get(&change.address) {
-            events.extend(observed(change, resource, object, registry));
+        match seen.get(&change.address) {
+            Some(Observed::Present(object)) => events.extend(observed(change, resource, object, registry)),
+            // Else it is recorded until it is made again: its place and its ports are.
+            Some(Observed::Absent) if plan.mode == Mode::Refresh => events.push(Event::Observed {
+                address: change.address.clone(),
+                deposed: None,
+                outcome: Left::Gone,
+            }),
+            _ => {}
         }
         if change.action == Action::NoOp {
             events.extend(redeclared(change, resource));

@@ -296,7 +296,7 @@ impl<'a> Walk<'a> {
     /// Records what a walk leaves: ports that are free again, pools that are no more, outputs.
     async fn conclude(&mut self) -> Result<(), String> {
         let mut events = conclude(self.plan, &self.state);
-        if !self.outcome.interrupted {
+        if !self.outcome.interrupted && !self.plan.is_partial {
             match self.resolve.outputs(&self.state) {
                 Ok(outputs) if outputs != self.state.outputs => events.push(Event::Outputs { values: outputs }),
                 Ok(_) => {}

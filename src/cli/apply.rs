@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, quoted, warn};
+use super::plan::mode;
 use super::program::Run;
 use crate::apply::{Outcome, Progress};
 use crate::fleet::{Fleet, FleetError};
@@ -38,6 +39,9 @@ pub(super) struct Apply {
     /// Remove everything instead
     #[arg(long)]
     destroy: bool,
+    /// Record what is there, and change nothing
+    #[arg(long, conflicts_with_all = ["destroy", "replace"])]
+    refresh_only: bool,
     #[command(flatten)]
     manner: Manner,
 }
@@ -84,14 +88,14 @@ impl Apply {
             return self.run_saved(run).await;
         }
         self.manner.check(run)?;
-        let mode = if self.destroy { Mode::Destroy } else { Mode::Apply };
+        let mode = mode(self.destroy, self.refresh_only);
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         self.manner.change(run, &fleet).await
     }
 
     /// Carries out a plan that was agreed to when it was saved.
     async fn run_saved(&self, run: &Run) -> Result<Exit, Failure> {
-        if self.destroy {
+        if self.destroy || self.refresh_only {
             let hint = "give --destroy to `simfleet plan --out FILE`";
             return Err(Failure::usage("A saved plan says already what is to be done.", hint));
         }
@@ -105,7 +109,11 @@ impl Apply {
         warn(run, &planned.warnings);
         manner.show(run, &fleet, &planned)?;
         // The plan is stale after this, so that only a new one can go on.
-        let verb = if file.mode == Mode::Destroy { "destroy" } else { "apply" };
+        let verb = match file.mode {
+            Mode::Destroy => "destroy",
+            Mode::Apply => "apply",
+            Mode::Refresh => "apply --refresh-only",
+        };
         let again = format!("simfleet {verb} {}", quoted(&file.path.to_string_lossy()));
         manner.carry_out(run, &fleet, planned, &again).await
     }
@@ -233,15 +241,13 @@ impl Manner {
 }
 
 fn purpose(fleet: &Fleet) -> Purpose {
-    match fleet.options().mode {
-        Mode::Apply => Purpose::Apply,
-        Mode::Destroy => Purpose::Destroy,
-    }
+    Purpose::of(fleet.options().mode)
 }
 
 async fn agreed(run: &Run, fleet: &Fleet) -> bool {
     let question = match purpose(fleet) {
         Purpose::Apply => "Do you want to apply this?",
+        Purpose::Refresh => "Do you want to record this?",
         Purpose::Destroy => "Do you want to destroy all of this? There is no way back.",
     };
     run.terminal.ask(&format!("\n{question} Only \"yes\" will do: ")).await == "yes"

@@ -14,7 +14,7 @@ use super::program::Run;
 use crate::config::{Config, Inputs, Unset};
 use crate::diagnostic::Diagnostics;
 use crate::fleet::{Fleet, Options, Refresh};
-use crate::plan::{Mode, PlanFile};
+use crate::plan::{Mode, Pattern, PlanFile, Selection};
 use crate::view;
 
 /// Values of variables.
@@ -40,6 +40,12 @@ pub(super) struct Planning {
     /// Make this resource anew; can be given several times
     #[arg(long, value_name = "ADDRESS")]
     replace: Vec<Address>,
+    /// Only this and what it needs: an address, a block, a module, or with `*`; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    target: Vec<Pattern>,
+    /// Not this and what needs it: an address, a block, a module, or with `*`; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    exclude: Vec<Pattern>,
     /// How many calls to providers run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     parallelism: u16,
@@ -72,8 +78,8 @@ impl Planning {
 
     /// Reads the fleet as it was when a plan was saved.
     pub(super) fn open_saved(&self, run: &Run, plan: &PlanFile) -> Result<Fleet, Failure> {
-        if !self.replace.is_empty() || !self.refresh {
-            let hint = "give --replace and --refresh to `simfleet plan --out FILE`";
+        if !self.replace.is_empty() || !self.refresh || !self.selection().is_all() {
+            let hint = "give --replace, --target, --exclude and --refresh to `simfleet plan --out FILE`";
             return Err(Failure::usage("A saved plan says already what is to be done.", hint));
         }
         let fleet = Fleet::of_plan(plan, self.options(run, plan.path.clone(), plan.mode)?)?;
@@ -81,15 +87,23 @@ impl Planning {
         Ok(fleet)
     }
 
+    fn selection(&self) -> Selection {
+        Selection {
+            targets: self.target.clone(),
+            excludes: self.exclude.clone(),
+        }
+    }
+
     fn options(&self, run: &Run, path: PathBuf, mode: Mode) -> Result<Options, Failure> {
         let mut options = options(run, path, &self.variables)?;
-        // What is recorded is removed as it is recorded, whatever the variables were.
-        if mode == Mode::Destroy {
+        // What is recorded is removed or looked at as it is recorded, whatever the variables were.
+        if mode != Mode::Apply {
             options.inputs.unset = Unset::Unknown;
         }
         Ok(Options {
             refresh: if self.refresh { Refresh::Look } else { Refresh::Trust },
             replace: self.replace.iter().cloned().collect(),
+            selection: self.selection(),
             parallelism: usize::from(self.parallelism),
             lock_timeout: self.lock_timeout,
             mode,
@@ -167,6 +181,7 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
         refresh: Refresh::Look,
         mode: Mode::Apply,
         replace: BTreeSet::new(),
+        selection: Selection::default(),
         parallelism: 10,
         lock_timeout: Duration::ZERO,
         command: run.again.told(),

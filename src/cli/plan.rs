@@ -28,6 +28,9 @@ pub(super) struct Plan {
     /// Plan to remove everything
     #[arg(long)]
     destroy: bool,
+    /// Plan to record what is there, and to change nothing
+    #[arg(long, conflicts_with_all = ["destroy", "replace"])]
+    refresh_only: bool,
     /// Keep the plan in this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -67,16 +70,22 @@ impl FailOn {
     }
 }
 
+/// Returns what a run is for.
+pub(super) fn mode(destroy: bool, refresh_only: bool) -> Mode {
+    match (destroy, refresh_only) {
+        (true, _) => Mode::Destroy,
+        (_, true) => Mode::Refresh,
+        _ => Mode::Apply,
+    }
+}
+
 impl Plan {
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        let (mode, purpose) = match self.destroy {
-            true => (Mode::Destroy, Purpose::Destroy),
-            false => (Mode::Apply, Purpose::Apply),
-        };
+        let mode = mode(self.destroy, self.refresh_only);
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         let planned = fleet.plan().await?;
         warn(run, &planned.warnings);
@@ -87,7 +96,7 @@ impl Plan {
             let view = View {
                 plan: &planned.plan,
                 detail,
-                purpose,
+                purpose: Purpose::of(mode),
             };
             run.terminal.print(&view.render(run.terminal.out))?;
         }

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::program::Run;
 use crate::fleet::FleetError;
-use crate::plan::{Mode, PlanFile};
+use crate::plan::PlanFile;
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::state;
 
@@ -55,10 +55,7 @@ impl Show {
         if self.json {
             run.terminal.print_json(&json::document(&planned.plan))?;
         } else {
-            let purpose = match file.mode {
-                Mode::Apply => Purpose::Apply,
-                Mode::Destroy => Purpose::Destroy,
-            };
+            let purpose = Purpose::of(file.mode);
             let view = View {
                 plan: &planned.plan,
                 detail: Detail::Folded,

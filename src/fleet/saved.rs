@@ -23,6 +23,7 @@ impl Fleet {
             state: self.options.state.as_deref().map(absolute),
             mode: self.options.mode,
             replace: self.options.replace.clone(),
+            selection: self.options.selection.clone(),
             sources: self.config.sources(),
         };
         let observations = as_recorded(&planned.snapshot, planned.observations.clone());
@@ -40,6 +41,7 @@ impl Fleet {
         options.state = file.state.clone().or(options.state);
         options.mode = file.mode;
         options.replace.clone_from(&file.replace);
+        options.selection.clone_from(&file.selection);
         let inputs = with_providers(&options.inputs);
         let given = match file.needs_secrets() {
             true => config::load(&options.path, &inputs)?.0.sources().variables,

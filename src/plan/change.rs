@@ -7,6 +7,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
 use simfleet_state::{Port, ProviderConfig};
 
+use super::Mode;
 use super::difference::same;
 use super::moves::Move;
 use crate::config::Timeouts;
@@ -19,6 +20,10 @@ pub struct Plan {
     pub lineage: Arc<str>,
     /// The serial of the state that was read.
     pub serial: u64,
+    /// What it is for.
+    pub mode: Mode,
+    /// Whether it is about a part of the fleet only (`--target`, `--exclude`).
+    pub is_partial: bool,
     /// Every resource, declared or recorded, in the order of addresses; no-ops too.
     pub changes: Vec<Change>,
     /// What was found to differ from what was recorded.
@@ -413,7 +418,9 @@ impl Plan {
 
     /// Whether an apply would do or record nothing.
     pub fn is_empty(&self) -> bool {
+        let is_news = |drift: &Drift| !matches!(drift.what, DriftKind::Unreachable { .. });
         self.changes.iter().all(|change| change.action == Action::NoOp)
+            && !(self.mode == Mode::Refresh && self.drift.iter().any(is_news))
             && self.unfinished.is_empty()
             && self.pools.is_empty()
             && self.moves.is_empty()

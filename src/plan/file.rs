@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use simfleet_provider_api::encoding::{self, digest_matches, redact_attributes};
 use simfleet_provider_api::{Address, Attributes, Data, Object, ObjectId, Observed, Token, Value};
 
-use super::{Mode, Plan};
+use super::{Mode, Plan, Selection};
 use crate::config::Sources;
 use crate::refresh::Observations;
 
@@ -39,6 +39,9 @@ pub struct PlanFile {
     pub mode: Mode,
     /// Resources that are made anew, whatever they look like.
     pub replace: BTreeSet<Address>,
+    /// What of the fleet it is about.
+    #[serde(default)]
+    pub selection: Selection,
     /// The folder of the fleet.
     pub folder: PathBuf,
     /// The fleet's files: paths and texts.
@@ -141,6 +144,8 @@ pub struct Origin {
     pub mode: Mode,
     /// Resources that are made anew.
     pub replace: BTreeSet<Address>,
+    /// What of the fleet it is about.
+    pub selection: Selection,
     /// What the configuration was loaded from.
     pub sources: Sources,
 }
@@ -157,6 +162,7 @@ impl PlanFile {
             state,
             mode,
             replace,
+            selection,
             sources,
         } = origin;
         let variables: Attributes = sources.variables.into_iter().collect();
@@ -167,6 +173,7 @@ impl PlanFile {
             state,
             mode,
             replace,
+            selection,
             folder: sources.folder,
             files: sources.files,
             variables: redact_attributes(&variables, &mut salt),

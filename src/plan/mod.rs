@@ -8,6 +8,7 @@ mod moves;
 mod order;
 mod planner;
 mod refused;
+mod select;
 mod session;
 
 pub use assess::{Assessment, HostFate, NAME, assess, dismiss, go_on, ignore, make_anew};
@@ -19,4 +20,5 @@ pub use difference::{compare, drift, marked, same, typed};
 pub use file::{Origin, PlanFile, PlanFileError};
 pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner};
+pub use select::{Pattern, Selection};
 pub use session::Session;

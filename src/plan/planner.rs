@@ -11,7 +11,7 @@ use super::moves::Basis;
 use super::session::Session;
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
-    Unfinished, assess, dismiss, go_on, make_anew, refused,
+    Selection, Unfinished, assess, dismiss, go_on, make_anew, refused,
 };
 use crate::builtin;
 use crate::config::Config;
@@ -29,6 +29,8 @@ pub enum Mode {
     Apply,
     /// To remove everything.
     Destroy,
+    /// To record what is there, and change nothing.
+    Refresh,
 }
 
 /// All that a plan is made of, beside the state and the observations.
@@ -42,6 +44,8 @@ pub struct Planner<'a> {
     pub mode: Mode,
     /// Resources that are made anew, whatever they look like.
     pub replace: &'a BTreeSet<Address>,
+    /// What of the fleet the plan is about.
+    pub selection: &'a Selection,
 }
 
 /// A plan and all that is needed to carry it out.
@@ -85,7 +89,7 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'a>, Diagnostics> {
         let basis = match self.mode {
             Mode::Apply => Basis::moved(self.config, &snapshot.state, &observations)?,
-            Mode::Destroy => None,
+            Mode::Destroy | Mode::Refresh => None,
         };
         let (state, seen) = match &basis {
             Some(basis) => (&basis.state, &basis.seen),
@@ -107,23 +111,30 @@ impl<'a> Planner<'a> {
                 work.declared(&session)?;
                 session
             }
-            Mode::Destroy => Session::empty(self.config, self.registry),
+            Mode::Destroy | Mode::Refresh => Session::empty(self.config, self.registry, self.mode),
         };
-        work.undeclared();
-        work.protected().or(())?;
+        match self.mode {
+            Mode::Apply | Mode::Destroy => work.undeclared(),
+            Mode::Refresh => work.as_seen(),
+        }
         let outputs = work.outputs(&session)?;
         let warnings = match self.mode {
             Mode::Apply => session.warnings(),
-            Mode::Destroy => Diagnostics::new(),
+            Mode::Destroy | Mode::Refresh => Diagnostics::new(),
         };
         let (changes, drift) = work.finish();
         let unplaced = session.layout.unplaced.clone();
-        let plan = Plan {
+        let is_settled = self.mode != Mode::Refresh;
+        let mut plan = Plan {
+            mode: self.mode,
+            is_partial: false,
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             serial: snapshot.state.serial,
             interrupts: interrupts(&changes),
-            pools: pools(&session, state),
-            ports: session.layout.port_changes(state),
+            pools: is_settled.then(|| pools(&session, state)).unwrap_or_default(),
+            ports: is_settled
+                .then(|| session.layout.port_changes(state))
+                .unwrap_or_default(),
             moves: moved.to_vec(),
             unfinished: unfinished(&snapshot),
             changes,
@@ -131,6 +142,8 @@ impl<'a> Planner<'a> {
             outputs,
             unplaced,
         };
+        self.selection.apply(&mut plan)?;
+        self.protected(&plan, state).or(())?;
         Ok(Planned {
             plan,
             snapshot,
@@ -139,6 +152,48 @@ impl<'a> Planner<'a> {
             session,
             warnings,
         })
+    }
+
+    /// Refuses to delete what is protected, by the configuration or by what was last applied of it.
+    fn protected(&self, plan: &Plan, state: &State) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        for change in &plan.changes {
+            let recorded = state.resources.get(&change.address);
+            let was = recorded.is_some_and(|resource| resource.declared.prevent_destroy);
+            let (is_protected, hint) = match change.action {
+                Action::Replace => (
+                    change.prevent_destroy,
+                    "change it otherwise, or take prevent_destroy away",
+                ),
+                Action::Delete => (
+                    was,
+                    "declare it with prevent_destroy = false and apply that first, or give it up with a `removed` block",
+                ),
+                _ => (false, ""),
+            };
+            if is_protected {
+                let reason = change.reasons.first().map(ToString::to_string).unwrap_or_default();
+                let verb = if change.action == Action::Replace {
+                    "made anew"
+                } else {
+                    "deleted"
+                };
+                let detail = format!(
+                    "{} would be {verb}, as {reason}; it has prevent_destroy.",
+                    change.address
+                );
+                let diagnostic = Diagnostic::error("Protected from deletion", detail).on(change.address.clone());
+                diagnostics.push(diagnostic.at(self.span_of(&change.address)).hint(hint));
+            }
+        }
+        diagnostics
+    }
+
+    fn span_of(&self, address: &Address) -> Option<Span> {
+        let block = address.declaration();
+        let mut declarations = self.config.declarations.iter();
+        let declaration = declarations.find(|declaration| declaration.address == block)?;
+        Some(declaration.span.clone())
     }
 }
 
@@ -297,53 +352,29 @@ impl Work<'_, '_> {
         changing.next().map(|(address, _)| address.clone())
     }
 
-    /// Refuses to delete what is protected, by the configuration or by what was last applied of it.
-    fn protected(&self) -> Diagnostics {
-        let mut diagnostics = Diagnostics::new();
-        for change in self.found.changes.values() {
-            let recorded = self.state.resources.get(&change.address);
-            let was = recorded.is_some_and(|resource| resource.declared.prevent_destroy);
-            let (is_protected, hint) = match change.action {
-                Action::Replace => (
-                    change.prevent_destroy,
-                    "change it otherwise, or take prevent_destroy away",
-                ),
-                Action::Delete => (
-                    was,
-                    "declare it with prevent_destroy = false and apply that first, or give it up with a `removed` block",
-                ),
-                _ => (false, ""),
+    /// Takes every recorded resource as it is there now.
+    fn as_seen(&mut self) {
+        for (address, resource) in &self.state.resources {
+            let before = Some(resource.object.attributes.clone());
+            let seen = match self.seen.get(address) {
+                Some(Observed::Present(object)) => Some(object.attributes.clone()),
+                Some(Observed::Absent) => None,
+                Some(Observed::Unreachable { .. }) | None => before.clone(),
             };
-            if is_protected {
-                let reason = change.reasons.first().map(ToString::to_string).unwrap_or_default();
-                let verb = if change.action == Action::Replace {
-                    "made anew"
-                } else {
-                    "deleted"
-                };
-                let detail = format!(
-                    "{} would be {verb}, as {reason}; it has prevent_destroy.",
-                    change.address
-                );
-                let diagnostic = Diagnostic::error("Protected from deletion", detail).on(change.address.clone());
-                diagnostics.push(diagnostic.at(self.span_of(&change.address)).hint(hint));
-            }
+            let mut change = dismiss(address, &resource.declared, before, false, Reason::Gone);
+            change.action = Action::NoOp;
+            change.reasons.clear();
+            change.after = seen;
+            self.found.drift.extend(self.drift_of(address));
+            self.found.changes.insert(address.clone(), change);
         }
-        diagnostics
-    }
-
-    fn span_of(&self, address: &Address) -> Option<Span> {
-        let block = address.declaration();
-        let mut declarations = self.planner.config.declarations.iter();
-        let declaration = declarations.find(|declaration| declaration.address == block)?;
-        Some(declaration.span.clone())
     }
 
     /// Lets go of what is recorded and not declared any more.
     fn undeclared(&mut self) {
         let reason = match self.planner.mode {
             Mode::Apply => Reason::NotDeclared,
-            Mode::Destroy => Reason::Destroy,
+            Mode::Destroy | Mode::Refresh => Reason::Destroy,
         };
         // Hosts sort after what runs on them as often as before, so what happens to hosts is settled first.
         let gone: BTreeSet<&Address> = self
@@ -428,6 +459,7 @@ impl Work<'_, '_> {
         let after = match self.planner.mode {
             Mode::Apply => session.outputs()?,
             Mode::Destroy => BTreeMap::new(),
+            Mode::Refresh => self.state.outputs.clone(),
         };
         let before = &self.state.outputs;
         let names: BTreeSet<&Arc<str>> = before.keys().chain(after.keys()).collect();

@@ -287,8 +287,8 @@ impl<'a> Session<'a> {
         Diagnostics(checks.flat_map(|check| check.warnings(&scope).0).collect())
     }
 
-    /// Returns a session of nothing, for a run that removes everything.
-    pub(super) fn empty(config: &'a Config, registry: &'a Registry) -> Self {
+    /// Returns a session of nothing, for a run that reads no declaration.
+    pub(super) fn empty(config: &'a Config, registry: &'a Registry, mode: Mode) -> Self {
         Session {
             config,
             registry,
@@ -296,7 +296,7 @@ impl<'a> Session<'a> {
             instances: BTreeMap::new(),
             layout: Layout::default(),
             values: Values::default(),
-            mode: Mode::Destroy,
+            mode,
         }
     }
 
@@ -364,8 +364,10 @@ impl Resolve for Session<'_> {
     }
 
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String> {
-        if self.mode == Mode::Destroy {
-            return Ok(BTreeMap::new());
+        match self.mode {
+            Mode::Apply => {}
+            Mode::Destroy => return Ok(BTreeMap::new()),
+            Mode::Refresh => return Ok(state.outputs.clone()),
         }
         self.catch_up(
             self.config
@@ -380,7 +382,7 @@ impl Resolve for Session<'_> {
     }
 
     fn warnings(&mut self, state: &State) -> Diagnostics {
-        if self.mode == Mode::Destroy {
+        if self.mode != Mode::Apply {
             return Diagnostics::new();
         }
         let references = self.config.checks.iter().flat_map(Check::references).collect();

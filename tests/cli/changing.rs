@@ -76,6 +76,37 @@ fn changes_of_each_kind() {
 }
 
 #[test]
+fn a_part_of_the_fleet() {
+    let lab = Lab::new(FLEET);
+    insta::assert_snapshot!("target", lab.run("plan -target=value.part[0]").exits(0));
+    insta::assert_snapshot!("exclude", lab.run("plan -exclude=value.part").exits(0));
+    insta::assert_snapshot!("target_unknown", lab.run("plan -target=value.bass").exits(1));
+    insta::assert_snapshot!("target_garbage", lab.run("plan -target=value").exits(64));
+    lab.run("apply --auto-approve --target value.part[0] --target value.secret")
+        .exits(0);
+    insta::assert_snapshot!("target_done", lab.run("plan --target value.secret").exits(0));
+    lab.run("plan --target value.secret --out part.plan").exits(0);
+    insta::assert_snapshot!(
+        "target_of_a_saved_plan",
+        lab.run("apply part.plan --target value.base").exits(64)
+    );
+    insta::assert_snapshot!(
+        "destroy_target",
+        lab.run("destroy --auto-approve --target value.base").exits(0)
+    );
+}
+
+#[test]
+fn what_is_there_is_recorded() {
+    let lab = applied();
+    insta::assert_snapshot!("refresh_only", lab.run("apply --refresh-only --auto-approve").exits(0));
+    insta::assert_snapshot!(
+        "refresh_only_and_destroy",
+        lab.run("plan --refresh-only --destroy").exits(64)
+    );
+}
+
+#[test]
 fn a_mistake_of_many_instances_is_told_once() {
     let lab = Lab::new(
         r#"

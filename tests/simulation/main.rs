@@ -204,6 +204,7 @@ impl World {
             refresh: Refresh::Look,
             mode,
             replace,
+            selection: Default::default(),
             parallelism: 4,
             lock_timeout: Duration::ZERO,
             command: "test".into(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use simfleet::apply::{self, Outcome};
 use simfleet::config::Inputs;
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
-use simfleet::plan::{Action, Mode, Plan};
+use simfleet::plan::{Action, Mode, Plan, Selection};
 use simfleet::providers::Registry;
 use simfleet_provider_fake::FakeType;
 use simfleet_provider_fake::gateway::Gateway;
@@ -50,6 +50,7 @@ impl Bench {
             refresh: Refresh::Look,
             mode,
             replace: BTreeSet::new(),
+            selection: Selection::default(),
             parallelism: 10,
             lock_timeout: Duration::ZERO,
             command: "test".into(),

@@ -3,7 +3,7 @@
 use simfleet_provider_api::{Address, Path, Value};
 
 use super::changes::{self, look, secrets};
-use crate::plan::{Action, DriftKind, Move, OutputChange, Plan, Summary};
+use crate::plan::{Action, DriftKind, Mode, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
@@ -24,6 +24,19 @@ pub enum Purpose {
     Apply,
     /// To nothing.
     Destroy,
+    /// To a state that is as the fleet is.
+    Refresh,
+}
+
+impl Purpose {
+    /// Returns what a plan leads to.
+    pub fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Apply => Purpose::Apply,
+            Mode::Destroy => Purpose::Destroy,
+            Mode::Refresh => Purpose::Refresh,
+        }
+    }
 }
 
 /// A plan, and how it is to be shown.
@@ -249,6 +262,11 @@ impl View<'_> {
                 .tone(Tone::Strong, "No changes.")
                 .text(self.state_of_affairs());
         }
+        if self.purpose == Purpose::Refresh {
+            let drifted = of(self.plan.drift.len(), "resource");
+            let text = format!(" {drifted} to record as found; nothing is changed.");
+            return Line::new().tone(Tone::Strong, "Plan:").text(text);
+        }
         let mut text = format!(" {create} to create, {update} to update, {replace} to replace, {delete} to delete");
         let outputs = self.plan.outputs.values().filter(|output| output.is_change()).count();
         let resources = create + update + replace + delete + forget;
@@ -268,7 +286,12 @@ impl View<'_> {
         if resources == 0 && !self.plan.pools.is_empty() {
             text.push_str(&format!("; {}", changes_of(self.plan.pools.len(), "pool size")));
         }
-        Line::new().tone(Tone::Strong, "Plan:").text(format!("{text}."))
+        let part = if self.plan.is_partial {
+            " This is a part of the fleet only."
+        } else {
+            ""
+        };
+        Line::new().tone(Tone::Strong, "Plan:").text(format!("{text}.{part}"))
     }
 
     /// Says how the fleet is when nothing changes.
@@ -277,6 +300,8 @@ impl View<'_> {
         let unreachable = self.plan.drift.iter().filter(unreachable).count();
         let unplaced = self.plan.unplaced.len();
         match (unreachable, unplaced, self.purpose) {
+            (0, 0, Purpose::Refresh) => " Everything is as it was recorded.".to_owned(),
+            (0, 0, _) if self.plan.is_partial => " What was selected is as declared.".to_owned(),
             (0, 0, Purpose::Apply) => " The fleet is as declared.".to_owned(),
             (0, 0, Purpose::Destroy) => " There is nothing to destroy.".to_owned(),
             (0, unplaced, _) => format!(" {} without a place.", of(unplaced, "simulator")),

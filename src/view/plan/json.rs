@@ -57,6 +57,7 @@ pub fn document(plan: &Plan) -> Json {
                 })
             })
             .collect::<Vec<_>>(),
+        "partial": plan.is_partial,
         "summary": summary(plan),
     })
 }

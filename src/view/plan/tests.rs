@@ -9,8 +9,8 @@ use simfleet_state::ProviderConfig;
 use super::*;
 use crate::diagnostic::{SourceFile, Span};
 use crate::plan::{
-    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, Reason, Unfinished,
-    Unplaced,
+    Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, Mode, OutputChange, Plan, PoolChange, Reason,
+    Unfinished, Unplaced,
 };
 use crate::view::Theme;
 
@@ -53,6 +53,8 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
 fn plan(changes: Vec<Change>) -> Plan {
     let mut plan = Plan {
         moves: Vec::new(),
+        mode: Mode::Apply,
+        is_partial: false,
         lineage: "0b1f6c1e-0000-4000-8000-000000000000".into(),
         serial: 7,
         changes,
