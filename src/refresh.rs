@@ -1,12 +1,17 @@
 //! Recorded objects to observed ones: one list for many where a provider has one, else one look each.
+//!
+//! A list is believed only where it shows an object as it was recorded. Lists lag: what one lacks may be there, and what
+//! one shows otherwise may be how an object was before this very record, or gone. Each such object is looked at. That an
+//! object was changed a moment ago by somebody else, and the list still shows it as recorded, the next refresh tells.
 
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
-use simfleet_provider_api::{Address, Kind, Observed, Provider};
+use simfleet_provider_api::{Address, Kind, Object, Observed, Provider, Schema};
 use simfleet_state::{ProviderConfig, Resource, State};
 
 use crate::builtin;
+use crate::plan::drift;
 use crate::providers::Providers;
 
 /// What was seen of each recorded resource.
@@ -70,7 +75,10 @@ async fn look_at_group(
     parallelism: usize,
 ) -> Vec<(Address, Observed)> {
     match providers.configured(config).await {
-        Ok(provider) => look_at(&*provider, kind, members, parallelism).await,
+        Ok(provider) => {
+            let schema = providers.registry().schema(&config.name, kind);
+            look_at(&*provider, kind, schema, members, parallelism).await
+        }
         Err(error) => all_unreachable(members, &error.to_string()),
     }
 }
@@ -78,6 +86,7 @@ async fn look_at_group(
 async fn look_at(
     provider: &dyn Provider,
     kind: &Kind,
+    schema: Option<&Schema>,
     mut members: Vec<(&Address, &Resource)>,
     parallelism: usize,
 ) -> Vec<(Address, Observed)> {
@@ -107,16 +116,21 @@ async fn look_at(
         }
     }
     let looks = members.into_iter().map(async |(address, resource)| {
-        // A list may lag, so what it lacks is looked at.
         let observed = match listed.get(&resource.object.id) {
-            Some(object) => Observed::Present(object.clone()),
-            None => look(provider, kind, resource).await,
+            Some(object) if is_as_recorded(object, resource, schema) => Observed::Present(object.clone()),
+            Some(_) | None => look(provider, kind, resource).await,
         };
         (address.clone(), observed)
     });
     let looks: Vec<_> = stream::iter(looks).buffer_unordered(parallelism.max(1)).collect().await;
     seen.extend(looks);
     seen
+}
+
+fn is_as_recorded(object: &Object, resource: &Resource, schema: Option<&Schema>) -> bool {
+    let recorded = &resource.object;
+    let differs = |schema| !drift(schema, &recorded.attributes, &object.attributes).is_empty();
+    object.version == recorded.version && !schema.is_none_or(differs)
 }
 
 async fn look(provider: &dyn Provider, kind: &Kind, resource: &Resource) -> Observed {
@@ -254,7 +268,7 @@ mod tests {
                 .map(|(address, resource)| (address, resource))
                 .collect();
             let begun = tokio::time::Instant::now();
-            let seen = look_at(&far, &"process".to_owned().into(), group, 10).await;
+            let seen = look_at(&far, &"process".to_owned().into(), None, group, 10).await;
             assert_eq!(begun.elapsed(), ANSWER * waits, "{name}");
             assert_eq!(far.reads.into_inner(), reads, "{name}");
             let seen: Observations = seen.into_iter().collect();

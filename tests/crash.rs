@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::cloud::Cause;
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::{Gateway, Hold, HoldState, Moment};
 use simfleet_provider_fake::server::Server;
@@ -363,6 +364,74 @@ fn a_run_that_is_stopped_superseded_and_continued_changes_nothing() {
             let plan = fleet.run(&["plan", "--detailed-exitcode"]);
             assert_eq!(plan.code, Some(if destroyed { 2 } else { 0 }), "{case}: {}", plan.out);
         }
+    }
+}
+
+/// A run that waits to send a call again is stopped there past its lease; another run takes its work over and changes the
+/// same object. Continued, it finds that out before it sends anything.
+#[test]
+fn a_late_retry_of_a_run_that_was_superseded_is_never_sent() {
+    for call in [Call::Update, Call::Delete] {
+        let cloud = Cloud::new(Faults::default());
+        let text = |cpus: u32| {
+            let endpoint = &cloud.endpoint;
+            format!("provider \"fake\" {{\n  endpoint = \"{endpoint}\"\n}}\nnode \"a\" {{ cpus = {cpus} }}\n")
+        };
+        let fleet = Fleet::new(&text(1));
+        fleet.ok(&APPLY);
+        let once = Rule {
+            fault: Fault::Throttled { retry_after_ms: 3000 },
+            to: Pattern {
+                call: Some(call),
+                ..Pattern::default()
+            },
+            when: When::Nth(vec![1]),
+        };
+        cloud.gateway.set_faults(Faults {
+            rules: vec![once],
+            ..Faults::default()
+        });
+        let sent = || {
+            let log = cloud.gateway.log().into_iter();
+            log.filter(|entry| matches!(&entry.cause, Cause::Called { call: it, .. } if *it == call))
+                .count()
+        };
+
+        fleet.write(&text(2));
+        let lease = [("SIMFLEET_TEST_LEASE_MS", "1500")];
+        let verb = if call == Call::Update { APPLY } else { DESTROY };
+        let stopped = fleet.start(&verb, &lease);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while sent() == 0 {
+            assert!(Instant::now() < deadline, "{call:?}: the first one comes");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Not in the middle of a write to the state.
+        std::thread::sleep(Duration::from_millis(200));
+        signal(&stopped, Signal::STOP);
+
+        fleet.write(&text(3));
+        let second = fleet.run(&["apply", "--auto-approve", "--lock-timeout", "30s"]);
+        assert_eq!(second.code, Some(0), "{call:?}: {}\n{}", second.out, second.err);
+        let (objects, before) = (cloud.gateway.objects(), sent());
+        assert!(before > 1, "{call:?}: the second run finished what the first began");
+        assert_eq!(objects.len(), 1, "{call:?}");
+
+        // The pause of the first run is long over.
+        std::thread::sleep(Duration::from_millis(3000));
+        signal(&stopped, Signal::CONT);
+        let first = finish(stopped);
+        assert_eq!(first.code, Some(1), "{call:?}: {}\n{}", first.out, first.err);
+        assert!(
+            first.out.contains("taken over"),
+            "{call:?}: {}\n{}",
+            first.out,
+            first.err
+        );
+        assert_eq!(sent(), before, "{call:?}: nothing was sent after it was continued");
+        assert_eq!(cloud.gateway.objects(), objects, "{call:?}");
+        let plan = fleet.run(&["plan", "--detailed-exitcode"]);
+        assert_eq!(plan.code, Some(0), "{call:?}: {}", plan.out);
     }
 }
 

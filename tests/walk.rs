@@ -217,7 +217,6 @@ fn options() -> Options {
     Options {
         parallelism: 4,
         patience,
-        renew_every: Duration::from_secs(5),
     }
 }
 
@@ -642,6 +641,32 @@ async fn what_was_changed_or_deleted_by_hand_is_put_back() {
     let (outcome, _) = bench.apply(&fleet).await;
     assert!(outcome.is_complete(), "{outcome:?}");
     assert!(bench.plan(&fleet).await.0.is_empty());
+}
+
+/// What a list shows of what was changed or deleted may be how it was before.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_lags_is_confirmed() {
+    let bench = Bench::new(Faults {
+        stale_list: Lag { calls: 100, ms: 0 },
+        list_lag: Lag { calls: 100, ms: 0 },
+        ..Faults::default()
+    });
+    let of = |size: &str| ["a", "b", "c", "d"].map(|name| node(name, &[], size, "base"));
+    assert!(bench.apply(&of("small")).await.0.is_complete());
+    assert!(bench.apply(&of("large")).await.0.is_complete());
+    let actions = |plan: &Plan| -> Vec<Action> { plan.changes.iter().map(|change| change.action).collect() };
+    let (plan, ..) = bench.plan(&of("large")).await;
+    assert_eq!(
+        actions(&plan),
+        [Action::NoOp; 4],
+        "the list shows them as they were, which they are not any more"
+    );
+
+    let deleted = bench.cloud.objects().into_iter().find(|object| name_of(object) == "b");
+    assert!(bench.cloud.destroy(&deleted.expect("it is there").id));
+    let (plan, ..) = bench.plan(&of("large")).await;
+    let expected = [Action::NoOp, Action::Create, Action::NoOp, Action::NoOp];
+    assert_eq!(actions(&plan), expected, "the list shows the deleted one as it was");
 }
 
 fn name_of(object: &simfleet_provider_fake::calls::Record) -> String {

@@ -8,6 +8,8 @@ use simfleet_provider_api::{
 };
 use tokio::time::Instant;
 
+use super::lease::LeaseWatch;
+
 /// How often and how long a call is repeated.
 #[derive(Clone)]
 pub struct Patience {
@@ -117,11 +119,13 @@ pub struct Call {
     pub token: Token,
     /// How often and how long.
     pub patience: Patience,
+    /// The lease on the address: without it nothing is changed.
+    pub lease: LeaseWatch,
 }
 
 impl Call {
     /// Sends a request until its end is known: done, gone, or accepted. Dropping the future and calling this again with
-    /// the same token is safe.
+    /// the same token is safe. Each time it is sent under a lease with time left only: see [`super::lease`].
     ///
     /// # Errors
     /// What the provider said last, and whether anything may have been done.
@@ -171,10 +175,17 @@ impl Call {
                 if lost && let Some(step) = self.find(wanted).await? {
                     return Ok(step);
                 }
+                self.lease.held().await;
                 provider.create(kind, token, wanted).await
             }
-            Request::Update { prior, wanted } => provider.update(kind, prior, wanted, token).await,
-            Request::Delete { prior } => provider.delete(kind, prior, token).await,
+            Request::Update { prior, wanted } => {
+                self.lease.held().await;
+                provider.update(kind, prior, wanted, token).await
+            }
+            Request::Delete { prior } => {
+                self.lease.held().await;
+                provider.delete(kind, prior, token).await
+            }
         }
     }
 

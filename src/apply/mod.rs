@@ -1,6 +1,7 @@
 //! The walk: changes are carried out along the graph, each one journaled before and after.
 
 mod call;
+mod lease;
 mod prepare;
 mod progress;
 mod resume;

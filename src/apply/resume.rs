@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
-use super::{Progress, Verb, describe, record};
+use super::lease::{LeaseKeeper, LeaseWatch};
+use super::{Progress, Verb};
 use crate::plan::marked;
 use crate::providers::Providers;
 
@@ -52,11 +53,13 @@ pub async fn resume(
         .iter()
         .filter_map(|address| Open::of(&state, address))
         .collect();
+    let mut journal = LeaseKeeper::new(journal);
+    let lease = journal.watch();
     let taken = stream::iter(open)
-        .map(|open| take_up(open, providers, patience))
+        .map(|open| take_up(open, providers, patience, &lease))
         .buffered(16)
         .collect::<Vec<_>>();
-    let taken = renewing(journal, taken).await?;
+    let taken = renewing(&mut journal, taken).await?;
     let mut stuck = Vec::new();
     let mut following = Vec::new();
     let mut events = Vec::new();
@@ -75,7 +78,7 @@ pub async fn resume(
         }
     }
     // A handle is durable before it is asked after.
-    record(&mut state, journal, std::mem::take(&mut events)).await?;
+    journal.record(&mut state, std::mem::take(&mut events)).await?;
 
     let ends = stream::iter(following)
         .map(|(open, call, handle, poll_after)| async move {
@@ -84,24 +87,23 @@ pub async fn resume(
         })
         .buffer_unordered(16)
         .collect::<Vec<_>>();
-    let ends = renewing(journal, ends).await?;
+    let ends = renewing(&mut journal, ends).await?;
     for (open, end) in ends {
         settle(&open, end, providers, &mut events, &mut stuck, progress);
     }
-    record(&mut state, journal, events).await?;
+    journal.record(&mut state, events).await?;
     Ok((state, stuck))
 }
 
 /// Waits for something, and keeps the locks meanwhile.
-async fn renewing<T>(journal: &mut dyn Journal, work: impl Future<Output = T>) -> Result<T, String> {
-    let every = (journal.lease() / 6).max(Duration::from_millis(50));
-    let mut renew = tokio::time::interval(every);
+async fn renewing<T>(journal: &mut LeaseKeeper<'_>, work: impl Future<Output = T>) -> Result<T, String> {
+    let mut renew = tokio::time::interval(journal.pace());
     renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return Ok(done),
-            _ = renew.tick() => journal.renew().await.map_err(|error| describe(&error))?,
+            _ = renew.tick() => journal.renew().await?,
         }
     }
 }
@@ -166,6 +168,7 @@ pub(super) async fn take_up(
     open: Open,
     providers: &Providers,
     patience: &Patience,
+    lease: &LeaseWatch,
 ) -> (Open, Option<Call>, Result<Reply, CallError>) {
     let provider = match providers.configured(&open.declared.provider).await {
         Ok(provider) => provider,
@@ -187,6 +190,7 @@ pub(super) async fn take_up(
         kind,
         token,
         patience: patience.clone(),
+        lease: lease.clone(),
     };
     let end = finish(&open, &call).await;
     (open, Some(call), end)

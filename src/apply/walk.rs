@@ -26,9 +26,10 @@ use tokio::time::Instant;
 use self::begin::RetryNotice;
 use self::resuming::Resumed;
 use super::call::{CallError, Patience};
+use super::lease::LeaseKeeper;
 use super::prepare::conclude;
 use super::steps::Steps;
-use super::{Outcome, Progress, Verb, describe, record};
+use super::{Outcome, Progress, Verb};
 use crate::diagnostic::Diagnostics;
 use crate::plan::{Change, Plan};
 use crate::providers::Providers;
@@ -40,8 +41,6 @@ pub struct Options {
     pub parallelism: usize,
     /// How often and how long a call is repeated.
     pub patience: Patience,
-    /// How often the lease on the addresses is renewed.
-    pub renew_every: Duration,
 }
 
 impl Default for Options {
@@ -49,7 +48,6 @@ impl Default for Options {
         Options {
             parallelism: 10,
             patience: Patience::default(),
-            renew_every: Duration::from_secs(5),
         }
     }
 }
@@ -117,7 +115,7 @@ pub async fn apply(
         providers,
         options,
         progress,
-        journal,
+        journal: LeaseKeeper::new(journal),
         resolve,
         steps,
         ready,
@@ -153,7 +151,7 @@ struct Walk<'a> {
     providers: &'a Providers,
     options: &'a Options,
     progress: &'a mpsc::UnboundedSender<Progress>,
-    journal: &'a mut dyn Journal,
+    journal: LeaseKeeper<'a>,
     resolve: &'a mut dyn Resolve,
     steps: Steps,
     ready: BTreeSet<NodeIndex>,
@@ -177,8 +175,7 @@ struct Batch<'a> {
 
 impl<'a> Walk<'a> {
     async fn run(mut self, mut stop: watch::Receiver<bool>) -> Outcome {
-        let first = Instant::now() + self.options.renew_every;
-        let mut renew = tokio::time::interval_at(first, self.options.renew_every);
+        let mut renew = tokio::time::interval(self.journal.pace());
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stop_asked = async {
             if stop.wait_for(|stop| *stop).await.is_err() {
@@ -215,8 +212,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 _ = renew.tick() => {
-                    if let Err(error) = self.journal.renew().await {
-                        self.outcome.stopped_by = Some(describe(&error));
+                    if let Err(reason) = self.journal.renew().await {
+                        self.outcome.stopped_by = Some(reason);
                         break;
                     }
                 }
@@ -233,7 +230,7 @@ impl<'a> Walk<'a> {
     async fn commit(&mut self, batch: &mut Batch<'a>) -> Result<(), String> {
         let events = std::mem::take(&mut batch.events);
         if !events.is_empty() {
-            record(&mut self.state, self.journal, events).await?;
+            self.journal.record(&mut self.state, events).await?;
         }
         self.running.extend(batch.launches.drain(..));
         for node in batch.again.drain(..) {
@@ -309,7 +306,7 @@ impl<'a> Walk<'a> {
                 self.outcome.warnings = self.resolve.warnings(&self.state);
             }
         }
-        record(&mut self.state, self.journal, events).await
+        self.journal.record(&mut self.state, events).await
     }
 
     fn address(&self, node: NodeIndex) -> &'a Address {

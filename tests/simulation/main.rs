@@ -249,6 +249,12 @@ impl World {
                 assert_eq!(outcome.stopped_by, None, "{outcome:?}");
                 self.tell(format!("{outcome:?}"));
             }
+            // What was to be made anew went with an earlier run.
+            Some(Err(FleetError::Diagnostics(problems)))
+                if problems.0.iter().all(|it| it.summary == "Unknown resource") =>
+            {
+                self.tell("it is gone already");
+            }
             Some(Err(FleetError::Diagnostics(problems))) => panic!("it can be planned: {problems:?}"),
             Some(Err(error)) => panic!("{error:?}"),
             None => {

@@ -250,6 +250,7 @@ impl<'a> Walk<'a> {
                 timeout: timeout.unwrap_or(patience.timeout),
                 ..patience.clone()
             },
+            lease: self.journal.watch(),
         })
     }
 

@@ -36,9 +36,9 @@ impl<'a> Walk<'a> {
         }
         self.active
             .insert(node, Active::idle(Some(open.declared.provider.clone())));
-        let (providers, patience) = (self.providers, &self.options.patience);
+        let (providers, patience, lease) = (self.providers, &self.options.patience, self.journal.watch());
         let work = async move {
-            let (open, call, end) = take_up(open, providers, patience).await;
+            let (open, call, end) = take_up(open, providers, patience, &lease).await;
             (node, End::Resumed(Box::new(Resumed { open, call, end })))
         };
         batch.launches.push(work.boxed());
