@@ -216,6 +216,65 @@ async fn facts_of_a_plan_are_not_recorded_once_the_state_has_moved() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_output_that_reads_what_failed_keeps_its_value_or_is_left_out() {
+    let text = |image: &str| {
+        format!(
+            r#"
+provider "fake" {{}}
+node "a" {{}}
+node "b" {{ image = "{image}" }}
+output "first"  {{ value = node.a.address }}
+output "second" {{ value = node.b.address }}
+output "both"   {{ value = [node.a.address, node.b.address] }}
+"#
+        )
+    };
+    let bench = Bench::new(&text("base"));
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let refused = || {
+        let rejected = serde_json::json!({ "rejected": { "message": "there is no room", "attribute": null } });
+        let rule = serde_json::json!({ "fault": rejected, "to": { "call": "create", "name": "node.b" } });
+        cloud.set_faults(serde_json::from_value(serde_json::json!({ "rules": [rule] })).expect("faults"));
+    };
+    let apply = async || {
+        let (progress, _told) = mpsc::unbounded_channel();
+        let (_keep, stop) = watch::channel(false);
+        let fleet = over(bench.options(Mode::Apply, &[]), &store, &cloud);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let applied = fleet.apply(planned, &progress, stop).await;
+        let outcome = applied.expect("nobody has locks");
+        let outputs = fleet.snapshot().await.expect("a state").state.outputs;
+        (outcome.is_complete(), outputs)
+    };
+
+    refused();
+    let (is_complete, outputs) = apply().await;
+    assert!(!is_complete);
+    let names: Vec<&str> = outputs.keys().map(|name| &**name).collect();
+    assert_eq!(
+        names,
+        ["first"],
+        "of what was never made there is no value, not even null"
+    );
+    assert!(outputs["first"].as_str().is_some(), "{outputs:?}");
+
+    cloud.set_faults(Faults::default());
+    let (is_complete, made) = apply().await;
+    assert!(
+        is_complete && made.len() == 3 && made.values().all(|value| value.is_known()),
+        "{made:?}"
+    );
+
+    // It is made anew, and the new one is refused.
+    bench.write(&text("other"));
+    refused();
+    let (is_complete, kept) = apply().await;
+    assert!(!is_complete);
+    assert_eq!(kept, made);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_cannot_be_reached_is_made_anew_with_what_runs_on_it() {
     let text = "provider \"fake\" {}\nnode \"a\" {}\nsimulator \"exec\" \"job\" {\n  placement = node.a\n  command = [\"true\"]\n}\n";
     let bench = Bench::new(text);

@@ -294,7 +294,7 @@ impl<'a> Walk<'a> {
     async fn conclude(&mut self) -> Result<(), String> {
         let mut events = conclude(self.plan, &self.state);
         if !self.outcome.interrupted && !self.plan.is_partial {
-            match self.resolve.outputs(&self.state) {
+            match self.outputs() {
                 Ok(outputs) if outputs != self.state.outputs => events.push(Event::Outputs { values: outputs }),
                 Ok(_) => {}
                 // Outputs that need what failed keep their old values; the failure itself was told.
@@ -307,6 +307,19 @@ impl<'a> Walk<'a> {
             }
         }
         self.journal.record(&mut self.state, events).await
+    }
+
+    /// Returns the outputs as they are recorded. After a failure, one that reads what is not there keeps its old value,
+    /// and is left out where it has none.
+    fn outputs(&mut self) -> Result<BTreeMap<Arc<str>, Value>, String> {
+        let mut outputs = self.resolve.outputs(&self.state)?;
+        if !self.outcome.failed.is_empty() {
+            outputs.retain(|name, value| value.is_known() || self.state.outputs.contains_key(name));
+            for (name, value) in outputs.iter_mut().filter(|(_, value)| !value.is_known()) {
+                value.clone_from(&self.state.outputs[name]);
+            }
+        }
+        Ok(outputs)
     }
 
     fn address(&self, node: NodeIndex) -> &'a Address {

@@ -263,8 +263,11 @@ pub fn value(
         Block::Pool(_) => node::pool_outputs(address, layout, objects),
         Block::Simulator(_) => simulator::outputs(address, layout, objects),
         Block::Value(_) => {
-            let attributes = objects.attributes(address).unwrap_or_default();
-            let field = |name: &'static str| (name, attributes.get(name).cloned().unwrap_or(Value::NULL));
+            let attributes = objects.attributes(address);
+            let field = |name: &'static str| match &attributes {
+                Some(attributes) => (name, attributes.get(name).cloned().unwrap_or(Value::NULL)),
+                None => (name, Value::unknown(format!("{address}.{name}"))),
+            };
             vec![field("output"), field("id")]
         }
     };

@@ -110,9 +110,13 @@ fn refuse_others(lowering: &Lowering<'_>, schema: &Schema, record: &Record, prov
     }
 }
 
-/// Returns what others read of a node.
+/// Returns what others read of a node; of one that is not there, nothing is known.
 pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
-    let attributes = objects.attributes(address).unwrap_or_default();
+    let Some(attributes) = objects.attributes(address) else {
+        return OUTPUTS
+            .map(|name| (name, Value::unknown(format!("{address}.{name}"))))
+            .into();
+    };
     let output = |name: &'static str| {
         let value = match (attributes.get(name), name) {
             (Some(value), _) => value.clone(),

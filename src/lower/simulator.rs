@@ -218,8 +218,11 @@ fn log(log: &Log) -> Value {
 
 /// Returns what others read of a simulator.
 pub(super) fn outputs(address: &Address, layout: &Layout, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
-    let attributes = objects.attributes(address).unwrap_or_default();
-    let attribute = |name: &str| attributes.get(name).cloned().unwrap_or(Value::NULL);
+    let attributes = objects.attributes(address);
+    let attribute = |name: &str| match &attributes {
+        Some(attributes) => attributes.get(name).cloned().unwrap_or(Value::NULL),
+        None => Value::unknown(format!("{address}.{name}")),
+    };
     let Some(place) = layout.places.get(address) else {
         // Not null: what reads it is not wrong, it has to wait for a place.
         let unknown = |name: &'static str| (name, Value::unknown(format!("{address}.{name}, which has no place")));
