@@ -1,9 +1,13 @@
 //! One fleet: its configuration, its state, its providers, and the runs over them. What the command line calls.
 //!
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
+//! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
 //! - [`location`]: where the state is; [`error`]: why a run cannot go on
 
+mod edit;
 mod error;
+mod history;
+mod intent;
 mod location;
 mod runs;
 mod saved;
@@ -13,9 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use simfleet_provider_api::{Address, Context, Observed};
-use simfleet_state::{ConfigDigest, Snapshot, StateStore};
+use simfleet_state::{Snapshot, StateStore};
 
 use self::location::{state_path, store};
 use crate::apply;
@@ -26,7 +29,10 @@ use crate::plan::{Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
+pub use edit::{Age, Held, Moves};
 pub use error::FleetError;
+pub use history::{Happened, Moment, RunRecord};
+pub use intent::Goal;
 
 /// What a run is asked to do, and with what.
 #[derive(Debug, Clone)]
@@ -98,7 +104,7 @@ impl Fleet {
         // Where agents keep their files must not depend on where the next command is run.
         let location = std::path::absolute(&location).unwrap_or(location);
         let folder = location.with_extension("d");
-        let store = Arc::new(store(location));
+        let store = Arc::new(store(location, &options.inputs.environment)?);
         Ok(Fleet {
             options,
             config,
@@ -249,18 +255,4 @@ pub fn with_providers(inputs: &Inputs) -> Inputs {
         providers,
         ..inputs.clone()
     }
-}
-
-/// Returns the SHA-256 of a configuration's texts and variables. Secrets are left out: a digest of one without salt could
-/// be guessed.
-fn digest(config: &Config) -> ConfigDigest {
-    let sources = config.sources();
-    let mut hasher = Sha256::new();
-    for (path, text) in &sources.files {
-        hasher.update(format!("{}\0{}\0{text}\0", path.display(), text.len()));
-    }
-    for (name, value) in &sources.variables {
-        hasher.update(format!("{name}={value:?}\0"));
-    }
-    ConfigDigest(hex::encode(hasher.finalize()).into())
 }

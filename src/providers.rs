@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::encoding::{Encoded, redact_attributes};
+use simfleet_provider_api::encoding::{Encoded, digest, redact_attributes};
 use simfleet_provider_api::{Context, Kind, Provider, ProviderError, ProviderType, Schema};
 use simfleet_state::ProviderConfig;
 use tokio::sync::{Mutex, OnceCell};
@@ -131,7 +131,7 @@ impl Providers {
 /// Returns a text that two equal configurations share, and no others; secrets are in it as digests.
 pub(crate) fn settings_key(config: &ProviderConfig) -> String {
     // One salt for all, so that equal secrets have equal digests; the text does not leave the process.
-    let redacted = redact_attributes(&config.settings, &mut || [0; 16]);
+    let redacted = redact_attributes(&config.settings, &mut |value| digest(value, [0; 16]));
     let document = Encoded::of_attributes(&redacted).map(|encoded| serde_json::json!(encoded));
     format!("{} {}", config.name, document.unwrap_or_default())
 }

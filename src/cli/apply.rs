@@ -1,21 +1,19 @@
 //! `simfleet apply` and `simfleet destroy`: carrying out a plan that the user agreed to.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, quoted, warn};
 use super::plan::mode;
 use super::program::Run;
-use crate::apply::{Outcome, Progress};
+use super::reporting::reported;
+use crate::apply::Outcome;
 use crate::fleet::{Fleet, FleetError};
 use crate::plan::{Mode, PlanFile, Planned};
 use crate::view::plan::{Detail, Purpose, View, json};
-use crate::view::progress::Reporter;
 use crate::view::{outcome, outputs};
 
 /// Change the fleet to what is declared
@@ -66,7 +64,7 @@ pub(super) struct Destroy {
 
 /// How a plan is agreed to, and how its apply is told.
 #[derive(Debug, Clone, Args)]
-struct Manner {
+pub(super) struct Manner {
     /// Do not ask
     #[arg(long)]
     auto_approve: bool,
@@ -75,7 +73,7 @@ struct Manner {
     expand: bool,
     /// Print JSON, one event a line
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Apply {
@@ -102,9 +100,7 @@ impl Apply {
         let file = PlanFile::read(&self.path).map_err(FleetError::from)?;
         let fleet = self.planning.open_saved(run, &file)?;
         let manner = &self.manner;
-        manner
-            .reported(run, async |progress| fleet.recover(&progress).await)
-            .await?;
+        reported(run, manner.json, async |progress| fleet.recover(&progress).await).await?;
         let planned = fleet.replan(&file).await?;
         warn(run, &planned.warnings);
         manner.show(run, &fleet, &planned)?;
@@ -133,15 +129,13 @@ impl Destroy {
 
 impl Manner {
     /// Finishes what earlier runs began, makes a plan, asks, and carries it out.
-    async fn change(&self, run: &Run, fleet: &Fleet) -> Result<Exit, Failure> {
-        self.reported(run, async |progress| fleet.recover(&progress).await)
-            .await?;
+    pub(super) async fn change(&self, run: &Run, fleet: &Fleet) -> Result<Exit, Failure> {
+        reported(run, self.json, async |progress| fleet.recover(&progress).await).await?;
         let planned = fleet.plan().await?;
         warn(run, &planned.warnings);
         self.show(run, fleet, &planned)?;
         if planned.plan.is_empty() {
-            self.reported(run, async |progress| fleet.settle(&planned, &progress).await)
-                .await?;
+            reported(run, self.json, async |progress| fleet.settle(&planned, &progress).await).await?;
             if self.json {
                 self.end(run, &Outcome::default(), "")?;
             }
@@ -156,7 +150,7 @@ impl Manner {
     }
 
     /// Refuses what could only end with a question that nobody answers.
-    fn check(&self, run: &Run) -> Result<(), Failure> {
+    pub(super) fn check(&self, run: &Run) -> Result<(), Failure> {
         if self.auto_approve {
             return Ok(());
         }
@@ -190,9 +184,10 @@ impl Manner {
         if !self.json {
             run.terminal.tell("\n");
         }
-        let outcome = self
-            .reported(run, async |progress| fleet.apply(planned, &progress, stop).await)
-            .await?;
+        let outcome = reported(run, self.json, async |progress| {
+            fleet.apply(planned, &progress, stop).await
+        })
+        .await?;
         self.end(run, &outcome, again)?;
         warn(run, &outcome.warnings);
         if !self.json && outcome.is_complete() && purpose(fleet) == Purpose::Apply {
@@ -218,25 +213,6 @@ impl Manner {
                 .terminal
                 .print(&format!("\n{}", outcome::render(outcome, again, run.terminal.out))),
         }
-    }
-
-    /// Shows what happens while something is done.
-    async fn reported<T>(&self, run: &Run, work: impl AsyncFnOnce(mpsc::UnboundedSender<Progress>) -> T) -> T {
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut reporter = match (self.json, err.is_terminal()) {
-            (true, _) => Reporter::json(&mut out),
-            (false, true) => Reporter::live(run.terminal.err),
-            (false, false) => Reporter::plain(&mut err, run.terminal.err),
-        };
-        let (send, mut receive) = mpsc::unbounded_channel();
-        let show = async {
-            while let Some(progress) = receive.recv().await {
-                // The work goes on whether or not anybody reads of it.
-                let _ = reporter.show(&progress, Timestamp::now());
-            }
-        };
-        let (result, ()) = tokio::join!(work(send), show);
-        result
     }
 }
 

@@ -63,7 +63,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads `30s`, `5m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration = text
         .parse()
         .map_err(|_| "it is not a duration such as 30s or 5m".to_owned())?;
@@ -123,6 +123,17 @@ impl Looking {
     /// Reads the fleet, and tells what is suspicious about it.
     pub(super) fn open(&self, run: &Run, path: PathBuf) -> Result<Fleet, Failure> {
         open(run, self.options(run, path)?)
+    }
+
+    /// Reads the fleet to change its state by hand, waiting for those who hold the addresses.
+    pub(super) fn open_to_change(&self, run: &Run, path: PathBuf, lock_timeout: Duration) -> Result<Fleet, Failure> {
+        open(
+            run,
+            Options {
+                lock_timeout,
+                ..self.options(run, path)?
+            },
+        )
     }
 
     /// What is recorded does not depend on variables, so that none has to be set.

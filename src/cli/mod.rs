@@ -2,7 +2,7 @@
 //! view and an exit code.
 //!
 //! - `program`: the arguments, the verbs, and how one is carried out; `spelling`: flags as Terraform users type them
-//! - `flags`: what several verbs take; `exit`: exit codes
+//! - `flags`: what several verbs take; `exit`: exit codes; `reporting`: what is told meanwhile
 //! - `terminal`, `signals`, `logging`: the streams, Ctrl-C, logs
 
 mod agent;
@@ -16,12 +16,15 @@ mod logging;
 mod output;
 mod plan;
 mod program;
+mod reporting;
 mod show;
 mod signals;
 mod spelling;
 mod state;
 mod status;
 mod terminal;
+mod undo;
+mod unlock;
 mod validate;
 mod vehicle;
 mod version;

@@ -15,7 +15,8 @@ use super::logging::LogFormat;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, init, output, plan, show, spelling, state, status, validate, vehicle, version,
+    agent, apply, completions, console, init, output, plan, show, spelling, state, status, undo, unlock, validate,
+    vehicle, version,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -79,6 +80,8 @@ enum Verb {
     Nodes(status::Nodes),
     Console(console::Console),
     State(state::State),
+    Undo(undo::Undo),
+    Unlock(unlock::Unlock),
     Agent(agent::Agent),
     Vehicle(vehicle::Vehicle),
     Completions(completions::Completions),
@@ -157,6 +160,8 @@ impl Verb {
             Verb::Apply(verb) => (verb.is_json(), true),
             Verb::Destroy(verb) => (verb.is_json(), true),
             Verb::Show(verb) => (verb.is_json(), false),
+            Verb::State(verb) => (verb.is_json(), false),
+            Verb::Undo(verb) => (verb.is_json(), true),
             Verb::Output(verb) => (verb.is_json(), false),
             Verb::Status(verb) => (verb.is_json(), false),
             Verb::Simulators(verb) => (verb.is_json(), false),
@@ -232,6 +237,8 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Nodes(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),
         Verb::State(verb) => verb.run(run).await,
+        Verb::Undo(verb) => verb.run(run).await,
+        Verb::Unlock(verb) => verb.run(run).await,
         Verb::Completions(verb) => verb.run(run),
         Verb::Version(verb) => verb.run(run),
         Verb::Agent(verb) => verb.run().await,

@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::program::Run;
-use crate::fleet::FleetError;
+use crate::fleet::{FleetError, Moment};
 use crate::plan::PlanFile;
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::state;
@@ -18,11 +18,15 @@ use crate::view::state;
 Examples:
   simfleet show                    what is recorded of the fleet in this folder
   simfleet show lab.hcl --json     of another one, for programs
+  simfleet show --at 12            what was recorded at serial 12; see `simfleet state history`
   simfleet show plan.json          a plan that was kept with `plan --out plan.json`")]
 pub(super) struct Show {
     /// The fleet, a file or a folder; or a plan that was kept with `plan --out`
     #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
     path: PathBuf,
+    /// What was recorded then: a serial, or a time such as 2026-01-31T10:00:00Z
+    #[arg(long, value_name = "SERIAL|TIME")]
+    at: Option<Moment>,
     #[command(flatten)]
     looking: Looking,
     /// Print JSON
@@ -39,7 +43,7 @@ impl Show {
         if PlanFile::is_one(&self.path) {
             return self.run_saved(run).await;
         }
-        let snapshot = self.looking.open(run, self.path.clone())?.snapshot().await?;
+        let snapshot = self.looking.open(run, self.path.clone())?.snapshot_at(self.at).await?;
         match self.json {
             true => run.terminal.print_json(&state::json(&snapshot))?,
             false => run.terminal.print(&state::render(&snapshot.state, run.terminal.out))?,

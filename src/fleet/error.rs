@@ -3,7 +3,7 @@
 use simfleet_provider_api::Address;
 use simfleet_state::StateError;
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::PlanFileError;
 
 /// Why a run cannot go on.
@@ -27,6 +27,12 @@ pub enum FleetError {
     /// What was done could not be recorded.
     #[error("the run ended early: {0}")]
     Ended(String),
+}
+
+impl From<Diagnostic> for FleetError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        FleetError::Diagnostics(diagnostic.into())
+    }
 }
 
 impl From<Diagnostics> for FleetError {

@@ -1,8 +1,9 @@
 //! Where the state of a fleet is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use simfleet_state::SqliteStore;
+use simfleet_state::{Keys, SqliteStore};
 
 use crate::config::Config;
 use crate::config::blocks::Backend;
@@ -37,12 +38,42 @@ pub(super) fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagno
     Ok(own)
 }
 
+/// The variable that holds the key, or keys, for the secrets of a state.
+const KEY: &str = "SIMFLEET_STATE_KEY";
+/// The variable that names a file of them.
+const KEY_FILE: &str = "SIMFLEET_STATE_KEY_FILE";
+
 /// Returns the store; in test builds with the length of leases that the environment asks for.
-pub(super) fn store(location: PathBuf) -> SqliteStore {
-    let store = SqliteStore::new(location);
+pub(super) fn store(location: PathBuf, environment: &BTreeMap<String, String>) -> Result<SqliteStore, Diagnostics> {
+    let mut store = SqliteStore::new(location);
+    if let Some(keys) = keys(environment)? {
+        store = store.with_keys(keys);
+    }
     #[cfg(feature = "fake")]
     if let Some(lease) = crate::fault::lease() {
-        return store.with_lease(lease);
+        store = store.with_lease(lease);
     }
-    store
+    Ok(store)
+}
+
+/// Returns the keys that the environment gives.
+fn keys(environment: &BTreeMap<String, String>) -> Result<Option<Keys>, Diagnostics> {
+    let given = |name| environment.get(name).filter(|text: &&String| !text.is_empty());
+    let (source, text) = match (given(KEY), given(KEY_FILE)) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(bad_key(format!("Both {KEY} and {KEY_FILE} are set.")).into()),
+        (Some(text), None) => (KEY.to_owned(), text.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| bad_key(format!("`{path}`, which {KEY_FILE} names, cannot be read: {error}.")))?;
+            (format!("`{path}`, which {KEY_FILE} names"), text)
+        }
+    };
+    let keys = text.parse().map_err(|error| bad_key(format!("{source}: {error}.")))?;
+    Ok(Some(keys))
+}
+
+fn bad_key(detail: String) -> Diagnostic {
+    let hint = "`age-keygen -o state.key` makes a key; nothing was read or changed";
+    Diagnostic::error("The key of the state cannot be used", detail).hint(hint)
 }

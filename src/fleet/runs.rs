@@ -8,7 +8,7 @@ use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, State, StateErro
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::{Fleet, FleetError, digest};
+use super::{Fleet, FleetError};
 use crate::apply::{self, Outcome, Progress};
 use crate::plan::{Action, Plan, Planned};
 use crate::providers::Providers;
@@ -35,6 +35,9 @@ impl Fleet {
             busy.contains(*address) && host.is_none_or(|host| there.contains(host))
         };
         let open: Vec<Address> = snapshot.state.intents.keys().filter(can_be_asked).cloned().collect();
+        if !open.is_empty() {
+            journal.append(&[self.began()]).await?;
+        }
         let patience = self.walk().patience;
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
         resumed.map_err(FleetError::Ended)?;
@@ -71,10 +74,15 @@ impl Fleet {
         if state.resources.is_empty() && state.intents.is_empty() {
             self.providers(&planned.snapshot).tidy();
         }
-        let facts = planned.facts(&self.registry);
+        let prepared = planned.facts(&self.registry);
+        // What is wanted can be another configuration although nothing has to change. Without a state there is nothing of
+        // which to want it.
+        let intended = self.intended(state).filter(|_| planned.snapshot.lineage.is_some());
+        let mut facts: Vec<Event> = intended.into_iter().chain(prepared).collect();
         if facts.is_empty() {
             return Ok(());
         }
+        facts.insert(0, self.began());
         let locks = locks_of(&planned.plan, &facts);
         let mut journal = self.lock(&locks, progress).await?;
         let written = match moved(&locks, state, &self.snapshot().await?.state) {
@@ -102,11 +110,8 @@ impl Fleet {
             mut session,
             ..
         } = planned;
-        let intended = Event::Intended {
-            config: digest(&self.config),
-            command: self.options.command.as_str().into(),
-        };
-        let mut facts = vec![intended];
+        let mut facts = vec![self.began()];
+        facts.extend(self.intended(&before.state));
         facts.extend(facts_of_plan);
         let locks = locks_of(&plan, &facts);
         let mut journal = self.lock(&locks, progress).await?;
@@ -152,8 +157,14 @@ impl Fleet {
         }
     }
 
+    /// Says who runs this.
+    pub(super) fn began(&self) -> Event {
+        let Holder { who, command, .. } = Holder::this_process(self.options.command.as_str(), &System);
+        Event::Began { by: who, command }
+    }
+
     /// Takes locks, waiting for them as long as the user allows.
-    async fn lock(
+    pub(super) async fn lock(
         &self,
         locks: &LockSet,
         progress: &mpsc::UnboundedSender<Progress>,

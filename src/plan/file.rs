@@ -176,7 +176,7 @@ impl PlanFile {
             selection,
             folder: sources.folder,
             files: sources.files,
-            variables: redact_attributes(&variables, &mut salt),
+            variables: redact_attributes(&variables, &mut salted),
             lineage: plan.lineage.to_string(),
             serial: plan.serial,
             observed,
@@ -317,7 +317,7 @@ impl Seen {
                 version,
             }) => Seen::Present {
                 id: id.clone(),
-                attributes: redact_attributes(attributes, &mut salt),
+                attributes: redact_attributes(attributes, &mut salted),
                 token: token.clone(),
                 version: version.as_ref().map(ToString::to_string),
             },
@@ -345,8 +345,8 @@ impl Seen {
     }
 }
 
-fn salt() -> [u8; 16] {
-    uuid::Uuid::new_v4().into_bytes()
+fn salted(value: &Value) -> simfleet_provider_api::Digest {
+    encoding::digest(value, uuid::Uuid::new_v4().into_bytes())
 }
 
 /// Returns the SHA-256 of all that a plan says. Its debug form shows everything but secrets, in a fixed order.

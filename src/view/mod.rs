@@ -3,6 +3,7 @@
 //! - [`document`]: lines with tones, made by every view for people; [`Theme`] says whether they are coloured
 //! - [`plan`], [`progress`], [`outcome`]: a plan, an apply while it runs, its end
 //! - [`state`], [`outputs`], [`status`]: what is recorded, and what runs
+//! - [`history`], [`locks`]: what happened, and who is at work
 //! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
 //!
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
@@ -15,6 +16,8 @@ pub mod failure;
 #[cfg(test)]
 mod fixture;
 mod fold;
+pub mod history;
+pub mod locks;
 pub mod outcome;
 pub mod outputs;
 pub mod plan;

@@ -15,6 +15,12 @@ pub enum StateError {
     /// Somebody else holds the addresses.
     #[error("addresses are locked: {0}")]
     Locked(Box<Locked>),
+    /// A state was to be made where there is one.
+    #[error("there is a state in {location} already")]
+    Exists {
+        /// Where.
+        location: String,
+    },
     /// Somebody else took the locks of this run over; it may change nothing any more.
     #[error("the locks of this run ({holder}) were taken over by another, so that it may record nothing more")]
     Fenced {
@@ -51,6 +57,12 @@ pub enum StateError {
         /// What found it, where that was not simfleet itself.
         #[source]
         source: Option<Cause>,
+    },
+    /// The secrets of the state are encrypted with a key that was not given.
+    #[error("the secrets of the state in {location} are encrypted with another key")]
+    WrongKey {
+        /// Where.
+        location: String,
     },
     /// A newer simfleet wrote the state.
     #[error("the state in {location} has format {found}, and this simfleet knows formats up to {known}")]
@@ -117,7 +129,12 @@ impl StateError {
                 "wait for it with --lock-timeout; the locks of a run that died fall by themselves within 30 seconds"
             }
             StateError::Fenced { .. } => "run the command again: it goes on from what was recorded",
-            StateError::Damaged { .. } => "nothing was changed; restore the file from a backup",
+            StateError::Damaged { .. } => {
+                "nothing was changed; move the file away, and bring it back from a backup, or a pulled state with `state push`"
+            }
+            StateError::WrongKey { .. } => {
+                "nothing was changed; give the key that it was written with, or that one in a line after the new one"
+            }
             StateError::Newer { .. } => "use the newer simfleet that wrote it",
             StateError::Foreign { .. } => "check the path of the state (--state, or the backend block)",
             StateError::Full { .. } => "free some space and run the command again: it goes on from what was recorded",
@@ -125,7 +142,10 @@ impl StateError {
                 "check the path, its owner and its permissions"
             }
             StateError::Busy { .. } => "run the command again",
-            StateError::NotHeld { .. } | StateError::Illegal(_) | StateError::Unencodable { .. } => return None,
+            StateError::Exists { .. }
+            | StateError::NotHeld { .. }
+            | StateError::Illegal(_)
+            | StateError::Unencodable { .. } => return None,
         })
     }
 }

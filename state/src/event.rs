@@ -12,6 +12,7 @@ use simfleet_provider_api::{
 };
 
 use crate::host::HolderId;
+use crate::state::State;
 use crate::stored;
 
 /// One fact about a fleet. Between [`Started`](Event::Started) and the event that closes it, an address has an open
@@ -21,12 +22,20 @@ use crate::stored;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// A run begins to bring the fleet to a configuration.
-    Intended {
-        /// What to.
-        config: ConfigDigest,
+    /// A run begins to record.
+    Began {
+        /// Who runs it: `user@host`.
+        by: Arc<str>,
         /// The command, as the user would type it, without the values of variables.
         command: Arc<str>,
+    },
+    /// The fleet is to be brought to a configuration; from now on that is what is wanted of it.
+    Intended {
+        /// What to; `None` where everything is to be removed.
+        config: Option<ConfigDigest>,
+        /// The configuration, where it is another than the one that is kept already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        configuration: Option<Arc<Configuration>>,
     },
     /// A call that changes the world is about to be sent.
     Started {
@@ -200,10 +209,11 @@ pub enum Event {
         #[serde(with = "stored::values")]
         values: BTreeMap<Arc<str>, Value>,
     },
-    /// A configuration was applied as a whole.
-    Applied {
-        /// What it was.
-        configuration: Configuration,
+    /// Everything that is recorded is something else now, as the user says: a state that was pulled, edited perhaps, and
+    /// pushed.
+    Pushed {
+        /// What is recorded from now on, but for its serial.
+        state: Arc<State>,
     },
 }
 
@@ -429,6 +439,14 @@ impl Operation {
         }
     }
 
+    /// What the configuration says, to change it.
+    pub(crate) fn declared_mut(&mut self) -> Option<&mut Declaration> {
+        match self {
+            Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
+            Operation::Delete { .. } => None,
+        }
+    }
+
     /// A word for it: `create`, `update`, `delete`.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -444,7 +462,7 @@ impl Event {
     /// of a resource need no lock.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         let (first, second) = match self {
-            Event::Intended { .. } | Event::Outputs { .. } | Event::Applied { .. } => (None, None),
+            Event::Began { .. } | Event::Intended { .. } | Event::Outputs { .. } | Event::Pushed { .. } => (None, None),
             Event::Moved { from, to } => (Some(from), Some(to)),
             Event::Started { address, .. }
             | Event::Accepted { address, .. }
@@ -465,12 +483,17 @@ impl Event {
             | Event::Unheld { address }
             | Event::Scaled { address, .. } => (Some(address), None),
         };
-        first.into_iter().chain(second)
+        let pushed = match self {
+            Event::Pushed { state } => Some(state.addresses()),
+            _ => None,
+        };
+        first.into_iter().chain(second).chain(pushed.into_iter().flatten())
     }
 
     /// Its name in messages and in the history: `started`, `succeeded` …
     pub fn name(&self) -> &'static str {
         match self {
+            Event::Began { .. } => "began",
             Event::Intended { .. } => "intended",
             Event::Started { .. } => "started",
             Event::Accepted { .. } => "accepted",
@@ -492,7 +515,7 @@ impl Event {
             Event::Scaled { .. } => "scaled",
             Event::Moved { .. } => "moved",
             Event::Outputs { .. } => "outputs",
-            Event::Applied { .. } => "applied",
+            Event::Pushed { .. } => "pushed",
         }
     }
 }

@@ -6,6 +6,8 @@
 //! - [`event`]: what happens to a fleet; [`stored`]: how that is written
 //! - [`state`]: what is recorded of a fleet; [`mod@replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
+//! - [`invariants`]: what holds of every state, whatever led to it
+//! - [`secrets`]: the keys by which secrets are kept; without one they are digests
 //! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
 //! - `conformance` (a feature): the suite that every store passes
 //! - [`sqlite`]: the default store, one file; [`memory`]: a store in memory
@@ -15,9 +17,11 @@ pub mod conformance;
 pub mod error;
 pub mod event;
 pub mod host;
+pub mod invariants;
 pub mod locks;
 pub mod memory;
 pub mod replay;
+pub mod secrets;
 pub mod sqlite;
 pub mod state;
 pub mod store;
@@ -33,6 +37,7 @@ pub use host::{Holder, HolderId, Host, Liveness, Process, System};
 pub use locks::{LEASE, Lease, LockSet, Locked};
 pub use memory::MemoryStore;
 pub use replay::{ReplayError, replay};
+pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;
 pub use state::{Hold, Intent, Pool, Reservation, Resource, State};
-pub use store::{Journal, Snapshot, StateStore};
+pub use store::{Checked, Journal, Snapshot, StateStore};

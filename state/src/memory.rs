@@ -13,9 +13,12 @@ use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host};
 use crate::locks::{LEASE, Lease, LockSet, LockTable};
 use crate::replay::replay;
+use crate::secrets::{self, Keys};
 use crate::state::State;
-use crate::store::{Journal, Snapshot, StateStore};
-use crate::stored;
+use crate::store::{Checked, Journal, Snapshot, StateStore};
+use crate::{invariants, stored};
+
+const LOCATION: &str = "memory";
 
 /// A store in memory. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -23,6 +26,7 @@ pub struct MemoryStore {
     inner: Arc<Mutex<Inner>>,
     host: Arc<dyn Host>,
     lease: Duration,
+    keys: Option<Keys>,
 }
 
 #[derive(Debug, Default)]
@@ -48,12 +52,19 @@ impl MemoryStore {
             inner: Arc::default(),
             host,
             lease: LEASE,
+            keys: None,
         }
     }
 
     /// Has leases last another time.
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Has it keep secrets encrypted.
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -90,7 +101,7 @@ impl Inner {
 
 fn damaged(source: impl std::error::Error + Send + Sync + 'static) -> StateError {
     StateError::Damaged {
-        location: "memory".to_owned(),
+        location: LOCATION.to_owned(),
         problem: "its events cannot be read".to_owned(),
         source: Some(Box::new(source)),
     }
@@ -99,6 +110,12 @@ fn damaged(source: impl std::error::Error + Send + Sync + 'static) -> StateError
 #[async_trait]
 impl StateStore for MemoryStore {
     async fn load(&self) -> Result<Snapshot, StateError> {
+        let mut snapshot = self.pull().await?;
+        secrets::reveal_state(&mut snapshot.state, self.keys.as_ref(), LOCATION)?;
+        Ok(snapshot)
+    }
+
+    async fn pull(&self) -> Result<Snapshot, StateError> {
         let inner = self.inner();
         Ok(Snapshot {
             lineage: inner.lineage.clone(),
@@ -109,6 +126,7 @@ impl StateStore for MemoryStore {
 
     async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
         let mut inner = self.inner();
+        secrets::check_key(&inner.state, self.keys.as_ref(), LOCATION)?;
         let lease = inner
             .table
             .acquire(holder, locks, self.lease, &*self.host)
@@ -125,7 +143,41 @@ impl StateStore for MemoryStore {
     async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError> {
         let mut entries = self.inner().entries()?;
         entries.retain(|entry| serials.contains(&entry.stamp.serial));
+        for entry in &mut entries {
+            secrets::reveal_events(&mut entry.events, self.keys.as_ref());
+        }
         Ok(entries)
+    }
+
+    async fn make(&self, lineage: &str) -> Result<(), StateError> {
+        let mut inner = self.inner();
+        if inner.lineage.is_some() {
+            let location = LOCATION.to_owned();
+            return Err(StateError::Exists { location });
+        }
+        inner.lineage = Some(lineage.into());
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<Option<Checked>, StateError> {
+        let inner = self.inner();
+        let Some(lineage) = inner.lineage.clone() else {
+            return Ok(None);
+        };
+        let entries = inner.entries()?;
+        let state = replay(&entries).map_err(damaged)?;
+        invariants::check(&state).map_err(|problem| StateError::Damaged {
+            location: LOCATION.to_owned(),
+            problem,
+            source: None,
+        })?;
+        let events = entries.iter().map(|entry| entry.events.len() as u64).sum();
+        Ok(Some(Checked {
+            lineage,
+            serial: state.serial,
+            events,
+            snapshots: Vec::new(),
+        }))
     }
 
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
@@ -183,8 +235,11 @@ impl Journal for MemoryJournal {
         if events.is_empty() {
             return Ok(stamp);
         }
-        let mut salts = || store.host.random();
-        let redacted: Vec<Event> = events.iter().map(|event| stored::redacted(event, &mut salts)).collect();
+        let mut digests = secrets::digests(&*store.host, store.keys.as_ref());
+        let redacted: Vec<Event> = events
+            .iter()
+            .map(|event| stored::redacted(event, &mut digests))
+            .collect();
         inner.record(Group {
             stamp: stamp.clone(),
             events: stored::write(&redacted)?,

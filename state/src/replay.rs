@@ -83,6 +83,14 @@ pub enum ReplayError {
         /// The port.
         port: Port,
     },
+    /// An operation is in flight that a pushed state would lose sight of.
+    #[error("the {verb} of {address} is still open")]
+    InFlight {
+        /// The resource.
+        address: Address,
+        /// The word for the open intent.
+        verb: &'static str,
+    },
     /// A pool's member number was to be used again.
     #[error("{address} gave its members numbers up to {given}, which cannot become {to}")]
     Renumbered {
@@ -136,9 +144,15 @@ impl State {
             event: event.name(),
         };
         match event {
-            Event::Intended { config, .. } => self.intended = Some(config.clone()),
+            Event::Began { .. } => {}
+            Event::Intended { config, configuration } => {
+                self.intended.clone_from(config);
+                if configuration.is_some() {
+                    self.configuration.clone_from(configuration);
+                }
+            }
             Event::Outputs { values } => self.outputs = values.clone(),
-            Event::Applied { configuration } => self.applied = Some(configuration.clone()),
+            Event::Pushed { state } => self.push(stamp, state)?,
             Event::Started {
                 address,
                 token,

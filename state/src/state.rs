@@ -31,10 +31,11 @@ pub struct State {
     /// The outputs of the root module.
     #[serde(with = "stored::values")]
     pub outputs: BTreeMap<Arc<str>, Value>,
-    /// What the last run was to bring the fleet to.
+    /// What the fleet was last to be brought to; `None` where that was nothing: before the first run, and after one that
+    /// was to remove everything.
     pub intended: Option<ConfigDigest>,
-    /// The configuration that was last applied as a whole.
-    pub applied: Option<Configuration>,
+    /// The configuration of that, or the last one before everything was to be removed.
+    pub configuration: Option<Arc<Configuration>>,
 }
 
 /// An object that is managed.
@@ -159,6 +160,18 @@ impl State {
             .chain(self.holds.get(address).map(|hold| hold.serial))
             .chain(self.pools.get(address).map(|pool| pool.serial))
             .max()
+    }
+
+    /// Returns the addresses of which something is recorded; some more than once.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let owners = self.reservations.values().flat_map(BTreeMap::values);
+        self.resources
+            .keys()
+            .chain(self.deposed.keys())
+            .chain(self.intents.keys())
+            .chain(self.holds.keys())
+            .chain(self.pools.keys())
+            .chain(owners.map(|reservation| &reservation.address))
     }
 
     /// Whether nothing is managed and nothing is in flight.

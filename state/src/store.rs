@@ -21,13 +21,29 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// Reads the state. Needs no lock, waits for none, and makes nothing where there is no state yet.
     async fn load(&self) -> Result<Snapshot, StateError>;
 
+    /// Reads the state as it is kept: with its secrets as digests, encrypted where there was a key. Needs no key.
+    async fn pull(&self) -> Result<Snapshot, StateError>;
+
     /// Takes locks, all or none, and opens the journal to write under them. Makes the state where there is none yet.
     ///
     /// The locks of a holder that is proven dead, or whose lease is over, fall. Does not wait: the error says for whom.
     async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError>;
 
+    /// Makes a state of a lineage, where there is none yet: to bring back one that was lost.
+    ///
+    /// # Errors
+    /// There is a state. It stays as it is.
+    async fn make(&self, lineage: &str) -> Result<(), StateError>;
+
     /// Returns what was recorded, in order. Empty where there is no state yet.
     async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError>;
+
+    /// Reads everything that is kept, also what [`load`](StateStore::load) need not, and makes sure that it is as it was
+    /// written and leads to the state that it should. `None` where there is no state yet.
+    ///
+    /// # Errors
+    /// Says what is damaged.
+    async fn check(&self) -> Result<Option<Checked>, StateError>;
 
     /// Drops the locks of a holder, alive or not, and returns them; none where it has none. It is fenced from then on.
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError>;
@@ -42,6 +58,19 @@ pub struct Snapshot {
     pub state: State,
     /// Who holds locks: also leases that are over and that nobody wanted yet.
     pub leases: Vec<Lease>,
+}
+
+/// What a check went through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The identity of the state.
+    pub lineage: Arc<str>,
+    /// The serial of the state.
+    pub serial: u64,
+    /// How many events it has.
+    pub events: u64,
+    /// The serials of the snapshots, that keep loading short.
+    pub snapshots: Vec<u64>,
 }
 
 /// The journal of a fleet, to write to under locks.

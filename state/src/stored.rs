@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::encoding::{self, Salts};
-use simfleet_provider_api::{Object, Value};
+use simfleet_provider_api::encoding::{self, Digests};
+use simfleet_provider_api::{Attributes, Value};
 
 use crate::error::StateError;
-use crate::event::{Configuration, Declaration, Event, Operation, Outcome, ProviderConfig, Remains};
+use crate::event::{Configuration, Declaration, Event, Operation, Outcome, Remains};
+use crate::state::State;
 
 /// The version of the stored form of events, kept with each group. Raised with every change that an older simfleet could not
 /// read; what older versions wrote is brought up to date by [`read`].
@@ -59,38 +60,38 @@ pub fn read(version: u32, text: &str) -> Result<Vec<Event>, ReadError> {
     }
 }
 
+/// What becomes of a value.
+pub type Change<'a> = &'a mut dyn FnMut(&Value) -> Value;
+
 /// Returns the event with every sensitive value replaced by a salted digest.
-pub fn redacted(event: &Event, salts: Salts<'_>) -> Event {
+pub fn redacted(event: &Event, digests: Digests<'_>) -> Event {
     let mut event = event.clone();
-    match &mut event {
-        Event::Started { operation, .. } => match operation {
-            Operation::Create { declared } | Operation::Update { declared, .. } => redact_declaration(declared, salts),
-            Operation::Delete { .. } => {}
-        },
+    rewrite(&mut event, &mut |value| encoding::redact(value, digests));
+    event
+}
+
+/// Changes every value of the language that an event holds.
+pub fn rewrite(event: &mut Event, change: Change<'_>) {
+    match event {
+        Event::Started { operation, .. } => rewrite_operation(operation, change),
         Event::Succeeded { outcome, .. } | Event::Observed { outcome, .. } => match outcome {
-            Outcome::Object(object) => redact_object(object, salts),
+            Outcome::Object(object) => rewrite_attributes(&mut object.attributes, change),
             Outcome::Gone => {}
         },
         Event::Failed { remains, .. } => match remains {
-            Remains::Object(object) => redact_object(object, salts),
+            Remains::Object(object) => rewrite_attributes(&mut object.attributes, change),
             Remains::AsBefore | Remains::Gone => {}
         },
         Event::Adopted { declared, object, .. } => {
-            redact_declaration(declared, salts);
-            redact_object(object, salts);
+            rewrite_declaration(declared, change);
+            rewrite_attributes(&mut object.attributes, change);
         }
-        Event::Redeclared { declared, .. } => redact_declaration(declared, salts),
-        Event::Outputs { values } => {
-            for value in values.values_mut() {
-                *value = encoding::redact(value, salts);
-            }
-        }
-        Event::Applied { configuration } => {
-            let Configuration { variables, .. } = configuration;
-            *variables = encoding::redact_attributes(variables, salts);
-        }
+        Event::Redeclared { declared, .. } => rewrite_declaration(declared, change),
+        Event::Outputs { values } => values.values_mut().for_each(|value| *value = change(value)),
+        Event::Intended { configuration, .. } => rewrite_configuration(configuration, change),
+        Event::Pushed { state } => rewrite_state(Arc::make_mut(state), change),
         // These hold no values of the language.
-        Event::Intended { .. }
+        Event::Began { .. }
         | Event::Accepted { .. }
         | Event::Abandoned { .. }
         | Event::Deposed { .. }
@@ -105,17 +106,48 @@ pub fn redacted(event: &Event, salts: Salts<'_>) -> Event {
         | Event::Scaled { .. }
         | Event::Moved { .. } => {}
     }
-    event
 }
 
-fn redact_declaration(declared: &mut Declaration, salts: Salts<'_>) {
-    let ProviderConfig { settings, .. } = &mut declared.provider;
-    *settings = encoding::redact_attributes(settings, salts);
-    declared.inputs = encoding::redact_attributes(&declared.inputs, salts);
+/// Changes every value of the language that a state holds.
+pub fn rewrite_state(state: &mut State, change: Change<'_>) {
+    let deposed = state.deposed.values_mut().flat_map(BTreeMap::values_mut);
+    for resource in state.resources.values_mut().chain(deposed) {
+        rewrite_declaration(&mut resource.declared, change);
+        rewrite_attributes(&mut resource.object.attributes, change);
+    }
+    for intent in state.intents.values_mut() {
+        rewrite_operation(&mut intent.operation, change);
+    }
+    state.outputs.values_mut().for_each(|value| *value = change(value));
+    rewrite_configuration(&mut state.configuration, change);
 }
 
-fn redact_object(object: &mut Object, salts: Salts<'_>) {
-    object.attributes = encoding::redact_attributes(&object.attributes, salts);
+fn rewrite_operation(operation: &mut Operation, change: Change<'_>) {
+    match operation {
+        Operation::Create { declared } | Operation::Update { declared, .. } => rewrite_declaration(declared, change),
+        Operation::Delete { .. } => {}
+    }
+}
+
+fn rewrite_declaration(declared: &mut Declaration, change: Change<'_>) {
+    rewrite_attributes(&mut declared.provider.settings, change);
+    rewrite_attributes(&mut declared.inputs, change);
+}
+
+fn rewrite_configuration(configuration: &mut Option<Arc<Configuration>>, change: Change<'_>) {
+    if let Some(configuration) = configuration {
+        rewrite_attributes(&mut Arc::make_mut(configuration).variables, change);
+    }
+}
+
+/// Most attributes hold nothing sensitive, and stay the same values in memory.
+fn rewrite_attributes(attributes: &mut Attributes, change: Change<'_>) {
+    if attributes.iter().any(|(_, value)| value.has_sensitive()) {
+        *attributes = attributes
+            .iter()
+            .map(|(name, value)| (name.clone(), change(value)))
+            .collect();
+    }
 }
 
 /// For `#[serde(with = "…")]` on an [`Object`].

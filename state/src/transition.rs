@@ -191,9 +191,8 @@ impl State {
         if taken {
             return Err(target.occupied());
         }
-        if !(self.resources.contains_key(from) || self.deposed.contains_key(from) || self.pools.contains_key(from)) {
-            return Err(source.missing());
-        }
+        let found =
+            self.resources.contains_key(from) || self.deposed.contains_key(from) || self.pools.contains_key(from);
         if let Some(mut resource) = self.resources.remove(from) {
             resource.serial = stamp.serial;
             self.resources.insert(to.clone(), resource);
@@ -210,25 +209,81 @@ impl State {
         if let Some(taken) = self.reservations.remove(from) {
             self.reservations.insert(to.clone(), taken);
         }
-        self.rename(from, to);
+        // A block of which only the instances are recorded can be named by what depends on all of them.
+        match self.rename(from, to) || found {
+            true => Ok(()),
+            false => Err(source.missing()),
+        }
+    }
+
+    /// Has everything be as a state says that somebody pushed.
+    pub(crate) fn push(&mut self, stamp: &Stamp, pushed: &State) -> Result<(), ReplayError> {
+        // What is in flight would be lost sight of, and what a pushed state says is in flight is known to nobody.
+        if let Some((address, intent)) = self.intents.iter().chain(&pushed.intents).next() {
+            return Err(ReplayError::InFlight {
+                address: address.clone(),
+                verb: intent.operation.verb(),
+            });
+        }
+        let before = std::mem::replace(self, pushed.clone());
+        self.serial = stamp.serial;
+        self.stamp_changes(&before, stamp.serial);
         Ok(())
     }
 
-    /// Has everything that names an address name another.
-    pub(crate) fn rename(&mut self, from: &Address, to: &Address) {
-        let rename = |address: &mut Address| {
+    /// Says of all that differs from before that it changed at this serial, so that a plan made of it is stale.
+    fn stamp_changes(&mut self, before: &State, serial: u64) {
+        for (address, resource) in &mut self.resources {
+            let same = before.resources.get(address).is_some_and(|was| was == resource);
+            resource.serial = if same { resource.serial } else { serial };
+        }
+        for (address, objects) in &mut self.deposed {
+            for (key, resource) in objects {
+                let same = before.object_of(address, Some(key)).is_some_and(|was| was == resource);
+                resource.serial = if same { resource.serial } else { serial };
+            }
+        }
+        for (address, hold) in &mut self.holds {
+            let same = before.holds.get(address).is_some_and(|was| was == hold);
+            hold.serial = if same { hold.serial } else { serial };
+        }
+        for (address, pool) in &mut self.pools {
+            // Numbers of members are not used twice.
+            pool.numbered = pool
+                .numbered
+                .max(before.pools.get(address).map_or(0, |was| was.numbered));
+            let same = before.pools.get(address).is_some_and(|was| was == pool);
+            pool.serial = if same { pool.serial } else { serial };
+        }
+    }
+
+    /// Has everything that names an address name another. Returns whether something did.
+    pub(crate) fn rename(&mut self, from: &Address, to: &Address) -> bool {
+        let mut found = false;
+        let mut rename = |address: &mut Address| {
             if address == from {
                 *address = to.clone();
+                found = true;
             }
         };
         for reservation in self.reservations.values_mut().flat_map(|taken| taken.values_mut()) {
             rename(&mut reservation.address);
         }
         let deposed = self.deposed.values_mut().flat_map(|objects| objects.values_mut());
-        for resource in self.resources.values_mut().chain(deposed) {
-            resource.declared.depends_on.iter_mut().for_each(rename);
-            resource.declared.hosted_on.iter_mut().for_each(rename);
+        let recorded = self
+            .resources
+            .values_mut()
+            .chain(deposed)
+            .map(|resource| &mut resource.declared);
+        let in_flight = self
+            .intents
+            .values_mut()
+            .filter_map(|intent| intent.operation.declared_mut());
+        for declared in recorded.chain(in_flight) {
+            declared.depends_on.iter_mut().for_each(&mut rename);
+            declared.hosted_on.iter_mut().for_each(&mut rename);
         }
+        found
     }
 
     pub(crate) fn intent(&mut self, at: Place<'_>, token: &Token) -> Result<&mut Intent, ReplayError> {

@@ -4,7 +4,7 @@ mod memory {
     use std::sync::Arc;
 
     use simfleet_state::conformance::{Fixture, VirtualHost};
-    use simfleet_state::{MemoryStore, StateStore};
+    use simfleet_state::{Keys, MemoryStore, StateStore};
 
     struct Memory(MemoryStore);
 
@@ -15,6 +15,10 @@ mod memory {
 
         fn store(&self) -> Arc<dyn StateStore> {
             Arc::new(self.0.clone())
+        }
+
+        fn store_with(&self, keys: Keys) -> Arc<dyn StateStore> {
+            Arc::new(self.0.clone().with_keys(keys))
         }
 
         fn bytes(&self) -> Vec<u8> {
@@ -29,7 +33,7 @@ mod sqlite {
     use std::sync::Arc;
 
     use simfleet_state::conformance::{Fixture, VirtualHost};
-    use simfleet_state::{SqliteStore, StateStore};
+    use simfleet_state::{Keys, SqliteStore, StateStore};
     use tempfile::TempDir;
 
     struct Sqlite {
@@ -46,6 +50,11 @@ mod sqlite {
         fn store(&self) -> Arc<dyn StateStore> {
             let path = self.folder.path().join(".simfleet/state.db");
             Arc::new(SqliteStore::new(path).with_host(self.host.clone()))
+        }
+
+        fn store_with(&self, keys: Keys) -> Arc<dyn StateStore> {
+            let path = self.folder.path().join(".simfleet/state.db");
+            Arc::new(SqliteStore::new(path).with_host(self.host.clone()).with_keys(keys))
         }
 
         fn bytes(&self) -> Vec<u8> {

@@ -154,6 +154,7 @@ fn stable(text: &str, folder: &Path) -> String {
         (r"after \d+\.\d s", "after [duration]"),
         (r#""elapsed_ms":\d+"#, r#""elapsed_ms":[ms]"#),
         (r"@[\w.-]+([,:( ]+)process \d+", "@[host]${1}process [pid]"),
+        (r"\bann@[\w.-]+", "ann@[host]"),
         (r"simfleet \d+\.\d+\.\d+", "simfleet [version]"),
         (r#""simfleet_version": "[^"]*""#, r#""simfleet_version": "[version]""#),
     ] {

@@ -6,4 +6,5 @@ mod lab;
 mod language;
 mod reading;
 mod running;
+mod state;
 mod usage;

@@ -17,8 +17,9 @@ use sha2::{Digest as _, Sha256};
 use crate::value::Object;
 use crate::{Attributes, Data, Digest, Number, Path, PathStep, Value};
 
-/// Gives 16 random bytes at each call: one salt a digest, so that equal secrets do not look equal.
-pub type Salts<'a> = &'a mut dyn FnMut() -> [u8; 16];
+/// Makes the digest that is kept of a sensitive value: [`digest`] with a salt of its own, so that equal secrets do not
+/// look equal, and the value encrypted where there is a key.
+pub type Digests<'a> = &'a mut dyn FnMut(&Value) -> Digest;
 
 /// A value as a JSON document, with what JSON lacks beside it. `null` stands where a value is unknown or redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,29 +142,62 @@ impl Encoded {
     }
 }
 
-/// Returns the value with each sensitive part replaced by a salted digest of it, and still marked.
+/// Returns the value with each sensitive part replaced by a digest of it, and still marked.
 ///
 /// A sensitive part that is not known as a whole becomes unknown as a whole: its shape is part of the secret. What is
 /// redacted already stays as it is.
-pub fn redact(value: &Value, salts: Salts<'_>) -> Value {
-    if value.is_sensitive() {
+pub fn redact(value: &Value, digests: Digests<'_>) -> Value {
+    change_sensitive(value, &mut |value| {
         let data = match (value.unknown_origin(), value.data()) {
             (Some(origin), _) => return Value::unknown(origin).mark(true),
             (None, Data::Redacted(digest)) => Data::Redacted(digest.clone()),
-            (None, _) => Data::Redacted(Arc::new(digest(value, salts()))),
+            (None, _) => Data::Redacted(Arc::new(digests(value))),
         };
-        return Value::new(data).mark(true);
+        Value::new(data).mark(true)
+    })
+}
+
+/// Returns the attributes with each sensitive part replaced by a digest of it, as [`redact`] does.
+pub fn redact_attributes(attributes: &Attributes, digests: Digests<'_>) -> Attributes {
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), redact(value, digests)))
+        .collect()
+}
+
+/// Returns the value with each redacted part replaced by what `open` makes of its digest, and still marked. A part of
+/// which it makes nothing stays as it is.
+pub fn reveal(value: &Value, open: &mut dyn FnMut(&Digest) -> Option<Value>) -> Value {
+    change_sensitive(value, &mut |value| match value.data() {
+        Data::Redacted(digest) => open(digest).map_or_else(|| value.clone(), |opened| opened.mark(true)),
+        _ => value.clone(),
+    })
+}
+
+/// Replaces the outermost sensitive parts of a value.
+fn change_sensitive(value: &Value, change: &mut dyn FnMut(&Value) -> Value) -> Value {
+    if value.is_sensitive() {
+        return change(value);
     }
     if !value.has_sensitive() {
         return value.clone();
     }
+    let items = |items: &[Value], change: &mut dyn FnMut(&Value) -> Value| {
+        Arc::new(items.iter().map(|item| change_sensitive(item, change)).collect())
+    };
+    let fields = |fields: &BTreeMap<Arc<str>, Value>, change: &mut dyn FnMut(&Value) -> Value| {
+        let changed = fields
+            .iter()
+            .map(|(name, field)| (name.clone(), change_sensitive(field, change)));
+        Arc::new(changed.collect())
+    };
     match value.data() {
-        Data::Tuple(items) => Data::Tuple(redact_items(items, salts)).into(),
-        Data::List(items) => Data::List(redact_items(items, salts)).into(),
-        Data::Set(items) => Data::Set(redact_items(items, salts)).into(),
-        Data::Map(fields) => Data::Map(redact_fields(fields, salts)).into(),
+        Data::Tuple(tuple) => Data::Tuple(items(tuple, change)).into(),
+        Data::List(list) => Data::List(items(list, change)).into(),
+        Data::Set(set) => Data::Set(items(set, change)).into(),
+        Data::Map(map) => Data::Map(fields(map, change)).into(),
         Data::Object(object) => Data::Object(Object {
-            fields: redact_fields(&object.fields, salts),
+            fields: fields(&object.fields, change),
             origin: object.origin.clone(),
         })
         .into(),
@@ -171,32 +205,12 @@ pub fn redact(value: &Value, salts: Salts<'_>) -> Value {
     }
 }
 
-/// Returns the attributes with each sensitive part replaced by a salted digest of it, as [`redact`] does.
-pub fn redact_attributes(attributes: &Attributes, salts: Salts<'_>) -> Attributes {
-    attributes
-        .iter()
-        .map(|(name, value)| (name.clone(), redact(value, salts)))
-        .collect()
-}
-
-fn redact_items(items: &[Value], salts: Salts<'_>) -> Arc<Vec<Value>> {
-    Arc::new(items.iter().map(|item| redact(item, salts)).collect())
-}
-
-fn redact_fields(fields: &BTreeMap<Arc<str>, Value>, salts: Salts<'_>) -> Arc<BTreeMap<Arc<str>, Value>> {
-    Arc::new(
-        fields
-            .iter()
-            .map(|(name, field)| (name.clone(), redact(field, salts)))
-            .collect(),
-    )
-}
-
 /// Makes the digest of a value: `SHA-256(salt || canonical JSON)`. Whether it, or a part of it, is marked does not count.
 pub fn digest(value: &Value, salt: [u8; 16]) -> Digest {
     Digest {
         salt: hex::encode(salt),
         sha256: hash(&salt, value),
+        sealed: None,
     }
 }
 
@@ -423,18 +437,18 @@ pub mod attributes {
 mod tests {
     use super::*;
 
-    /// Salts that count: 00…01, 00…02.
-    fn salts() -> impl FnMut() -> [u8; 16] {
+    /// Digests with salts that count: 00…01, 00…02.
+    fn digests() -> impl FnMut(&Value) -> Digest {
         let mut last = 0;
-        move || {
+        move |value| {
             last += 1;
-            [last; 16]
+            digest(value, [last; 16])
         }
     }
 
     /// Through redaction and the text of a file and back.
     fn stored(value: &Value) -> Value {
-        let encoded = Encoded::of(&redact(value, &mut salts())).expect("redacted");
+        let encoded = Encoded::of(&redact(value, &mut digests())).expect("redacted");
         let text = serde_json::to_string(&encoded).expect("JSON");
         let encoded: Encoded = serde_json::from_str(&text).expect(&text);
         encoded.decode().expect(&text)
@@ -516,6 +530,27 @@ mod tests {
         assert!(!digest_matches(digest, &"hunter3".into()));
         assert!(!digest_matches(digest, &Value::unknown("x")));
         assert_eq!(stored(&back), back, "storing it again changes nothing");
+    }
+
+    #[test]
+    fn what_is_redacted_is_revealed_where_it_can_be() {
+        let value = Value::object([
+            ("a", Value::from("one").mark(true)),
+            ("b", Value::tuple([Value::from("two").mark(true), 3u64.into()])),
+        ]);
+        let mut sealed = |value: &Value| Digest {
+            sealed: value.as_str().filter(|text| *text == "two").map(Into::into),
+            ..digest(value, [0; 16])
+        };
+        let redacted = redact(&value, &mut sealed);
+        let revealed = reveal(&redacted, &mut |digest| digest.sealed.as_deref().map(Value::from));
+        assert_eq!(revealed.get("b"), value.get("b"));
+        assert!(revealed.get("b").expect("kept").has_sensitive(), "it is still a secret");
+        assert_eq!(
+            revealed.get("a"),
+            redacted.get("a"),
+            "what was not sealed stays a digest"
+        );
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub struct Digest {
     pub salt: String,
     /// 32 bytes.
     pub sha256: String,
+    /// The value itself, encrypted by whoever keeps it, where they have a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Arc<str>>,
 }
 
 impl Value {

@@ -16,27 +16,27 @@ use crate::replay::{ReplayError, replay};
 use crate::store::{Journal, Snapshot};
 
 /// A fixture with its machine and its store.
-struct Bench<F> {
-    host: Arc<VirtualHost>,
-    fixture: F,
-    store: Arc<dyn StateStore>,
+pub(super) struct Bench<F> {
+    pub(super) host: Arc<VirtualHost>,
+    pub(super) fixture: F,
+    pub(super) store: Arc<dyn StateStore>,
 }
 
 impl<F: Fixture> Bench<F> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let host = Arc::new(VirtualHost::default());
         let fixture = F::new(host.clone());
         let store = fixture.store();
         Bench { host, fixture, store }
     }
 
-    async fn open(&self, holder: &Holder, names: &[&str]) -> Box<dyn Journal> {
+    pub(super) async fn open(&self, holder: &Holder, names: &[&str]) -> Box<dyn Journal> {
         let locks = LockSet::exclusive(names.iter().map(|name| node(name)));
         self.store.open(holder, &locks).await.expect("the locks are free")
     }
 
     /// Opens everything that [`every_event`] changes.
-    async fn open_all(&self, holder: &Holder) -> Box<dyn Journal> {
+    pub(super) async fn open_all(&self, holder: &Holder) -> Box<dyn Journal> {
         let locks = LockSet::exclusive(every_event().iter().flatten().flat_map(Event::addresses).cloned());
         self.store.open(holder, &locks).await.expect("the locks are free")
     }
@@ -48,12 +48,12 @@ impl<F: Fixture> Bench<F> {
         }
     }
 
-    async fn load(&self) -> Snapshot {
+    pub(super) async fn load(&self) -> Snapshot {
         self.store.load().await.expect("it is sound")
     }
 }
 
-async fn append(journal: &mut Box<dyn Journal>, events: &[Event]) -> u64 {
+pub(super) async fn append(journal: &mut Box<dyn Journal>, events: &[Event]) -> u64 {
     journal.append(events).await.expect("it is legal").serial
 }
 
@@ -104,7 +104,7 @@ pub async fn every_event_comes_back<F: Fixture>() {
                 assert_eq!(was.get("count"), is.get("count"));
                 assert_ne!(was.get("key"), is.get("key"), "a secret does not come back");
             }
-            (Event::Redeclared { .. } | Event::Adopted { .. } | Event::Applied { .. }, _) => {}
+            (Event::Redeclared { .. } | Event::Adopted { .. } | Event::Intended { .. }, _) => {}
             _ => assert_eq!(was, is),
         }
     }

@@ -4,13 +4,16 @@
 
 mod cases;
 mod host;
+mod keeping;
 mod samples;
 
 use std::sync::Arc;
 
 pub use self::cases::*;
 pub use self::host::VirtualHost;
+pub use self::keeping::*;
 pub use self::samples::*;
+use crate::secrets::Keys;
 use crate::store::StateStore;
 
 /// A place for one state, where a store can be opened again and again.
@@ -20,6 +23,9 @@ pub trait Fixture {
 
     /// Opens the store, as a new process would.
     fn store(&self) -> Arc<dyn StateStore>;
+
+    /// Opens the store with keys.
+    fn store_with(&self, keys: Keys) -> Arc<dyn StateStore>;
 
     /// Returns everything that is kept, as it is kept.
     fn bytes(&self) -> Vec<u8>;
@@ -54,6 +60,13 @@ macro_rules! suite {
             a_group_without_a_reply_is_there,
             history_is_a_range,
             secrets_are_never_kept,
+            with_a_key_secrets_come_back,
+            a_wrong_key_reads_and_changes_nothing,
+            a_key_can_be_followed_by_another,
+            what_is_pushed_is_what_is_recorded,
+            a_push_over_what_is_in_flight_is_refused,
+            a_check_says_what_there_is,
+            a_lost_state_is_made_with_its_lineage,
         );
     };
     (@each $fixture:ty: $($case:ident,)*) => {

@@ -161,10 +161,20 @@ pub fn every_event() -> Vec<Vec<Event>> {
     shielded.hosted_on = Some(b.clone());
     shielded.inputs.set("password", secret());
     vec![
-        vec![Event::Intended {
-            config: config.clone(),
-            command: "simfleet apply".into(),
-        }],
+        vec![
+            Event::Began {
+                by: "ann@lab".into(),
+                command: "simfleet apply".into(),
+            },
+            Event::Intended {
+                config: Some(config.clone()),
+                configuration: Some(Arc::new(Configuration {
+                    digest: config,
+                    sources: [("main.hcl".into(), "node \"a\" {}\n".into())].into(),
+                    variables: [("size", Value::from(1u64)), ("key", secret())].into_iter().collect(),
+                })),
+            },
+        ],
         vec![create(&a, 1), create(&b, 2)],
         vec![accepted(&a, 1), made(&b, 2, "i-b", 1)],
         vec![made(&a, 1, "i-a", 1), update(&b, 3, "i-b", 2)],
@@ -261,17 +271,19 @@ pub fn every_event() -> Vec<Vec<Event>> {
             deposed: None,
             reason,
         }],
-        vec![
-            Event::Outputs {
-                values: [("key".into(), secret()), ("count".into(), 3u64.into())].into(),
-            },
-            Event::Applied {
-                configuration: Configuration {
-                    digest: config,
-                    sources: [("main.hcl".into(), "node \"a\" {}\n".into())].into(),
-                    variables: [("size", Value::from(1u64)), ("key", secret())].into_iter().collect(),
-                },
-            },
-        ],
+        vec![Event::Outputs {
+            values: [("key".into(), secret()), ("count".into(), 3u64.into())].into(),
+        }],
     ]
+}
+
+/// Returns the text of a new key.
+pub fn key_text() -> String {
+    use age::secrecy::ExposeSecret;
+    age::x25519::Identity::generate().to_string().expose_secret().to_owned()
+}
+
+/// Returns a new key.
+pub fn key() -> crate::secrets::Keys {
+    key_text().parse().expect("it is a key")
 }

@@ -104,6 +104,22 @@ impl File {
         Ok(Some(connection))
     }
 
+    /// Makes the file, where there is none.
+    pub(super) fn make_new(&self, lineage: &str) -> Result<(), StateError> {
+        let exists = || StateError::Exists {
+            location: self.location(),
+        };
+        if self.open(Access::Write)?.is_some() {
+            return Err(exists());
+        }
+        self.make(lineage)?;
+        let connection = self.open(Access::Write)?.ok_or_else(exists)?;
+        match super::read::fleet(self, &connection)?.lineage.as_ref() == lineage {
+            true => Ok(()),
+            false => Err(exists()),
+        }
+    }
+
     /// Opens the file for writing, and makes it where there is none.
     pub(super) fn open_or_make(&self, lineage: &str) -> Result<Connection, StateError> {
         if let Some(connection) = self.open(Access::Write)? {

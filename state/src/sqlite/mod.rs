@@ -28,13 +28,15 @@ use crate::error::{Cause, StateError};
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host, System};
 use crate::locks::{LEASE, Lease, LockSet};
-use crate::store::{Journal, Snapshot, StateStore};
+use crate::secrets::{self, Keys};
+use crate::store::{Checked, Journal, Snapshot, StateStore};
 
 /// A state in one SQLite file.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     file: File,
     host: Arc<dyn Host>,
+    keys: Option<Keys>,
     pace: Pace,
 }
 
@@ -47,21 +49,13 @@ struct Pace {
     snapshot_every: u64,
 }
 
-/// What [`SqliteStore::check`] went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checked {
-    /// The serial of the state.
-    pub serial: u64,
-    /// How many events it has.
-    pub events: u64,
-}
-
 impl SqliteStore {
     /// Names the state in a file. It is made, with its folder, when it is first opened for writing.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         SqliteStore {
             file: File::new(path.into()),
             host: Arc::new(System),
+            keys: None,
             pace: Pace {
                 lease: LEASE,
                 snapshot_every: 1_000,
@@ -72,6 +66,12 @@ impl SqliteStore {
     /// Has it use another clock, and so on.
     pub fn with_host(mut self, host: Arc<dyn Host>) -> Self {
         self.host = host;
+        self
+    }
+
+    /// Has it keep secrets encrypted.
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -92,21 +92,21 @@ impl SqliteStore {
     pub fn path(&self) -> &Path {
         self.file.path()
     }
-
-    /// Reads all of the file, also what [`load`](StateStore::load) need not: every page, checksum and event, and the
-    /// snapshots against the events before them. `None` where there is no state yet.
-    ///
-    /// # Errors
-    /// Says what is damaged.
-    pub async fn check(&self) -> Result<Option<Checked>, StateError> {
-        let file = self.file.clone();
-        blocking(move || read::check(&file)).await
-    }
 }
 
 #[async_trait]
 impl StateStore for SqliteStore {
     async fn load(&self) -> Result<Snapshot, StateError> {
+        let (file, keys) = (self.file.clone(), self.keys.clone());
+        blocking(move || {
+            let mut snapshot = read::load(&file)?;
+            secrets::reveal_state(&mut snapshot.state, keys.as_ref(), &file.location())?;
+            Ok(snapshot)
+        })
+        .await
+    }
+
+    async fn pull(&self) -> Result<Snapshot, StateError> {
         let file = self.file.clone();
         blocking(move || read::load(&file)).await
     }
@@ -115,7 +115,7 @@ impl StateStore for SqliteStore {
         let (store, holder, locks) = (self.clone(), holder.clone(), locks.clone());
         let (host, pace) = (self.host.clone(), self.pace);
         blocking(move || {
-            let writer = Writer::open(&store.file, store.host, &holder, &locks, pace)?;
+            let writer = Writer::open(&store.file, (store.host, store.keys), &holder, &locks, pace)?;
             let journal = SqliteJournal {
                 lineage: writer.lineage().clone(),
                 lease: writer.lease().clone(),
@@ -130,8 +130,25 @@ impl StateStore for SqliteStore {
     }
 
     async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError> {
+        let (file, keys) = (self.file.clone(), self.keys.clone());
+        blocking(move || {
+            let mut entries = read::history(&file, serials)?;
+            for entry in &mut entries {
+                secrets::reveal_events(&mut entry.events, keys.as_ref());
+            }
+            Ok(entries)
+        })
+        .await
+    }
+
+    async fn make(&self, lineage: &str) -> Result<(), StateError> {
+        let (file, lineage) = (self.file.clone(), lineage.to_owned());
+        blocking(move || file.make_new(&lineage)).await
+    }
+
+    async fn check(&self) -> Result<Option<Checked>, StateError> {
         let file = self.file.clone();
-        blocking(move || read::history(&file, serials)).await
+        blocking(move || read::check(&file)).await
     }
 
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {

@@ -8,12 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::chain::{self, Checksum, Fleet, Group};
 use super::file::{Access, File, checksum_at};
-use super::{Checked, leases};
+use super::leases;
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::HolderId;
+use crate::invariants;
 use crate::state::State;
-use crate::store::Snapshot;
+use crate::store::{Checked, Snapshot};
 use crate::stored::{self, ReadError};
 
 /// A state with its place in the chain.
@@ -334,8 +335,11 @@ pub(super) fn check(file: &File) -> Result<Option<Checked>, StateError> {
         }
     }
     replayed.advance(file, rows.collect(), &fleet)?;
+    invariants::check(&replayed.state).map_err(|problem| file.damaged(problem))?;
     Ok(Some(Checked {
+        lineage: fleet.lineage,
         serial: fleet.serial,
         events: fleet.events,
+        snapshots: snapshots.iter().rev().map(|snapshot| snapshot.serial).collect(),
     }))
 }

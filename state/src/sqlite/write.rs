@@ -13,6 +13,7 @@ use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, Host};
 use crate::locks::{Lease, LockSet, LockTable};
+use crate::secrets::{self, Keys};
 use crate::stored;
 
 /// A journal that is open for writing.
@@ -21,6 +22,7 @@ pub(super) struct Writer {
     file: File,
     connection: Connection,
     host: Arc<dyn Host>,
+    keys: Option<Keys>,
     lineage: Arc<str>,
     lease: Lease,
     pace: Pace,
@@ -41,7 +43,7 @@ impl Writer {
     /// Opens the file, made where there is none, and takes locks.
     pub(super) fn open(
         file: &File,
-        host: Arc<dyn Host>,
+        (host, keys): (Arc<dyn Host>, Option<Keys>),
         holder: &Holder,
         locks: &LockSet,
         pace: Pace,
@@ -50,6 +52,7 @@ impl Writer {
         let mut connection = file.open_or_make(&lineage)?;
         // All of it before the transaction, so that others are not kept waiting; what a damaged state holds is not added to.
         let (_, mut replayed, ()) = read::replayed(file, &mut connection, |_| Ok(()))?;
+        secrets::check_key(&replayed.state, keys.as_ref(), &file.location())?;
         let failed = |error| file.sqlite(Access::Write, error);
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -71,6 +74,7 @@ impl Writer {
             file: file.clone(),
             connection,
             host,
+            keys,
             lineage: fleet.lineage,
             lease,
             pace,
@@ -93,8 +97,7 @@ impl Writer {
         self.lease.check(&events)?;
         // Equal events of an earlier call are others.
         self.last.take_if(|last| !repeated || last.events != events);
-        let mut salts = || self.host.random();
-        let redacted: Vec<Event> = events.iter().map(|event| stored::redacted(event, &mut salts)).collect();
+        let redacted = self.redacted(&events);
         let text = stored::write(&redacted)?;
         let mut replayed = match self.replayed.take() {
             Some(replayed) => replayed,
@@ -167,6 +170,14 @@ impl Writer {
         self.snapshot(&mut replayed);
         self.replayed = Some(replayed);
         Ok(stamp)
+    }
+
+    fn redacted(&self, events: &[Event]) -> Vec<Event> {
+        let mut digests = secrets::digests(&*self.host, self.keys.as_ref());
+        events
+            .iter()
+            .map(|event| stored::redacted(event, &mut digests))
+            .collect()
     }
 
     /// Writes a snapshot if one is due. Without it loading takes longer, no more; so when it fails, the next call tries
@@ -289,7 +300,14 @@ mod tests {
                 lease: LEASE,
                 snapshot_every: 1_000,
             };
-            Writer::open(&self.file(), self.host.clone(), &self.host.holder(1), &locks, pace).expect("free")
+            Writer::open(
+                &self.file(),
+                (self.host.clone(), None),
+                &self.host.holder(1),
+                &locks,
+                pace,
+            )
+            .expect("free")
         }
 
         fn serial(&self) -> u64 {

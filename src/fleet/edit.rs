@@ -1,0 +1,440 @@
+//! The state changed by hand: each change is an event under locks, never an edit of what is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::Address;
+use simfleet_state::{Event, Holder, HolderId, Lease, Liveness, LockSet, State, StateError, System};
+use simfleet_state::{Host, invariants};
+use tokio::sync::mpsc;
+
+use super::{Fleet, FleetError};
+use crate::apply::Progress;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// What a move moved, in order: old and new addresses.
+pub type Moves = Vec<(Address, Address)>;
+
+/// Who holds locks, and whether they are still there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Their lease.
+    pub lease: Lease,
+    /// Whether their process is there.
+    pub liveness: Liveness,
+    /// Whether it is over, so that whoever wants the addresses gets them.
+    pub is_over: bool,
+}
+
+/// A state that was pulled: everything that is recorded, without its history.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pulled {
+    simfleet_state: u32,
+    lineage: Arc<str>,
+    serial: u64,
+    state: State,
+}
+
+/// The version of pulled states. Raised with every change that another simfleet could not read.
+const PULLED: u32 = 1;
+
+impl Fleet {
+    /// Gives what is recorded of a resource another address, with its instances and children, and everything that names
+    /// it. Returns what was moved.
+    ///
+    /// # Errors
+    /// It is not recorded, the new address is taken or of another kind, or an operation on it is still open.
+    pub async fn move_recorded(
+        &self,
+        from: &Address,
+        to: &Address,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<Moves, FleetError> {
+        let moves = |state: &State| moves(state, from, to);
+        self.edit(progress, |state| {
+            let moves = moves(state)?;
+            let events = moves.iter().map(|(from, to)| Event::Moved {
+                from: from.clone(),
+                to: to.clone(),
+            });
+            Ok((events.collect(), moves))
+        })
+        .await
+    }
+
+    /// Forgets resources, with their instances and children: nothing is done to the objects. Returns the addresses of
+    /// the objects that are managed no more.
+    ///
+    /// # Errors
+    /// One is not recorded, something recorded runs on it, or an operation on it is still open.
+    pub async fn forget(
+        &self,
+        addresses: &[Address],
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<Vec<Address>, FleetError> {
+        self.edit(progress, |state| forgotten(state, addresses)).await
+    }
+
+    /// Returns everything that is recorded as one JSON document, for [`push`](Fleet::push). Secrets are digests, or
+    /// encrypted.
+    ///
+    /// # Errors
+    /// There is no state, or it cannot be read.
+    pub async fn pull(&self) -> Result<serde_json::Value, FleetError> {
+        let last = self.store.pull().await?;
+        let nothing = || {
+            let diagnostic = Diagnostic::error("No state", "Nothing is recorded yet.");
+            FleetError::from(diagnostic.hint("`simfleet apply` makes a state"))
+        };
+        let lineage = last.lineage.ok_or_else(nothing)?;
+        let pulled = Pulled {
+            simfleet_state: PULLED,
+            lineage,
+            serial: last.state.serial,
+            state: last.state,
+        };
+        serde_json::to_value(&pulled).map_err(|error| {
+            Diagnostic::error(
+                "The state cannot be written",
+                format!("It has no form in JSON: {error}."),
+            )
+            .into()
+        })
+    }
+
+    /// Has a state that was pulled be what is recorded, as an event. Returns its new serial. Where there is no state, as
+    /// it was lost, it is made with the lineage of the pulled one.
+    ///
+    /// # Errors
+    /// It is none, of another lineage, or older than what is recorded, unless that is what is wanted; or an operation is
+    /// still open.
+    pub async fn push(
+        &self,
+        text: &str,
+        age: Age,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<u64, FleetError> {
+        let pulled = read(text)?;
+        let there = self.snapshot().await?;
+        match &there.lineage {
+            None => self.store.make(&pulled.lineage).await?,
+            Some(lineage) if *lineage != pulled.lineage => {
+                let detail = format!(
+                    "The pushed state is that of lineage {}, and the one here of {lineage}: they are two fleets.",
+                    pulled.lineage
+                );
+                let diagnostic = Diagnostic::error("Another lineage", detail);
+                return Err(diagnostic.hint("check the path of the fleet, and --state").into());
+            }
+            Some(_) => {}
+        }
+        let all = |state: &State| state.addresses().cloned().collect::<BTreeSet<_>>();
+        let mut addresses = all(&there.state);
+        addresses.extend(all(&pulled.state));
+        let mut journal = self.lock(&LockSet::exclusive(addresses.clone()), progress).await?;
+        let now = self.snapshot().await?.state;
+        let written = async {
+            if pulled.serial < now.serial && age == Age::NotOlder {
+                return Err(older(pulled.serial, now.serial).into());
+            }
+            check_open(&now, now.intents.keys())?;
+            if let Some(address) = all(&now).difference(&addresses).next() {
+                return Err(FleetError::Stale {
+                    address: address.clone(),
+                });
+            }
+            let state = Arc::new(pulled.state);
+            Ok(journal.append(&[self.began(), Event::Pushed { state }]).await?.serial)
+        }
+        .await;
+        journal.close().await?;
+        written
+    }
+
+    /// Returns who holds locks.
+    ///
+    /// # Errors
+    /// Why the state cannot be read.
+    pub async fn holders(&self) -> Result<Vec<Held>, FleetError> {
+        let held = |lease: Lease| Held {
+            liveness: lease
+                .holder
+                .process
+                .as_ref()
+                .map_or(Liveness::Unknown, |process| System.liveness(process)),
+            is_over: lease.is_over(&System),
+            lease,
+        };
+        Ok(self.snapshot().await?.leases.into_iter().map(held).collect())
+    }
+
+    /// Drops the locks of a holder, who can record nothing more from then on. Returns whether it had any.
+    ///
+    /// # Errors
+    /// Why the state cannot be written.
+    pub async fn unlock(&self, holder: &HolderId) -> Result<bool, FleetError> {
+        Ok(!self.store.unlock(holder).await?.is_empty())
+    }
+
+    /// Records events that follow from what is recorded, under the locks of their addresses.
+    async fn edit<T>(
+        &self,
+        progress: &mpsc::UnboundedSender<Progress>,
+        change: impl Fn(&State) -> Result<(Vec<Event>, T), Diagnostics>,
+    ) -> Result<T, FleetError> {
+        let (events, _) = change(&self.snapshot().await?.state)?;
+        let locks = LockSet::exclusive(events.iter().flat_map(Event::addresses).cloned());
+        let mut journal = self.lock(&locks, progress).await?;
+        // What is recorded now, under the locks, may be more than what they are on.
+        let written = async {
+            let (events, told) = change(&self.snapshot().await?.state)?;
+            let events: Vec<Event> = std::iter::once(self.began()).chain(events).collect();
+            match journal.append(&events).await {
+                Err(StateError::NotHeld { address, .. }) => Err(FleetError::Stale { address }),
+                written => Ok(written.map(|_| told)?),
+            }
+        }
+        .await;
+        journal.close().await?;
+        written
+    }
+}
+
+/// Whether a pushed state may be older than what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// It may not: what was recorded since would be lost sight of.
+    NotOlder,
+    /// It may.
+    Any,
+}
+
+impl Held {
+    /// Whether a word names this holder: its id, the beginning of it, or an address that it holds.
+    pub fn is_named(&self, word: &str) -> bool {
+        let locks = &self.lease.locks;
+        let mut addresses = locks.exclusive.iter().chain(&locks.shared);
+        let Holder { id, .. } = &self.lease.holder;
+        (word.len() >= 4 && id.0.starts_with(word)) || addresses.any(|address| address.to_string() == word)
+    }
+}
+
+/// Whether an address is a block, or one of its instances or children.
+fn is_of(address: &Address, whole: &Address) -> bool {
+    address == whole || address.parent() == *whole || address.declaration() == *whole
+}
+
+/// Returns what is recorded of a block, with its instances and children.
+fn parts(state: &State, whole: &Address) -> BTreeSet<Address> {
+    state
+        .addresses()
+        .filter(|address| is_of(address, whole))
+        .cloned()
+        .collect()
+}
+
+fn unknown(state: &State, address: &Address) -> Diagnostic {
+    let mut known: BTreeSet<String> = state.addresses().map(ToString::to_string).collect();
+    known.extend(state.addresses().map(|address| address.declaration().to_string()));
+    let diagnostic = Diagnostic::error("Unknown resource", format!("{address} is not recorded."));
+    diagnostic.nearest(&address.to_string(), known.iter().map(String::as_str))
+}
+
+/// Refuses what would lose sight of an operation in flight.
+fn check_open<'a>(state: &State, mut addresses: impl Iterator<Item = &'a Address>) -> Result<(), Diagnostics> {
+    let open = addresses.find_map(|address| Some((address, state.intents.get(address)?)));
+    match open {
+        None => Ok(()),
+        Some((address, intent)) => {
+            let detail = format!("A run that ended early began to {} {address}.", intent.operation.verb());
+            let diagnostic = Diagnostic::error("An operation is still open", detail);
+            Err(diagnostic.hint("`simfleet apply` finishes it").into())
+        }
+    }
+}
+
+fn moves(state: &State, from: &Address, to: &Address) -> Result<Moves, Diagnostics> {
+    let parts = parts(state, from);
+    if parts.is_empty() {
+        return Err(unknown(state, from).into());
+    }
+    let refuse = |detail: String| Err(Diagnostic::error("Cannot be moved", detail).into());
+    if from == to {
+        return refuse(format!("{from} is its own new address."));
+    }
+    let kind = |address: &Address| {
+        (
+            address.block().to_owned(),
+            address.labels().len(),
+            address.labels().first().cloned(),
+        )
+    };
+    let is_alike = match from.labels().len() {
+        1 => from.block() == to.block() && to.labels().len() == 1,
+        _ => kind(from) == kind(to),
+    };
+    if !is_alike {
+        return refuse(format!("{to} is of another kind than {from}."));
+    }
+    if from.child_name().is_some() || to.child_name().is_some() {
+        let whole = from.parent();
+        return refuse(format!("{from} belongs to {whole}, and goes where that goes."));
+    }
+    check_open(state, parts.iter())?;
+    let is_whole_block = from.key().is_none() && parts.iter().any(|part| part.key().is_some());
+    if is_whole_block && to.key().is_some() {
+        return refuse(format!("{from} has instances, and {to} would be one."));
+    }
+    let taken: BTreeSet<&Address> = state.addresses().collect();
+    let moved: BTreeMap<Address, Address> = parts
+        .iter()
+        .map(|part| (part.clone(), renamed(part, from, to)))
+        .collect();
+    if let Some(taken) = moved
+        .values()
+        .find(|to| taken.contains(to) || state.reservations.contains_key(*to))
+    {
+        return refuse(format!("{taken} is recorded already."));
+    }
+    let mut moves: Moves = Vec::new();
+    // What depends on all instances of a block names the block.
+    let declared = state
+        .resources
+        .values()
+        .flat_map(|resource| &resource.declared.depends_on);
+    if !parts.contains(from) && declared.into_iter().any(|needed| needed == from) {
+        moves.push((from.clone(), to.clone()));
+    }
+    moves.extend(moved.into_iter().filter(|(from, _)| is_movable(state, from)));
+    Ok(moves)
+}
+
+/// Whether there is something at the address itself: who only has ports or a hold goes by those.
+fn is_movable(state: &State, address: &Address) -> bool {
+    state.resources.contains_key(address)
+        || state.deposed.contains_key(address)
+        || state.pools.contains_key(address)
+        || state
+            .reservations
+            .values()
+            .flat_map(BTreeMap::values)
+            .any(|port| port.address == *address)
+}
+
+/// Returns the address of a part once the whole has another.
+fn renamed(part: &Address, from: &Address, to: &Address) -> Address {
+    let mut renamed = to.clone();
+    if let (None, Some(key)) = (from.key(), part.key()) {
+        renamed = renamed.with_key(key.clone());
+    }
+    match part.child_name() {
+        Some(name) => renamed.child(name),
+        None => renamed,
+    }
+}
+
+fn forgotten(state: &State, addresses: &[Address]) -> Result<(Vec<Event>, Vec<Address>), Diagnostics> {
+    let mut diagnostics = Diagnostics::new();
+    let mut all = BTreeSet::new();
+    for address in addresses {
+        let parts = parts(state, address);
+        if parts.is_empty() {
+            diagnostics.push(unknown(state, address));
+        }
+        all.extend(parts);
+    }
+    diagnostics.keep(check_open(state, all.iter()));
+    for (guest, resource) in &state.resources {
+        if let Some(host) = resource.declared.hosted_on.as_ref().filter(|host| all.contains(*host))
+            && !all.contains(guest)
+        {
+            let detail = format!("{guest} runs on {host}, which is to be forgotten.");
+            diagnostics.push(Diagnostic::error("Still in use", detail).hint(format!("name {guest} as well")));
+        }
+    }
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
+    let mut events = Vec::new();
+    let reason: Arc<str> = "state rm".into();
+    let removed = |address: &Address, deposed| Event::Removed {
+        address: address.clone(),
+        deposed,
+        reason: reason.clone(),
+    };
+    for (host, ports) in &state.reservations {
+        let owned = ports
+            .iter()
+            .filter(|(_, reservation)| all.contains(&reservation.address));
+        events.extend(owned.map(|(port, reservation)| Event::Released {
+            address: reservation.address.clone(),
+            host: host.clone(),
+            port: *port,
+        }));
+    }
+    for address in &all {
+        if state.holds.contains_key(address) {
+            events.push(Event::Unheld {
+                address: address.clone(),
+            });
+        }
+        let deposed = state.deposed.get(address).into_iter().flat_map(BTreeMap::keys);
+        events.extend(deposed.map(|key| removed(address, Some(key.clone()))));
+        if state.resources.contains_key(address) || state.pools.contains_key(address) {
+            events.push(removed(address, None));
+        }
+    }
+    let objects = all
+        .into_iter()
+        .filter(|address| state.resources.contains_key(address))
+        .collect();
+    Ok((events, objects))
+}
+
+/// Reads a state that was pulled.
+fn read(text: &str) -> Result<Pulled, Diagnostics> {
+    let none = |detail: String| {
+        let diagnostic = Diagnostic::error("Not a pulled state", detail);
+        Diagnostics::from(diagnostic.hint("`simfleet state pull` writes one; nothing was changed"))
+    };
+    let pulled: Pulled = serde_json::from_str(text).map_err(|error| none(format!("It cannot be read: {error}.")))?;
+    if pulled.simfleet_state != PULLED {
+        return Err(none(format!(
+            "It has format {}, and this simfleet knows {PULLED}.",
+            pulled.simfleet_state
+        )));
+    }
+    invariants::check(&pulled.state).map_err(|problem| none(format!("It contradicts itself: {problem}.")))?;
+    Ok(pulled)
+}
+
+fn older(pushed: u64, last: u64) -> Diagnostic {
+    let detail = format!("The pushed state is that of serial {pushed}, and the one here is at serial {last}.");
+    let hint = "pull it again; or give --force, which has what was recorded since be history";
+    Diagnostic::error("An older state", detail).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_their_keys_and_names() {
+        let at = |text: &str| text.parse::<Address>().expect(text);
+        for (part, from, to, expected) in [
+            ("value.a", "value.a", "value.b", "value.b"),
+            ("value.a[1]", "value.a", "value.b", "value.b[1]"),
+            ("value.a[1]", "value.a[1]", "value.b[\"x\"]", "value.b[\"x\"]"),
+            ("value.a", "value.a", "value.b[0]", "value.b[0]"),
+            ("pool.p/m2", "pool.p", "pool.q", "pool.q/m2"),
+            ("module.m.node.a/nic", "module.m.node.a", "node.a", "node.a/nic"),
+        ] {
+            assert_eq!(
+                renamed(&at(part), &at(from), &at(to)),
+                at(expected),
+                "{part}: {from} to {to}"
+            );
+        }
+    }
+}
