@@ -18,6 +18,7 @@
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
 //! - [`status`]: what runs now
+//! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
 //! - [`view`]: all printing; [`cli`]: the verbs, one a file
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
 //!
@@ -35,9 +36,13 @@ pub mod diagnostic;
 #[cfg(feature = "fake")]
 pub mod fault;
 pub mod fleet;
+pub mod format;
+pub mod graph;
 pub mod lower;
 pub mod plan;
 pub mod providers;
+pub mod reference;
 pub mod refresh;
 pub mod status;
 pub mod view;
+pub mod why;

@@ -4,6 +4,7 @@
 //! one shows otherwise may be how an object was before this very record, or gone. Each such object is looked at. That an
 //! object was changed a moment ago by somebody else, and the list still shows it as recorded, the next refresh tells.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
@@ -11,6 +12,7 @@ use simfleet_provider_api::{Address, Kind, Object, Observed, Provider, Schema};
 use simfleet_state::{ProviderConfig, Resource, State};
 
 use crate::builtin;
+use crate::lower::reached_by;
 use crate::plan::drift;
 use crate::providers::Providers;
 
@@ -21,40 +23,55 @@ pub type Observations = BTreeMap<Address, Observed>;
 const LIST_FROM: usize = 3;
 
 /// The recorded objects of one kind at one provider.
-type Group<'a> = (&'a ProviderConfig, &'a Kind, Vec<(&'a Address, &'a Resource)>);
+type Group<'a> = (Cow<'a, ProviderConfig>, &'a Kind, Vec<(&'a Address, &'a Resource)>);
 
 /// Looks at every recorded object. An object that cannot be looked at is `Unreachable`, never absent.
+///
+/// Nodes come first: what runs on one is asked for where that node is now.
 pub async fn refresh(state: &State, providers: &Providers, parallelism: usize) -> Observations {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    let mut index: BTreeMap<(String, &Kind), usize> = BTreeMap::new();
+    let (mut own, mut hosted) = (Vec::new(), Vec::new());
+    let mut seen = Observations::new();
     for (address, resource) in &state.resources {
         if &*resource.declared.provider.name == builtin::NAME {
-            continue;
+            seen.insert(address.clone(), Observed::Present(resource.object.clone()));
+        } else if resource.declared.hosted_on.is_some() {
+            hosted.push((address, resource));
+        } else {
+            own.push((address, resource));
         }
-        let key = (
-            crate::providers::settings_key(&resource.declared.provider),
-            &resource.declared.kind,
-        );
+    }
+    for resources in [own, hosted] {
+        let looks = groups(resources, &seen)
+            .into_iter()
+            .map(|(config, kind, members)| look_at_group(config, kind, members, providers, parallelism));
+        let looked: Vec<_> = stream::iter(looks)
+            .buffer_unordered(parallelism.max(1))
+            .flat_map(stream::iter)
+            .collect()
+            .await;
+        seen.extend(looked);
+    }
+    seen
+}
+
+fn groups<'a>(resources: Vec<(&'a Address, &'a Resource)>, seen: &Observations) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut index: BTreeMap<(String, &Kind), usize> = BTreeMap::new();
+    for (address, resource) in resources {
+        let declared = &resource.declared;
+        let host = match declared.hosted_on.as_ref().and_then(|host| seen.get(host)) {
+            Some(Observed::Present(host)) => Some(&host.attributes),
+            _ => None,
+        };
+        let config = reached_by(&declared.provider, host);
+        let key = (crate::providers::settings_key(&config), &declared.kind);
         let group = *index.entry(key).or_insert_with(|| {
-            groups.push((&resource.declared.provider, &resource.declared.kind, Vec::new()));
+            groups.push((config, &declared.kind, Vec::new()));
             groups.len() - 1
         });
         groups[group].2.push((address, resource));
     }
-    let looks = groups
-        .into_iter()
-        .map(|(config, kind, members)| look_at_group(config, kind, members, providers, parallelism));
-    let mut seen: Observations = stream::iter(looks)
-        .buffer_unordered(parallelism.max(1))
-        .flat_map(stream::iter)
-        .collect()
-        .await;
-    for (address, resource) in &state.resources {
-        if &*resource.declared.provider.name == builtin::NAME {
-            seen.insert(address.clone(), Observed::Present(resource.object.clone()));
-        }
-    }
-    seen
+    groups
 }
 
 /// Takes every recorded object to be as it was recorded.
@@ -68,13 +85,13 @@ pub fn recorded(state: &State) -> Observations {
 }
 
 async fn look_at_group(
-    config: &ProviderConfig,
+    config: Cow<'_, ProviderConfig>,
     kind: &Kind,
     members: Vec<(&Address, &Resource)>,
     providers: &Providers,
     parallelism: usize,
 ) -> Vec<(Address, Observed)> {
-    match providers.configured(config).await {
+    match providers.configured(&config).await {
         Ok(provider) => {
             let schema = providers.registry().schema(&config.name, kind);
             look_at(&*provider, kind, schema, members, parallelism).await

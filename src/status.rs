@@ -73,6 +73,10 @@ pub struct Simulator {
     pub pid: Option<u64>,
     /// How often it was started again by itself.
     pub restarts: Option<u64>,
+    /// How its process last ended, where it does not run: `exit code 1`, `signal 9`.
+    pub exit: Option<String>,
+    /// The last line of its log, where it does not run.
+    pub last_line: Option<String>,
 }
 
 /// How something is.
@@ -111,7 +115,7 @@ impl Health {
 
 impl Status {
     /// Puts together what is recorded, what was seen and what was measured.
-    pub fn of(state: &State, seen: &Observations, loads: &BTreeMap<Address, Load>) -> Self {
+    pub fn of(state: &State, seen: &Observations, asked: &Asked) -> Self {
         let ports = state.ports();
         let mut hosted: BTreeMap<&Address, usize> = BTreeMap::new();
         for resource in state.resources.values() {
@@ -131,10 +135,11 @@ impl Status {
             let observed = seen.get(address);
             if is_node(address) {
                 let simulators = hosted.get(address).copied().unwrap_or(0);
-                let load = loads.get(address).copied();
+                let load = asked.loads.get(address).copied();
                 status.nodes.push(node(address, resource, observed, simulators, load));
             } else if address.block() == "simulator" && address.child_name().is_none() {
                 let mut simulator = simulator(address, resource, observed);
+                simulator.last_line = asked.last_lines.get(address).cloned();
                 for (name, (host, port)) in ports.get(address).into_iter().flatten() {
                     simulator.ports.insert(name.to_string(), port.number);
                     let host = state.resources.get(*host);
@@ -215,30 +220,78 @@ fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>
         endpoints: BTreeMap::new(),
         pid: live(attributes, &health, "pid"),
         restarts: live(attributes, &health, "restarts"),
+        exit: exit(attributes, &health),
+        last_line: None,
         health,
     }
 }
 
-/// Asks the agents of the nodes that were seen for their load. One that does not answer within `patience` has none.
-pub async fn loads(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, Load> {
-    let agents = state.resources.iter().filter_map(|(address, resource)| {
-        let Some(Observed::Present(object)) = seen.get(address) else {
-            return None;
-        };
-        // The path of the token file is recorded; an agent that was only seen may not tell it.
-        let token_file = object.attributes.str("token_file");
-        let token_file = token_file.or_else(|| resource.object.attributes.str("token_file"))?;
-        let client = AgentClient::new(object.attributes.str("runtime")?, token_file).ok()?;
-        Some((address.clone(), client.with_timeout(patience)))
-    });
+/// Returns how a process ended that is there no more, although it should be.
+fn exit(attributes: &Attributes, health: &Health) -> Option<String> {
+    match health {
+        Health::Present(_) if !health.is_good() => attributes.str("exit").map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// What the agents of nodes tell beside the attributes of objects.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    /// The loads of nodes.
+    pub loads: BTreeMap<Address, Load>,
+    /// The last lines of the logs of simulators that ended.
+    pub last_lines: BTreeMap<Address, String>,
+}
+
+impl Asked {
+    /// Asks the agents of the nodes that were seen. One that does not answer within `patience` tells nothing.
+    pub async fn of(state: &State, seen: &Observations, patience: Duration) -> Self {
+        let (loads, last_lines) = futures::join!(loads(state, seen, patience), last_lines(state, seen, patience));
+        Asked { loads, last_lines }
+    }
+}
+
+async fn loads(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, Load> {
+    let agents = state
+        .resources
+        .keys()
+        .filter_map(|address| Some((address, agent(state, seen, address, patience)?)));
     stream::iter(agents)
         .map(|(address, client)| async move { (address, client.metrics().await) })
         .buffer_unordered(16)
         .filter_map(|(address, metrics)| async move {
             let NodeMetrics { cpu, memory, .. } = metrics.ok()?;
             let memory = memory.percent;
-            Some((address, Load { cpu, memory }))
+            Some((address.clone(), Load { cpu, memory }))
         })
         .collect()
         .await
+}
+
+async fn last_lines(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, String> {
+    let ended = state.resources.iter().filter_map(|(address, resource)| {
+        let (attributes, health) = looked_at(resource, seen.get(address));
+        exit(attributes, &health)?;
+        let host = resource.declared.hosted_on.as_ref()?;
+        let (client, name) = (agent(state, seen, host, patience)?, attributes.str("name")?);
+        Some((address, client, name))
+    });
+    stream::iter(ended)
+        .map(|(address, client, name)| async move { (address, client.logs(name, 1).await) })
+        .buffer_unordered(16)
+        .filter_map(|(address, lines)| async move { Some((address.clone(), lines.ok()?.pop()?)) })
+        .collect()
+        .await
+}
+
+/// Returns the client of a node's agent; `None` where it has none, or was not seen.
+fn agent(state: &State, seen: &Observations, node: &Address, patience: Duration) -> Option<AgentClient> {
+    let Some(Observed::Present(object)) = seen.get(node) else {
+        return None;
+    };
+    // The path of the token file is recorded; an agent that was only seen may not tell it.
+    let recorded = || state.resources.get(node)?.object.attributes.str("token_file");
+    let token_file = object.attributes.str("token_file").or_else(recorded)?;
+    let client = AgentClient::new(object.attributes.str("runtime")?, token_file).ok()?;
+    Some(client.with_timeout(patience))
 }

@@ -149,7 +149,15 @@ impl Bench {
     }
 
     async fn apply_until(&self, desired: &[Desired], stop: watch::Receiver<bool>) -> (Outcome, Vec<Progress>) {
-        let (plan, before, seen) = self.plan(desired).await;
+        let planned = self.plan(desired).await;
+        self.walk(planned, stop).await
+    }
+
+    async fn walk(
+        &self,
+        (plan, before, seen): (Plan, State, Observations),
+        stop: watch::Receiver<bool>,
+    ) -> (Outcome, Vec<Progress>) {
         let holder = Holder::this_process("test", &System);
         let locks = LockSet::exclusive(plan.changes.iter().map(|change| change.address.clone()));
         let mut journal = self.store.open(&holder, &locks).await.expect("nobody else has locks");
@@ -276,6 +284,53 @@ async fn a_replacement_goes_around_what_needs_it() {
     assert!(outcome.is_complete(), "{outcome:?}");
     assert_eq!(finished(&progress), ["delete node.a", "create node.a", "update node.b"]);
     assert!(bench.plan(&changed).await.0.is_empty());
+}
+
+/// What could not be seen while its node was down turns out to need another object: it is made anew in the same run.
+#[tokio::test(start_paused = true)]
+async fn a_look_can_become_a_replacement() {
+    let refused = Fault::Rejected {
+        message: "it is in use".into(),
+        attribute: None,
+    };
+    for (case, fault) in [
+        ("as it should be", None),
+        (
+            "a lost reply",
+            Some(rule(Fault::LostReply, Call::Delete, None, When::Nth(vec![1]))),
+        ),
+        ("refused", Some(rule(refused, Call::Delete, None, When::Nth(vec![1])))),
+    ] {
+        let bench = Bench::new(Faults::default());
+        bench.apply(&[node("a", &[], "small", "x")]).await;
+        let before = bench.cloud.objects()[0].id.clone();
+        let changed = [node("a", &[], "small", "y"), node("b", &["a"], "small", "x")];
+        let mut planned = bench.plan(&changed).await;
+        assert_eq!(planned.0.changes[0].action, Action::Replace, "{case}");
+        planned.0.changes[0].action = Action::Check;
+        let is_refused = case == "refused";
+        bench.cloud.set_faults(Faults {
+            rules: fault.into_iter().collect(),
+            ..Faults::default()
+        });
+        let (_keep, stop) = watch::channel(false);
+        let (outcome, progress) = bench.walk(planned, stop).await;
+        let after = bench.cloud.objects()[0].id.clone();
+        if is_refused {
+            assert_eq!(
+                (outcome.failed.len(), outcome.skipped.len()),
+                (1, 1),
+                "{case}: {outcome:?}"
+            );
+            assert_eq!(before, after, "{case}");
+            continue;
+        }
+        assert!(outcome.is_complete(), "{case}: {outcome:?}");
+        assert_eq!(finished(&progress), ["check node.a", "create node.b"], "{case}");
+        assert_ne!(before, after, "{case}");
+        assert_eq!(bench.objects(), ["a", "b"], "{case}");
+        assert!(bench.plan(&changed).await.0.is_empty(), "{case}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use simfleet_provider_api::Address;
 
 use crate::diagnostic::Diagnostics;
+use crate::plan::Unplaced;
 
 /// One thing that happened during an apply, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,15 +134,18 @@ pub struct Outcome {
     pub stopped_by: Option<String>,
     /// What should hold of the fleet now, and does not.
     pub warnings: Diagnostics,
+    /// Simulators for which there was no place: asked for, and not there.
+    pub unplaced: Vec<Unplaced>,
 }
 
 impl Outcome {
-    /// Whether everything that was planned is done.
+    /// Whether everything that was asked for is there.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()
             && self.skipped.is_empty()
             && self.open.is_empty()
             && !self.interrupted
             && self.stopped_by.is_none()
+            && self.unplaced.is_empty()
     }
 }

@@ -123,7 +123,10 @@ pub async fn apply(
         active: BTreeMap::new(),
         running: FuturesUnordered::new(),
         closed: BTreeSet::new(),
-        outcome: Outcome::default(),
+        outcome: Outcome {
+            unplaced: plan.unplaced.clone(),
+            ..Outcome::default()
+        },
     };
     walk.run(stop).await
 }
@@ -137,6 +140,8 @@ struct Active {
     provider: Option<ProviderConfig>,
     /// Whether all that is left is to ask how an accepted operation stands.
     accepted: bool,
+    /// What is made once what is there is deleted: what was looked at has to be made anew.
+    anew: Option<Resolved>,
 }
 
 /// How a future ended.
@@ -343,6 +348,7 @@ impl Active {
             wanted: None,
             provider,
             accepted: false,
+            anew: None,
         }
     }
 }

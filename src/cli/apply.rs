@@ -6,12 +6,12 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, quoted, warn};
+use super::flags::{Planning, quoted, saved_plan, warn, warn_unseen};
 use super::plan::mode;
 use super::program::Run;
 use super::reporting::reported;
 use crate::apply::Outcome;
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::Fleet;
 use crate::plan::{Mode, PlanFile, Planned};
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::{outcome, outputs};
@@ -19,7 +19,7 @@ use crate::view::{outcome, outputs};
 /// Change the fleet to what is declared
 ///
 /// Shows the plan and asks first. Ctrl-C once begins nothing new and finishes what is in flight; twice ends at once.
-/// Both lose nothing: the next apply goes on.
+/// Both lose nothing: the next apply goes on. It exits with 1 where something failed, and where a simulator has no place.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -82,26 +82,25 @@ impl Apply {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        if PlanFile::is_one(&self.path) {
-            return self.run_saved(run).await;
+        if let Some(file) = saved_plan(&self.path)? {
+            return self.run_saved(run, &file).await;
         }
-        self.manner.check(run)?;
         let mode = mode(self.destroy, self.refresh_only);
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
+        self.manner.check(run)?;
         self.manner.change(run, &fleet).await
     }
 
     /// Carries out a plan that was agreed to when it was saved.
-    async fn run_saved(&self, run: &Run) -> Result<Exit, Failure> {
+    async fn run_saved(&self, run: &Run, file: &PlanFile) -> Result<Exit, Failure> {
         if self.destroy || self.refresh_only {
             let hint = "give --destroy to `simfleet plan --out FILE`";
             return Err(Failure::usage("A saved plan says already what is to be done.", hint));
         }
-        let file = PlanFile::read(&self.path).map_err(FleetError::from)?;
-        let fleet = self.planning.open_saved(run, &file)?;
+        let fleet = self.planning.open_saved(run, file)?;
         let manner = &self.manner;
         reported(run, manner.json, async |progress| fleet.recover(&progress).await).await?;
-        let planned = fleet.replan(&file).await?;
+        let planned = fleet.replan(file).await?;
         warn(run, &planned.warnings);
         manner.show(run, &fleet, &planned)?;
         // The plan is stale after this, so that only a new one can go on.
@@ -121,8 +120,8 @@ impl Destroy {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        self.manner.check(run)?;
         let fleet = self.planning.open(run, self.path.clone(), Mode::Destroy)?;
+        self.manner.check(run)?;
         self.manner.change(run, &fleet).await
     }
 }
@@ -134,12 +133,20 @@ impl Manner {
         let planned = fleet.plan().await?;
         warn(run, &planned.warnings);
         self.show(run, fleet, &planned)?;
+        warn_unseen(run, &planned.plan);
         if planned.plan.is_empty() {
             reported(run, self.json, async |progress| fleet.settle(&planned, &progress).await).await?;
-            if self.json {
-                self.end(run, &Outcome::default(), "")?;
+            let outcome = Outcome {
+                unplaced: planned.plan.unplaced.clone(),
+                ..Outcome::default()
+            };
+            if self.json || !outcome.is_complete() {
+                self.end(run, &outcome, &run.again.typed(fleet.config()))?;
             }
-            return Ok(Exit::Success);
+            return Ok(match outcome.is_complete() {
+                true => Exit::Success,
+                false => Exit::Failure,
+            });
         }
         if !self.auto_approve && !agreed(run, fleet).await {
             run.terminal.tell("Nothing was changed.\n");

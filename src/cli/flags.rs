@@ -12,10 +12,11 @@ use simfleet_provider_api::Address;
 use super::exit::Failure;
 use super::program::Run;
 use crate::config::{Config, Inputs, Unset};
-use crate::diagnostic::Diagnostics;
-use crate::fleet::{Fleet, Options, Refresh};
-use crate::plan::{Mode, Pattern, PlanFile, Selection};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::fleet::{Fleet, FleetError, Options, Refresh};
+use crate::plan::{Mode, Pattern, Plan, PlanFile, Selection};
 use crate::view;
+use crate::view::plan::unseen;
 
 /// Values of variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -171,6 +172,14 @@ pub(super) fn warn(run: &Run, warnings: &Diagnostics) {
     }
 }
 
+/// Tells that a plan could not look at all that there is.
+pub(super) fn warn_unseen(run: &Run, plan: &Plan) {
+    if let Some(warning) = unseen(plan) {
+        run.terminal.tell("\n");
+        warn(run, &warning.into());
+    }
+}
+
 fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         Failure::io(
@@ -204,6 +213,23 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
 fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// Reads a saved plan; `None` where the path is that of a fleet.
+pub(super) fn saved_plan(path: &Path) -> Result<Option<PlanFile>, Failure> {
+    if PlanFile::is_one(path) {
+        return Ok(Some(PlanFile::read(path).map_err(FleetError::from)?));
+    }
+    if path.is_file() && path.extension().is_none_or(|extension| extension != "hcl") {
+        let detail = format!(
+            "`{}` is no plan that was kept with `plan --out`, and no fleet file, whose name would end in .hcl.",
+            path.display()
+        );
+        return Err(Diagnostic::error("Not a plan file", detail)
+            .hint("make one with `simfleet plan --out FILE`")
+            .into());
+    }
+    Ok(None)
 }
 
 /// Splits `[PATH] [NAME]`: a single word is a name where it looks like one and no such file is there.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, named};
 use super::program::Run;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::view::{outputs, values};
 
 /// Print outputs as they were last applied
@@ -40,7 +40,8 @@ impl Output {
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let (path, name) = named(&self.path_and_name, |text| !text.contains(['/', '.']));
-        let outputs = self.looking.open(run, path)?.snapshot().await?.state.outputs;
+        let fleet = self.looking.open(run, path)?;
+        let outputs = fleet.snapshot().await?.state.outputs;
         let Some(name) = name else {
             if self.raw {
                 return Err(Failure::usage(
@@ -56,9 +57,8 @@ impl Output {
             return Ok(Exit::Success);
         };
         let Some(value) = outputs.get(name.as_str()) else {
-            let detail = format!("No output `{name}` is recorded.");
-            let known = outputs.keys().map(Arc::as_ref);
-            return Err(Diagnostic::error("Unknown output", detail).nearest(&name, known).into());
+            let is_declared = fleet.config().outputs.contains_key(name.as_str());
+            return Err(unknown(&name, is_declared, outputs.keys().map(Arc::as_ref)).into());
         };
         let refused = |why: outputs::NotPrintable| {
             Failure::from(Diagnostic::error(
@@ -73,5 +73,16 @@ impl Output {
             _ => run.terminal.print(&format!("{}\n", values::hcl(value)))?,
         }
         Ok(Exit::Success)
+    }
+}
+
+fn unknown<'a>(name: &str, is_declared: bool, recorded: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let diagnostic = Diagnostic::error("Unknown output", format!("No output `{name}` is recorded."));
+    let recorded: Vec<&str> = recorded.collect();
+    match (is_declared, nearest(name, recorded.iter().copied())) {
+        (true, _) => diagnostic.hint("it is declared; `simfleet apply` records it"),
+        (false, Some(near)) => diagnostic.hint(format!("did you mean `{near}`?")),
+        (false, None) if recorded.is_empty() => diagnostic.hint("none is recorded; `simfleet apply` records them"),
+        (false, None) => diagnostic.hint(format!("the outputs are {}", recorded.join(", "))),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, warn};
+use super::flags::{Planning, warn, warn_unseen};
 use super::program::Run;
 use crate::plan::{self, Action, Mode};
 use crate::view::plan::{Detail, Purpose, View, json};
@@ -34,7 +34,8 @@ pub(super) struct Plan {
     /// Keep the plan in this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 2 where there are changes, 0 where there are none
+    /// Exit with 2 where there are changes, 0 where there are none; what cannot be reached, or has no place, is told and
+    /// is no change
     #[arg(long)]
     detailed_exitcode: bool,
     /// Exit with 5 where the plan does this
@@ -100,6 +101,7 @@ impl Plan {
             };
             run.terminal.print(&view.render(run.terminal.out))?;
         }
+        warn_unseen(run, &planned.plan);
         if let Some(file) = &self.out {
             fleet.save_plan(&planned, file)?;
             let file = file.display();

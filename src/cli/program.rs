@@ -15,8 +15,8 @@ use super::logging::LogFormat;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, init, output, plan, show, spelling, state, status, undo, unlock, validate,
-    vehicle, version,
+    agent, apply, completions, console, fmt, graph, init, output, plan, schema, show, spelling, state, status, undo,
+    unlock, validate, vehicle, version, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -30,8 +30,9 @@ Examples:
   simfleet destroy                     remove it all
 
 Flags can be typed as Terraform's are: -auto-approve, -out=FILE, -var name=value.
-Exit codes: 0 success, 1 error, 2 the plan has changes (--detailed-exitcode), 3 locked by
-another run, 5 refused by --fail-on, 64 wrong usage, 130 interrupted.";
+Exit codes: 0 success, 1 error, or apply left something out, 2 the plan has changes
+(--detailed-exitcode), 3 locked by another run, 5 refused by --fail-on, 64 wrong usage,
+130 interrupted.";
 
 /// Keeps fleets of simulators and robots as you declare them.
 #[derive(Debug, Parser)]
@@ -70,6 +71,7 @@ pub(super) struct Global {
 enum Verb {
     Init(init::Init),
     Validate(validate::Validate),
+    Fmt(fmt::Fmt),
     Plan(plan::Plan),
     Apply(apply::Apply),
     Destroy(apply::Destroy),
@@ -78,7 +80,10 @@ enum Verb {
     Status(status::Status),
     Simulators(status::Simulators),
     Nodes(status::Nodes),
+    Why(why::Why),
     Console(console::Console),
+    Graph(graph::GraphOf),
+    Schema(schema::Schema),
     State(state::State),
     Undo(undo::Undo),
     Unlock(unlock::Unlock),
@@ -167,6 +172,9 @@ impl Verb {
             Verb::Simulators(verb) => (verb.is_json(), false),
             Verb::Nodes(verb) => (verb.is_json(), false),
             Verb::Validate(verb) => (verb.is_json(), false),
+            Verb::Why(verb) => (verb.is_json(), false),
+            Verb::Graph(verb) => (verb.is_json(), false),
+            Verb::Schema(verb) => (verb.is_json(), false),
             _ => (false, false),
         };
         match (json, events) {
@@ -227,6 +235,10 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
     match verb {
         Verb::Init(verb) => verb.run(run),
         Verb::Validate(verb) => verb.run(run),
+        Verb::Fmt(verb) => verb.run(run),
+        Verb::Why(verb) => verb.run(run).await,
+        Verb::Graph(verb) => verb.run(run),
+        Verb::Schema(verb) => verb.run(run),
         Verb::Plan(verb) => verb.run(run).await,
         Verb::Apply(verb) => verb.run(run).await,
         Verb::Destroy(verb) => verb.run(run).await,

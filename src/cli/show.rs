@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::flags::Looking;
+use super::flags::{Looking, saved_plan};
 use super::program::Run;
-use crate::fleet::{FleetError, Moment};
+use crate::fleet::Moment;
 use crate::plan::PlanFile;
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::state;
@@ -40,8 +40,8 @@ impl Show {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        if PlanFile::is_one(&self.path) {
-            return self.run_saved(run).await;
+        if let Some(file) = saved_plan(&self.path)? {
+            return self.run_saved(run, &file).await;
         }
         let snapshot = self.looking.open(run, self.path.clone())?.snapshot_at(self.at).await?;
         match self.json {
@@ -52,10 +52,9 @@ impl Show {
     }
 
     /// Shows a saved plan, unless what it was made from has changed.
-    async fn run_saved(&self, run: &Run) -> Result<Exit, Failure> {
-        let file = PlanFile::read(&self.path).map_err(FleetError::from)?;
-        let fleet = self.looking.open_saved(run, &file)?;
-        let planned = fleet.replan(&file).await?;
+    async fn run_saved(&self, run: &Run, file: &PlanFile) -> Result<Exit, Failure> {
+        let fleet = self.looking.open_saved(run, file)?;
+        let planned = fleet.replan(file).await?;
         if self.json {
             run.terminal.print_json(&json::document(&planned.plan))?;
         } else {

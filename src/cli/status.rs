@@ -9,10 +9,10 @@ use serde_json::Value as Json;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::program::Run;
-use crate::status::{self, loads};
+use crate::status::{self, Asked};
 use crate::view::status as view;
 
-/// How long a node has to tell its load.
+/// How long a node has to tell its load, and how its simulators ended.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Show what runs now: nodes, simulators, and what is wrong with any
@@ -85,8 +85,8 @@ impl LookingAt {
         let fleet = self.looking.open(run, self.path.clone())?;
         let snapshot = fleet.snapshot().await?;
         let seen = fleet.observe(&snapshot).await;
-        let loads = loads(&snapshot.state, &seen, PATIENCE).await;
-        let status = status::Status::of(&snapshot.state, &seen, &loads);
+        let asked = Asked::of(&snapshot.state, &seen, PATIENCE).await;
+        let status = status::Status::of(&snapshot.state, &seen, &asked);
         match self.is_json() {
             true => run.terminal.print_json(&json(&status))?,
             false => run.terminal.print(&text(&status))?,

@@ -33,6 +33,12 @@ pub fn read(path: &Path) -> Result<Files, Diagnostics> {
     if meta.is_dir() {
         return read_folder(path);
     }
+    if path.extension().is_none_or(|extension| extension != "hcl") {
+        let detail = format!("The name of `{}` does not end in .hcl.", path.display());
+        return Err(Diagnostic::error("Not a fleet file", detail)
+            .hint("a plan that was kept with `plan --out` is for `simfleet apply` and `simfleet show`")
+            .into());
+    }
     if file_name(path).ends_with(VARIABLES) {
         let detail = format!("`{}` holds variables, not a fleet.", path.display());
         return Err(Diagnostic::error("Not a fleet file", detail)
@@ -56,6 +62,24 @@ pub fn read(path: &Path) -> Result<Files, Diagnostics> {
             fleet,
             automatic,
         }),
+    }
+}
+
+/// Returns the files that a path leads to: itself, or all `*.hcl` files of a folder, those of variables too.
+///
+/// # Errors
+/// There is nothing at the path, or it is a file of another kind.
+pub fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
+    let meta = fs::metadata(path).map_err(|error| missing(path, &error))?;
+    if meta.is_dir() {
+        return list(path, path == Path::new(".")).map_err(|error| unreadable(path, &error));
+    }
+    match path.extension().is_some_and(|extension| extension == "hcl") {
+        true => Ok(vec![path.to_owned()]),
+        false => {
+            let detail = format!("The name of `{}` does not end in .hcl.", path.display());
+            Err(Diagnostic::error("Not a fleet file", detail).into())
+        }
     }
 }
 
@@ -123,7 +147,10 @@ pub fn read_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostics> {
 }
 
 /// Returns the text of a file.
-pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Diagnostic> {
+///
+/// # Errors
+/// It is not UTF-8, or starts with a byte order mark.
+pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Diagnostic> {
     const HINT: &str = "save it as UTF-8 without a byte order mark";
     let file = |text: String| {
         Arc::new(SourceFile {
@@ -161,6 +188,15 @@ fn missing(path: &Path, error: &io::Error) -> Diagnostics {
     if error.kind() != io::ErrorKind::NotFound {
         return unreadable(path, error);
     }
+    if let Ok(target) = fs::read_link(path) {
+        let detail = format!(
+            "`{}` is a link to `{}`, which is not there.",
+            path.display(),
+            target.display()
+        );
+        let hint = "mend the link or remove it";
+        return Diagnostic::error("File not found", detail).hint(hint).into();
+    }
     let diagnostic = Diagnostic::error(
         "File not found",
         format!("There is no file or folder `{}`.", path.display()),
@@ -170,7 +206,7 @@ fn missing(path: &Path, error: &io::Error) -> Diagnostics {
         false => parent,
     });
     let siblings = siblings.and_then(|folder| list(folder, false).ok()).unwrap_or_default();
-    let siblings = siblings.iter().map(|path| file_name(path));
+    let siblings = siblings.iter().filter(|path| path.exists()).map(|path| file_name(path));
     diagnostic.nearest(file_name(path), siblings).into()
 }
 

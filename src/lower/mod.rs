@@ -27,6 +27,7 @@ mod size;
 
 pub use layout::{LOCAL_NODE, Layout, Members, is_in_use};
 pub use policy::{Policy, Trigger};
+pub use simulator::reached_by;
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";

@@ -1,5 +1,6 @@
 //! Simulators: processes on a node.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 const PROCESS: ObjectKind = ObjectKind::new("process");
 /// The provider of what runs under an agent.
 const AGENT: &str = "agent";
+/// Its settings, which are attributes of the node.
+const AGENT_SETTINGS: [&str; 2] = ["runtime", "token_file"];
 /// Stands for simfleet itself as the program of a process, so that no path of a machine is recorded.
 const SIMFLEET: &str = "{simfleet}";
 
@@ -86,7 +89,7 @@ fn provider(
     };
     match lowering.hosting(&own.name) {
         Hosting::Agent => {
-            let settings = ["runtime", "token_file"].map(|name| (name, known(name)));
+            let settings = AGENT_SETTINGS.map(|name| (name, known(name)));
             let settings = Attributes::from_iter(settings);
             Ok((
                 ProviderConfig {
@@ -106,6 +109,21 @@ fn provider(
                 .into())
         }
     }
+}
+
+/// Returns the provider of what runs on a node, by what is now known of that node: its agent can be somewhere else than
+/// it was when the process was made.
+pub fn reached_by<'a>(recorded: &'a ProviderConfig, host: Option<&Attributes>) -> Cow<'a, ProviderConfig> {
+    let mut config = Cow::Borrowed(recorded);
+    if let (AGENT, Some(host)) = (&*recorded.name, host) {
+        for name in AGENT_SETTINGS {
+            let now = host.get(name).filter(|value| value.is_known() && !value.is_null());
+            if now.is_some() && now != recorded.settings.get(name) {
+                config.to_mut().settings.set(name, now.cloned().unwrap_or(Value::NULL));
+            }
+        }
+    }
+    config
 }
 
 /// Returns the command line of a simulator.

@@ -416,6 +416,15 @@ impl Plan {
         summary
     }
 
+    /// Returns what cannot be reached and is left as it is: whether it is as declared is not known.
+    pub fn unseen(&self) -> impl Iterator<Item = &Address> {
+        let is_unreachable = |reason: &Reason| matches!(reason, Reason::Unreachable { .. });
+        self.changes
+            .iter()
+            .filter(move |change| change.action == Action::NoOp && change.reasons.iter().any(is_unreachable))
+            .map(|change| &change.address)
+    }
+
     /// Whether an apply would do or record nothing.
     pub fn is_empty(&self) -> bool {
         let is_news = |drift: &Drift| !matches!(drift.what, DriftKind::Unreachable { .. });

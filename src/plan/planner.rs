@@ -528,7 +528,10 @@ fn pools(session: &Session<'_>, state: &State) -> Vec<PoolChange> {
                 after: 0,
                 is_declared: false,
                 numbered: recorded.numbered,
-                because: "it is no longer declared".to_owned(),
+                because: match session.mode() {
+                    Mode::Apply | Mode::Refresh => Reason::NotDeclared.to_string(),
+                    Mode::Destroy => Reason::Destroy.to_string(),
+                },
             });
         }
     }

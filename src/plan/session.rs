@@ -121,6 +121,11 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
+    /// What the plan is for.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
     fn expand(&self, declaration: &Declaration) -> Result<Vec<One>, Diagnostics> {
         let names = Names::new(self.config, &self.values);
         let block = &declaration.address;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::document::{Document, Line, Theme, Tone, visible};
+use super::document::{Document, Line, Theme, Tone, columns, visible};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile, Span};
 
 /// The longest part of a source line that is shown, in characters.
@@ -64,7 +64,7 @@ fn add_source(document: &mut Document, span: &Span, tone: Tone, label: &str, pla
         document.line(Line::new().tone(Tone::Faint, place).text(label));
         return;
     }
-    let indent = " ".repeat(place.chars().count() + 2 + excerpt.before);
+    let indent = " ".repeat(columns(&place) + 2 + excerpt.before);
     document.line(Line::new().tone(Tone::Faint, place).text(format!("  {}", excerpt.text)));
     let underline = Line::new().text(indent).tone(tone, "^".repeat(excerpt.width));
     document.line(match label {
@@ -94,28 +94,28 @@ fn excerpt(line: &str, from: usize, to: usize) -> Excerpt {
     let mut text = String::new();
     let (mut start, mut end) = (None, None);
     let indentation = line.chars().take_while(|c| c.is_whitespace()).count();
-    let mut columns = 0;
+    let mut width = 0;
     for (i, c) in line.trim_end().chars().enumerate().skip(indentation.min(from)) {
         if i == from {
-            start = Some(columns);
+            start = Some(width);
         }
         if i == to {
-            end = Some(columns);
+            end = Some(width);
         }
         let shown = match c {
             '\t' => "    ".to_owned(),
             c => visible(c.encode_utf8(&mut [0; 4])),
         };
-        columns += shown.chars().count();
+        width += columns(&shown);
         text.push_str(&shown);
     }
-    let before = start.unwrap_or(columns);
-    let width = end.unwrap_or(columns).saturating_sub(before).max(1);
-    cut(&text, columns, before, width)
+    let before = start.unwrap_or(width);
+    let covered = end.unwrap_or(width).saturating_sub(before).max(1);
+    cut(&text, width, before, covered)
 }
 
-fn cut(text: &str, columns: usize, before: usize, width: usize) -> Excerpt {
-    if columns <= WIDEST {
+fn cut(text: &str, whole: usize, before: usize, width: usize) -> Excerpt {
+    if whole <= WIDEST {
         return Excerpt {
             text: text.to_owned(),
             before,
@@ -127,15 +127,28 @@ fn cut(text: &str, columns: usize, before: usize, width: usize) -> Excerpt {
         true => before.saturating_sub(WIDEST / 4),
         false => 0,
     };
-    let (head, tail) = (first > 0, columns > first + WIDEST);
-    let mut shown: String = text.chars().skip(first).take(WIDEST).collect();
+    let (mut shown, mut skipped, mut taken) = (String::new(), 0, 0);
+    for c in text.chars() {
+        let own = columns(c.encode_utf8(&mut [0; 4]));
+        if skipped < first {
+            skipped += own;
+        } else if taken + own <= WIDEST {
+            taken += own;
+            shown.push(c);
+        } else {
+            break;
+        }
+    }
+    // Half of a wide character cannot be shown.
+    let first = skipped;
+    let (head, tail) = (first > 0, whole > first + taken);
     if tail {
         shown.push('…');
     }
     if head {
         shown.insert(0, '…');
     }
-    let before = before - first;
+    let before = before.saturating_sub(first);
     Excerpt {
         text: shown,
         width: width.min(WIDEST - before.min(WIDEST - 1)),

@@ -1,6 +1,7 @@
 //! Lines of text for people, with tones that become colours where colours are wanted.
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr;
 
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,16 @@ impl Document {
         }
         text
     }
+}
+
+/// Returns how many columns of a terminal text takes: two for each wide character.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Returns text and the blanks that fill it up to a width, in columns.
+pub fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 /// Returns text without control characters: each becomes `\u{…}`. Tabs stay.

@@ -4,6 +4,8 @@
 //! - [`plan`], [`progress`], [`outcome`]: a plan, an apply while it runs, its end
 //! - [`state`], [`outputs`], [`status`]: what is recorded, and what runs
 //! - [`history`], [`locks`]: what happened, and who is at work
+//! - [`graph`], [`reference`], [`why`], [`patch`]: what needs what, the words of the language, what leads to a change, how
+//!   two texts differ
 //! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
 //!
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
@@ -16,15 +18,20 @@ pub mod failure;
 #[cfg(test)]
 mod fixture;
 mod fold;
+pub mod graph;
 pub mod history;
 pub mod locks;
 pub mod outcome;
 pub mod outputs;
+pub mod patch;
 pub mod plan;
 pub mod progress;
+pub mod reference;
 pub mod state;
 pub mod status;
+mod table;
 pub mod values;
+pub mod why;
 
 pub use document::Theme;
 

@@ -9,6 +9,7 @@ use simfleet_provider_api::Address;
 use super::document::{Document, Line, Theme, Tone};
 use super::progress::done;
 use crate::apply::{Outcome, Verb};
+use crate::plan::Unplaced;
 
 /// How many resources were changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +63,17 @@ pub fn render(outcome: &Outcome, again: &str, theme: Theme) -> String {
             document.line(item(address, *verb, Tone::Change));
         }
     }
+    if !outcome.unplaced.is_empty() {
+        heading("Without a place, so not made:", &mut document);
+        for Unplaced { address, reason } in &outcome.unplaced {
+            document.line(
+                Line::new()
+                    .text("  ")
+                    .tone(Tone::Bad, address.to_string())
+                    .text(format!(": {reason}")),
+            );
+        }
+    }
     if let Some(why) = &outcome.stopped_by {
         document.blank();
         document.line(
@@ -73,7 +85,15 @@ pub fn render(outcome: &Outcome, again: &str, theme: Theme) -> String {
     document.blank();
     document.line(summary(outcome));
     if !outcome.is_complete() {
-        document.line(format!("To go on: {again}"));
+        // The same command finds no place either.
+        let is_short = Outcome {
+            unplaced: Vec::new(),
+            ..outcome.clone()
+        };
+        document.line(match is_short.is_complete() {
+            true => format!("Make room, with more nodes or a larger pool, and run it again: {again}"),
+            false => format!("To go on: {again}"),
+        });
     }
     document.render(theme)
 }
@@ -126,6 +146,7 @@ fn summary(outcome: &Outcome) -> Line {
         (outcome.failed.len(), "failed"),
         (outcome.skipped.len(), "not begun"),
         (outcome.open.len(), "open"),
+        (outcome.unplaced.len(), "without a place"),
     ] {
         if count > 0 {
             text.push_str(&format!(", {count} {words}"));
@@ -167,6 +188,11 @@ pub fn event(outcome: &Outcome, at: Timestamp, again: &str) -> Json {
             .open
             .iter()
             .map(|(address, verb)| json!({"address": address, "action": verb.as_str()}))
+            .collect::<Vec<_>>(),
+        "unplaced": outcome
+            .unplaced
+            .iter()
+            .map(|Unplaced { address, reason }| json!({"address": address, "reason": reason}))
             .collect::<Vec<_>>(),
         "interrupted": outcome.interrupted,
         "stopped_by": outcome.stopped_by,

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::document::{Document, Line, Theme, Tone};
+use super::table::fill;
 use crate::status::{Health, Node, Simulator, Status};
 
 /// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
@@ -46,6 +47,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
             );
         }
     }
+    ended(&status.simulators, &mut document);
     for (address, verb) in &status.open {
         let text = format!(": its {verb} is in flight, or was left by an earlier run; apply finishes it");
         document.line(Line::new().tone(Tone::Change, address.to_string()).text(text));
@@ -61,7 +63,26 @@ pub fn nodes(nodes: &[Node]) -> String {
 
 /// Returns the simulators as a table; a line that says so where there are none.
 pub fn simulators(simulators: &[Simulator]) -> String {
-    bare(&simulator_table(simulators), "There are no simulators.")
+    let mut document = Document::new();
+    ended(simulators, &mut document);
+    let table = bare(&simulator_table(simulators), "There are no simulators.");
+    match document.is_empty() {
+        true => table,
+        false => format!("{table}\n{}", document.render(Theme::Plain)),
+    }
+}
+
+/// Says of each simulator that ended how it did.
+fn ended(simulators: &[Simulator], document: &mut Document) {
+    for simulator in simulators {
+        let Some(exit) = &simulator.exit else { continue };
+        let head = Line::new().tone(Tone::Bad, simulator.address.to_string());
+        let log = match &simulator.last_line {
+            Some(line) => format!("; its log ends with: {line}"),
+            None => String::new(),
+        };
+        document.line(head.text(format!(" has ended: {exit}{log}")));
+    }
 }
 
 fn bare(table: &[Vec<String>], nothing: &str) -> String {
@@ -71,24 +92,6 @@ fn bare(table: &[Vec<String>], nothing: &str) -> String {
         false => fill(table, &mut document),
     }
     document.render(Theme::Plain)
-}
-
-/// Adds rows, the first one of which is the header, in columns.
-fn fill(rows: &[Vec<String>], document: &mut Document) {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        document.line(cells.join("  "));
-    }
 }
 
 fn node_table(nodes: &[Node]) -> Vec<Vec<String>> {
@@ -214,6 +217,8 @@ pub fn simulators_json(simulators: &[Simulator]) -> Json {
                 "endpoints": simulator.endpoints,
                 "pid": simulator.pid,
                 "restarts": simulator.restarts,
+                "exit": simulator.exit,
+                "last_line": simulator.last_line,
             })
         })
         .collect()
@@ -226,7 +231,7 @@ mod tests {
     use simfleet_provider_api::Observed;
 
     use super::*;
-    use crate::status::Load;
+    use crate::status::{Asked, Load};
     use crate::view::fixture::{at, fleet};
 
     fn status() -> Status {
@@ -242,7 +247,24 @@ mod tests {
             (at("simulator.vehicle.quad[1]"), Observed::Absent),
         ]);
         let loads = BTreeMap::from([(at("pool.field/m1"), Load { cpu: 12.4, memory: 3.0 })]);
-        Status::of(&state, &seen, &loads)
+        let last_lines = BTreeMap::new();
+        Status::of(&state, &seen, &Asked { loads, last_lines })
+    }
+
+    /// Wide characters take two columns, and what follows them stays in line.
+    #[test]
+    fn simulators_that_ended() {
+        let mut ended = status().simulators.remove(0);
+        ended.address = at("simulator.exec.無人機");
+        ended.health = Health::Present(Some("exited".to_owned()));
+        ended.exit = Some("exit code 3".to_owned());
+        let silent = Simulator {
+            address: at("simulator.exec.silent"),
+            exit: Some("signal 9".to_owned()),
+            ..ended.clone()
+        };
+        ended.last_line = Some("no such world: 海\u{1b}[2J".to_owned());
+        insta::assert_snapshot!(simulators(&[ended, silent]));
     }
 
     #[test]

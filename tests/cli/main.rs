@@ -7,4 +7,5 @@ mod language;
 mod reading;
 mod running;
 mod state;
+mod tools;
 mod usage;

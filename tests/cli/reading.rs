@@ -37,6 +37,36 @@ fn what_cannot_be_shown() {
 }
 
 #[test]
+fn outputs_that_are_not_recorded() {
+    let lab = Lab::new("output \"later\" { value = 1 }\noutput \"size\" { value = 2 }\n");
+    let hint = |line: &str, expected: &str| {
+        let run = lab.run(line).exits(1);
+        assert!(run.stderr.contains(expected), "{run}");
+    };
+    hint("output later", "it is declared; `simfleet apply` records it");
+    hint("output nothing_like_it", "none is recorded");
+    lab.run("apply --auto-approve").exits(0);
+    hint("output nothing_like_it", "the outputs are later, size");
+    hint("output sise", "did you mean `size`?");
+}
+
+#[test]
+fn paths_that_lead_to_no_fleet() {
+    let lab = Lab::empty();
+    lab.write("garbage.json", "{\"a\": 1}\n");
+    std::os::unix::fs::symlink("nowhere", lab.path().join("link.hcl")).expect("a link can be made");
+    for (name, line) in [
+        ("apply_of_garbage", "apply garbage.json"),
+        ("show_of_garbage", "show garbage.json"),
+        ("plan_of_garbage", "plan garbage.json"),
+        ("dangling_link", "plan link.hcl"),
+        ("dangling_link_in_a_folder", "plan"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(1));
+    }
+}
+
+#[test]
 fn nothing_is_recorded() {
     let lab = Lab::new("value \"a\" { input = 1 }\n");
     for (name, line) in [

@@ -183,6 +183,100 @@ fn saved_plans() {
     );
 }
 
+/// What was asked for and is not there is no success, whether or not anything else was to do.
+#[test]
+fn a_simulator_without_a_place_is_a_failure() {
+    let fleet = r#"
+provider "local" {}
+
+node "small" { max_simulators = 1 }
+
+simulator "exec" "job" {
+  count     = 2
+  placement = node.small
+  command   = ["sleep", "1000"]
+}
+"#;
+    let lab = Running::new(fleet);
+    lab.run("plan").exits(0);
+    insta::assert_snapshot!("without_a_place", lab.run("apply --auto-approve").exits(1));
+    insta::assert_snapshot!("still_without_a_place", lab.run("apply --auto-approve").exits(1));
+    lab.run("plan --detailed-exitcode").exits(0);
+    let last = lab.run("apply --auto-approve --json").exits(1);
+    let last: serde_json::Value =
+        serde_json::from_str(last.stdout.lines().last().unwrap_or_default()).expect("each line is JSON");
+    assert_eq!(last["unplaced"][0]["address"], "simulator.exec.job[1]");
+}
+
+/// A node that does not answer is neither gone nor changed.
+#[test]
+fn what_cannot_be_reached_is_told_and_is_no_change() {
+    let lab = Running::new(FLEET);
+    lab.run("apply --auto-approve").exits(0);
+    let agent = pid_of(&lab.run("nodes -o json").exits(0), 0);
+    kill_process(agent, Signal::STOP).expect("the agent runs");
+    let run = lab.run("plan --detailed-exitcode");
+    kill_process(agent, Signal::CONT).expect("the agent is there");
+    let run = run.exits(0);
+    assert!(run.stderr.contains("warning: Not all could be looked at"), "{run}");
+    assert!(
+        run.stdout.contains("No changes. 3 resources cannot be reached."),
+        "{run}"
+    );
+    let run = lab.run("plan --detailed-exitcode").exits(0);
+    assert_eq!(run.stderr, "", "{run}");
+}
+
+#[test]
+fn a_folder_that_was_moved_is_found_where_it_is() {
+    struct Moved(Lab);
+    impl Drop for Moved {
+        fn drop(&mut self) {
+            for folder in ["one", "two"] {
+                if self.0.path().join(folder).exists() {
+                    let run = self.0.run(&format!("destroy {folder} --auto-approve"));
+                    assert!(std::thread::panicking() || run.code == Some(0), "{run}");
+                }
+            }
+        }
+    }
+    let lab = Moved(Lab::empty());
+    std::fs::create_dir(lab.0.path().join("one")).expect("a folder can be made");
+    lab.0.write("one/fleet.hcl", FLEET);
+    lab.0.run("apply one --auto-approve").exits(0);
+    std::fs::rename(lab.0.path().join("one"), lab.0.path().join("two")).expect("it can be moved");
+    let run = lab.0.run("plan two --detailed-exitcode").exits(0);
+    assert!(!run.stdout.contains("cannot be reached"), "{run}");
+    lab.0.run("apply two --auto-approve").exits(0);
+    let run = lab.0.run("plan two --detailed-exitcode").exits(0);
+    assert_eq!(run.stdout, "No changes. The fleet is as declared.\n", "{run}");
+    let pid = pid_of(&lab.0.run("simulators two -o json").exits(0), 0);
+    lab.0.run("destroy two --auto-approve").exits(0);
+    eventually("the process has ended", || {
+        rustix::process::test_kill_process(pid).is_err()
+    });
+}
+
+/// What a provider finds wrong names the attribute once.
+#[test]
+fn what_a_provider_refuses() {
+    let lab = Lab::new(
+        r#"
+provider "local" {}
+
+node "a" {}
+
+simulator "exec" "job" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+  env       = { SIMFLEET_X = "1" }
+  ready { tcp = "gsc" }
+}
+"#,
+    );
+    insta::assert_snapshot!("refused_by_the_provider", lab.run("plan").exits(1));
+}
+
 #[test]
 fn a_failure_skips_what_needs_it_and_says_how_to_go_on() {
     let fleet = r#"

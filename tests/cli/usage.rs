@@ -23,6 +23,8 @@ fn wrong_usage_exits_with_64() {
         "state show nonsense-x",
         "init --example nope",
         "completions tcsh",
+        "graph --format svg",
+        "schema pool --markdown",
     ] {
         let run = lab.run(line).exits(64);
         assert_eq!(run.stdout, "", "{run}");
@@ -64,6 +66,10 @@ fn every_verb_has_examples() {
         "simulators",
         "nodes",
         "console",
+        "fmt",
+        "graph",
+        "schema",
+        "why",
         "state",
         "agent",
         "completions",

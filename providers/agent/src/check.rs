@@ -37,8 +37,8 @@ pub(crate) fn problems(attributes: &Attributes) -> Vec<Problem> {
     wrong
         .into_iter()
         .map(|Wrong { path, message }| Problem {
-            message: format!("`{path}` {message}"),
             path,
+            message,
             hint: None,
         })
         .collect()

@@ -166,7 +166,7 @@ impl Attribute {
 pub struct Problem {
     /// Where.
     pub path: Path,
-    /// What, and why.
+    /// What, and why, without the path: `must be above 0`.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,

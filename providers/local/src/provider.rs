@@ -338,7 +338,10 @@ fn decode(planned: &Attributes) -> Result<Wanted, ProviderError> {
         let first = problems.into_iter().next();
         ProviderError::Rejected {
             attribute: first.as_ref().map(|problem| problem.path.clone()),
-            message: first.map_or_else(|| "it makes no sense".to_owned(), |problem| problem.message),
+            message: first.map_or_else(
+                || "it makes no sense".to_owned(),
+                |Problem { path, message, .. }| format!("`{path}` {message}"),
+            ),
         }
     })
 }

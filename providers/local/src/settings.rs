@@ -22,8 +22,8 @@ pub(crate) fn wanted(attributes: &Attributes) -> Result<Wanted, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |path: Path, message: &str| {
         problems.push(Problem {
-            message: format!("`{path}` {message}"),
             path,
+            message: message.to_owned(),
             hint: None,
         });
     };

@@ -16,6 +16,7 @@ use super::super::resume::Open;
 use super::super::steps::Step;
 use super::super::{Progress, Verb};
 use super::{Active, Batch, End, Resolved, Walk};
+use crate::lower::reached_by;
 use crate::plan::Change;
 
 impl<'a> Walk<'a> {
@@ -87,7 +88,10 @@ impl<'a> Walk<'a> {
             batch.finished.push((node, Verb::Delete));
             return;
         };
-        let (prior, provider) = (resource.object.clone(), resource.declared.provider.clone());
+        let host = resource.declared.hosted_on.as_ref();
+        let host = host.and_then(|host| self.state.resources.get(host));
+        let provider = reached_by(&resource.declared.provider, host.map(|host| &host.object.attributes)).into_owned();
+        let prior = resource.object.clone();
         let request = Request::Delete { prior };
         self.launch(node, change, request, provider, batch).await;
     }
@@ -156,6 +160,7 @@ impl<'a> Walk<'a> {
                 wanted: Some(resolved.wanted),
                 provider: Some(resolved.provider),
                 accepted: false,
+                anew: None,
             },
         );
         batch.launches.push(look(node, call, id).boxed());
@@ -220,6 +225,7 @@ impl<'a> Walk<'a> {
                 wanted,
                 provider: Some(provider),
                 accepted: false,
+                anew: None,
             },
         );
         batch

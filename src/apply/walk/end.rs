@@ -26,7 +26,7 @@ impl<'a> Walk<'a> {
             End::Replied(Ok(Reply::Running { handle, poll_after })) => {
                 self.accepted(node, change, handle, poll_after, batch).await;
             }
-            End::Replied(Ok(reply)) => self.succeeded(node, change, verb, reply, batch),
+            End::Replied(Ok(reply)) => self.succeeded(node, change, verb, reply, batch).await,
             End::Replied(Err(error)) => self.failed(node, change, verb, error, batch),
         }
     }
@@ -66,19 +66,37 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn succeeded(
+    pub(super) async fn succeeded(
         &mut self,
         node: NodeIndex,
-        change: &Change,
+        change: &'a Change,
         verb: Verb,
         reply: Reply,
         batch: &mut Batch<'a>,
     ) {
-        let Some(active) = self.active.get(&node) else { return };
+        let Some(active) = self.active.get_mut(&node) else {
+            return;
+        };
         let Some(token) = active.intent.clone() else { return };
+        let wanted = active.wanted.clone();
+        if let Some(anew) = active.anew.take() {
+            active.intent = None;
+            batch.events.push(Event::Succeeded {
+                address: change.address.clone(),
+                token,
+                outcome: Left::Gone,
+            });
+            // Nothing new is begun in a run that was stopped: the next one finds that it is to be made.
+            if !self.outcome.interrupted {
+                let Resolved { wanted, provider } = anew;
+                self.launch(node, change, Request::Create { wanted }, provider, batch)
+                    .await;
+            }
+            return;
+        }
         let outcome = match (verb, reply) {
             (Verb::Delete, _) => Left::Gone,
-            (_, Reply::Done(object)) => Left::Object(self.kept(change, active.wanted.as_ref(), object)),
+            (_, Reply::Done(object)) => Left::Object(self.kept(change, wanted.as_ref(), object)),
             _ => {
                 let error = format!(
                     "the provider says that {} is gone while it was to be made",
@@ -104,7 +122,7 @@ impl<'a> Walk<'a> {
         object
     }
 
-    /// Goes on after a look: nothing to do, change it, or make it.
+    /// Goes on after a look: nothing to do, change it, make it, or make it anew.
     pub(super) async fn looked(
         &mut self,
         node: NodeIndex,
@@ -135,11 +153,11 @@ impl<'a> Walk<'a> {
                 });
                 match difference {
                     Some(difference) if !difference.replaces.is_empty() => {
-                        let error = format!(
-                            "`{}` differs, which takes a new object; run the command again",
-                            difference.replaces[0]
-                        );
-                        self.fail(node, Verb::Check, began, error);
+                        let request = Request::Delete { prior: object };
+                        self.launch(node, change, request, provider.clone(), batch).await;
+                        if let Some(active) = self.active.get_mut(&node) {
+                            active.anew = Some(Resolved { wanted, provider });
+                        }
                     }
                     Some(difference) if !difference.changed.is_empty() => {
                         self.launch(node, change, Request::Update { prior: object, wanted }, provider, batch)

@@ -113,7 +113,7 @@ const LATER: &[&str] = &["access", "serve", "limits", "audit", "test", "node_age
 
 /// Returns the schema of a file: every block that may stand in it. `providers` are those of this build, with their
 /// settings.
-pub(super) fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSchema> {
+pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSchema> {
     let mut fleet = BlockSchema::new("", "A fleet.")
         .any(settings::schema())
         .any(super::variables::schema())

@@ -22,13 +22,13 @@ pub(super) fn secrets<'a>(plan: &'a Plan, address: &Address) -> &'a [Arc<str>] {
 }
 
 /// How an action is shown.
-pub(super) struct Look {
+pub(in crate::view) struct Look {
     pub sign: &'static str,
     pub tone: Tone,
     pub words: &'static str,
 }
 
-pub(super) fn look(action: Action) -> Look {
+pub(in crate::view) fn look(action: Action) -> Look {
     let (sign, tone, words) = match action {
         Action::Create => ("+", Tone::Good, "will be created"),
         Action::Update => ("~", Tone::Change, "will be updated in place"),

@@ -3,6 +3,7 @@
 use simfleet_provider_api::{Address, Path, Value};
 
 use super::changes::{self, look, secrets};
+use crate::diagnostic::Diagnostic;
 use crate::plan::{Action, DriftKind, Mode, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
@@ -50,6 +51,23 @@ pub struct View<'a> {
     pub purpose: Purpose,
 }
 
+/// Returns a warning where a plan could not look at all that there is.
+pub fn unseen(plan: &Plan) -> Option<Diagnostic> {
+    let count = plan.unseen().count();
+    let (verb, pronoun) = if count == 1 {
+        ("is", "it is")
+    } else {
+        ("are", "they are")
+    };
+    let detail = format!(
+        "{} cannot be reached, so whether {pronoun} as declared is not known; {pronoun} left alone.",
+        of(count, "resource")
+    );
+    let warning = Diagnostic::warning("Not all could be looked at", detail);
+    let hint = format!("`simfleet status` says why; --detailed-exitcode counts what {verb} out of reach as no change");
+    (count > 0).then(|| warning.hint(hint))
+}
+
 impl View<'_> {
     /// Returns the plan as text. Its last line is the summary.
     pub fn render(&self, theme: Theme) -> String {
@@ -58,7 +76,11 @@ impl View<'_> {
         self.drift(&mut document);
         let changing = self.plan.changes.iter().filter(|change| change.action != Action::NoOp);
         if changing.clone().next().is_some() {
-            heading("What apply will do:", &mut document);
+            let title = match self.purpose {
+                Purpose::Apply | Purpose::Refresh => "What apply will do:",
+                Purpose::Destroy => "What destroy will do:",
+            };
+            heading(title, &mut document);
             changes::show(changing, self.detail, &mut document);
         }
         self.moves(&mut document);
@@ -281,10 +303,10 @@ impl View<'_> {
             }
         }
         if resources == 0 && outputs > 0 {
-            text.push_str(&format!("; {}", changes_of(outputs, "output")));
+            text.push_str(&format!("; {} to change", of(outputs, "output")));
         }
         if resources == 0 && !self.plan.pools.is_empty() {
-            text.push_str(&format!("; {}", changes_of(self.plan.pools.len(), "pool size")));
+            text.push_str(&format!("; {} to resize", of(self.plan.pools.len(), "pool")));
         }
         let part = if self.plan.is_partial {
             " This is a part of the fleet only."
@@ -329,11 +351,4 @@ fn members(count: u64) -> String {
 fn of(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
-}
-
-fn changes_of(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun} changes"),
-        _ => format!("{count} {noun}s change"),
-    }
 }

@@ -4,7 +4,8 @@ mod changes;
 mod human;
 pub mod json;
 
-pub use human::{Detail, Purpose, View};
+pub(in crate::view) use changes::look;
+pub use human::{Detail, Purpose, View, unseen};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,317 @@
+//! The reference of the language: every block and every kind of object, taken from their schemas. Pure.
+
+use std::collections::BTreeMap;
+
+use simfleet_provider_api::{Attribute, ChangeEffect, Kind, Mode, Schema, Value};
+
+use crate::config::blocks::fleet_schema;
+use crate::config::schema::{AttributeSchema, AttributeType, Availability, BlockSchema, MOST, Meta, Nested, Presence};
+use crate::fleet::with_providers;
+use crate::providers::Registry;
+
+/// A cloud for tests, which is no part of what users are told.
+const FOR_TESTS: &str = "fake";
+
+/// One block of the language, or one kind of object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// `pool`, `simulator.vehicle`, `provider.local`; `local/node` for a kind of object.
+    pub name: String,
+    /// Whether it is a block or an object.
+    pub group: Group,
+    /// How it is written: `simulator "vehicle" "NAME"`.
+    pub header: String,
+    /// One sentence.
+    pub doc: String,
+    /// What can be set of it and of the blocks in it.
+    pub rows: Vec<Row>,
+    /// The blocks in it.
+    pub blocks: Vec<Inner>,
+    /// What others can read of it beside that: names and one sentence each.
+    pub outputs: Vec<(&'static str, &'static str)>,
+    /// Whether it takes what every resource does: the entry [`RESOURCE`].
+    pub is_resource: bool,
+    /// Names that are words of the language, and no part of this version.
+    pub later: Vec<String>,
+}
+
+/// The name of the entry of what every resource block takes.
+pub const RESOURCE: &str = "resource";
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What a person writes.
+    Block,
+    /// What it expands to: what a plan shows and the state holds.
+    Object,
+}
+
+/// One attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its name, behind those of the blocks that it is in: `autoscale.min`.
+    pub path: String,
+    /// What it may be set to, in words.
+    pub ty: String,
+    /// Who sets it.
+    pub presence: Setting,
+    /// The providers whose objects are made anew when it changes.
+    pub replaces: Vec<&'static str>,
+    /// Whether it is never shown.
+    pub sensitive: bool,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// Who sets an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// The configuration must.
+    Required,
+    /// The configuration may.
+    Optional,
+    /// The configuration may; otherwise it is this, as it would be written.
+    Default(Value),
+    /// The configuration may, else the provider does.
+    OptionalComputed,
+    /// The provider, when the object is made.
+    Computed,
+    /// The provider, at any time.
+    Live,
+}
+
+/// A block in a block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inner {
+    /// Its name, behind those of the blocks that it is in.
+    pub path: String,
+    /// How often it can be there, in words.
+    pub times: String,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// Returns all entries: blocks in the order of the language, then objects by provider and kind.
+pub fn entries(registry: &Registry) -> Vec<Entry> {
+    let mut providers = with_providers(&Default::default()).providers;
+    providers.remove(FOR_TESTS);
+    let fleet = fleet_schema(&providers);
+    let usable = |nested: &&Nested| nested.schema.availability == Availability::Now;
+    let mut entries: Vec<Entry> = fleet
+        .blocks
+        .iter()
+        .filter(usable)
+        .map(|nested| block(&nested.schema, registry))
+        .collect();
+    entries.push(resource());
+    for name in registry.names().filter(|name| *name != FOR_TESTS) {
+        let schemas = registry.get(name).map(|provider| provider.schemas().to_vec());
+        entries.extend(schemas.unwrap_or_default().iter().map(|schema| object(name, schema)));
+    }
+    entries
+}
+
+/// Returns the blocks that are words of the language, and no part of this version.
+pub fn later() -> Vec<String> {
+    let mut providers = with_providers(&Default::default()).providers;
+    providers.remove(FOR_TESTS);
+    let fleet = fleet_schema(&providers);
+    let later = fleet
+        .blocks
+        .iter()
+        .filter(|nested| nested.schema.availability == Availability::Later);
+    later.map(|nested| name_of(&nested.schema)).collect()
+}
+
+fn name_of(schema: &BlockSchema) -> String {
+    match &schema.kind {
+        Some(kind) => format!("{}.{kind}", schema.name),
+        None => schema.name.to_owned(),
+    }
+}
+
+fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
+    let mut header = schema.name.to_owned();
+    for (i, label) in schema.labels.iter().enumerate() {
+        match &schema.kind {
+            Some(kind) if i == 0 => header.push_str(&format!(" \"{kind}\"")),
+            _ => header.push_str(&format!(" \"{}\"", label.to_uppercase())),
+        }
+    }
+    let mut entry = Entry {
+        name: name_of(schema),
+        group: Group::Block,
+        header,
+        doc: schema.doc.to_owned(),
+        rows: Vec::new(),
+        blocks: Vec::new(),
+        outputs: schema.outputs.to_vec(),
+        is_resource: schema.meta == Meta::Resource,
+        later: Vec::new(),
+    };
+    fill(&mut entry, "", &schema.attributes, &schema.blocks);
+    let replaces = replacing(schema.name, registry);
+    for row in &mut entry.rows {
+        // A path in a block is one of an attribute of the object, which is replaced or not as a whole.
+        let root = row.path.split('.').next().unwrap_or_default();
+        // A block can stand several times, and its attribute is then named for all.
+        let many = format!("{root}s");
+        row.replaces = replaces
+            .get(root)
+            .or_else(|| replaces.get(many.as_str()))
+            .cloned()
+            .unwrap_or_default();
+    }
+    entry
+}
+
+/// Returns what every resource block takes.
+fn resource() -> Entry {
+    let schema = BlockSchema::new(RESOURCE, "What every resource block takes.").resource(&[]);
+    let mut entry = Entry {
+        name: RESOURCE.to_owned(),
+        group: Group::Block,
+        header: "node, pool, simulator, value".to_owned(),
+        doc: "What every resource block takes beside its own attributes.".to_owned(),
+        rows: Vec::new(),
+        blocks: Vec::new(),
+        outputs: Vec::new(),
+        is_resource: false,
+        later: Vec::new(),
+    };
+    let blocks: Vec<Nested> = schema.all_blocks().cloned().collect();
+    fill(&mut entry, "", schema.meta_attributes(), &blocks);
+    entry
+}
+
+/// Adds attributes and the blocks beside them, those in them too.
+fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks: &[Nested]) {
+    for attribute in attributes {
+        let path = format!("{within}{}", attribute.name);
+        if attribute.availability == Availability::Later {
+            entry.later.push(path);
+            continue;
+        }
+        let presence = match &attribute.presence {
+            Presence::Required => Setting::Required,
+            Presence::Optional => Setting::Optional,
+            Presence::Default { written, .. } => Setting::Default(written.clone()),
+        };
+        entry.rows.push(Row {
+            path: path.clone(),
+            ty: words(&attribute.ty),
+            presence,
+            replaces: Vec::new(),
+            sensitive: false,
+            doc: attribute.doc,
+        });
+        if let AttributeType::Object(fields) = &attribute.ty {
+            fill(entry, &format!("{path}."), fields, &[]);
+        }
+    }
+    for Nested { schema, min, max } in blocks {
+        let path = format!("{within}{}", name_of(schema));
+        if schema.availability == Availability::Later {
+            entry.later.push(path);
+            continue;
+        }
+        let times = match (min, max) {
+            (0, 1) => "at most once".to_owned(),
+            (1, 1) => "once".to_owned(),
+            (0, &usize::MAX) => "any number of times".to_owned(),
+            (min, &usize::MAX) => format!("at least {min} times"),
+            (min, max) => format!("{min} to {max} times"),
+        };
+        entry.blocks.push(Inner {
+            path: path.clone(),
+            times,
+            doc: schema.doc,
+        });
+        fill(entry, &format!("{path}."), &schema.attributes, &schema.blocks);
+    }
+}
+
+/// Returns the providers of which a change of an attribute makes a new object, by attribute, for the objects that a block
+/// becomes.
+fn replacing(block: &str, registry: &Registry) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let kind = match block {
+        "node" | "pool" => "node",
+        "simulator" => "process",
+        "value" => "value",
+        _ => return BTreeMap::new(),
+    };
+    let mut replacing: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for name in registry.names().filter(|name| *name != FOR_TESTS) {
+        let schema = registry.schema(name, &Kind::new(kind));
+        for attribute in schema.into_iter().flat_map(|schema| &schema.attributes) {
+            // The name of an object is that of the block: it is not set by an attribute.
+            if attribute.change == ChangeEffect::Replace && attribute.name != "name" {
+                replacing.entry(attribute.name).or_default().push(name);
+            }
+        }
+    }
+    replacing
+}
+
+fn object(provider: &'static str, schema: &Schema) -> Entry {
+    let row = |attribute: &Attribute| Row {
+        path: attribute.name.to_owned(),
+        ty: attribute.ty.to_string(),
+        presence: match &attribute.mode {
+            Mode::Required => Setting::Required,
+            Mode::Optional => Setting::Optional,
+            Mode::Default(value) => Setting::Default(value.clone()),
+            Mode::OptionalComputed => Setting::OptionalComputed,
+            Mode::Computed => Setting::Computed,
+            Mode::Live => Setting::Live,
+        },
+        replaces: match attribute.change {
+            ChangeEffect::Replace => vec![provider],
+            ChangeEffect::Update => Vec::new(),
+        },
+        sensitive: attribute.sensitive,
+        doc: attribute.doc,
+    };
+    Entry {
+        name: format!("{provider}/{}", schema.kind),
+        group: Group::Object,
+        header: format!("{} of the provider `{provider}`", schema.kind),
+        doc: schema.doc.to_owned(),
+        rows: schema.attributes.iter().map(row).collect(),
+        blocks: Vec::new(),
+        outputs: Vec::new(),
+        is_resource: false,
+        later: Vec::new(),
+    }
+}
+
+/// Returns what an attribute may be set to, in words.
+fn words(ty: &AttributeType) -> String {
+    let choice = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| format!("\"{word}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match ty {
+        AttributeType::Value(ty) => ty.to_string(),
+        AttributeType::Integer(from, MOST) => format!("whole number from {from}"),
+        AttributeType::Integer(from, to) => format!("whole number, {from} to {to}"),
+        AttributeType::Number(from, to) if *to < f64::MAX => format!("number, {from} to {to}"),
+        AttributeType::Number(from, _) => format!("number from {from}"),
+        AttributeType::Percent => "percent, 0 to 100".to_owned(),
+        AttributeType::Duration => "duration: \"90s\"".to_owned(),
+        AttributeType::DurationOr(words) => format!("duration, or {}", choice(words)),
+        AttributeType::Size => "size: \"512MiB\"".to_owned(),
+        AttributeType::Enum(words) => format!("one of {}", choice(words)),
+        AttributeType::Object(_) => "object".to_owned(),
+        AttributeType::Map(of) => format!("map({})", self::words(of)),
+        AttributeType::Reference(blocks, []) => format!("reference to a {}", blocks.join(" or ")),
+        AttributeType::Reference(blocks, words) => {
+            format!("reference to a {}, or {}", blocks.join(" or "), choice(words))
+        }
+        AttributeType::Expression => "expression".to_owned(),
+    }
+}
