@@ -49,6 +49,8 @@ impl Host for Clock {
 struct Known;
 
 impl Resolve for Known {
+    fn made(&mut self, _: &Change) {}
+
     fn resolve(&mut self, change: &Change, _: &State) -> Result<Resolved, String> {
         Err(format!("{} should have been known", change.address))
     }

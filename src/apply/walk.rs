@@ -63,6 +63,9 @@ pub struct Resolved {
 
 /// Works out, during the walk, what the plan could not know yet.
 pub trait Resolve {
+    /// Takes in that a resource was made or changed: what others read of it is in the state now.
+    fn made(&mut self, change: &Change);
+
     /// Returns what a change is given, now that all that it depends on is in the state.
     ///
     /// # Errors
@@ -244,6 +247,9 @@ impl<'a> Walk<'a> {
         }
         for (node, verb) in std::mem::take(&mut batch.finished) {
             let address = self.address(node).clone();
+            if !matches!(verb, Verb::Delete | Verb::Forget) {
+                self.resolve.made(&self.plan.changes[self.steps.step(node).change]);
+            }
             let elapsed = self
                 .active
                 .remove(&node)

@@ -84,9 +84,9 @@ pub struct Lowering<'l> {
     /// Evaluates the settings of a provider.
     pub settings: &'l dyn Fn(&ProviderBlock) -> Result<Record, Diagnostics>,
     /// What the declaration reads.
-    pub depends_on: BTreeSet<Address>,
+    pub depends_on: &'l BTreeSet<Address>,
     /// What has it made anew.
-    pub triggers: Vec<Trigger>,
+    pub triggers: &'l [Trigger],
 }
 
 impl Lowering<'_> {
@@ -128,19 +128,14 @@ impl Lowering<'_> {
             span: Some(self.declaration.span.clone()),
             spans: self.record.spans(),
             because: None,
-            policy: Policy::of(self.declaration, self.triggers.clone()),
+            policy: Policy::of(self.declaration, self.triggers.to_vec()),
         }
     }
 
     /// Returns the configuration of the provider that has a node or a member of a pool.
     fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
-        let block = host.declaration();
-        match self
-            .config
-            .declarations
-            .iter()
-            .find(|declaration| declaration.address == block)
-        {
+        let labels: Vec<&str> = host.labels().iter().map(|label| &**label).collect();
+        match self.config.declaration(host.block(), &labels) {
             Some(declaration) => self.provider(declaration, &node::NODE),
             None => Ok(ProviderConfig {
                 name: LOCAL_PROVIDER.into(),

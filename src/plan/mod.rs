@@ -10,6 +10,7 @@ mod planner;
 mod refused;
 mod select;
 mod session;
+mod values;
 
 pub use assess::{Assessment, HostFate, NAME, assess, dismiss, go_on, ignore, make_anew};
 pub use change::{

@@ -8,13 +8,13 @@ use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Declaration, Event, Snapshot, State};
 
 use super::moves::Basis;
-use super::session::Session;
+use super::session::{Declared, One, Session};
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
     Selection, Unfinished, assess, dismiss, go_on, make_anew, refused,
 };
 use crate::builtin;
-use crate::config::Config;
+use crate::config::{Config, Names};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Desired, Objects, Trigger, implied_local_node};
 use crate::plan::difference::{drift, same};
@@ -107,8 +107,9 @@ impl<'a> Planner<'a> {
         let session = match self.mode {
             Mode::Apply => {
                 refused::check(self.config)?;
-                let session = Session::new(self.config, self.registry, state)?;
+                let mut session = Session::new(self.config, self.registry, state)?;
                 work.declared(&session)?;
+                session.planned(&work.found.changes);
                 session
             }
             Mode::Destroy | Mode::Refresh => Session::empty(self.config, self.registry, self.mode),
@@ -242,24 +243,38 @@ impl Work<'_, '_> {
             self.assess(&implied_local_node())?;
         }
         let mut diagnostics = Diagnostics::new();
-        for declaration in &session.order {
-            for one in session.instances.get(&declaration.address).into_iter().flatten() {
-                let Some(lowered) = diagnostics.keep(session.lower(declaration, one, &*self)) else {
-                    continue;
-                };
-                for desired in &lowered {
-                    if let Err(error) = self.assess(desired) {
-                        diagnostics.push(error);
-                    }
-                }
+        for declared in &session.order {
+            let names = session.names();
+            let mut values = Vec::with_capacity(declared.ones.len());
+            for one in &declared.ones {
+                values.extend(diagnostics.keep(self.instance(session, declared, one, &names)));
             }
             if diagnostics.has_errors() {
                 // What reads a declaration that failed would only fail for that.
                 return Err(diagnostics);
             }
-            session.publish(declaration, self)?;
+            session.publish(declared, values);
         }
         Ok(())
+    }
+
+    /// Assesses the resources of one instance; returns the value that others read of it.
+    fn instance(
+        &mut self,
+        session: &Session<'_>,
+        declared: &Declared<'_>,
+        one: &One,
+        names: &Names<'_>,
+    ) -> Result<Value, Diagnostics> {
+        let record = declared.declaration.evaluate(&names.scope(one.instance.clone()))?;
+        let mut diagnostics = Diagnostics::new();
+        for desired in session.lower(declared, one, &record, names, &*self)? {
+            if let Err(error) = self.assess(&desired) {
+                diagnostics.push(error);
+            }
+        }
+        diagnostics.or(())?;
+        session.value(declared, one, &record, &*self)
     }
 
     fn assess(&mut self, desired: &Desired) -> Result<(), Diagnostic> {

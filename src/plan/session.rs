@@ -1,43 +1,27 @@
 //! A configuration held against a state: instances, sizes and places are settled once, then every resource is lowered in
 //! the order of what reads what. The same session answers, during an apply, what a plan could not know yet.
+//!
+//! After the plan the values of resources are those of the plan. A resource that the walk makes falls behind, and is
+//! evaluated again, from the state, when something that reads its block is resolved. So each is evaluated once more at
+//! most, however many others read it.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, Key, Object, PathStep, Value};
+use simfleet_provider_api::{Address, Attributes, Object, Value};
 use simfleet_state::State;
 
 use super::Mode;
-use super::order::{self, Reads};
+use super::order;
+use super::values::Values;
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
-use crate::config::{Check, Config, Declaration, Instance, Instances, Names, ProviderBlock, Record, Resources};
+use crate::config::{Check, Config, Declaration, Instance, Instances, Names, Output, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::difference::canonical;
 use crate::plan::{Action, Change, NAME, ignore};
 use crate::providers::Registry;
-
-/// The values of declarations, as far as they are evaluated, by the address of the block.
-#[derive(Debug, Default)]
-pub(super) struct Values(RefCell<BTreeMap<Address, Value>>);
-
-impl Resources for Values {
-    fn value(&self, declaration: &Declaration) -> Option<Value> {
-        self.0.borrow().get(&declaration.address).cloned()
-    }
-}
-
-impl Values {
-    pub(super) fn set(&self, address: &Address, value: Value) {
-        self.0.borrow_mut().insert(address.clone(), value);
-    }
-
-    fn clear(&self) {
-        self.0.borrow_mut().clear();
-    }
-}
 
 /// One instance of a declaration.
 #[derive(Debug, Clone)]
@@ -46,15 +30,38 @@ pub(super) struct One {
     pub(super) instance: Instance,
 }
 
+/// A declaration with its instances.
+#[derive(Debug)]
+pub(super) struct Declared<'a> {
+    pub(super) declaration: &'a Declaration,
+    /// Sorted by address.
+    pub(super) ones: Vec<One>,
+    /// The declarations that it reads, by their place in the session's order.
+    reads: Vec<usize>,
+    /// The resources that each instance comes after.
+    depends_on: BTreeSet<Address>,
+    /// What has each instance made anew.
+    triggers: Vec<Trigger>,
+    /// The instances whose value is not as it stays: those that were made since it was set, and those that nothing makes
+    /// but that read what is made.
+    behind: BTreeSet<usize>,
+}
+
+impl Declared<'_> {
+    fn position(&self, address: &Address) -> Option<usize> {
+        self.ones.binary_search_by(|one| one.address.cmp(address)).ok()
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Session<'a> {
     pub(super) config: &'a Config,
     pub(super) registry: &'a Registry,
     /// The declarations, each after those that it reads.
-    pub(super) order: Vec<&'a Declaration>,
-    /// The instances of each, by the address of the block.
-    pub(super) instances: BTreeMap<Address, Vec<One>>,
+    pub(super) order: Vec<Declared<'a>>,
+    /// The place of each in the order, by the address of the block.
+    places: BTreeMap<&'a Address, usize>,
     pub(super) layout: Layout,
     values: Values,
     mode: Mode,
@@ -81,37 +88,38 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Cycles, counts that are not known, declarations that do not fit.
     pub(super) fn new(config: &'a Config, registry: &'a Registry, state: &State) -> Result<Self, Diagnostics> {
-        let order = in_order(config)?;
-        let mut session = Session {
-            config,
-            registry,
-            order,
-            instances: BTreeMap::new(),
-            layout: Layout::default(),
-            values: Values::default(),
-            mode: Mode::Apply,
-        };
+        let mut session = Session::empty(config, registry, Mode::Apply);
         let mut diagnostics = Diagnostics::new();
         let mut typed = Vec::new();
-        for declaration in session.order.clone() {
+        for (declaration, reads) in order::in_order(config)? {
             diagnostics.0.extend(not_built_yet(declaration));
-            let Some(ones) = diagnostics.keep(session.expand(declaration)) else {
+            let names = session.names();
+            let Some(ones) = diagnostics.keep(expand(declaration, &names)) else {
+                // Nothing is known of it, not even how many there are.
                 continue;
             };
-            let mut values = BTreeMap::new();
+            let mut values = Vec::with_capacity(ones.len());
             for one in &ones {
-                let Some(record) = diagnostics.keep(session.record(declaration, &one.instance)) else {
+                let record = diagnostics.keep(declaration.evaluate(&names.scope(one.instance.clone())));
+                let Some(record) = record else {
+                    values.push(Value::unknown(one.address.to_string()));
                     continue;
                 };
                 if let Some(decoded) = diagnostics.keep(declaration.decode(&record)) {
                     typed.push((one.address.clone(), decoded));
                 }
-                values.insert(one.address.clone(), placeholder(declaration, &one.address, &record));
+                values.push(placeholder(declaration, &one.address, &record));
             }
-            session
-                .values
-                .set(&declaration.address, gather(declaration, &ones, &values));
-            session.instances.insert(declaration.address.clone(), ones);
+            session.values.set(declaration, &ones, values);
+            session.places.insert(&declaration.address, session.order.len());
+            session.order.push(Declared {
+                declaration,
+                ones,
+                reads,
+                depends_on: order::depends_on(config, declaration),
+                triggers: order::triggers(config, declaration),
+                behind: BTreeSet::new(),
+            });
         }
         if diagnostics.has_errors() {
             return Err(diagnostics);
@@ -126,50 +134,42 @@ impl<'a> Session<'a> {
         self.mode
     }
 
-    fn expand(&self, declaration: &Declaration) -> Result<Vec<One>, Diagnostics> {
-        let names = Names::new(self.config, &self.values);
-        let block = &declaration.address;
-        let one = |instance: Instance| One {
-            address: instance
-                .key
-                .as_ref()
-                .map_or_else(|| block.clone(), |key| block.with_key(key.clone())),
-            instance,
-        };
-        Ok(match declaration.instances(&names.scope(Instance::default()))? {
-            Instances::Single => vec![one(Instance::default())],
-            Instances::Count(count) => (0..count).map(|index| one(Instance::index(index))).collect(),
-            Instances::Each(each) => each
-                .into_iter()
-                .map(|(key, value)| one(Instance::each(key, value)))
-                .collect(),
-        })
+    /// Returns a session of nothing, for a run that reads no declaration.
+    pub(super) fn empty(config: &'a Config, registry: &'a Registry, mode: Mode) -> Self {
+        Session {
+            config,
+            registry,
+            order: Vec::new(),
+            places: BTreeMap::new(),
+            layout: Layout::default(),
+            values: Values::default(),
+            mode,
+        }
     }
 
-    fn record(&self, declaration: &Declaration, instance: &Instance) -> Result<Record, Diagnostics> {
-        let names = Names::new(self.config, &self.values);
-        declaration.evaluate(&names.scope(instance.clone()))
+    /// Returns the names as the values are now: to be made anew once others are set.
+    pub(super) fn names(&self) -> Names<'_> {
+        Names::new(self.config, &self.values)
     }
 
     /// Lowers one instance of a declaration: the resources that it expands to.
     pub(super) fn lower(
         &self,
-        declaration: &Declaration,
+        declared: &Declared<'_>,
         one: &One,
+        record: &Record,
+        names: &Names<'_>,
         objects: &dyn Objects,
     ) -> Result<Vec<Desired>, Diagnostics> {
-        let record = self.record(declaration, &one.instance)?;
+        let declaration = declared.declaration;
         let evaluate_for_member = |member: Value| {
             let instance = Instance {
                 member: Some(member),
                 ..one.instance.clone()
             };
-            self.record(declaration, &instance)
+            declaration.evaluate(&names.scope(instance))
         };
-        let provider_settings = |block: &ProviderBlock| {
-            let names = Names::new(self.config, &self.values);
-            block.evaluate(&names.scope(Instance::default()))
-        };
+        let provider_settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
         let lowering = Lowering {
             config: self.config,
             registry: self.registry,
@@ -177,84 +177,45 @@ impl<'a> Session<'a> {
             objects,
             declaration,
             address: &one.address,
-            record: &record,
+            record,
             for_member: &evaluate_for_member,
             settings: &provider_settings,
-            depends_on: self.depends_on(declaration),
-            triggers: self.triggers(declaration),
+            depends_on: &declared.depends_on,
+            triggers: &declared.triggers,
         };
         lowering.resources()
     }
 
-    /// Sets the value that others read of a declaration.
-    pub(super) fn publish(&self, declaration: &Declaration, objects: &dyn Objects) -> Result<(), Diagnostics> {
-        let ones = self
-            .instances
-            .get(&declaration.address)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let mut values = BTreeMap::new();
-        for one in ones {
-            let record = self.record(declaration, &one.instance)?;
-            let value = lower::value(declaration, &one.address, &record, &self.layout, objects)?;
-            values.insert(one.address.clone(), value);
-        }
-        self.values
-            .set(&declaration.address, gather(declaration, ones, &values));
-        Ok(())
+    /// Returns the value that others read of one instance.
+    pub(super) fn value(
+        &self,
+        declared: &Declared<'_>,
+        one: &One,
+        record: &Record,
+        objects: &dyn Objects,
+    ) -> Result<Value, Diagnostics> {
+        lower::value(declared.declaration, &one.address, record, &self.layout, objects)
     }
 
-    /// Returns the resources that a declaration reads: one where the reference names it, else the block, which stands for
-    /// all. The node that a simulator is placed on is not among them: it is its host.
-    fn depends_on(&self, declaration: &Declaration) -> BTreeSet<Address> {
-        let placement = declaration
-            .body
-            .attribute("placement")
-            .map(|attribute| &attribute.value_span);
-        let is_placement = |reference: &Reference| {
-            placement.is_some_and(|span| {
-                let range = &reference.span.range;
-                span.file == reference.span.file && span.range.start <= range.start && range.end <= span.range.end
-            })
-        };
-        let references = declaration
-            .references()
-            .into_iter()
-            .filter(|reference| !is_placement(reference));
-        references.flat_map(|reference| self.read_by(&reference)).collect()
+    /// Sets the values that others read of a declaration, one for each instance.
+    pub(super) fn publish(&self, declared: &Declared<'_>, values: Vec<Value>) {
+        self.values.set(declared.declaration, &declared.ones, values);
     }
 
-    /// Returns what has a declaration's resources made anew.
-    fn triggers(&self, declaration: &Declaration) -> Vec<Trigger> {
-        let references = declaration.meta.lifecycle.replace_triggered_by.iter();
-        let triggers = references.flat_map(|reference| {
-            self.read_by(reference).into_iter().map(|address| {
-                let own = address.labels().len() + usize::from(address.key().is_some());
-                let attribute = match reference.steps.get(own) {
-                    Some(PathStep::Name(name)) if *reference.root == *address.block() => Some(name.clone()),
-                    _ => None,
-                };
-                Trigger { address, attribute }
-            })
-        });
-        triggers.collect()
-    }
-
-    fn read_by(&self, reference: &Reference) -> Vec<Address> {
-        let read = self.config.dependencies(std::slice::from_ref(reference)).into_iter();
-        read.map(|(declaration, _)| {
-            let block = &declaration.address;
-            let key = match reference.steps.get(block.labels().len()) {
-                Some(PathStep::Index(index)) if declaration.meta.count.is_some() => Some(Key::Index(*index)),
-                Some(PathStep::Name(name)) if declaration.meta.for_each.is_some() => Some(Key::Name(name.clone())),
-                _ => None,
+    /// Takes in what becomes of each resource, once all are planned.
+    pub(super) fn planned(&mut self, changes: &BTreeMap<Address, Change>) {
+        let made: BTreeSet<Address> = changes
+            .values()
+            .filter(|change| change.action != Action::NoOp)
+            .map(|change| change.address.parent())
+            .collect();
+        for declared in &mut self.order {
+            let is_behind = |(_, one): &(usize, &One)| {
+                !self.values.is_known(declared.declaration, one) && !made.contains(&one.address)
             };
-            match key {
-                Some(key) if *reference.root == *block.block() => block.with_key(key),
-                _ => block.clone(),
-            }
-        })
-        .collect()
+            let ones = declared.ones.iter().enumerate();
+            declared.behind = ones.filter(is_behind).map(|(index, _)| index).collect();
+        }
     }
 
     /// Returns the outputs, by name.
@@ -286,65 +247,85 @@ impl<'a> Session<'a> {
 
     /// Returns a warning for each check that does not hold.
     pub(super) fn warnings(&self) -> Diagnostics {
-        let names = Names::new(self.config, &self.values);
+        let names = self.names();
         let scope = names.scope(Instance::default());
         let checks = self.config.checks.iter();
         Diagnostics(checks.flat_map(|check| check.warnings(&scope).0).collect())
     }
 
-    /// Returns a session of nothing, for a run that reads no declaration.
-    pub(super) fn empty(config: &'a Config, registry: &'a Registry, mode: Mode) -> Self {
-        Session {
-            config,
-            registry,
-            order: Vec::new(),
-            instances: BTreeMap::new(),
-            layout: Layout::default(),
-            values: Values::default(),
-            mode,
-        }
-    }
-
-    /// Sets the values of everything that references lead to, directly or not, as the state has them now.
-    fn catch_up(&self, references: Vec<Reference>, state: &State) -> Result<(), Diagnostics> {
-        self.values.clear();
-        let mut needed: BTreeSet<&Address> = BTreeSet::new();
-        let mut queue = references;
-        while let Some(reference) = queue.pop() {
-            for (declaration, _) in self.config.dependencies(&[reference]) {
-                if needed.insert(&declaration.address) {
-                    queue.extend(declaration.references());
-                }
+    /// Sets the values that fell behind, of some declarations and of all that lead to them, as the state has them now.
+    fn catch_up(&mut self, places: &[usize], state: &State) -> Result<(), Diagnostics> {
+        let mut behind: BTreeSet<usize> = BTreeSet::new();
+        let mut queue = places.to_vec();
+        while let Some(place) = queue.pop() {
+            let declared = &self.order[place];
+            if !declared.behind.is_empty() && behind.insert(place) {
+                queue.extend(&declared.reads);
             }
         }
-        let needed = self
-            .order
-            .iter()
-            .filter(|declaration| needed.contains(&declaration.address));
-        needed
-            .into_iter()
-            .try_for_each(|declaration| self.publish(declaration, state))
+        behind.into_iter().try_for_each(|place| self.follow(place, state))
+    }
+
+    /// Sets the values that references lead to as the state has them when the walk is over: what was not made has none
+    /// then, not even the one that was planned.
+    fn conclude(&mut self, references: &[Reference], state: &State) -> Result<(), Diagnostics> {
+        let read = self.config.dependencies(references).into_iter();
+        let places: Vec<usize> = read
+            .filter_map(|(read, _)| self.places.get(&read.address).copied())
+            .collect();
+        for declared in &mut self.order {
+            declared.behind = (0..declared.ones.len()).collect();
+        }
+        self.catch_up(&places, state)
+    }
+
+    fn follow(&mut self, place: usize, state: &State) -> Result<(), Diagnostics> {
+        let declared = &self.order[place];
+        let mut set = Vec::with_capacity(declared.behind.len());
+        {
+            let names = self.names();
+            for index in &declared.behind {
+                let one = &declared.ones[*index];
+                let record = declared.declaration.evaluate(&names.scope(one.instance.clone()))?;
+                set.push((*index, self.value(declared, one, &record, state)?));
+            }
+        }
+        let declared = &mut self.order[place];
+        for (index, value) in set {
+            if value.is_known() {
+                declared.behind.remove(&index);
+            }
+            self.values.replace(declared.declaration, &declared.ones[index], value);
+        }
+        Ok(())
     }
 }
 
 impl Resolve for Session<'_> {
+    fn made(&mut self, change: &Change) {
+        let parent = change.address.parent();
+        let place = self.places.get(&parent.declaration());
+        if let Some(declared) = place.map(|place| &mut self.order[*place]) {
+            declared.behind.extend(declared.position(&parent));
+        }
+    }
+
     fn resolve(&mut self, change: &Change, state: &State) -> Result<Resolved, String> {
         let block = change.address.declaration();
-        let declaration = self
-            .order
-            .iter()
-            .find(|declaration| declaration.address == block)
-            .copied();
-        let declaration = declaration.ok_or_else(|| format!("{block} is not declared"))?;
+        let place = self.places.get(&block).copied();
+        let place = place.ok_or_else(|| format!("{block} is not declared"))?;
+        let reads = self.order[place].reads.clone();
+        self.catch_up(&reads, state).map_err(|errors| first(&errors))?;
         let parent = change.address.parent();
-        let ones = self.instances.get(&block).map(Vec::as_slice).unwrap_or_default();
-        let one = ones
-            .iter()
-            .find(|one| one.address == parent)
-            .ok_or_else(|| format!("{parent} is not declared"))?;
-        self.catch_up(declaration.references(), state)
+        let declared = &self.order[place];
+        let one = declared.position(&parent).map(|index| &declared.ones[index]);
+        let one = one.ok_or_else(|| format!("{parent} is not declared"))?;
+        let names = self.names();
+        let lowered = declared
+            .declaration
+            .evaluate(&names.scope(one.instance.clone()))
+            .and_then(|record| self.lower(declared, one, &record, &names, state))
             .map_err(|errors| first(&errors))?;
-        let lowered = self.lower(declaration, one, state).map_err(|errors| first(&errors))?;
         let desired = lowered.into_iter().find(|desired| desired.address == change.address);
         let desired = desired.ok_or_else(|| format!("{} is not wanted any more", change.address))?;
         let schema = self.registry.schema(&desired.provider.name, &desired.kind);
@@ -374,15 +355,8 @@ impl Resolve for Session<'_> {
             Mode::Destroy => return Ok(BTreeMap::new()),
             Mode::Refresh => return Ok(state.outputs.clone()),
         }
-        self.catch_up(
-            self.config
-                .outputs
-                .values()
-                .flat_map(|output| output.references())
-                .collect(),
-            state,
-        )
-        .map_err(|errors| first(&errors))?;
+        let references: Vec<Reference> = self.config.outputs.values().flat_map(Output::references).collect();
+        self.conclude(&references, state).map_err(|errors| first(&errors))?;
         Session::outputs(self).map_err(|errors| first(&errors))
     }
 
@@ -390,8 +364,8 @@ impl Resolve for Session<'_> {
         if self.mode != Mode::Apply {
             return Diagnostics::new();
         }
-        let references = self.config.checks.iter().flat_map(Check::references).collect();
-        match self.catch_up(references, state) {
+        let references: Vec<Reference> = self.config.checks.iter().flat_map(Check::references).collect();
+        match self.conclude(&references, state) {
             Ok(()) => Session::warnings(self),
             // What cannot be read was told when it failed.
             Err(_) => Diagnostics::new(),
@@ -435,49 +409,21 @@ fn first(errors: &Diagnostics) -> String {
         .map_or_else(|| "it cannot be evaluated".to_owned(), |error| error.detail.clone())
 }
 
-/// Returns the value of a declaration: that of its one instance, a tuple by index, an object by key.
-fn gather(declaration: &Declaration, ones: &[One], values: &BTreeMap<Address, Value>) -> Value {
-    let values = ones
-        .iter()
-        .filter_map(|one| Some((one, values.get(&one.address)?.clone())));
-    if declaration.meta.count.is_some() {
-        return Value::tuple(values.map(|(_, value)| value));
-    }
-    if declaration.meta.for_each.is_some() {
-        return Value::object(values.filter_map(|(one, value)| match &one.instance.key {
-            Some(Key::Name(name)) => Some((name.clone(), value)),
-            _ => None,
-        }));
-    }
-    values.map(|(_, value)| value).next().unwrap_or(Value::NULL)
-}
-
-/// Returns the declarations, each after those that it reads.
-fn in_order(config: &Config) -> Result<Vec<&Declaration>, Diagnostics> {
-    let declarations: Vec<&Declaration> = config.declarations.iter().collect();
-    let index: BTreeMap<&Address, usize> = declarations
-        .iter()
-        .enumerate()
-        .map(|(index, declaration)| (&declaration.address, index))
-        .collect();
-    let mut reads = Vec::new();
-    for (reader, declaration) in declarations.iter().enumerate() {
-        for (read, span) in config.dependencies(&declaration.references()) {
-            if let Some(read) = index.get(&read.address) {
-                reads.push(Reads {
-                    reader,
-                    read: *read,
-                    span,
-                });
-            }
-        }
-    }
-    let names: Vec<String> = declarations
-        .iter()
-        .map(|declaration| declaration.address.to_string())
-        .collect();
-    Ok(order::order(&names, &reads)?
-        .into_iter()
-        .map(|index| declarations[index])
-        .collect())
+fn expand(declaration: &Declaration, names: &Names<'_>) -> Result<Vec<One>, Diagnostics> {
+    let block = &declaration.address;
+    let one = |instance: Instance| One {
+        address: instance
+            .key
+            .as_ref()
+            .map_or_else(|| block.clone(), |key| block.with_key(key.clone())),
+        instance,
+    };
+    Ok(match declaration.instances(&names.scope(Instance::default()))? {
+        Instances::Single => vec![one(Instance::default())],
+        Instances::Count(count) => (0..count).map(|index| one(Instance::index(index))).collect(),
+        Instances::Each(each) => each
+            .into_iter()
+            .map(|(key, value)| one(Instance::each(key, value)))
+            .collect(),
+    })
 }

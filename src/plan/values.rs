@@ -1,0 +1,81 @@
+//! The values of declarations, as far as they are evaluated.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::value::Object;
+use simfleet_provider_api::{Address, Data, Key, Value};
+
+use super::session::One;
+use crate::config::{Declaration, Resources};
+
+/// The values that others read, by the address of the block. One instance's is replaced without a copy of the others.
+#[derive(Debug, Default)]
+pub(super) struct Values(RefCell<HashMap<Address, Value>>);
+
+impl Resources for Values {
+    fn value(&self, declaration: &Declaration) -> Option<Value> {
+        self.0.borrow().get(&declaration.address).cloned()
+    }
+}
+
+impl Values {
+    /// Sets the value of a declaration, given those of its instances: the one, a tuple by index, an object by key.
+    pub(super) fn set(&self, declaration: &Declaration, ones: &[One], values: Vec<Value>) {
+        let value = if declaration.meta.count.is_some() {
+            Value::tuple(values)
+        } else if declaration.meta.for_each.is_some() {
+            let with_key = |(one, value): (&One, Value)| match &one.instance.key {
+                Some(Key::Name(name)) => Some((Arc::clone(name), value)),
+                _ => None,
+            };
+            Value::object(ones.iter().zip(values).filter_map(with_key))
+        } else {
+            values.into_iter().next().unwrap_or(Value::NULL)
+        };
+        self.0.borrow_mut().insert(declaration.address.clone(), value);
+    }
+
+    /// Replaces the value of one instance of a declaration that has one for each.
+    pub(super) fn replace(&self, declaration: &Declaration, one: &One, value: Value) {
+        let mut values = self.0.borrow_mut();
+        let Some(all) = values.get_mut(&declaration.address) else {
+            return;
+        };
+        let whole = std::mem::replace(all, Value::NULL).into_data();
+        *all = match (whole, &one.instance.key) {
+            (Data::Tuple(mut items), Some(Key::Index(index))) => {
+                let index = usize::try_from(*index).unwrap_or(usize::MAX);
+                if let Some(item) = Arc::make_mut(&mut items).get_mut(index) {
+                    *item = value;
+                }
+                Value::new(Data::Tuple(items))
+            }
+            (Data::Object(Object { mut fields, origin }), Some(Key::Name(name))) => {
+                Arc::make_mut(&mut fields).insert(Arc::clone(name), value);
+                Value::new(Data::Object(Object { fields, origin }))
+            }
+            _ => value,
+        };
+    }
+
+    /// Whether nothing of one instance's value is unknown.
+    pub(super) fn is_known(&self, declaration: &Declaration, one: &One) -> bool {
+        let values = self.0.borrow();
+        let all = values.get(&declaration.address);
+        let value = match &one.instance.key {
+            None => all,
+            Some(Key::Index(index)) => all
+                .and_then(Value::as_slice)
+                .and_then(|items| items.get(usize::try_from(*index).ok()?)),
+            Some(Key::Name(name)) => all.and_then(|all| all.get(name)),
+        };
+        value.is_some_and(Value::is_known)
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
