@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use simfleet_provider_api::Address;
 
-use crate::config::{Config, Declaration};
+use crate::config::{Config, Declaration, Need};
 use crate::diagnostic::Span;
 
 /// The blocks of a fleet and what each needs.
@@ -61,9 +61,10 @@ impl Why {
 impl Graph {
     /// Returns the graph of a fleet.
     pub fn of(config: &Config) -> Self {
-        let mut nodes: Vec<Node> = config
-            .declarations
+        let modules = config.modules();
+        let mut nodes: Vec<Node> = modules
             .iter()
+            .flat_map(|module| &module.declarations)
             .map(|declaration| Node {
                 address: declaration.address.clone(),
                 is_many: declaration.meta.count.is_some() || declaration.meta.for_each.is_some(),
@@ -71,15 +72,22 @@ impl Graph {
             .collect();
         nodes.sort_by(|a, b| a.address.cmp(&b.address));
         let mut edges = BTreeMap::new();
-        for declaration in &config.declarations {
-            for reference in declaration.references() {
-                let why = why(declaration, &reference.span);
-                for (needed, _) in config.dependencies(std::slice::from_ref(&reference)) {
-                    // Of several reasons the strongest is told.
-                    let ends = (declaration.address.clone(), needed.address.clone());
-                    let strongest = edges.entry(ends).or_insert(why);
-                    *strongest = why.min(*strongest);
+        let mut add = |declaration: &Declaration, needs: Vec<Need<'_>>, why: Why| {
+            for need in needs {
+                // Of several reasons the strongest is told.
+                let ends = (declaration.address.clone(), need.declaration.address.clone());
+                let strongest = edges.entry(ends).or_insert(why);
+                *strongest = why.min(*strongest);
+            }
+        };
+        for module in &modules {
+            for declaration in &module.declarations {
+                for reference in declaration.references() {
+                    let why = why(declaration, &reference.span);
+                    add(declaration, config.dependencies(&module.path, &[reference]), why);
                 }
+                // What its provider reads, and what its module waits for.
+                add(declaration, config.needs(declaration, &[]), Why::DependsOn);
             }
         }
         let edges = edges

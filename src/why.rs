@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use simfleet_provider_api::{Address, PathStep};
 
+use crate::config::Config;
 use crate::config::eval::Reference;
-use crate::config::{Config, Declaration};
 use crate::diagnostic::Span;
 use crate::plan::{Action, Change, Plan, Reason};
 
@@ -106,9 +106,13 @@ impl<'a> Tracer<'a> {
                 let references = self.within(&change.address, span);
                 cause.reads = references.iter().map(told).collect();
                 cause.reads.dedup();
-                let read = self.config.dependencies(&references);
-                let read: Vec<Address> = read.into_iter().map(|(read, _)| read.address.clone()).collect();
-                cause.from = self.links(|at| read.contains(&at.declaration()));
+                let config = self.config;
+                let read = config.dependencies(&change.address.module_path(), &references);
+                let is_read = |at: &Address| {
+                    let declared = config.declaration_of(at);
+                    declared.is_some_and(|declared| read.iter().any(|need| std::ptr::eq(need.declaration, declared)))
+                };
+                cause.from = self.links(is_read);
                 return cause;
             }
             _ => return cause,
@@ -129,9 +133,7 @@ impl<'a> Tracer<'a> {
 
     /// Returns the names that stand within a place of the block of a resource.
     fn within(&self, address: &Address, span: &Span) -> Vec<Reference> {
-        let block = address.declaration();
-        let is_it = |declaration: &&Declaration| declaration.address == block;
-        let Some(declaration) = self.config.declarations.iter().find(is_it) else {
+        let Some(declaration) = self.config.declaration_of(address) else {
             return Vec::new();
         };
         let is_within = |reference: &Reference| {

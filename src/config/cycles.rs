@@ -1,6 +1,6 @@
 //! E23: what depends on itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use simfleet_provider_api::PathStep;
@@ -100,29 +100,153 @@ pub(super) fn of_chains<T: Ord + Clone>(links: &[(T, T)]) -> Vec<Vec<T>> {
 }
 
 fn nodes(config: &Config) -> Vec<Node> {
-    let locals: Vec<&Arc<str>> = config.locals.keys().collect();
-    let edges = |references: Vec<Reference>| {
-        let mut edges = Vec::new();
-        for reference in references {
-            let to = match (&*reference.root, reference.steps.first()) {
-                ("local", Some(PathStep::Name(name))) => locals.binary_search(&name).ok(),
-                ("var" | "local" | "count" | "each" | "path" | "workspace" | "self" | "member", _) => None,
-                _ => match names::declaration(config, &reference) {
-                    Ok((declaration, _)) => Some(locals.len() + declaration.index),
-                    Err(_) => None,
-                },
-            };
-            edges.extend(to.map(|to| (to, reference.span)));
+    let mut graph = Graph::default();
+    for module in config.modules() {
+        graph.name_all(module);
+    }
+    for module in config.modules() {
+        graph.connect_all(config, module);
+    }
+    graph.nodes
+}
+
+/// What can need something: locals and declarations; and for modules their variables, their outputs, and the `module`
+/// blocks, which say how many instances there are.
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<Node>,
+    index: HashMap<String, usize>,
+}
+
+impl Graph {
+    fn name_all(&mut self, module: &Config) {
+        let mut add = |name: String| {
+            self.index.insert(name.clone(), self.nodes.len());
+            let edges = Vec::new();
+            self.nodes.push(Node { name, edges });
+        };
+        let inside = |name: String| within(&module.path, &name);
+        module
+            .locals
+            .keys()
+            .for_each(|name| add(inside(format!("local.{name}"))));
+        module
+            .declarations
+            .iter()
+            .for_each(|declaration| add(declaration.address.to_string()));
+        module
+            .calls
+            .keys()
+            .for_each(|name| add(inside(format!("module.{name}"))));
+        if !module.path.is_empty() {
+            module
+                .variables
+                .keys()
+                .for_each(|name| add(inside(format!("var.{name}"))));
+            module
+                .outputs
+                .keys()
+                .for_each(|name| add(inside(format!("output.{name}"))));
         }
-        edges
-    };
-    let of_locals = config.locals.iter().map(|(name, local)| Node {
-        name: format!("local.{name}"),
-        edges: edges(local.references.clone()),
-    });
-    let of_declarations = config.declarations.iter().map(|declaration| Node {
-        name: declaration.address.to_string(),
-        edges: edges(declaration.references()),
-    });
-    of_locals.chain(of_declarations).collect()
+    }
+
+    fn connect_all(&mut self, root: &Config, module: &Config) {
+        let inside = |name: String| within(&module.path, &name);
+        for (name, local) in &module.locals {
+            self.connect(inside(format!("local.{name}")), module, &local.references);
+        }
+        let called = module.path.split_last();
+        for declaration in &module.declarations {
+            let from = declaration.address.to_string();
+            self.connect(from.clone(), module, &declaration.references());
+            self.connect_after(from.clone(), module, &declaration.meta.depends_on);
+            if let Some((last, outer)) = called {
+                self.edge(&from, within(outer, &format!("module.{last}")), &declaration.span);
+            }
+        }
+        for (name, call) in &module.calls {
+            let from = inside(format!("module.{name}"));
+            self.connect(from.clone(), module, &call.meta.references());
+            self.connect_after(from.clone(), module, &call.meta.depends_on);
+            if let Some((last, outer)) = called {
+                self.edge(&from, within(outer, &format!("module.{last}")), &call.span);
+            }
+        }
+        let Some((last, outer)) = called else { return };
+        for (name, output) in &module.outputs {
+            self.connect(inside(format!("output.{name}")), module, &output.references());
+        }
+        let outer = root.module(outer);
+        let Some((outer, call)) = outer.and_then(|outer| Some((outer, outer.calls.get(last)?))) else {
+            return;
+        };
+        for (name, input) in &call.inputs {
+            self.connect(
+                inside(format!("var.{name}")),
+                outer,
+                &super::eval::references(&input.expr),
+            );
+        }
+    }
+
+    fn edge(&mut self, from: &str, to: String, span: &Span) {
+        if let (Some(from), Some(to)) = (self.index.get(from), self.index.get(&to)) {
+            self.nodes[*from].edges.push((*to, span.clone()));
+        }
+    }
+
+    /// Adds an edge to everything that references of a module name.
+    fn connect(&mut self, from: String, module: &Config, references: &[Reference]) {
+        for reference in references {
+            let Some(PathStep::Name(name)) = reference.steps.first() else {
+                continue;
+            };
+            let inside = |name: String| within(&module.path, &name);
+            match &*reference.root {
+                root @ ("local" | "var") => self.edge(&from, inside(format!("{root}.{name}")), &reference.span),
+                "count" | "each" | "path" | "workspace" | "self" | "member" => {}
+                "module" => {
+                    let Ok((name, call)) = names::call(module, reference) else {
+                        continue;
+                    };
+                    self.edge(&from, inside(format!("module.{name}")), &reference.span);
+                    let outputs = call.module.outputs.keys();
+                    let wanted = call.output_of(reference);
+                    for output in outputs.filter(|output| wanted.is_none_or(|wanted| wanted == *output)) {
+                        let to = within(&call.module.path, &format!("output.{output}"));
+                        self.edge(&from, to, &reference.span);
+                    }
+                }
+                _ => {
+                    if let Ok((declaration, _)) = names::declaration(module, reference) {
+                        self.edge(&from, declaration.address.to_string(), &reference.span);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds an edge to all that is in the modules that `depends_on` names.
+    fn connect_after(&mut self, from: String, module: &Config, depends_on: &[Reference]) {
+        for reference in depends_on.iter().filter(|reference| &*reference.root == "module") {
+            let Ok((_, call)) = names::call(module, reference) else {
+                continue;
+            };
+            for declaration in call.module.modules().into_iter().flat_map(|inner| &inner.declarations) {
+                self.edge(&from, declaration.address.to_string(), &reference.span);
+            }
+        }
+    }
+}
+
+/// Returns the name of something in a module.
+fn within(module: &[Arc<str>], name: &str) -> String {
+    let mut whole = String::new();
+    for step in module {
+        whole.push_str("module.");
+        whole.push_str(step);
+        whole.push('.');
+    }
+    whole.push_str(name);
+    whole
 }

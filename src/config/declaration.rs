@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use simfleet_provider_api::{Address, PathStep, Value};
+use simfleet_provider_api::{Address, Key, ModuleStep, PathStep, Value};
 
 use super::blocks::{self, Block};
 use super::check::Body;
@@ -13,12 +13,12 @@ use super::names::Place;
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
-use crate::diagnostic::{Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// A resource block: parsed once, evaluated once for each instance.
 #[derive(Debug, Clone)]
 pub struct Declaration {
-    /// Its address, without a key.
+    /// Its address, without a key, and without those of the modules that lead to it.
     pub address: Address,
     /// Its first line.
     pub span: Span,
@@ -26,20 +26,22 @@ pub struct Declaration {
     pub meta: MetaArguments,
     /// The rest.
     pub body: Body,
-    /// Its place in the fleet's list of declarations.
-    pub(super) index: usize,
 }
 
 impl Declaration {
     /// Makes a declaration of a block that was checked.
-    pub(super) fn new(mut body: Body, index: usize, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Self {
+    pub(super) fn new(
+        mut body: Body,
+        module: &[Arc<str>],
+        constants: &Constants<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let labels = body.labels.iter().map(|label| Arc::clone(&label.text));
         Declaration {
-            address: Address::new(body.schema.name, labels),
+            address: Address::new(body.schema.name, labels).in_module(&steps(module)),
             span: body.header.clone(),
             meta: MetaArguments::take(&mut body, constants, diagnostics),
             body,
-            index,
         }
     }
 
@@ -95,6 +97,15 @@ impl Declaration {
         Value::object(fields).with_origin(self.address.clone())
     }
 
+    /// Returns the instance that the steps behind its name say, where they say one.
+    pub(super) fn key_of(&self, steps: &[PathStep]) -> Option<Key> {
+        match steps.first() {
+            Some(PathStep::Index(index)) if self.meta.count.is_some() => Some(Key::Index(*index)),
+            Some(PathStep::Name(name)) if self.meta.for_each.is_some() => Some(Key::Name(Arc::clone(name))),
+            _ => None,
+        }
+    }
+
     /// Returns the names that can be read of it: its attributes, its blocks and its outputs.
     pub fn parts(&self) -> Vec<&'static str> {
         let schema = &self.body.schema;
@@ -122,6 +133,15 @@ impl Declaration {
             ..Place::default()
         }
     }
+}
+
+/// Returns the way to a module, without keys.
+pub(super) fn steps(module: &[Arc<str>]) -> Vec<ModuleStep> {
+    let step = |name: &Arc<str>| ModuleStep {
+        name: Arc::clone(name),
+        key: None,
+    };
+    module.iter().map(step).collect()
 }
 
 /// A value with a name, for use in other expressions.
@@ -172,6 +192,15 @@ impl Output {
         references.extend(self.depends_on.iter().cloned());
         references.extend(self.preconditions.iter().flat_map(Condition::references));
         references
+    }
+}
+
+impl Output {
+    /// Returns what is told where it holds a secret and does not say so.
+    pub(crate) fn shows_secret(&self, name: &str) -> Diagnostic {
+        let detail = format!("Output `{name}` holds a sensitive value, and outputs are shown.");
+        let diagnostic = Diagnostic::error("Sensitive output", detail).at(self.span.clone());
+        diagnostic.hint("add sensitive = true, or use nonsensitive(…) if it is no secret")
     }
 }
 

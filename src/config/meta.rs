@@ -146,14 +146,7 @@ impl MetaArguments {
     pub(super) fn take(body: &mut Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> MetaArguments {
         let count = body.take_attribute("count");
         let for_each = body.take_attribute("for_each");
-        if let (Some(count), Some(each)) = (&count, &for_each) {
-            let detail = "A block has either `count` or `for_each`, not both.";
-            diagnostics.push(
-                Diagnostic::error("Conflicting attributes", detail)
-                    .at(each.name.span.clone())
-                    .related(count.name.span.clone(), "the other one"),
-            );
-        }
+        check_instances(count.as_ref(), for_each.as_ref(), diagnostics);
         let provider = body.take_attribute("provider");
         let mut meta = MetaArguments {
             count: count.map(|attribute| attribute.expr),
@@ -194,6 +187,18 @@ impl MetaArguments {
         references.extend(self.lifecycle.replace_triggered_by.iter().cloned());
         references.extend(self.lifecycle.preconditions.iter().flat_map(Condition::references));
         references
+    }
+}
+
+/// Reports a block that has both `count` and `for_each`.
+pub(super) fn check_instances(count: Option<&Attribute>, for_each: Option<&Attribute>, diagnostics: &mut Diagnostics) {
+    if let (Some(count), Some(each)) = (count, for_each) {
+        let detail = "A block has either `count` or `for_each`, not both.";
+        diagnostics.push(
+            Diagnostic::error("Conflicting attributes", detail)
+                .at(each.name.span.clone())
+                .related(count.name.span.clone(), "the other one"),
+        );
     }
 }
 

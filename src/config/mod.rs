@@ -12,14 +12,16 @@
 //! - [`scope`]: what names stand for; [`eval`]: expressions
 //! - [`record`]: a block with values; [`decode`]: values to typed declarations
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use simfleet_provider_api::Address;
 
-use crate::diagnostic::{SourceFile, Span};
+use crate::diagnostic::SourceFile;
 
+mod assemble;
 pub mod blocks;
 pub mod check;
 pub mod condition;
@@ -32,7 +34,9 @@ pub mod eval;
 mod instances;
 mod load;
 pub mod meta;
+pub mod module;
 mod names;
+mod needs;
 mod ports;
 pub mod record;
 mod refactoring;
@@ -44,6 +48,7 @@ pub mod syntax;
 mod tests;
 pub mod types;
 pub mod units;
+mod values;
 pub mod variables;
 mod verify;
 mod version;
@@ -54,37 +59,46 @@ pub use declaration::{Declaration, Local, Output, ProviderBlock};
 pub use endpoint::Endpoint;
 pub use load::{Inputs, Sources, Unset, load, load_sources};
 pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference, Timeouts};
+pub use module::Call;
+pub use needs::Need;
 pub use record::{Mode, Record};
-pub use scope::{Instance, InstanceScope, Names, NoResources, Resources};
+pub use scope::{Instance, InstanceScope, NoResources, Resources};
+pub use values::Names;
 pub use variables::Variable;
 
-/// A fleet as its files declare it: checked, and evaluated as far as that needs no state.
+/// A fleet, or a module of it, as its files declare it: checked, and evaluated as far as that needs no state.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The folder of the fleet: relative paths start there.
+    /// The names of the `module` blocks that lead to it, outermost first; none for the fleet itself.
+    pub path: Vec<Arc<str>>,
+    /// The folder of its files: relative paths start there.
     pub folder: PathBuf,
+    /// The folder of the fleet.
+    pub root: PathBuf,
     /// The current folder.
     pub cwd: PathBuf,
     /// The name of the workspace.
     pub workspace: Arc<str>,
     /// The environment, for `env()`.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Arc<BTreeMap<String, String>>,
     /// When the plan is made.
     pub planned_at: Option<Timestamp>,
-    /// The fleet's files.
+    /// Its files, without those of modules in it.
     pub files: Vec<Arc<SourceFile>>,
     /// The `simfleet` block.
     pub settings: Settings,
-    /// The variables, with their values.
+    /// The variables; those of the fleet with their values.
     pub variables: BTreeMap<Arc<str>, Variable>,
     /// The locals.
     pub locals: BTreeMap<Arc<str>, Local>,
     /// The outputs.
     pub outputs: BTreeMap<Arc<str>, Output>,
-    /// The configurations of providers, in the order in which they are declared.
+    /// The configurations of providers, in the order in which they are declared; a module has none.
     pub providers: Vec<ProviderBlock>,
     /// The resources, in the order in which they are declared.
     pub declarations: Vec<Declaration>,
+    /// The modules that it calls.
+    pub calls: BTreeMap<Arc<str>, Call>,
     /// What should hold of the fleet.
     pub checks: Vec<Check>,
     /// What has another address than before.
@@ -93,19 +107,43 @@ pub struct Config {
     pub removed: Vec<Removed>,
     /// The objects that exist already.
     pub imports: Vec<Import>,
-    /// The place of each declaration by its address.
+    /// The place of each declaration by its [`key`].
     index: HashMap<String, usize>,
 }
 
 impl Config {
-    /// Returns a declaration: `declaration("simulator", &["vehicle", "quad"])`.
-    pub fn declaration(&self, block: &str, labels: &[&str]) -> Option<&Declaration> {
-        let mut address = block.to_owned();
-        for label in labels {
-            address.push('.');
-            address.push_str(label);
+    /// Returns a fleet that declares nothing.
+    fn empty(folder: PathBuf, inputs: &Inputs) -> Self {
+        Config {
+            path: Vec::new(),
+            root: folder.clone(),
+            folder,
+            cwd: inputs.cwd.clone(),
+            workspace: match inputs.workspace.as_str() {
+                "" => Arc::from("default"),
+                name => Arc::from(name),
+            },
+            environment: Arc::new(inputs.environment.clone()),
+            planned_at: inputs.planned_at,
+            files: Vec::new(),
+            settings: Settings::default(),
+            variables: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            providers: Vec::new(),
+            declarations: Vec::new(),
+            calls: BTreeMap::new(),
+            checks: Vec::new(),
+            moved: Vec::new(),
+            removed: Vec::new(),
+            imports: Vec::new(),
+            index: HashMap::new(),
         }
-        self.declarations.get(*self.index.get(&address)?)
+    }
+
+    /// Returns a declaration of this module: `declaration("simulator", &["vehicle", "quad"])`.
+    pub fn declaration(&self, block: &str, labels: &[&str]) -> Option<&Declaration> {
+        self.declarations.get(*self.index.get(&key(block, labels))?)
     }
 
     /// Returns the configuration of a provider.
@@ -114,10 +152,70 @@ impl Config {
         self.providers.iter().find(is_it)
     }
 
-    /// Returns the resources that a declaration, output or other list of references needs, through locals too: each
-    /// with the first place that names it.
-    pub fn dependencies(&self, references: &[eval::Reference]) -> Vec<(&Declaration, Span)> {
-        names::resources(self, references)
+    /// Returns the configuration of a provider that a module in this one knows by a name: what is handed to it, else its
+    /// caller's.
+    pub fn provider_in(&self, module: &[Arc<str>], name: &str, alias: Option<&str>) -> Option<&ProviderBlock> {
+        let Some((last, outer)) = module.split_last() else {
+            return self.provider(name, alias);
+        };
+        let handed = &self.module(outer)?.calls.get(last)?.providers;
+        match handed.get(&(Arc::from(name), alias.map(Arc::from))) {
+            Some(given) => self.provider_in(outer, &given.name, given.alias.as_deref()),
+            None if alias.is_none() => self.provider_in(outer, name, None),
+            None => None,
+        }
+    }
+
+    /// Returns a module in this one, by the names of the blocks that lead to it; itself where there are none.
+    pub fn module(&self, path: &[Arc<str>]) -> Option<&Config> {
+        let mut config = self;
+        for name in path {
+            config = &config.calls.get(name)?.module;
+        }
+        Some(config)
+    }
+
+    /// Returns this module and all those in it, each after the one that calls it.
+    pub fn modules(&self) -> Vec<&Config> {
+        let mut modules = vec![self];
+        for call in self.calls.values() {
+            modules.extend(call.module.modules());
+        }
+        modules
+    }
+
+    /// Returns what references in a module of this fleet lead to, through locals, and through variables and outputs of
+    /// modules.
+    pub fn dependencies(&self, module: &[Arc<str>], references: &[eval::Reference]) -> Vec<Need<'_>> {
+        needs::resources(self, module, references)
+    }
+
+    /// Returns what a declaration of this fleet or of a module in it comes after: what some of its references lead to,
+    /// what its provider reads, and what has to be there before the modules that lead to it have their instances.
+    pub fn needs(&self, declaration: &Declaration, references: &[eval::Reference]) -> Vec<Need<'_>> {
+        needs::of(self, declaration, references)
+    }
+
+    /// Returns the declaration of a resource, in whichever module it is.
+    pub fn declaration_of(&self, address: &Address) -> Option<&Declaration> {
+        let labels: Vec<&str> = address.labels().iter().map(|label| &**label).collect();
+        self.module(&address.module_path())?
+            .declaration(address.block(), &labels)
+    }
+
+    /// Returns what this module is called, in messages.
+    pub(crate) fn whole(&self) -> &'static str {
+        match self.path.is_empty() {
+            true => "this fleet",
+            false => "this module",
+        }
+    }
+
+    /// Returns the files of this module and of all in it, each once.
+    pub(crate) fn all_files(&self) -> Vec<&Arc<SourceFile>> {
+        let mut seen = HashSet::new();
+        let files = self.modules().into_iter().flat_map(|module| &module.files);
+        files.filter(|file| seen.insert(Arc::as_ptr(file))).collect()
     }
 
     /// Returns all that the fleet was loaded from, so that [`load_sources`] makes it again without any file.
@@ -126,8 +224,18 @@ impl Config {
         let value = |(name, variable): (&Arc<str>, &Variable)| (Arc::clone(name), variable.value.clone());
         Sources {
             folder: self.folder.clone(),
-            files: self.files.iter().map(text).collect(),
+            files: self.all_files().into_iter().map(text).collect(),
             variables: self.variables.iter().map(value).collect(),
         }
     }
+}
+
+/// Returns the name of a block in its module: `simulator.vehicle.quad`.
+fn key(block: &str, labels: &[&str]) -> String {
+    let mut key = block.to_owned();
+    for label in labels {
+        key.push('.');
+        key.push_str(label);
+    }
+    key
 }

@@ -1,17 +1,17 @@
 //! The names of a fleet: which references mean something, and what is told of the others.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::address::label_count;
-use simfleet_provider_api::{PathStep, Value};
+use simfleet_provider_api::{Address, PathStep, Value};
 
 use super::Config;
 use super::blocks;
 use super::declaration::Declaration;
 use super::eval::Reference;
+use super::module::Call;
 use super::schema::Availability;
-use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::diagnostic::{Diagnostic, nearest};
 
 /// Where a reference stands, and so which names it may use.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +42,17 @@ impl Place {
 }
 
 /// Roots that are no resources.
-const ROOTS: &[&str] = &["var", "local", "count", "each", "path", "workspace", "self", "member"];
+const ROOTS: &[&str] = &[
+    "var",
+    "local",
+    "module",
+    "count",
+    "each",
+    "path",
+    "workspace",
+    "self",
+    "member",
+];
 
 /// Checks that a reference names something that is declared and has what it asks for.
 pub(super) fn check(config: &Config, reference: &Reference, place: &Place) -> Result<(), Diagnostic> {
@@ -65,7 +75,10 @@ fn check_root(config: &Config, reference: &Reference, place: &Place) -> Result<(
         ("member", Some("name" | "number" | "forward")) if place.member => Ok(()),
         ("member", Some(name)) if place.member => Err(unknown_part(reference, name)),
         ("member", Some(_)) => Err(misplaced("`member` stands in the `node` block of a pool only.")),
-        ("var" | "local" | "count" | "each" | "path" | "workspace" | "member", None) => Err(incomplete(reference)),
+        ("var" | "local" | "module" | "count" | "each" | "path" | "workspace" | "member", None) => {
+            Err(incomplete(reference))
+        }
+        ("module", Some(_)) => check_call(config, reference),
         ("var", Some(name)) if config.variables.contains_key(name) => Ok(()),
         ("var", Some(name)) => Err(unknown_variable(config, name)),
         ("local", Some(name)) if config.locals.contains_key(name) => Ok(()),
@@ -109,7 +122,7 @@ fn near<'a>(prefix: &str, name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 pub(super) fn unknown_variable(config: &Config, name: &str) -> Diagnostic {
-    let detail = format!("`var.{name}` is not declared in this fleet.");
+    let detail = format!("`var.{name}` is not declared in {}.", config.whole());
     let hint = near("var.", name, config.variables.keys().map(|name| &**name)).or_else(|| {
         let is_local = config.locals.contains_key(name);
         is_local.then(|| format!("did you mean `local.{name}`?"))
@@ -119,7 +132,7 @@ pub(super) fn unknown_variable(config: &Config, name: &str) -> Diagnostic {
 }
 
 pub(super) fn unknown_local(config: &Config, name: &str) -> Diagnostic {
-    let detail = format!("`local.{name}` is not declared in this fleet.");
+    let detail = format!("`local.{name}` is not declared in {}.", config.whole());
     let hint = near("local.", name, config.locals.keys().map(|name| &**name)).or_else(|| {
         let is_variable = config.variables.contains_key(name);
         is_variable.then(|| format!("did you mean `var.{name}`?"))
@@ -161,8 +174,8 @@ pub(super) fn unknown_part(reference: &Reference, name: &str) -> Diagnostic {
 /// Returns the value of `path.NAME`.
 pub(super) fn path(config: &Config, name: &str) -> Option<Value> {
     let path = match name {
-        // The fleet is the root module, and modules of it come with `module` blocks.
-        "module" | "root" => &config.folder,
+        "module" => &config.folder,
+        "root" => &config.root,
         "cwd" => &config.cwd,
         _ => return None,
     };
@@ -194,7 +207,7 @@ pub(super) fn declaration<'c>(
 
 fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
     let wanted = format!("{root}.{}", labels.join("."));
-    let detail = format!("`{wanted}` is not declared in this fleet.");
+    let detail = format!("`{wanted}` is not declared in {}.", config.whole());
     // Those of the same block first, and no more than make sense: a fleet with as many mistakes as declarations is told
     // in the end.
     let of_block = |same: bool| {
@@ -206,7 +219,7 @@ fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
     let known: Vec<String> = of_block(true)
         .chain(of_block(false))
         .take(1_000)
-        .map(|d| d.address.to_string())
+        .map(|d| here(&d.address))
         .collect();
     let hint = near("", &wanted, known.iter().map(String::as_str)).or_else(|| {
         // The same name in another block: `node.field` for `pool.field`.
@@ -215,9 +228,63 @@ fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
             .declarations
             .iter()
             .find(|declaration| declaration.address.name() == *name)?;
-        Some(format!("did you mean `{}`?", other.address))
+        Some(format!("did you mean `{}`?", here(&other.address)))
     });
     unknown(detail, hint)
+}
+
+/// Returns how an address is written in its own module.
+pub(super) fn here(address: &Address) -> String {
+    address.in_module(&[]).to_string()
+}
+
+/// Returns the call of a module that a reference names.
+pub(super) fn call<'c>(config: &'c Config, reference: &Reference) -> Result<(&'c Arc<str>, &'c Call), Diagnostic> {
+    let Some(PathStep::Name(name)) = reference.steps.first() else {
+        return Err(incomplete(reference));
+    };
+    config.calls.get_key_value(name).ok_or_else(|| {
+        let detail = format!("`module.{name}` is not declared in {}.", config.whole());
+        unknown(detail, near("module.", name, config.calls.keys().map(|name| &**name)))
+    })
+}
+
+/// Checks what a reference takes of a module: its key and its output.
+fn check_call(config: &Config, reference: &Reference) -> Result<(), Diagnostic> {
+    let (name, call) = call(config, reference)?;
+    let address = format!("module.{name}");
+    let has = |output: &str| call.module.outputs.contains_key(output);
+    let no_output = |output: &str| {
+        let detail = format!("`{address}` has no output `{output}`.");
+        let known: Vec<&str> = call.module.outputs.keys().map(|name| &**name).collect();
+        let hint = near("", output, known.iter().copied()).unwrap_or_else(|| match known.as_slice() {
+            [] => "it has no outputs; declare one in its files".to_owned(),
+            known => format!("it has {}", known.join(", ")),
+        });
+        unknown(detail, Some(hint))
+    };
+    match (reference.steps.get(1), reference.steps.get(2)) {
+        (None, _) => Ok(()),
+        (Some(PathStep::Name(output)), _) if !call.is_keyed() => match has(output) {
+            true => Ok(()),
+            false => Err(no_output(output)),
+        },
+        (Some(PathStep::Index(index)), _) if !call.is_keyed() => {
+            let detail = format!("`{address}` has no `count`, so there is no instance [{index}].");
+            Err(Diagnostic::error("Wrong key", detail).hint(format!("write {address}")))
+        }
+        (Some(PathStep::Name(output)), _) if call.meta.count.is_some() => {
+            let detail = format!("`{address}` has `count`, so it is a list of instances and has no `{output}` itself.");
+            let hint = format!("write {address}[0].{output} for one of them, {address}[*].{output} for all");
+            Err(Diagnostic::error("Instance required", detail).hint(hint))
+        }
+        (Some(PathStep::Index(index)), _) if call.meta.for_each.is_some() => {
+            let detail = format!("`{address}` has `for_each`, so its instances have names, not indexes like {index}.");
+            Err(Diagnostic::error("Wrong key", detail).hint(format!("write {address}[\"KEY\"]")))
+        }
+        (Some(_), Some(PathStep::Name(output))) if !has(output) => Err(no_output(output)),
+        _ => Ok(()),
+    }
 }
 
 fn check_resource(config: &Config, reference: &Reference) -> Result<(), Diagnostic> {
@@ -257,7 +324,7 @@ fn unknown_root(config: &Config, reference: &Reference) -> Diagnostic {
 
 /// Checks what a reference takes of a resource: its key and its first attribute.
 fn check_steps(declaration: &Declaration, steps: &[PathStep]) -> Result<(), Diagnostic> {
-    let address = &declaration.address;
+    let address = here(&declaration.address);
     let Some(step) = steps.first() else {
         return Ok(());
     };
@@ -303,62 +370,10 @@ fn has_part(declaration: &Declaration, name: &str) -> Result<(), Diagnostic> {
     if declaration.has_part(name) {
         return Ok(());
     }
-    let address = &declaration.address;
-    let detail = format!("`{address}` has no `{name}`.");
+    let detail = format!("`{}` has no `{name}`.", here(&declaration.address));
     let parts = declaration.parts();
     Err(match nearest(name, parts.iter().copied()) {
         Some(near) => unknown(detail, Some(format!("did you mean `{near}`?"))),
         None => unknown(detail, Some(format!("it has {}", parts.join(", ")))),
     })
-}
-
-/// Returns the resources that references lead to, through locals too, each with the first place that names it.
-pub(super) fn resources<'c>(config: &'c Config, references: &[Reference]) -> Vec<(&'c Declaration, Span)> {
-    let mut found: Vec<(&Declaration, Span)> = Vec::new();
-    let mut seen_locals: HashSet<Arc<str>> = HashSet::new();
-    let mut seen: HashSet<usize> = HashSet::new();
-    let mut queue: Vec<Reference> = references.to_vec();
-    queue.reverse();
-    while let Some(reference) = queue.pop() {
-        match (&*reference.root, reference.steps.first()) {
-            ("local", Some(PathStep::Name(name))) => {
-                if let Some(local) = config.locals.get(name)
-                    && seen_locals.insert(Arc::clone(name))
-                {
-                    queue.extend(local.references.iter().rev().cloned());
-                }
-            }
-            _ if blocks::availability(&reference.root) == Some(Availability::Now) => {
-                if let Ok((declaration, _)) = declaration(config, &reference)
-                    && seen.insert(declaration.index)
-                {
-                    found.push((declaration, reference.span));
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Returns the locals whose values depend on resources, directly or through others.
-pub(super) fn dynamic_locals(config: &Config) -> HashSet<Arc<str>> {
-    let mut users: HashMap<&Arc<str>, Vec<&Arc<str>>> = HashMap::new();
-    let mut queue: Vec<&Arc<str>> = Vec::new();
-    for (name, local) in &config.locals {
-        for used in local.locals() {
-            users.entry(used).or_default().push(name);
-        }
-        let is_resource = |reference: &Reference| blocks::availability(&reference.root) == Some(Availability::Now);
-        if local.references.iter().any(is_resource) {
-            queue.push(name);
-        }
-    }
-    let mut dynamic = HashSet::new();
-    while let Some(name) = queue.pop() {
-        if dynamic.insert(Arc::clone(name)) {
-            queue.extend(users.get(name).into_iter().flatten());
-        }
-    }
-    dynamic
 }

@@ -1,11 +1,12 @@
 //! `moved`, `removed` and `import` against each other and against what is declared.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use simfleet_provider_api::{Address, ModuleStep};
+use simfleet_provider_api::Address;
 
 use super::endpoint::Endpoint;
-use super::{Adoption, Config, Moved, cycles};
+use super::{Adoption, Config, Moved, cycles, declaration};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// Reports what cannot be meant.
@@ -18,7 +19,7 @@ pub(super) fn check(config: &Config, diagnostics: &mut Diagnostics) {
 fn check_moved(config: &Config, diagnostics: &mut Diagnostics) {
     let mut from: BTreeMap<Endpoint, &Moved> = BTreeMap::new();
     let mut to: BTreeMap<Endpoint, &Moved> = BTreeMap::new();
-    for moved in &config.moved {
+    for moved in config.modules().into_iter().flat_map(|module| &module.moved) {
         if moved.from.key().is_none()
             && moved.to.key().is_none()
             && let Some(declared) = declared(config, &whole(&moved.module, &moved.from))
@@ -61,7 +62,7 @@ fn ambiguous(detail: String, second: &Moved, first: &Moved) -> Diagnostic {
 
 fn check_removed(config: &Config, diagnostics: &mut Diagnostics) {
     let mut seen: BTreeMap<Endpoint, &Span> = BTreeMap::new();
-    for removed in &config.removed {
+    for removed in config.modules().into_iter().flat_map(|module| &module.removed) {
         let from = whole(&removed.module, &removed.from);
         if let Some(declared) = declared(config, &from) {
             let detail = format!("`{}` is still declared, so it is not removed.", removed.from);
@@ -116,12 +117,8 @@ pub(super) fn adopted_twice(adoptions: &[Adoption]) -> Diagnostics {
 }
 
 /// Returns an endpoint as the root module would write it, without keys on the way to the module that says so.
-fn whole(module: &[std::sync::Arc<str>], endpoint: &Endpoint) -> Endpoint {
-    let outer = module.iter().map(|name| ModuleStep {
-        name: name.clone(),
-        key: None,
-    });
-    let modules: Vec<ModuleStep> = outer.chain(endpoint.modules().iter().cloned()).collect();
+fn whole(module: &[Arc<str>], endpoint: &Endpoint) -> Endpoint {
+    let modules = [&*declaration::steps(module), endpoint.modules()].concat();
     match endpoint {
         Endpoint::Module(_) => Endpoint::Module(modules),
         Endpoint::Resource(address) => Endpoint::Resource(address.in_module(&modules)),
@@ -130,13 +127,16 @@ fn whole(module: &[std::sync::Arc<str>], endpoint: &Endpoint) -> Endpoint {
 
 /// Returns where the block of an endpoint is declared.
 fn declared(config: &Config, endpoint: &Endpoint) -> Option<Span> {
-    let is_it = |address: &Address| match endpoint {
-        Endpoint::Resource(wanted) => address == &wanted.declaration(),
-        Endpoint::Module(_) => false,
-    };
-    let declaration = config
-        .declarations
-        .iter()
-        .find(|declaration| is_it(&declaration.address))?;
-    Some(declaration.span.clone())
+    let names: Vec<Arc<str>> = endpoint.modules().iter().map(|step| Arc::clone(&step.name)).collect();
+    match endpoint {
+        Endpoint::Resource(wanted) => {
+            let labels: Vec<&str> = wanted.labels().iter().map(|label| &**label).collect();
+            let declaration = config.module(&names)?.declaration(wanted.block(), &labels)?;
+            Some(declaration.span.clone())
+        }
+        Endpoint::Module(_) => {
+            let (last, outer) = names.split_last()?;
+            Some(config.module(outer)?.calls.get(last)?.span.clone())
+        }
+    }
 }

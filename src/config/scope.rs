@@ -1,25 +1,26 @@
 //! What the names in expressions stand for.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use simfleet_provider_api::{Key, PathStep, Value};
+use simfleet_provider_api::{Address, Key, PathStep, Value};
 
-use super::Config;
-use super::declaration::Declaration;
-use super::eval::{Reference, Scope, evaluate};
+use super::eval::{Reference, Scope};
+use super::meta::Instances;
 use super::names::{self, Place};
+use super::values::{Module, Names};
 use super::variables::Variable;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The values of resources, as far as they are evaluated: the planner's.
 pub trait Resources {
-    /// Returns the value of a declaration: an object with its address as origin; a tuple of them with `count`, an
-    /// object of them with `for_each`. `None` where it was not evaluated yet: everything in it is unknown then.
-    fn value(&self, declaration: &Declaration) -> Option<Value>;
+    /// Returns the value of a declaration by the address of its block, the keys of modules in it: an object with its
+    /// address as origin; a tuple of them with `count`, an object of them with `for_each`. `None` where it was not
+    /// evaluated yet: everything in it is unknown then.
+    fn value(&self, block: &Address) -> Option<Value>;
 }
 
 /// No resource has a value: the file is only checked.
@@ -27,7 +28,7 @@ pub trait Resources {
 pub struct NoResources;
 
 impl Resources for NoResources {
-    fn value(&self, _: &Declaration) -> Option<Value> {
+    fn value(&self, _: &Address) -> Option<Value> {
         None
     }
 }
@@ -54,6 +55,18 @@ impl Instance {
         }
     }
 
+    /// Returns the instances of a block, sorted.
+    pub fn all(instances: Instances) -> Vec<Self> {
+        match instances {
+            Instances::Single => vec![Instance::default()],
+            Instances::Count(count) => (0..count).map(Instance::index).collect(),
+            Instances::Each(each) => each
+                .into_iter()
+                .map(|(key, value)| Instance::each(key, value))
+                .collect(),
+        }
+    }
+
     /// An instance of a block with `for_each`.
     pub fn each(key: impl Into<Arc<str>>, value: Value) -> Self {
         Instance {
@@ -64,90 +77,22 @@ impl Instance {
     }
 }
 
-/// The names of a fleet with the values of its resources. A local is evaluated once, when it is first needed, so make a
-/// new one when resources got other values.
-pub struct Names<'a> {
-    config: &'a Config,
-    resources: &'a dyn Resources,
-    locals: RefCell<BTreeMap<Arc<str>, Result<Value, Diagnostics>>>,
-}
-
-impl<'a> Names<'a> {
-    /// Returns the names of a fleet.
-    pub fn new(config: &'a Config, resources: &'a dyn Resources) -> Self {
-        Names {
-            config,
-            resources,
-            locals: RefCell::default(),
-        }
-    }
-
-    /// Returns the scope of one instance of a block; `Instance::default()` for a block without instances.
-    pub fn scope(&self, instance: Instance) -> InstanceScope<'_> {
-        InstanceScope { names: self, instance }
-    }
-
-    /// Returns the value of a local.
-    ///
-    /// # Errors
-    /// All that is wrong with its expression, or with that of one that it needs.
-    pub(super) fn local(&self, name: &str) -> Result<Value, Diagnostics> {
-        let Some((name, local)) = self.config.locals.get_key_value(name) else {
-            return Err(names::unknown_local(self.config, name).into());
-        };
-        if let Some(value) = &local.value {
-            return Ok(value.clone());
-        }
-        self.evaluate(name);
-        let locals = self.locals.borrow();
-        locals.get(name).cloned().unwrap_or_else(|| Ok(unknown(name)))
-    }
-
-    /// Evaluates a local, and before it all those that it needs. Not by recursion: a chain of locals can be as long as
-    /// the fleet.
-    fn evaluate(&self, name: &Arc<str>) {
-        enum Step<'n> {
-            Enter(&'n Arc<str>),
-            Leave(&'n Arc<str>),
-        }
-        let mut steps = vec![Step::Enter(name)];
-        while let Some(step) = steps.pop() {
-            match step {
-                Step::Enter(name) => {
-                    let Some(local) = self.config.locals.get(name).filter(|local| local.value.is_none()) else {
-                        continue;
-                    };
-                    if self.locals.borrow().contains_key(name) {
-                        continue;
-                    }
-                    // What needs itself finds this: cycles are reported when the fleet is loaded.
-                    self.locals.borrow_mut().insert(Arc::clone(name), Ok(unknown(name)));
-                    steps.push(Step::Leave(name));
-                    steps.extend(local.locals().map(Step::Enter));
-                }
-                Step::Leave(name) => {
-                    let Some(local) = self.config.locals.get(name) else {
-                        continue;
-                    };
-                    let value = evaluate(&local.expr, &self.scope(Instance::default()));
-                    self.locals.borrow_mut().insert(Arc::clone(name), value);
-                }
-            }
-        }
-    }
-}
-
-fn unknown(local: &str) -> Value {
-    Value::unknown(format!("local.{local}"))
-}
-
 /// The names as one instance of a block sees them.
-pub struct InstanceScope<'a> {
-    names: &'a Names<'a>,
+pub struct InstanceScope<'n, 'a> {
+    names: &'n Names<'a>,
+    module: Rc<Module<'a>>,
     instance: Instance,
 }
 
-impl InstanceScope<'_> {
+impl<'n, 'a> InstanceScope<'n, 'a> {
+    pub(super) fn new(names: &'n Names<'a>, module: Rc<Module<'a>>, instance: Instance) -> Self {
+        InstanceScope {
+            names,
+            module,
+            instance,
+        }
+    }
+
     /// Returns one of the values that depend on the instance. They are unknown where there is no instance, as when a
     /// file is only checked.
     fn of_instance(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic> {
@@ -166,31 +111,29 @@ impl InstanceScope<'_> {
     }
 
     fn resource(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic> {
-        let config = self.names.config;
-        let (declaration, labels) = names::declaration(config, reference)?;
-        let value = self.names.resources.value(declaration);
+        let (declaration, labels) = names::declaration(self.module.config, reference)?;
+        let value = self.names.resource(&self.module, declaration);
         Ok((value.unwrap_or_else(|| declaration.placeholder()), labels))
     }
 }
 
-impl Scope for InstanceScope<'_> {
+impl Scope for InstanceScope<'_, '_> {
     fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic> {
-        let config = self.names.config;
+        let config = self.module.config;
         let first = match reference.steps.first() {
             Some(PathStep::Name(name)) => Some(&**name),
             _ => None,
         };
         match (&*reference.root, first) {
-            ("var", Some(name)) => match config.variables.get(name) {
-                Some(variable) => Ok((variable.value.clone(), 1)),
-                None => Err(names::unknown_variable(config, name)),
-            },
-            ("local", Some(name)) => match self.names.local(name) {
+            ("var", Some(name)) => self.names.variable(&self.module, name).map(|value| (value, 1)),
+            ("local", Some(name)) => match self.names.local(&self.module, name) {
                 Ok(value) => Ok((value, 1)),
-                Err(errors) => Err(errors.0.into_iter().next().unwrap_or_else(|| {
-                    Diagnostic::error("Invalid local", format!("`local.{name}` cannot be evaluated."))
-                })),
+                Err(errors) => Err(first_of(errors, || format!("`local.{name}` cannot be evaluated."))),
             },
+            ("module", Some(name)) => names::check(config, reference, &Place::anywhere()).and_then(|()| {
+                let value = self.names.call(&self.module, reference);
+                value.map_err(|errors| first_of(errors, || format!("`module.{name}` cannot be evaluated.")))
+            }),
             ("path", Some(name)) => names::path(config, name)
                 .map(|value| (value, 1))
                 .ok_or_else(|| names::unknown_part(reference, name)),
@@ -216,16 +159,21 @@ impl Scope for InstanceScope<'_> {
     }
 
     fn folder(&self) -> &Path {
-        &self.names.config.folder
+        &self.module.config.folder
     }
 
     fn environment(&self, name: &str) -> Option<String> {
-        self.names.config.environment.get(name).cloned()
+        self.module.config.environment.get(name).cloned()
     }
 
     fn planned_at(&self) -> Option<Timestamp> {
-        self.names.config.planned_at
+        self.module.config.planned_at
     }
+}
+
+fn first_of(errors: Diagnostics, otherwise: impl FnOnce() -> String) -> Diagnostic {
+    let first = errors.0.into_iter().next();
+    first.unwrap_or_else(|| Diagnostic::error("Invalid expression", otherwise()))
 }
 
 /// A scope in which only variables, if any, have names: for what must be known before anything else is.

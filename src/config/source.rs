@@ -1,5 +1,6 @@
 //! Files: which ones a fleet consists of, and their texts.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,9 +48,7 @@ pub fn read(path: &Path) -> Result<Files, Diagnostics> {
     }
     let mut diagnostics = Diagnostics::new();
     let fleet: Vec<_> = diagnostics.keep(read_file(path)).into_iter().collect();
-    // A bare file name has the empty path as its parent.
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let names = list(folder, path == Path::new(file_name(path))).map_err(|error| unreadable(folder, &error))?;
     let automatic = read_all(
         names.into_iter().filter(|path| file_name(path).ends_with(AUTOMATIC)),
@@ -81,6 +80,54 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
             Err(Diagnostic::error("Not a fleet file", detail).into())
         }
     }
+}
+
+/// Where the files of modules come from.
+#[derive(Debug)]
+pub(super) enum Library {
+    /// From their folders.
+    Disk,
+    /// From what was kept with a plan, by folder.
+    Kept(BTreeMap<PathBuf, Vec<Arc<SourceFile>>>),
+}
+
+impl Library {
+    /// Returns a library of files that were kept.
+    pub(super) fn kept(files: &[Arc<SourceFile>]) -> Self {
+        let mut folders: BTreeMap<PathBuf, Vec<Arc<SourceFile>>> = BTreeMap::new();
+        for file in files {
+            folders
+                .entry(folder_of(&file.path).to_owned())
+                .or_default()
+                .push(Arc::clone(file));
+        }
+        Library::Kept(folders)
+    }
+
+    /// Returns the files of the module in a folder.
+    ///
+    /// # Errors
+    /// The folder is missing, has no file of a module, or one cannot be read.
+    pub(super) fn module(&self, folder: &Path) -> Result<Vec<Arc<SourceFile>>, Diagnostics> {
+        match self {
+            Library::Disk if folder.is_file() => {
+                let detail = format!("`{}` is a file; a module is a folder.", folder.display());
+                Err(Diagnostic::error("Not a folder", detail).into())
+            }
+            Library::Disk if !folder.exists() => {
+                let detail = format!("There is no folder `{}`.", folder.display());
+                Err(Diagnostic::error("Folder not found", detail).into())
+            }
+            Library::Disk => read_folder(folder).map(|files| files.fleet),
+            Library::Kept(folders) => Ok(folders.get(folder).cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// Returns the folder of a file; that of a bare name is the current one.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 fn read_folder(folder: &Path) -> Result<Files, Diagnostics> {

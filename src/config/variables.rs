@@ -128,6 +128,15 @@ impl Variable {
         }
     }
 
+    /// Returns the value that a module has, given what its caller sets it to.
+    pub(super) fn given_by_module(&self, name: &str, value: Value, span: Span) -> Result<Value, Diagnostics> {
+        // `null` for one that must not be null means its default, as in Terraform.
+        match &self.default {
+            Some(default) if value.is_null() && !self.nullable => Ok(default.clone()),
+            _ => Ok(self.fit(name, value, Some(span))?),
+        }
+    }
+
     /// Sets the value: what was given, or the default.
     pub(super) fn set(
         &mut self,

@@ -11,14 +11,17 @@ use super::eval::{self, Reference, evaluate};
 use super::meta::ProviderReference;
 use super::names::{self, Place};
 use super::record::{Mode, Record};
-use super::scope::{Instance, Names, NoResources};
-use super::{Config, cycles, ports, refactoring};
+use super::scope::{Instance, NoResources};
+use super::values::Names;
+use super::{Config, cycles, declaration, needs, ports, refactoring};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Checks a fleet whose blocks are read and whose variables are set, and works out its locals.
 pub(super) fn verify(config: &mut Config, diagnostics: &mut Diagnostics) {
-    check_names(config, diagnostics);
-    check_providers(config, diagnostics);
+    for module in config.modules() {
+        check_names(module, diagnostics);
+        check_providers(config, module, diagnostics);
+    }
     cycles::check(config, diagnostics);
     refactoring::check(config, diagnostics);
     evaluate_locals(config, diagnostics);
@@ -45,6 +48,22 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
     }
     for one in &config.checks {
         check(one.references(), &Place::default());
+    }
+    for call in config.calls.values() {
+        let keys = Place {
+            count: call.meta.count.is_some(),
+            each: call.meta.for_each.is_some(),
+            ..Place::default()
+        };
+        let outer = call.meta.count.iter().chain(&call.meta.for_each);
+        let instances = Place {
+            instances: true,
+            ..Place::default()
+        };
+        check(outer.flat_map(eval::references).collect(), &instances);
+        check(call.meta.depends_on.clone(), &Place::default());
+        let inputs = call.inputs.values().flat_map(|input| eval::references(&input.expr));
+        check(inputs.collect(), &keys);
     }
     for import in &config.imports {
         check(
@@ -93,47 +112,70 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Checks that every provider that is named is configured.
-fn check_providers(config: &Config, diagnostics: &mut Diagnostics) {
-    for declaration in &config.declarations {
-        let Some(ProviderReference { name, alias, span }) = &declaration.meta.provider else {
-            continue;
-        };
-        if config.provider(name, alias.as_deref()).is_some() {
-            continue;
+/// Checks that every provider that a module names is configured.
+fn check_providers(root: &Config, module: &Config, diagnostics: &mut Diagnostics) {
+    for declaration in &module.declarations {
+        if let Some(named) = &declaration.meta.provider {
+            let unknown = check_provider(root, module, named);
+            diagnostics
+                .0
+                .extend(unknown.map(|unknown| unknown.on(declaration.address.clone())));
         }
-        let written = |name: &str, alias: Option<&str>| match alias {
-            Some(alias) => format!("{name}.{alias}"),
-            None => name.to_owned(),
-        };
-        let wanted = written(name, alias.as_deref());
-        let known: Vec<String> = config
-            .providers
-            .iter()
-            .map(|p| written(&p.name, p.alias.as_deref()))
-            .collect();
-        let detail = format!("The provider `{wanted}` is not configured in this fleet.");
-        let diagnostic = Diagnostic::error("Unknown provider", detail)
-            .at(span.clone())
-            .on(declaration.address.clone());
-        let near = crate::diagnostic::nearest(&wanted, known.iter().map(String::as_str));
-        diagnostics.push(match near {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic.hint(match alias {
-                Some(alias) => format!("add provider {:?} {{ alias = {:?} }}", &**name, &**alias),
-                None => format!("add provider {:?} {{}}", &**name),
-            }),
-        });
+    }
+    for import in &module.imports {
+        diagnostics.0.extend(
+            import
+                .provider
+                .as_ref()
+                .and_then(|named| check_provider(root, module, named)),
+        );
+    }
+    for call in module.calls.values() {
+        let handed = call.providers.values();
+        diagnostics
+            .0
+            .extend(handed.filter_map(|named| check_provider(root, module, named)));
     }
 }
 
-/// Works out the locals that depend on no resource.
+fn check_provider(root: &Config, module: &Config, named: &ProviderReference) -> Option<Diagnostic> {
+    let ProviderReference { name, alias, span } = named;
+    if root.provider_in(&module.path, name, alias.as_deref()).is_some() {
+        return None;
+    }
+    let written = |name: &str, alias: Option<&str>| match alias {
+        Some(alias) => format!("{name}.{alias}"),
+        None => name.to_owned(),
+    };
+    let wanted = written(name, alias.as_deref());
+    let known: Vec<String> = root
+        .providers
+        .iter()
+        .filter(|provider| module.path.is_empty() || provider.alias.is_none())
+        .map(|provider| written(&provider.name, provider.alias.as_deref()))
+        .collect();
+    let detail = format!("The provider `{wanted}` is not configured in {}.", module.whole());
+    let diagnostic = Diagnostic::error("Unknown provider", detail).at(span.clone());
+    let near = crate::diagnostic::nearest(&wanted, known.iter().map(String::as_str));
+    Some(match near {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None if alias.is_some() && !module.path.is_empty() => diagnostic.hint(format!(
+            "hand it over in the `module` block: providers = {{ {wanted} = {wanted} }}"
+        )),
+        None => diagnostic.hint(match alias {
+            Some(alias) => format!("add provider {:?} {{ alias = {:?} }}", &**name, &**alias),
+            None => format!("add provider {:?} {{}}", &**name),
+        }),
+    })
+}
+
+/// Works out the locals of the fleet itself that depend on no resource and no module.
 fn evaluate_locals(config: &mut Config, diagnostics: &mut Diagnostics) {
-    let dynamic = names::dynamic_locals(config);
+    let dynamic = needs::dynamic_locals(config);
     let mut values = Vec::new();
-    let names = Names::new(config, &NoResources);
+    let names = Names::unexpanded(config, &NoResources);
     for name in config.locals.keys() {
-        match names.local(name) {
+        match names.root_local(name) {
             Ok(value) if !dynamic.contains(name) => values.push((Arc::clone(name), value)),
             Ok(_) => {}
             Err(errors) => {
@@ -152,25 +194,13 @@ fn evaluate_locals(config: &mut Config, diagnostics: &mut Diagnostics) {
 
 /// Evaluates everything once, with resources and instances unknown.
 fn evaluate_all(config: &Config, diagnostics: &mut Diagnostics) {
-    let names = Names::new(config, &NoResources);
-    let scope = names.scope(Instance::default());
-    for provider in &config.providers {
-        Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
-    }
+    let names = Names::unexpanded(config, &NoResources);
     let mut records = BTreeMap::new();
-    for declaration in &config.declarations {
-        let mut own = Diagnostics::new();
-        own.keep(declaration.meta.instances(&scope, Mode::Check));
-        let record = Record::evaluate(&declaration.body, &scope, Mode::Check, &mut own);
-        own.keep(declaration.decode(&record));
-        diagnostics.extend(about(&declaration.address, own));
-        records.insert(declaration.address.clone(), record);
+    for module in config.modules() {
+        evaluate_module(module, &names, &mut records, diagnostics);
     }
     for (address, record) in &records {
         diagnostics.extend(about(address, ports::check(record, &records)));
-    }
-    for output in config.outputs.values() {
-        diagnostics.keep(evaluate(&output.expr, &scope));
     }
     let adoptions = config.imports.iter().map(|import| import.evaluate(&names, Mode::Check));
     let adoptions: Vec<_> = adoptions
@@ -178,6 +208,40 @@ fn evaluate_all(config: &Config, diagnostics: &mut Diagnostics) {
         .flatten()
         .collect();
     diagnostics.extend(refactoring::adopted_twice(&adoptions));
+}
+
+fn evaluate_module(
+    module: &Config,
+    names: &Names<'_>,
+    records: &mut BTreeMap<Address, Record>,
+    diagnostics: &mut Diagnostics,
+) {
+    let path = declaration::steps(&module.path);
+    let Some(scope) = names.scope_in(&path, Instance::default()) else {
+        return;
+    };
+    diagnostics.keep(names.check_variables(&path));
+    diagnostics.keep(names.check_outputs(&path));
+    for call in module.calls.values() {
+        diagnostics.keep(call.meta.instances(&scope, Mode::Check));
+    }
+    for local in module.locals.values().filter(|_| !module.path.is_empty()) {
+        diagnostics.keep(evaluate(&local.expr, &scope));
+    }
+    for provider in &module.providers {
+        Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
+    }
+    for declaration in &module.declarations {
+        let mut own = Diagnostics::new();
+        own.keep(declaration.meta.instances(&scope, Mode::Check));
+        let record = Record::evaluate(&declaration.body, &scope, Mode::Check, &mut own);
+        own.keep(declaration.decode(&record));
+        diagnostics.extend(about(&declaration.address, own));
+        records.insert(declaration.address.clone(), record);
+    }
+    for output in module.outputs.values().filter(|_| module.path.is_empty()) {
+        diagnostics.keep(evaluate(&output.expr, &scope));
+    }
 }
 
 /// Says of diagnostics which resource they are about.

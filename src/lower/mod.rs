@@ -134,8 +134,7 @@ impl Lowering<'_> {
 
     /// Returns the configuration of the provider that has a node or a member of a pool.
     fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
-        let labels: Vec<&str> = host.labels().iter().map(|label| &**label).collect();
-        match self.config.declaration(host.block(), &labels) {
+        match self.config.declaration_of(host) {
             Some(declaration) => self.provider(declaration, &node::NODE),
             None => Ok(ProviderConfig {
                 name: LOCAL_PROVIDER.into(),
@@ -148,11 +147,23 @@ impl Lowering<'_> {
     /// configured one that offers the kind.
     fn provider(&self, declaration: &Declaration, kind: &Kind) -> Result<ProviderConfig, Diagnostics> {
         let named = declaration.meta.provider.as_ref();
-        let fits = |block: &&ProviderBlock| match named {
-            Some(named) => block.name == named.name && block.alias == named.alias,
-            None => self.registry.schema(&block.name, kind).is_some() && block.alias.is_none(),
+        let module: Vec<Arc<str>> = declaration
+            .address
+            .modules()
+            .iter()
+            .map(|step| step.name.clone())
+            .collect();
+        let known = |name: &str, alias: Option<&str>| self.config.provider_in(&module, name, alias);
+        let blocks: Vec<&ProviderBlock> = match named {
+            Some(named) => known(&named.name, named.alias.as_deref()).into_iter().collect(),
+            None => {
+                let offering = self
+                    .registry
+                    .names()
+                    .filter(|name| self.registry.schema(name, kind).is_some());
+                offering.filter_map(|name| known(name, None)).collect()
+            }
         };
-        let blocks: Vec<&ProviderBlock> = self.config.providers.iter().filter(fits).collect();
         let at = named.map_or_else(|| declaration.span.clone(), |named| named.span.clone());
         let error = |summary: &'static str, detail: String, hint: String| {
             let diagnostic = Diagnostic::error(summary, detail)
@@ -273,11 +284,18 @@ pub fn value(
 
 /// Returns a name made of an address that tells instances of a block apart: `quad-0`, `iris-x`, `field-m2`.
 fn name_of(address: &Address) -> String {
-    let mut name = address.name().to_owned();
-    match address.key() {
-        Some(simfleet_provider_api::Key::Index(index)) => name = format!("{name}-{index}"),
-        Some(simfleet_provider_api::Key::Name(key)) => name = format!("{name}-{key}"),
-        None => {}
+    let mut name = String::new();
+    let modules = address.modules().iter().map(|step| (&*step.name, step.key.as_ref()));
+    for (part, key) in modules.chain([(address.name(), address.key())]) {
+        if !name.is_empty() {
+            name.push('-');
+        }
+        name.push_str(part);
+        match key {
+            Some(simfleet_provider_api::Key::Index(index)) => name.push_str(&format!("-{index}")),
+            Some(simfleet_provider_api::Key::Name(key)) => name.push_str(&format!("-{key}")),
+            None => {}
+        }
     }
     match address.child_name() {
         Some(child) => format!("{name}-{child}"),

@@ -1,15 +1,13 @@
 //! The order in which declarations are planned: each after those that it reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
-use simfleet_provider_api::{Address, Key, PathStep};
 
 use crate::config::eval::Reference;
-use crate::config::{Config, Declaration};
+use crate::config::{Config, Declaration, Need};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::lower::Trigger;
 
 /// One declaration reads another.
 #[derive(Debug, Clone)]
@@ -67,9 +65,41 @@ pub fn order(names: &[String], reads: &[Reads]) -> Result<Vec<usize>, Diagnostic
     Err(diagnostics)
 }
 
-/// Returns the resources that a declaration reads: one where the reference names it, else the block, which stands for
-/// all. The node that a simulator is placed on is not among them: it is its host.
-pub(super) fn depends_on(config: &Config, declaration: &Declaration) -> BTreeSet<Address> {
+/// A declaration of the fleet or of a module, and what it reads.
+pub(super) struct Ordered<'c> {
+    pub(super) declaration: &'c Declaration,
+    pub(super) needs: Vec<Need<'c>>,
+}
+
+/// Returns the declarations, each after those that it reads.
+pub(super) fn in_order(config: &Config) -> Result<Vec<Ordered<'_>>, Diagnostics> {
+    let modules = config.modules().into_iter();
+    let declarations: Vec<&Declaration> = modules.flat_map(|module| &module.declarations).collect();
+    let index: HashMap<*const Declaration, usize> =
+        declarations.iter().map(|it| std::ptr::from_ref(*it)).zip(0..).collect();
+    let mut reads = Vec::new();
+    let mut ordered = Vec::with_capacity(declarations.len());
+    for (reader, declaration) in declarations.iter().enumerate() {
+        let needs = config.needs(declaration, &declaration.references());
+        for need in &needs {
+            if let Some(read) = index.get(&std::ptr::from_ref(need.declaration)) {
+                let (read, span) = (*read, need.span.clone());
+                reads.push(Reads { reader, read, span });
+            }
+        }
+        ordered.push(Some(Ordered { declaration, needs }));
+    }
+    let names: Vec<String> = declarations
+        .iter()
+        .map(|declaration| declaration.address.to_string())
+        .collect();
+    let order = order(&names, &reads)?;
+    Ok(order.into_iter().filter_map(|index| ordered[index].take()).collect())
+}
+
+/// Returns what a declaration refers to, without where it is placed: the node that a simulator runs on is its host, and
+/// nothing that it depends on.
+pub(super) fn references(declaration: &Declaration) -> Vec<Reference> {
     let placement = declaration
         .body
         .attribute("placement")
@@ -80,81 +110,8 @@ pub(super) fn depends_on(config: &Config, declaration: &Declaration) -> BTreeSet
             span.file == reference.span.file && span.range.start <= range.start && range.end <= span.range.end
         })
     };
-    let references = declaration
-        .references()
-        .into_iter()
-        .filter(|reference| !is_placement(reference));
-    references.flat_map(|reference| read_by(config, &reference)).collect()
-}
-
-/// Returns what has a declaration's resources made anew.
-pub(super) fn triggers(config: &Config, declaration: &Declaration) -> Vec<Trigger> {
-    let references = declaration.meta.lifecycle.replace_triggered_by.iter();
-    let triggers = references.flat_map(|reference| {
-        read_by(config, reference).into_iter().map(|address| {
-            let own = address.labels().len() + usize::from(address.key().is_some());
-            let attribute = match reference.steps.get(own) {
-                Some(PathStep::Name(name)) if *reference.root == *address.block() => Some(name.clone()),
-                _ => None,
-            };
-            Trigger { address, attribute }
-        })
-    });
-    triggers.collect()
-}
-
-fn read_by(config: &Config, reference: &Reference) -> Vec<Address> {
-    let read = config.dependencies(std::slice::from_ref(reference)).into_iter();
-    read.map(|(declaration, _)| {
-        let block = &declaration.address;
-        let key = match reference.steps.get(block.labels().len()) {
-            Some(PathStep::Index(index)) if declaration.meta.count.is_some() => Some(Key::Index(*index)),
-            Some(PathStep::Name(name)) if declaration.meta.for_each.is_some() => Some(Key::Name(name.clone())),
-            _ => None,
-        };
-        match key {
-            Some(key) if *reference.root == *block.block() => block.with_key(key),
-            _ => block.clone(),
-        }
-    })
-    .collect()
-}
-
-/// Returns the declarations, each after those that it reads, with the places of those.
-pub(super) fn in_order(config: &Config) -> Result<Vec<(&Declaration, Vec<usize>)>, Diagnostics> {
-    let declarations: Vec<&Declaration> = config.declarations.iter().collect();
-    let index: BTreeMap<&Address, usize> = declarations
-        .iter()
-        .enumerate()
-        .map(|(index, declaration)| (&declaration.address, index))
-        .collect();
-    let mut reads = Vec::new();
-    for (reader, declaration) in declarations.iter().enumerate() {
-        for (read, span) in config.dependencies(&declaration.references()) {
-            if let Some(read) = index.get(&read.address) {
-                reads.push(Reads {
-                    reader,
-                    read: *read,
-                    span,
-                });
-            }
-        }
-    }
-    let names: Vec<String> = declarations
-        .iter()
-        .map(|declaration| declaration.address.to_string())
-        .collect();
-    let order = order(&names, &reads)?;
-    let mut places = vec![0; order.len()];
-    for (place, index) in order.iter().enumerate() {
-        places[*index] = place;
-    }
-    let mut read_by = vec![Vec::new(); order.len()];
-    for Reads { reader, read, .. } in &reads {
-        read_by[*reader].push(places[*read]);
-    }
-    let with_reads = |index: usize| (declarations[index], std::mem::take(&mut read_by[index]));
-    Ok(order.into_iter().map(with_reads).collect())
+    let references = declaration.references().into_iter();
+    references.filter(|reference| !is_placement(reference)).collect()
 }
 
 #[cfg(test)]

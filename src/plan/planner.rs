@@ -8,7 +8,7 @@ use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Declaration, Event, Snapshot, State};
 
 use super::moves::Basis;
-use super::session::{Declared, One, Session};
+use super::session::{Declared, One, Session, scope};
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
     Selection, Unfinished, assess, dismiss, go_on, make_anew, refused,
@@ -115,7 +115,11 @@ impl<'a> Planner<'a> {
             Mode::Destroy | Mode::Refresh => Session::empty(self.config, self.registry, self.mode),
         };
         match self.mode {
-            Mode::Apply | Mode::Destroy => work.undeclared(),
+            Mode::Apply => {
+                work.undeclared();
+                session.check_modules()?;
+            }
+            Mode::Destroy => work.undeclared(),
             Mode::Refresh => work.as_seen(),
         }
         let outputs = work.outputs(&session)?;
@@ -125,17 +129,18 @@ impl<'a> Planner<'a> {
         };
         let (changes, drift) = work.finish();
         let unplaced = session.layout.unplaced.clone();
-        let is_settled = self.mode != Mode::Refresh;
+        let (pools, ports) = match self.mode {
+            Mode::Apply | Mode::Destroy => (pools(&session, state), session.layout.port_changes(state)),
+            Mode::Refresh => Default::default(),
+        };
         let mut plan = Plan {
             mode: self.mode,
             is_partial: false,
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             serial: snapshot.state.serial,
             interrupts: interrupts(&changes),
-            pools: is_settled.then(|| pools(&session, state)).unwrap_or_default(),
-            ports: is_settled
-                .then(|| session.layout.port_changes(state))
-                .unwrap_or_default(),
+            pools,
+            ports,
             moves: moved.to_vec(),
             unfinished: unfinished(&snapshot),
             changes,
@@ -191,10 +196,7 @@ impl<'a> Planner<'a> {
     }
 
     fn span_of(&self, address: &Address) -> Option<Span> {
-        let block = address.declaration();
-        let mut declarations = self.config.declarations.iter();
-        let declaration = declarations.find(|declaration| declaration.address == block)?;
-        Some(declaration.span.clone())
+        Some(self.config.declaration_of(address)?.span.clone())
     }
 }
 
@@ -266,7 +268,8 @@ impl Work<'_, '_> {
         one: &One,
         names: &Names<'_>,
     ) -> Result<Value, Diagnostics> {
-        let record = declared.declaration.evaluate(&names.scope(one.instance.clone()))?;
+        let scope = scope(names, &declared.block, one.instance.clone())?;
+        let record = declared.declaration.evaluate(&scope)?;
         let mut diagnostics = Diagnostics::new();
         for desired in session.lower(declared, one, &record, names, &*self)? {
             if let Err(error) = self.assess(&desired) {
@@ -391,6 +394,7 @@ impl Work<'_, '_> {
             Mode::Apply => Reason::NotDeclared,
             Mode::Destroy | Mode::Refresh => Reason::Destroy,
         };
+        let modules = self.planner.config.modules();
         // Hosts sort after what runs on them as often as before, so what happens to hosts is settled first.
         let gone: BTreeSet<&Address> = self
             .state
@@ -413,12 +417,8 @@ impl Work<'_, '_> {
                 (_, None) => (None, self.is_host_seen(declared)),
             };
             let lost = !is_seen && self.does_host_go(declared);
-            let removed = self
-                .planner
-                .config
-                .removed
-                .iter()
-                .find(|removed| removed.covers(address));
+            let mut removed = modules.iter().flat_map(|module| &module.removed);
+            let removed = removed.find(|removed| removed.covers(address));
             let change = match removed {
                 Some(removed) => dismiss(address, declared, before, lost || !removed.destroy, Reason::Removed),
                 None => dismiss(address, declared, before, lost, reason.clone()),

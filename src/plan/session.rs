@@ -6,17 +6,20 @@
 //! most, however many others read it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, Object, Value};
+use simfleet_provider_api::{Address, Attributes, ModuleStep, Object, PathStep, Value};
 use simfleet_state::State;
 
 use super::Mode;
-use super::order;
+use super::order::{self, Ordered};
 use super::values::Values;
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
-use crate::config::{Check, Config, Declaration, Instance, Instances, Names, Output, ProviderBlock, Record};
+use crate::config::{
+    Block, Check, Config, Declaration, Instance, InstanceScope, Names, Need, Output, ProviderBlock, Record,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::difference::canonical;
@@ -30,10 +33,12 @@ pub(super) struct One {
     pub(super) instance: Instance,
 }
 
-/// A declaration with its instances.
+/// A declaration with its instances, in one instance of its module.
 #[derive(Debug)]
 pub(super) struct Declared<'a> {
     pub(super) declaration: &'a Declaration,
+    /// The address of the block, the keys of modules in it.
+    pub(super) block: Address,
     /// Sorted by address.
     pub(super) ones: Vec<One>,
     /// The declarations that it reads, by their place in the session's order.
@@ -48,6 +53,11 @@ pub(super) struct Declared<'a> {
 }
 
 impl Declared<'_> {
+    /// The instance of the module that it is in.
+    fn module(&self) -> &[ModuleStep] {
+        self.block.modules()
+    }
+
     fn position(&self, address: &Address) -> Option<usize> {
         self.ones.binary_search_by(|one| one.address.cmp(address)).ok()
     }
@@ -61,7 +71,9 @@ pub struct Session<'a> {
     /// The declarations, each after those that it reads.
     pub(super) order: Vec<Declared<'a>>,
     /// The place of each in the order, by the address of the block.
-    places: BTreeMap<&'a Address, usize>,
+    places: BTreeMap<Address, usize>,
+    /// The places of each declaration, by its address: those of the instances of its module, which are sorted.
+    groups: BTreeMap<&'a Address, Range<usize>>,
     pub(super) layout: Layout,
     values: Values,
     mode: Mode,
@@ -91,17 +103,49 @@ impl<'a> Session<'a> {
         let mut session = Session::empty(config, registry, Mode::Apply);
         let mut diagnostics = Diagnostics::new();
         let mut typed = Vec::new();
-        for (declaration, reads) in order::in_order(config)? {
-            diagnostics.0.extend(not_built_yet(declaration));
-            let names = session.names();
-            let Some(ones) = diagnostics.keep(expand(declaration, &names)) else {
-                // Nothing is known of it, not even how many there are.
+        for ordered in order::in_order(config)? {
+            let from = session.order.len();
+            let declared = session.declared(&ordered, &mut typed, &mut diagnostics);
+            for declared in declared {
+                session.places.insert(declared.block.clone(), session.order.len());
+                session.order.push(declared);
+            }
+            session
+                .groups
+                .insert(&ordered.declaration.address, from..session.order.len());
+        }
+        if diagnostics.has_errors() {
+            return Err(diagnostics);
+        }
+        session.layout = Layout::of(&typed, state);
+        session.values.clear();
+        Ok(session)
+    }
+
+    /// Returns a declaration in each instance of its module, and sets their values as far as they are known before any
+    /// resource is lowered. What is typed is added to `typed`.
+    fn declared(
+        &self,
+        ordered: &Ordered<'a>,
+        typed: &mut Vec<(Address, Block)>,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Declared<'a>> {
+        let declaration = ordered.declaration;
+        diagnostics.0.extend(not_built_yet(declaration));
+        let names = self.names();
+        let path = declaration.address.module_path();
+        let modules = diagnostics.keep(names.instances_of(&path)).unwrap_or_default();
+        let mut all = Vec::new();
+        for module in modules {
+            let block = declaration.address.in_module(&module);
+            // Nothing is known of one that fails, not even how many there are.
+            let Some(ones) = diagnostics.keep(expand(declaration, &block, &names)) else {
                 continue;
             };
             let mut values = Vec::with_capacity(ones.len());
             for one in &ones {
-                let record = diagnostics.keep(declaration.evaluate(&names.scope(one.instance.clone())));
-                let Some(record) = record else {
+                let record = scope(&names, &block, one.instance.clone()).and_then(|scope| declaration.evaluate(&scope));
+                let Some(record) = diagnostics.keep(record) else {
                     values.push(Value::unknown(one.address.to_string()));
                     continue;
                 };
@@ -110,23 +154,74 @@ impl<'a> Session<'a> {
                 }
                 values.push(placeholder(declaration, &one.address, &record));
             }
-            session.values.set(declaration, &ones, values);
-            session.places.insert(&declaration.address, session.order.len());
-            session.order.push(Declared {
+            let declared = Declared {
                 declaration,
-                ones,
-                reads,
-                depends_on: order::depends_on(config, declaration),
-                triggers: order::triggers(config, declaration),
+                reads: self.reads(&ordered.needs, &module),
+                depends_on: self.depends_on(declaration, &module),
+                triggers: self.triggers(declaration, &module),
                 behind: BTreeSet::new(),
-            });
+                block,
+                ones,
+            };
+            self.values.set(&declared, values);
+            all.push(declared);
         }
-        if diagnostics.has_errors() {
-            return Err(diagnostics);
+        all
+    }
+
+    /// Returns the places of what is needed of a declaration, in the instances of its module that can be meant.
+    fn group(&self, need: &Need<'_>, module: &[ModuleStep]) -> Range<usize> {
+        let group = self.groups.get(&need.declaration.address).cloned().unwrap_or_default();
+        let (shared, all) = (&module[..need.shared.min(module.len())], &self.order[group.clone()]);
+        let of = |declared: &Declared<'_>| declared.module()[..shared.len()].cmp(shared);
+        let from = all.partition_point(|declared| of(declared).is_lt());
+        let to = all.partition_point(|declared| of(declared).is_le());
+        group.start + from..group.start + to
+    }
+
+    fn reads(&self, needs: &[Need<'_>], module: &[ModuleStep]) -> Vec<usize> {
+        needs.iter().flat_map(|need| self.group(need, module)).collect()
+    }
+
+    /// Returns the resources that a declaration comes after: one where a reference names it, else the block, which stands
+    /// for all.
+    fn depends_on(&self, declaration: &Declaration, module: &[ModuleStep]) -> BTreeSet<Address> {
+        let needs = self.config.needs(declaration, &order::references(declaration));
+        needs.iter().flat_map(|need| self.addresses(need, module)).collect()
+    }
+
+    fn addresses(&self, need: &Need<'_>, module: &[ModuleStep]) -> Vec<Address> {
+        let blocks = self.order[self.group(need, module)]
+            .iter()
+            .map(|declared| &declared.block);
+        let with_key = |block: &Address| match &need.key {
+            Some(key) => block.with_key(key.clone()),
+            None => block.clone(),
+        };
+        blocks.map(with_key).collect()
+    }
+
+    /// Returns what has a declaration's resources made anew.
+    fn triggers(&self, declaration: &Declaration, module: &[ModuleStep]) -> Vec<Trigger> {
+        let path: Vec<Arc<str>> = module.iter().map(|step| step.name.clone()).collect();
+        let mut triggers = Vec::new();
+        for reference in &declaration.meta.lifecycle.replace_triggered_by {
+            for need in self.config.dependencies(&path, std::slice::from_ref(reference)) {
+                let own = need.declaration.address.labels().len() + usize::from(need.key.is_some());
+                let attribute = match reference.steps.get(own) {
+                    Some(PathStep::Name(name)) if *reference.root == *need.declaration.address.block() => {
+                        Some(name.clone())
+                    }
+                    _ => None,
+                };
+                let trigger = |address| Trigger {
+                    address,
+                    attribute: attribute.clone(),
+                };
+                triggers.extend(self.addresses(&need, module).into_iter().map(trigger));
+            }
         }
-        session.layout = Layout::of(&typed, state);
-        session.values.clear();
-        Ok(session)
+        triggers
     }
 
     /// What the plan is for.
@@ -141,6 +236,7 @@ impl<'a> Session<'a> {
             registry,
             order: Vec::new(),
             places: BTreeMap::new(),
+            groups: BTreeMap::new(),
             layout: Layout::default(),
             values: Values::default(),
             mode,
@@ -167,7 +263,7 @@ impl<'a> Session<'a> {
                 member: Some(member),
                 ..one.instance.clone()
             };
-            declaration.evaluate(&names.scope(instance))
+            declaration.evaluate(&scope(names, &declared.block, instance)?)
         };
         let provider_settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
         let lowering = Lowering {
@@ -199,7 +295,7 @@ impl<'a> Session<'a> {
 
     /// Sets the values that others read of a declaration, one for each instance.
     pub(super) fn publish(&self, declared: &Declared<'_>, values: Vec<Value>) {
-        self.values.set(declared.declaration, &declared.ones, values);
+        self.values.set(declared, values);
     }
 
     /// Takes in what becomes of each resource, once all are planned.
@@ -210,10 +306,9 @@ impl<'a> Session<'a> {
             .map(|change| change.address.parent())
             .collect();
         for declared in &mut self.order {
-            let is_behind = |(_, one): &(usize, &One)| {
-                !self.values.is_known(declared.declaration, one) && !made.contains(&one.address)
-            };
-            let ones = declared.ones.iter().enumerate();
+            let all: &Declared<'_> = declared;
+            let is_behind = |(_, one): &(usize, &One)| !self.values.is_known(all, one) && !made.contains(&one.address);
+            let ones = all.ones.iter().enumerate();
             declared.behind = ones.filter(is_behind).map(|(index, _)| index).collect();
         }
     }
@@ -232,9 +327,7 @@ impl<'a> Session<'a> {
                 continue;
             };
             if value.has_sensitive() && !output.sensitive {
-                let detail = format!("Output `{name}` holds a sensitive value, and outputs are shown.");
-                let diagnostic = Diagnostic::error("Sensitive output", detail).at(output.span.clone());
-                diagnostics.push(diagnostic.hint("add sensitive = true, or use nonsensitive(…) if it is no secret"));
+                diagnostics.push(output.shows_secret(name));
             }
             outputs.insert(name.clone(), value.mark(output.sensitive));
         }
@@ -245,12 +338,39 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Checks what must hold of the variables and outputs of modules.
+    pub(super) fn check_modules(&self) -> Result<(), Diagnostics> {
+        let names = self.names();
+        let mut diagnostics = Diagnostics::new();
+        for module in self.config.modules() {
+            for path in diagnostics.keep(names.instances_of(&module.path)).unwrap_or_default() {
+                diagnostics.keep(names.check_variables(&path));
+                diagnostics.keep(names.check_outputs(&path));
+            }
+        }
+        diagnostics.or(()).map(drop)
+    }
+
     /// Returns a warning for each check that does not hold.
     pub(super) fn warnings(&self) -> Diagnostics {
         let names = self.names();
-        let scope = names.scope(Instance::default());
-        let checks = self.config.checks.iter();
-        Diagnostics(checks.flat_map(|check| check.warnings(&scope).0).collect())
+        let mut warnings = Diagnostics::new();
+        for module in self
+            .config
+            .modules()
+            .into_iter()
+            .filter(|module| !module.checks.is_empty())
+        {
+            // What is wrong with the modules was told.
+            for path in names.instances_of(&module.path).unwrap_or_default() {
+                let Some(scope) = names.scope_in(&path, Instance::default()) else {
+                    continue;
+                };
+                let checks = module.checks.iter();
+                checks.for_each(|check| warnings.extend(check.warnings(&scope)));
+            }
+        }
+        warnings
     }
 
     /// Sets the values that fell behind, of some declarations and of all that lead to them, as the state has them now.
@@ -266,13 +386,10 @@ impl<'a> Session<'a> {
         behind.into_iter().try_for_each(|place| self.follow(place, state))
     }
 
-    /// Sets the values that references lead to as the state has them when the walk is over: what was not made has none
-    /// then, not even the one that was planned.
-    fn conclude(&mut self, references: &[Reference], state: &State) -> Result<(), Diagnostics> {
-        let read = self.config.dependencies(references).into_iter();
-        let places: Vec<usize> = read
-            .filter_map(|(read, _)| self.places.get(&read.address).copied())
-            .collect();
+    /// Sets the values of what is needed as the state has them when the walk is over: what was not made has none then,
+    /// not even the one that was planned.
+    fn conclude(&mut self, needs: &[Need<'_>], state: &State) -> Result<(), Diagnostics> {
+        let places = self.reads(needs, &[]);
         for declared in &mut self.order {
             declared.behind = (0..declared.ones.len()).collect();
         }
@@ -286,7 +403,8 @@ impl<'a> Session<'a> {
             let names = self.names();
             for index in &declared.behind {
                 let one = &declared.ones[*index];
-                let record = declared.declaration.evaluate(&names.scope(one.instance.clone()))?;
+                let scope = scope(&names, &declared.block, one.instance.clone())?;
+                let record = declared.declaration.evaluate(&scope)?;
                 set.push((*index, self.value(declared, one, &record, state)?));
             }
         }
@@ -295,7 +413,7 @@ impl<'a> Session<'a> {
             if value.is_known() {
                 declared.behind.remove(&index);
             }
-            self.values.replace(declared.declaration, &declared.ones[index], value);
+            self.values.replace(declared, &declared.ones[index], value);
         }
         Ok(())
     }
@@ -321,9 +439,10 @@ impl Resolve for Session<'_> {
         let one = declared.position(&parent).map(|index| &declared.ones[index]);
         let one = one.ok_or_else(|| format!("{parent} is not declared"))?;
         let names = self.names();
-        let lowered = declared
-            .declaration
-            .evaluate(&names.scope(one.instance.clone()))
+        let lowered = names
+            .check_variables(declared.module())
+            .and_then(|()| scope(&names, &declared.block, one.instance.clone()))
+            .and_then(|scope| declared.declaration.evaluate(&scope))
             .and_then(|record| self.lower(declared, one, &record, &names, state))
             .map_err(|errors| first(&errors))?;
         let desired = lowered.into_iter().find(|desired| desired.address == change.address);
@@ -356,7 +475,8 @@ impl Resolve for Session<'_> {
             Mode::Refresh => return Ok(state.outputs.clone()),
         }
         let references: Vec<Reference> = self.config.outputs.values().flat_map(Output::references).collect();
-        self.conclude(&references, state).map_err(|errors| first(&errors))?;
+        let needs = self.config.dependencies(&[], &references);
+        self.conclude(&needs, state).map_err(|errors| first(&errors))?;
         Session::outputs(self).map_err(|errors| first(&errors))
     }
 
@@ -364,8 +484,12 @@ impl Resolve for Session<'_> {
         if self.mode != Mode::Apply {
             return Diagnostics::new();
         }
-        let references: Vec<Reference> = self.config.checks.iter().flat_map(Check::references).collect();
-        match self.conclude(&references, state) {
+        let needs = |module: &'_ Config| {
+            let references: Vec<Reference> = module.checks.iter().flat_map(Check::references).collect();
+            self.config.dependencies(&module.path, &references)
+        };
+        let needs: Vec<Need<'_>> = self.config.modules().into_iter().flat_map(needs).collect();
+        match self.conclude(&needs, state) {
             Ok(()) => Session::warnings(self),
             // What cannot be read was told when it failed.
             Err(_) => Diagnostics::new(),
@@ -409,8 +533,7 @@ fn first(errors: &Diagnostics) -> String {
         .map_or_else(|| "it cannot be evaluated".to_owned(), |error| error.detail.clone())
 }
 
-fn expand(declaration: &Declaration, names: &Names<'_>) -> Result<Vec<One>, Diagnostics> {
-    let block = &declaration.address;
+fn expand(declaration: &Declaration, block: &Address, names: &Names<'_>) -> Result<Vec<One>, Diagnostics> {
     let one = |instance: Instance| One {
         address: instance
             .key
@@ -418,12 +541,20 @@ fn expand(declaration: &Declaration, names: &Names<'_>) -> Result<Vec<One>, Diag
             .map_or_else(|| block.clone(), |key| block.with_key(key.clone())),
         instance,
     };
-    Ok(match declaration.instances(&names.scope(Instance::default()))? {
-        Instances::Single => vec![one(Instance::default())],
-        Instances::Count(count) => (0..count).map(|index| one(Instance::index(index))).collect(),
-        Instances::Each(each) => each
-            .into_iter()
-            .map(|(key, value)| one(Instance::each(key, value)))
-            .collect(),
+    let instances = declaration.instances(&scope(names, block, Instance::default())?)?;
+    Ok(Instance::all(instances).into_iter().map(one).collect())
+}
+
+/// Returns the names as one instance of a block sees them.
+pub(super) fn scope<'n, 'a>(
+    names: &'n Names<'a>,
+    block: &Address,
+    instance: Instance,
+) -> Result<InstanceScope<'n, 'a>, Diagnostics> {
+    names.scope_in(block.modules(), instance).ok_or_else(|| {
+        let detail = "The instances of its modules are others now than when the plan was made.";
+        Diagnostic::error("Value not known yet", detail)
+            .on(block.clone())
+            .into()
     })
 }

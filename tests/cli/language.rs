@@ -60,3 +60,38 @@ fn what_moves_is_shown_and_agreed_to() {
     insta::assert_snapshot!("moved_apply", lab.run("apply --auto-approve").exits(0));
     lab.run("plan --detailed-exitcode").exits(0);
 }
+
+/// Copies the example of modules into a lab.
+fn sites() -> Lab {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let text = |name: &str| std::fs::read_to_string(examples.join(name)).expect("an example");
+    let lab = Lab::new(&text("sites.hcl"));
+    std::fs::create_dir_all(lab.path().join("modules/site")).expect("a folder");
+    lab.write("modules/site/main.hcl", &text("modules/site/main.hcl"));
+    lab
+}
+
+#[test]
+fn the_example_of_modules_is_planned_as_it_says() {
+    let lab = sites();
+    lab.run("validate").exits(0);
+    insta::assert_snapshot!("modules_plan", lab.run("plan").exits(0));
+}
+
+#[test]
+fn mistakes_in_a_module_are_told_with_its_file() {
+    let lab = sites();
+    let module = lab.read("modules/site/main.hcl");
+    lab.write(
+        "modules/site/main.hcl",
+        &module.replace("instance  = count.index", "instanse  = count.idx"),
+    );
+    insta::assert_snapshot!("modules_wrong", lab.run("validate").exits(1));
+    lab.write("modules/site/main.hcl", &module);
+    insta::assert_snapshot!(
+        "modules_validation",
+        lab.run("plan --var 'sites={ west = { vehicles = 9 } }'").exits(1)
+    );
+    std::fs::remove_dir_all(lab.path().join("modules")).expect("it was there");
+    insta::assert_snapshot!("modules_missing", lab.run("plan").exits(1));
+}

@@ -24,7 +24,7 @@ use simfleet::diagnostic::Diagnostics;
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
 use simfleet::plan::{Action, Mode, Plan};
 use simfleet::providers::Registry;
-use simfleet_provider_api::Address;
+use simfleet_provider_api::{Address, Value};
 use simfleet_provider_fake::FakeType;
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
@@ -288,7 +288,14 @@ impl World {
             .collect();
         let managed = state.resources.iter().filter(|(address, _)| address.block() != "value");
         let managed: BTreeSet<(String, String)> = managed
-            .map(|(address, resource)| (address.to_string(), resource.object.id.to_string()))
+            // What moved keeps its name.
+            .map(|(_, resource)| {
+                (
+                    resource.object.attributes.get("name").and_then(Value::as_str),
+                    &resource.object.id,
+                )
+            })
+            .map(|(name, id)| (name.expect("a name").to_owned(), id.to_string()))
             .collect();
         assert_eq!(
             self.cloud.objects().len(),

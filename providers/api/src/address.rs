@@ -116,6 +116,11 @@ impl Address {
         &self.0.modules
     }
 
+    /// The names of the modules that lead to the resource, outermost first, whichever instances of them they are.
+    pub fn module_path(&self) -> Vec<Arc<str>> {
+        self.0.modules.iter().map(|step| Arc::clone(&step.name)).collect()
+    }
+
     /// The type of the block: `node`, `pool`, `simulator` …
     pub fn block(&self) -> &str {
         &self.0.block

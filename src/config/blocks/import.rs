@@ -11,7 +11,8 @@ use crate::config::eval::{self, Expr, Reference, evaluate};
 use crate::config::meta::{self, Instances, MetaArguments, ProviderReference};
 use crate::config::record::Mode;
 use crate::config::schema::{AttributeSchema, BlockSchema};
-use crate::config::scope::{Instance, Names};
+use crate::config::scope::Instance;
+use crate::config::values::Names;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// An object that exists becomes that of a resource, or several do.

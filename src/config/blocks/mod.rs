@@ -105,7 +105,6 @@ const LATER_RESOURCES: &[&str] = &[
     "webhook",
     "alert",
     "report",
-    "module",
 ];
 
 /// Other blocks that are words of the language, and no part of this version.
@@ -121,7 +120,8 @@ pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSc
         .any(checks::schema())
         .any(moved::schema())
         .any(removed::schema())
-        .any(import::schema());
+        .any(import::schema())
+        .any(super::module::schema());
     fleet.blocks.push(any(super::declaration::locals_schema()));
     for (name, settings) in providers {
         fleet = fleet.any(settings::provider_schema(name, settings));

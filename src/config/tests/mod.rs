@@ -12,6 +12,7 @@ use crate::view::{Theme, diagnostics};
 
 mod broken;
 mod files;
+mod modules;
 mod mutation;
 mod planning;
 mod quickstart;

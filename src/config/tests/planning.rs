@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use simfleet_provider_api::Value;
+use simfleet_provider_api::{Address, Value};
 
 use super::super::blocks::{Block, Kind, Placement, Simulator};
-use super::super::{Config, Declaration, IgnoreChanges, Instance, Instances, Names, Resources};
+use super::super::{Config, IgnoreChanges, Instance, Instances, Names, Resources};
 use super::load_text;
 use crate::diagnostic::Diagnostics;
 
@@ -14,8 +14,8 @@ use crate::diagnostic::Diagnostics;
 struct Known(BTreeMap<String, Value>);
 
 impl Resources for Known {
-    fn value(&self, declaration: &Declaration) -> Option<Value> {
-        self.0.get(&declaration.address.to_string()).cloned()
+    fn value(&self, block: &Address) -> Option<Value> {
+        self.0.get(&block.to_string()).cloned()
     }
 }
 
@@ -217,11 +217,8 @@ fn meta_arguments_are_read_and_count_as_needs() {
         (meta.lifecycle.preconditions.len(), meta.lifecycle.postconditions.len()),
         (1, 1)
     );
-    let needs = config.dependencies(&config.declarations[2].references());
-    let needs: Vec<_> = needs
-        .iter()
-        .map(|(declaration, _)| declaration.address.to_string())
-        .collect();
+    let needs = config.dependencies(&[], &config.declarations[2].references());
+    let needs: Vec<_> = needs.iter().map(|need| need.declaration.address.to_string()).collect();
     assert_eq!(needs, ["value.a", "value.b"]);
 }
 

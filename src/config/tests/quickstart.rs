@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use simfleet_provider_api::{Data, Key, Value};
+use simfleet_provider_api::{Address, Data, Key, Value};
 
 use super::super::Inputs;
 use super::super::blocks::{Block, Kind, Placement, PortSource, Protocol, Simulator};
-use super::super::{Config, Declaration, Instance, Instances, Names, Resources};
+use super::super::{Config, Instance, Instances, Names, NoResources, Resources};
 use super::inputs;
 
 fn quickstart(vars: &[(&str, &str)]) -> Config {
@@ -21,17 +21,8 @@ fn quickstart(vars: &[(&str, &str)]) -> Config {
     config
 }
 
-/// Every resource has its placeholder, as in a plan in which nothing is known yet.
-struct Placeholders;
-
-impl Resources for Placeholders {
-    fn value(&self, declaration: &Declaration) -> Option<Value> {
-        Some(declaration.placeholder())
-    }
-}
-
 fn simulator(config: &Config, index: u64) -> Simulator {
-    let names = Names::new(config, &Placeholders);
+    let names = Names::new(config, &NoResources);
     let quad = config.declaration("simulator", &["vehicle", "quad"]).expect("declared");
     let record = quad
         .evaluate(&names.scope(Instance::index(index)))
@@ -52,18 +43,18 @@ fn what_it_declares_is_in_order_with_its_needs() {
         .collect();
     assert_eq!(addresses, ["pool.field", "simulator.vehicle.quad"]);
     let quad = &config.declarations[1];
-    let needs = config.dependencies(&quad.references());
+    let needs = config.needs(quad, &quad.references());
     let needs: Vec<_> = needs
         .iter()
-        .map(|(declaration, span)| format!("{} at {span:?}", declaration.address))
+        .map(|need| format!("{} at {:?}", need.declaration.address, need.span))
         .collect();
     assert_eq!(needs.len(), 1);
     assert!(
         needs[0].starts_with("pool.field at ") && needs[0].ends_with("quickstart.hcl:47:15"),
         "{needs:?}"
     );
-    let output = config.dependencies(&config.outputs["vehicles"].references());
-    assert_eq!(output[0].0.address.to_string(), "simulator.vehicle.quad");
+    let output = config.dependencies(&[], &config.outputs["vehicles"].references());
+    assert_eq!(output[0].declaration.address.to_string(), "simulator.vehicle.quad");
     assert_eq!(
         config.provider("local", None).map(|provider| &*provider.name),
         Some("local")
@@ -74,7 +65,7 @@ fn what_it_declares_is_in_order_with_its_needs() {
 #[test]
 fn the_pool_has_its_bounds_and_defaults() {
     let config = quickstart(&[]);
-    let names = Names::new(&config, &Placeholders);
+    let names = Names::new(&config, &NoResources);
     let field = config.declaration("pool", &["field"]).expect("declared");
     let record = field.evaluate(&names.scope(Instance::default())).expect("it evaluates");
     let Ok(Block::Pool(pool)) = field.decode(&record) else {
@@ -92,7 +83,7 @@ fn the_pool_has_its_bounds_and_defaults() {
 #[test]
 fn each_vehicle_is_an_instance_with_its_number() {
     let config = quickstart(&[("vehicles", "10")]);
-    let names = Names::new(&config, &Placeholders);
+    let names = Names::new(&config, &NoResources);
     let quad = config.declaration("simulator", &["vehicle", "quad"]).expect("declared");
     let instances = quad.instances(&names.scope(Instance::default()));
     assert_eq!(instances, Ok(Instances::Count(10)));
@@ -119,7 +110,7 @@ fn each_vehicle_is_an_instance_with_its_number() {
 fn the_output_reads_the_values_of_the_planner() {
     struct Planned;
     impl Resources for Planned {
-        fn value(&self, declaration: &Declaration) -> Option<Value> {
+        fn value(&self, block: &Address) -> Option<Value> {
             let quad = |i: u64| {
                 let node = Value::object([("address", Value::string(format!("127.0.0.{i}")))]);
                 let port = if i == 2 {
@@ -129,7 +120,7 @@ fn the_output_reads_the_values_of_the_planner() {
                 };
                 let ports = Value::object([("gcs", port)]);
                 let name = Value::string(format!("quad-{i}"));
-                let address = declaration.address.with_key(Key::Index(i));
+                let address = block.with_key(Key::Index(i));
                 Value::object([("name", name), ("node", node), ("ports", ports)]).with_origin(address)
             };
             Some(Value::tuple((0..3).map(quad)))
