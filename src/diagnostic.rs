@@ -154,6 +154,15 @@ impl Diagnostics {
         }
     }
 
+    /// Says which resource those are about that do not say it.
+    #[must_use]
+    pub fn on(mut self, address: &Address) -> Self {
+        for diagnostic in &mut self.0 {
+            diagnostic.address.get_or_insert_with(|| address.clone());
+        }
+        self
+    }
+
     /// Adds all of another list.
     pub fn extend(&mut self, other: Diagnostics) {
         for diagnostic in other.0 {

@@ -55,6 +55,10 @@ impl Resolve for Known {
         Err(format!("{} should have been known", change.address))
     }
 
+    fn check(&mut self, _: &Change, _: &State) -> Result<(), String> {
+        Ok(())
+    }
+
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String> {
         Ok(state.outputs.clone())
     }

@@ -31,7 +31,7 @@ use super::prepare::conclude;
 use super::steps::Steps;
 use super::{Outcome, Progress, Verb};
 use crate::diagnostic::Diagnostics;
-use crate::plan::{Change, Plan};
+use crate::plan::{Action, Change, Plan};
 use crate::providers::Providers;
 
 /// How an apply goes about its work.
@@ -71,6 +71,12 @@ pub trait Resolve {
     /// # Errors
     /// Why it cannot be evaluated, in words for the user.
     fn resolve(&mut self, change: &Change, state: &State) -> Result<Resolved, String>;
+
+    /// Checks what must hold of a resource whose conditions the plan could not tell, as the state now has it.
+    ///
+    /// # Errors
+    /// What does not hold, in words for the user.
+    fn check(&mut self, change: &Change, state: &State) -> Result<(), String>;
 
     /// Returns the outputs as the state now has them; sensitive ones are marked.
     ///
@@ -248,7 +254,15 @@ impl<'a> Walk<'a> {
         for (node, verb) in std::mem::take(&mut batch.finished) {
             let address = self.address(node).clone();
             if !matches!(verb, Verb::Delete | Verb::Forget) {
-                self.resolve.made(&self.plan.changes[self.steps.step(node).change]);
+                let change = &self.plan.changes[self.steps.step(node).change];
+                self.resolve.made(change);
+                if change.is_unproven
+                    && let Err(error) = self.resolve.check(change, &self.state)
+                {
+                    let began = self.active.get(&node).map_or_else(Instant::now, |active| active.began);
+                    self.fail(node, verb, began, error);
+                    continue;
+                }
             }
             let elapsed = self
                 .active
@@ -314,10 +328,28 @@ impl<'a> Walk<'a> {
             }
             // After a failure a check would only tell of that.
             if self.outcome.failed.is_empty() {
+                self.prove_unchanged();
                 self.outcome.warnings = self.resolve.warnings(&self.state);
             }
         }
         self.journal.record(&mut self.state, events).await
+    }
+
+    /// Checks what must hold of resources that did not change, where the plan could not tell.
+    fn prove_unchanged(&mut self) {
+        let is_open = |change: &&Change| change.is_unproven && change.action == Action::NoOp;
+        for change in self.plan.changes.iter().filter(is_open) {
+            if let Err(error) = self.resolve.check(change, &self.state) {
+                let (address, verb) = (change.address.clone(), Verb::Check);
+                let _ = self.progress.send(Progress::Failed {
+                    address: address.clone(),
+                    verb,
+                    elapsed: Duration::ZERO,
+                    error: error.clone(),
+                });
+                self.outcome.failed.push((address, verb, error));
+            }
+        }
     }
 
     /// Returns the outputs as they are recorded. After a failure, one that reads what is not there keeps its old value,

@@ -18,8 +18,8 @@ pub struct Condition {
     pub span: Span,
 }
 
-/// Whether a condition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a condition holds, or all of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Held {
     /// It does.
     Yes,
@@ -51,6 +51,19 @@ impl Condition {
         let mut references = eval::references(&self.condition);
         references.extend(eval::references(&self.error_message));
         references
+    }
+
+    /// Evaluates several; all are looked at.
+    ///
+    /// # Errors
+    /// Each that does not hold, or cannot be evaluated.
+    pub fn check_all(conditions: &[Condition], summary: &'static str, scope: &dyn Scope) -> Result<Held, Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        let mut held = Held::Yes;
+        for condition in conditions {
+            held = held.max(diagnostics.keep(condition.check(summary, scope)).unwrap_or(held));
+        }
+        diagnostics.or(held).map(|(held, _)| held)
     }
 
     /// Evaluates it.

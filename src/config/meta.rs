@@ -173,15 +173,16 @@ impl MetaArguments {
         super::instances::instances(self, scope, mode)
     }
 
-    /// Returns all names in them but those of postconditions, which are looked at afterwards.
+    /// Returns all names in them.
     pub(super) fn references(&self) -> Vec<Reference> {
         let expressions = self.count.iter().chain(&self.for_each);
         let mut references: Vec<_> = expressions.flat_map(eval::references).collect();
         references.extend(self.inner_references());
+        references.extend(self.lifecycle.postconditions.iter().flat_map(Condition::references));
         references
     }
 
-    /// Returns the names in what is evaluated for each instance.
+    /// Returns the names in what is evaluated for each instance, but those of postconditions: only these can name `self`.
     pub(super) fn inner_references(&self) -> Vec<Reference> {
         let mut references = self.depends_on.clone();
         references.extend(self.lifecycle.replace_triggered_by.iter().cloned());

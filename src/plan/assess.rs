@@ -91,6 +91,7 @@ pub fn assess(
         moved_from: None,
         prevent_destroy: desired.policy.prevent_destroy,
         create_before_destroy: desired.policy.create_before_destroy,
+        is_unproven: false,
         timeouts: desired.policy.timeouts,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
@@ -307,6 +308,7 @@ pub fn dismiss(
         moved_from: None,
         prevent_destroy: declared.prevent_destroy,
         create_before_destroy: declared.create_before_destroy,
+        is_unproven: false,
         timeouts: Timeouts::default(),
     }
 }

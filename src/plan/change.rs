@@ -136,6 +136,8 @@ pub struct Change {
     pub prevent_destroy: bool,
     /// Whether its replacement is made before the old object goes.
     pub create_before_destroy: bool,
+    /// Whether conditions of its block can only be told when it is made.
+    pub is_unproven: bool,
     /// How long its operations may take.
     pub timeouts: Timeouts,
 }

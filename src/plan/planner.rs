@@ -8,13 +8,13 @@ use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Declaration, Event, Snapshot, State};
 
 use super::moves::Basis;
-use super::session::{Declared, One, Session, scope};
+use super::session::{Declared, One, Session, postcondition, precondition, scope};
 use super::{
     Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
     Selection, Unfinished, assess, dismiss, go_on, make_anew, refused,
 };
 use crate::builtin;
-use crate::config::{Config, Names};
+use crate::config::{Config, Held, Names};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Desired, Objects, Trigger, implied_local_node};
 use crate::plan::difference::{drift, same};
@@ -269,15 +269,25 @@ impl Work<'_, '_> {
         names: &Names<'_>,
     ) -> Result<Value, Diagnostics> {
         let scope = scope(names, &declared.block, one.instance.clone())?;
+        let before = precondition(declared, &scope).map_err(|errors| errors.on(&one.address))?;
         let record = declared.declaration.evaluate(&scope)?;
         let mut diagnostics = Diagnostics::new();
-        for desired in session.lower(declared, one, &record, names, &*self)? {
-            if let Err(error) = self.assess(&desired) {
+        let lowered = session.lower(declared, one, &record, names, &*self)?;
+        for desired in &lowered {
+            if let Err(error) = self.assess(desired) {
                 diagnostics.push(error);
             }
         }
         diagnostics.or(())?;
-        session.value(declared, one, &record, &*self)
+        let value = session.value(declared, one, &record, &*self)?;
+        let after = postcondition(declared, one, value.clone(), names).map_err(|errors| errors.on(&one.address))?;
+        if before.max(after) == Held::NotKnown {
+            for desired in &lowered {
+                let change = self.found.changes.get_mut(&desired.address);
+                change.into_iter().for_each(|change| change.is_unproven = true);
+            }
+        }
+        Ok(value)
     }
 
     fn assess(&mut self, desired: &Desired) -> Result<(), Diagnostic> {

@@ -18,7 +18,8 @@ use super::values::Values;
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::{Reference, evaluate};
 use crate::config::{
-    Block, Check, Config, Declaration, Instance, InstanceScope, Names, Need, Output, ProviderBlock, Record,
+    Block, Check, Condition, Config, Declaration, Held, Instance, InstanceScope, Names, Need, Output, ProviderBlock,
+    Record,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
@@ -293,6 +294,24 @@ impl<'a> Session<'a> {
         lower::value(declared.declaration, &one.address, record, &self.layout, objects)
     }
 
+    /// Tells whether the conditions of one instance hold, before and after it is made.
+    ///
+    /// # Errors
+    /// Those that do not, and those that cannot be evaluated.
+    fn holds(
+        &self,
+        declared: &Declared<'_>,
+        one: &One,
+        names: &Names<'_>,
+        objects: &dyn Objects,
+    ) -> Result<Held, Diagnostics> {
+        let scope = scope(names, &declared.block, one.instance.clone())?;
+        let before = precondition(declared, &scope)?;
+        let record = declared.declaration.evaluate(&scope)?;
+        let value = self.value(declared, one, &record, objects)?;
+        Ok(before.max(postcondition(declared, one, value, names)?))
+    }
+
     /// Sets the values that others read of a declaration, one for each instance.
     pub(super) fn publish(&self, declared: &Declared<'_>, values: Vec<Value>) {
         self.values.set(declared, values);
@@ -386,6 +405,20 @@ impl<'a> Session<'a> {
         behind.into_iter().try_for_each(|place| self.follow(place, state))
     }
 
+    /// Returns the place in the order of the block of a change.
+    fn place(&self, change: &Change) -> Result<usize, String> {
+        let block = change.address.declaration();
+        let place = self.places.get(&block).copied();
+        place.ok_or_else(|| format!("{block} is not declared"))
+    }
+
+    /// Returns the instance of a block that a change belongs to.
+    fn declared_at(&self, place: usize, change: &Change) -> Result<(&Declared<'a>, &One), String> {
+        let (declared, parent) = (&self.order[place], change.address.parent());
+        let one = declared.position(&parent).map(|index| &declared.ones[index]);
+        Ok((declared, one.ok_or_else(|| format!("{parent} is not declared"))?))
+    }
+
     /// Sets the values of what is needed as the state has them when the walk is over: what was not made has none then,
     /// not even the one that was planned.
     fn conclude(&mut self, needs: &[Need<'_>], state: &State) -> Result<(), Diagnostics> {
@@ -429,20 +462,18 @@ impl Resolve for Session<'_> {
     }
 
     fn resolve(&mut self, change: &Change, state: &State) -> Result<Resolved, String> {
-        let block = change.address.declaration();
-        let place = self.places.get(&block).copied();
-        let place = place.ok_or_else(|| format!("{block} is not declared"))?;
+        let place = self.place(change)?;
         let reads = self.order[place].reads.clone();
         self.catch_up(&reads, state).map_err(|errors| first(&errors))?;
-        let parent = change.address.parent();
-        let declared = &self.order[place];
-        let one = declared.position(&parent).map(|index| &declared.ones[index]);
-        let one = one.ok_or_else(|| format!("{parent} is not declared"))?;
+        let (declared, one) = self.declared_at(place, change)?;
         let names = self.names();
         let lowered = names
             .check_variables(declared.module())
             .and_then(|()| scope(&names, &declared.block, one.instance.clone()))
-            .and_then(|scope| declared.declaration.evaluate(&scope))
+            .and_then(|scope| {
+                precondition(declared, &scope)?;
+                declared.declaration.evaluate(&scope)
+            })
             .and_then(|record| self.lower(declared, one, &record, &names, state))
             .map_err(|errors| first(&errors))?;
         let desired = lowered.into_iter().find(|desired| desired.address == change.address);
@@ -466,6 +497,14 @@ impl Resolve for Session<'_> {
                 provider: desired.provider,
             }),
         }
+    }
+
+    fn check(&mut self, change: &Change, state: &State) -> Result<(), String> {
+        let place = self.place(change)?;
+        self.catch_up(&[place], state).map_err(|errors| first(&errors))?;
+        let (declared, one) = self.declared_at(place, change)?;
+        let held = self.holds(declared, one, &self.names(), state);
+        held.map(drop).map_err(|errors| first(&errors))
     }
 
     fn outputs(&mut self, state: &State) -> Result<BTreeMap<Arc<str>, Value>, String> {
@@ -497,13 +536,39 @@ impl Resolve for Session<'_> {
     }
 }
 
+const PRECONDITION: &str = "Precondition failed";
+const POSTCONDITION: &str = "Postcondition failed";
+
+/// Checks what must hold before an instance is made or changed.
+pub(super) fn precondition(declared: &Declared<'_>, scope: &InstanceScope<'_, '_>) -> Result<Held, Diagnostics> {
+    let conditions = &declared.declaration.meta.lifecycle.preconditions;
+    Condition::check_all(conditions, PRECONDITION, scope)
+}
+
+/// Checks what must hold of an instance as it is or will be: `self`.
+pub(super) fn postcondition(
+    declared: &Declared<'_>,
+    one: &One,
+    value: Value,
+    names: &Names<'_>,
+) -> Result<Held, Diagnostics> {
+    let conditions = &declared.declaration.meta.lifecycle.postconditions;
+    if conditions.is_empty() {
+        return Ok(Held::Yes);
+    }
+    let instance = Instance {
+        this: Some(value),
+        ..one.instance.clone()
+    };
+    let scope = scope(names, &declared.block, instance)?;
+    Condition::check_all(conditions, POSTCONDITION, &scope)
+}
+
 /// What is said and would be ignored is refused: a resource that was to be protected must not be deleted all the same.
 fn not_built_yet(declaration: &Declaration) -> Option<Diagnostic> {
     let lifecycle = &declaration.meta.lifecycle;
     let word = match lifecycle.create_before_destroy {
         true => "create_before_destroy",
-        false if !lifecycle.preconditions.is_empty() => "precondition",
-        false if !lifecycle.postconditions.is_empty() => "postcondition",
         false => return None,
     };
     let detail = format!("`{word}` is a word of the language, but this version does not act on it.");
@@ -527,10 +592,14 @@ fn placeholder(declaration: &Declaration, address: &Address, record: &Record) ->
 }
 
 fn first(errors: &Diagnostics) -> String {
-    errors
-        .0
-        .first()
-        .map_or_else(|| "it cannot be evaluated".to_owned(), |error| error.detail.clone())
+    match errors.0.first() {
+        // The message of a condition is the user's own.
+        Some(error) if [PRECONDITION, POSTCONDITION].contains(&&*error.summary) => {
+            format!("{}: {}", error.summary, error.detail)
+        }
+        Some(error) => error.detail.clone(),
+        None => "it cannot be evaluated".to_owned(),
+    }
 }
 
 fn expand(declaration: &Declaration, block: &Address, names: &Names<'_>) -> Result<Vec<One>, Diagnostics> {

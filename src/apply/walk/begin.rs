@@ -262,10 +262,14 @@ impl<'a> Walk<'a> {
 
     pub(super) fn resolved(&mut self, change: &Change) -> Result<Resolved, String> {
         match (&change.wanted, &change.provider) {
-            (Some(wanted), Some(provider)) if wanted.is_known() && provider.settings.is_known() => Ok(Resolved {
-                wanted: wanted.clone(),
-                provider: provider.clone(),
-            }),
+            (Some(wanted), Some(provider))
+                if wanted.is_known() && provider.settings.is_known() && !change.is_unproven =>
+            {
+                Ok(Resolved {
+                    wanted: wanted.clone(),
+                    provider: provider.clone(),
+                })
+            }
             _ => self.resolve.resolve(change, &self.state),
         }
     }

@@ -46,6 +46,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         moved_from: None,
         prevent_destroy: false,
         create_before_destroy: false,
+        is_unproven: false,
         timeouts: Default::default(),
     }
 }
