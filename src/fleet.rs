@@ -2,11 +2,13 @@
 //!
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
+//! - [`import`]: objects that exist become those of resources
 //! - [`location`]: where the state is; [`error`]: why a run cannot go on
 
 mod edit;
 mod error;
 mod history;
+mod import;
 mod intent;
 mod location;
 mod runs;
@@ -168,8 +170,22 @@ impl Fleet {
     /// What of the configuration cannot be planned, or why the state cannot be read.
     pub async fn plan(&self) -> Result<Planned<'_>, FleetError> {
         let snapshot = self.snapshot().await?;
-        let observations = self.observe(&snapshot).await;
+        let mut observations = self.observe(&snapshot).await;
+        if self.options.mode == Mode::Apply {
+            let adoptees = self.planner().adoptees(&snapshot.state, &observations)?;
+            observations.extend(self.look_at(&adoptees, &snapshot).await);
+        }
         self.plan_from(snapshot, observations)
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            config: &self.config,
+            registry: &self.registry,
+            mode: self.options.mode,
+            replace: &self.options.replace,
+            selection: &self.options.selection,
+        }
     }
 
     /// Makes a plan of a state and observations that were taken before.
@@ -177,15 +193,8 @@ impl Fleet {
     /// # Errors
     /// What of the configuration cannot be planned.
     pub fn plan_from(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'_>, FleetError> {
-        let planner = Planner {
-            config: &self.config,
-            registry: &self.registry,
-            mode: self.options.mode,
-            replace: &self.options.replace,
-            selection: &self.options.selection,
-        };
         let observations = self.typed(&snapshot, observations);
-        let planned = planner.plan(snapshot, observations)?;
+        let planned = self.planner().plan(snapshot, observations)?;
         self.check_asked(&planned.plan)?;
         Ok(planned)
     }

@@ -5,12 +5,12 @@ mod support;
 
 use std::sync::Arc;
 
-use simfleet::fleet::FleetError;
-use simfleet::plan::{Action, Mode, Plan};
+use simfleet::fleet::{Fleet, FleetError};
+use simfleet::plan::{Action, Mode, Plan, PlanFile};
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{MemoryStore, System};
-use support::bench::{Bench, changes, over};
+use simfleet_state::{MemoryStore, StateStore, System};
+use support::bench::{Bench, changes, on, over};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -371,4 +371,146 @@ async fn what_must_hold_and_is_not_known_yet_is_checked_on_the_way() {
     let outcome = bench.apply(Mode::Apply, &[]).await;
     assert_eq!(failed(&outcome), "node.b: Postcondition failed: It is small.");
     assert!(bench.apply(Mode::Destroy, &[]).await.is_complete());
+}
+
+#[tokio::test]
+async fn what_exists_becomes_the_object_of_a_resource() {
+    let fleet = |size: &str, more: &str| {
+        format!(
+            "provider \"fake\" {{}}\nnode \"a\" {{ size = \"{size}\" }}\nnode \"b\" {{\n  count = 2\n  labels = {{ of = node.a.size }}\n}}\n{more}"
+        )
+    };
+    let imports = |a: &str, b: &[String]| {
+        let each: Vec<String> = b
+            .iter()
+            .enumerate()
+            .map(|(index, id)| format!("\"{index}\" = \"{id}\""))
+            .collect();
+        format!(
+            "import {{\n  to = node.a\n  id = \"{a}\"\n}}\nimport {{\n  for_each = {{ {} }}\n  to = node.b[tonumber(each.key)]\n  id = each.value\n}}\n",
+            each.join(", ")
+        )
+    };
+    let bench = Bench::new(&fleet("small", ""));
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let open = |mode| over(bench.options(mode, &[]), &store, &cloud);
+    let run = async |mode| {
+        let (_keep, stop) = watch::channel(false);
+        let fleet = open(mode);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let plan = planned.plan.clone();
+        let outcome = fleet.apply(planned, &progress, stop).await.expect("nobody has locks");
+        assert!(outcome.is_complete(), "{outcome:?}");
+        plan
+    };
+    let told = async || match open(Mode::Apply).plan().await {
+        Err(FleetError::Diagnostics(problems)) => problems.0.iter().map(|it| it.detail.clone()).collect::<Vec<_>>(),
+        other => panic!("a plan that is to be refused: {other:?}"),
+    };
+    let state = async || store.load().await.expect("a state").state;
+    run(Mode::Apply).await;
+    let ids: Vec<String> = state()
+        .await
+        .resources
+        .values()
+        .map(|it| it.object.id.to_string())
+        .collect();
+    let all: Vec<_> = state().await.resources.keys().cloned().collect();
+    open(Mode::Apply)
+        .forget(&all, &progress)
+        .await
+        .expect("they are recorded");
+    // With blocks: one differs from what is declared.
+    bench.write(&fleet("large", &imports(&ids[0], &ids[1..])));
+    let calls = cloud.log().len();
+    let plan = run(Mode::Apply).await;
+    let word = |change: &simfleet::plan::Change| format!("{} {}", change.word(), change.address);
+    assert_eq!(
+        plan.changes.iter().map(word).collect::<Vec<_>>(),
+        ["update node.a", "update node.b[0]", "update node.b[1]"]
+    );
+    assert_eq!(plan.imports.len(), 3);
+    let made = cloud.log()[calls..]
+        .iter()
+        .filter(|entry| format!("{:?}", entry.effects).contains("Made"))
+        .count();
+    assert_eq!(made, 0, "nothing is made");
+    let now: Vec<String> = state()
+        .await
+        .resources
+        .values()
+        .map(|it| it.object.id.to_string())
+        .collect();
+    assert_eq!(now, ids);
+    let plan = open(Mode::Apply).plan().await.expect("it can be planned").plan;
+    assert!(
+        plan.is_empty() && plan.imports.is_empty(),
+        "the blocks have done their work"
+    );
+    // As it is declared, only the record changes. A kept plan has what was seen of the object.
+    open(Mode::Apply)
+        .forget(&all[..1], &progress)
+        .await
+        .expect("it is recorded");
+    let file = bench.path().join("import.plan");
+    let fleet_now = open(Mode::Apply);
+    let planned = fleet_now.plan().await.expect("it can be planned");
+    fleet_now.save_plan(&planned, &file).expect("it is kept");
+    let kept = PlanFile::read(&file).expect("it is whole");
+    let of_plan = Fleet::of_plan(&kept, bench.options(Mode::Apply, &[])).expect("sound");
+    let of_plan = on(of_plan, &store, &cloud);
+    assert_eq!(of_plan.replan(&kept).await.expect("it is the same").plan, planned.plan);
+    let plan = run(Mode::Apply).await;
+    assert_eq!(plan.changes.iter().map(word).collect::<Vec<_>>()[0], "import node.a");
+    assert_eq!(changes(&plan), [""; 0]);
+    // With the command.
+    open(Mode::Apply)
+        .forget(&all[..1], &progress)
+        .await
+        .expect("it is recorded");
+    bench.write(&fleet("large", ""));
+    let by_hand = async |address: &str, id: &str| {
+        let fleet = open(Mode::Apply);
+        fleet
+            .import(&address.parse().expect("an address"), &id.into(), &progress)
+            .await
+    };
+    for (address, id, problem) in [
+        ("node.a", "node-none", "There is no node with the id `node-none`."),
+        ("node.a", &*ids[1], "is that of node.b[0] already"),
+        ("node.b[0]", &*ids[0], "node.b[0] has an object already"),
+        ("node.c", &*ids[0], "node.c is not declared"),
+    ] {
+        match by_hand(address, id).await {
+            Err(FleetError::Diagnostics(problems)) => assert!(problems.0[0].detail.contains(problem), "{problems:?}"),
+            other => panic!("an import that is to be refused: {other:?}"),
+        }
+    }
+    by_hand("node.a", &ids[0]).await.expect("it is there");
+    assert!(
+        open(Mode::Apply)
+            .plan()
+            .await
+            .expect("it can be planned")
+            .plan
+            .is_empty()
+    );
+    // What is not there cannot be imported.
+    open(Mode::Apply)
+        .forget(&all[..1], &progress)
+        .await
+        .expect("it is recorded");
+    bench.write(&fleet("large", &imports("node-none", &[])));
+    assert_eq!(told().await, ["There is no node with the id `node-none`."]);
+    bench.write(&fleet("large", &imports(&ids[1], &[])));
+    assert_eq!(
+        told().await,
+        [format!("The object `{}` is that of node.b[0] already.", ids[1])]
+    );
+    bench.write(&fleet("large", &imports(&ids[0], &[])));
+    run(Mode::Apply).await;
+    run(Mode::Destroy).await;
+    assert!(cloud.objects().is_empty());
 }

@@ -133,6 +133,7 @@ impl Bench {
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let plan = Plan {
             moves: Vec::new(),
+            imports: Default::default(),
             mode: Mode::Apply,
             is_partial: false,
             lineage: "test".into(),

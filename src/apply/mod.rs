@@ -11,6 +11,7 @@ mod walk;
 use simfleet_state::{Entry, Event, Journal, State};
 
 pub use call::Patience;
+pub(crate) use prepare::declaration;
 pub use prepare::prepare;
 pub use progress::{Outcome, Progress, Verb};
 pub use resume::{Stuck, resume};

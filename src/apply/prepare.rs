@@ -162,7 +162,7 @@ fn same_attributes(a: &Attributes, b: &Attributes) -> bool {
 }
 
 /// Returns what the state keeps of a change that is carried out.
-pub(super) fn declaration(change: &Change, wanted: &Attributes, provider: &ProviderConfig) -> Declaration {
+pub(crate) fn declaration(change: &Change, wanted: &Attributes, provider: &ProviderConfig) -> Declaration {
     Declaration {
         kind: change.kind.clone(),
         provider: provider.clone(),

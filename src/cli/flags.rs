@@ -158,6 +158,20 @@ impl Looking {
     }
 }
 
+impl Variables {
+    /// Reads the fleet to plan of it what a verb needs, waiting for those who hold the addresses.
+    pub(super) fn open(&self, run: &Run, path: PathBuf, lock_timeout: Duration) -> Result<Fleet, Failure> {
+        let options = options(run, path, self)?;
+        open(
+            run,
+            Options {
+                lock_timeout,
+                ..options
+            },
+        )
+    }
+}
+
 fn open(run: &Run, options: Options) -> Result<Fleet, Failure> {
     let fleet = Fleet::open(options)?;
     warn(run, fleet.warnings());

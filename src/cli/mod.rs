@@ -13,6 +13,7 @@ mod exit;
 mod flags;
 mod fmt;
 mod graph;
+mod import;
 mod init;
 mod logging;
 mod output;

@@ -15,8 +15,8 @@ use super::logging::LogFormat;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, fmt, graph, init, output, plan, schema, show, spelling, state, status, undo,
-    unlock, validate, vehicle, version, why,
+    agent, apply, completions, console, fmt, graph, import, init, output, plan, schema, show, spelling, state, status,
+    undo, unlock, validate, vehicle, version, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -85,6 +85,7 @@ enum Verb {
     Graph(graph::GraphOf),
     Schema(schema::Schema),
     State(state::State),
+    Import(import::Import),
     Undo(undo::Undo),
     Unlock(unlock::Unlock),
     Agent(agent::Agent),
@@ -249,6 +250,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Nodes(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),
         Verb::State(verb) => verb.run(run).await,
+        Verb::Import(verb) => verb.run(run).await,
         Verb::Undo(verb) => verb.run(run).await,
         Verb::Unlock(verb) => verb.run(run).await,
         Verb::Completions(verb) => verb.run(run),

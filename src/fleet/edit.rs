@@ -178,7 +178,7 @@ impl Fleet {
     }
 
     /// Records events that follow from what is recorded, under the locks of their addresses.
-    async fn edit<T>(
+    pub(super) async fn edit<T>(
         &self,
         progress: &mpsc::UnboundedSender<Progress>,
         change: impl Fn(&State) -> Result<(Vec<Event>, T), Diagnostics>,

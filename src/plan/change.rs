@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, Kind, Path, Token, Value};
+use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
 use simfleet_state::{Port, ProviderConfig};
 
 use super::Mode;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub unplaced: Vec<Unplaced>,
     /// What has another address from now on.
     pub moves: Vec<Move>,
+    /// The objects that become those of resources.
+    pub imports: BTreeMap<Address, ObjectId>,
     /// The pools that get another size.
     pub pools: Vec<PoolChange>,
     /// Ports that are taken by something new, and ports that nothing has any more.
@@ -132,6 +134,8 @@ pub struct Change {
     pub schema_version: u32,
     /// The address that it is recorded by, where it moves.
     pub moved_from: Option<Address>,
+    /// The object that becomes its own.
+    pub imported: Option<ObjectId>,
     /// Whether what it will be may be deleted.
     pub prevent_destroy: bool,
     /// Whether its replacement is made before the old object goes.
@@ -165,8 +169,9 @@ pub enum Action {
 impl Change {
     /// The word for what is done with it, in JSON.
     pub fn word(&self) -> &'static str {
-        match (self.action, &self.moved_from) {
-            (Action::NoOp, Some(_)) => "move",
+        match (self.action, &self.moved_from, &self.imported) {
+            (Action::NoOp, Some(_), _) => "move",
+            (Action::NoOp, None, Some(_)) => "import",
             _ => self.action.as_str(),
         }
     }
@@ -435,6 +440,7 @@ impl Plan {
             && self.unfinished.is_empty()
             && self.pools.is_empty()
             && self.moves.is_empty()
+            && self.imports.is_empty()
             && !self.outputs.values().any(OutputChange::is_change)
     }
 }

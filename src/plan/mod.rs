@@ -1,5 +1,6 @@
 //! The plan: a pure function of the configuration, the recorded state and what was observed.
 
+mod adopt;
 mod assess;
 mod change;
 mod difference;
@@ -7,11 +8,11 @@ mod file;
 mod moves;
 mod order;
 mod planner;
-mod refused;
 mod select;
 mod session;
 mod values;
 
+pub use adopt::Adoptee;
 pub use assess::{Assessment, HostFate, NAME, assess, dismiss, go_on, ignore, make_anew};
 pub use change::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,

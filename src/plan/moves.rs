@@ -1,9 +1,10 @@
-//! `moved` blocks: what a plan is made from when some addresses have changed since the state was written.
+//! What a plan is made from when some addresses have changed since the state was written (`moved` blocks), or objects
+//! become those of resources ([`adopt`](super::adopt)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use simfleet_provider_api::{Address, Key};
+use simfleet_provider_api::{Address, Key, ObjectId};
 use simfleet_state::{Entry, Event, HolderId, Stamp, State};
 
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub struct Basis {
     pub events: Vec<Event>,
     /// What moves by them.
     pub moves: Vec<Move>,
+    /// The objects that become those of resources by them.
+    pub imports: BTreeMap<Address, ObjectId>,
 }
 
 impl Basis {
@@ -46,12 +49,7 @@ impl Basis {
             from: it.from.clone(),
             to: it.to.clone(),
         };
-        let mut basis = Basis {
-            state: state.clone(),
-            seen: seen.clone(),
-            events: Vec::new(),
-            moves: Vec::new(),
-        };
+        let mut basis = Basis::of(state, seen);
         for one in moves {
             if let Some(observed) = basis.seen.remove(&one.from) {
                 basis.seen.insert(one.to.clone(), observed);
@@ -62,8 +60,19 @@ impl Basis {
         Ok(Some(basis))
     }
 
+    /// Returns what a plan is made from where nothing moves.
+    pub(super) fn of(state: &State, seen: &Observations) -> Self {
+        Basis {
+            state: state.clone(),
+            seen: seen.clone(),
+            events: Vec::new(),
+            moves: Vec::new(),
+            imports: BTreeMap::new(),
+        }
+    }
+
     /// Has the state be as it is after an event. The serial stays: nothing is recorded yet.
-    fn record(&mut self, event: Event) -> Result<(), Diagnostics> {
+    pub(super) fn record(&mut self, event: Event) -> Result<(), Diagnostics> {
         let serial = self.state.serial;
         let entry = Entry {
             stamp: Stamp {
@@ -75,7 +84,7 @@ impl Basis {
             events: vec![event],
         };
         let done = self.state.apply(&entry);
-        done.map_err(|error| Diagnostic::error("Cannot be moved", error.to_string()))?;
+        done.map_err(|error| Diagnostic::error("Cannot be recorded", error.to_string()))?;
         self.state.serial = serial;
         self.events.extend(entry.events);
         Ok(())

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, Observed, Value};
+use simfleet_provider_api::{Address, Attributes, ObjectId, Observed, Value};
 use simfleet_state::{Declaration, Event, Snapshot, State};
 
 use super::moves::Basis;
 use super::session::{Declared, One, Session, postcondition, precondition, scope};
 use super::{
-    Action, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange, Reason,
-    Selection, Unfinished, assess, dismiss, go_on, make_anew, refused,
+    Action, Adoptee, Assessment, Change, Drift, DriftKind, HostFate, Interrupt, NAME, OutputChange, Plan, PoolChange,
+    Reason, Selection, Unfinished, assess, dismiss, go_on, make_anew,
 };
 use crate::builtin;
-use crate::config::{Config, Held, Names};
+use crate::config::{Config, Held, Import, Names};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Desired, Objects, Trigger, implied_local_node};
 use crate::plan::difference::{drift, same};
@@ -57,7 +57,7 @@ pub struct Planned<'a> {
     pub snapshot: Snapshot,
     /// What was seen, by the addresses that are recorded.
     pub observations: Observations,
-    /// What it was made from instead where something moves.
+    /// What it was made from instead where something moves or is imported.
     pub basis: Option<Basis>,
     /// Answers what the plan could not know yet.
     pub session: Session<'a>,
@@ -71,11 +71,16 @@ impl Planned<'_> {
         self.basis.as_ref().map_or(&self.snapshot.state, |basis| &basis.state)
     }
 
-    /// Returns what is to be recorded before anything is done: what moves, and what was found out.
+    /// Returns what is to be recorded before anything is done: what moves or is imported, and what was found out.
     pub fn facts(&self, registry: &Registry) -> Vec<Event> {
-        let moves = self.basis.as_ref().map(|basis| basis.events.clone());
+        let is_meant = |event: &&Event| match event {
+            // Of a part of a fleet only that part is imported.
+            Event::Adopted { address, .. } => self.plan.imports.contains_key(address),
+            _ => true,
+        };
         let seen = self.basis.as_ref().map_or(&self.observations, |basis| &basis.seen);
-        let mut facts = moves.unwrap_or_default();
+        let events = self.basis.iter().flat_map(|basis| &basis.events);
+        let mut facts: Vec<Event> = events.filter(is_meant).cloned().collect();
         facts.extend(crate::apply::prepare(&self.plan, self.state(), seen, registry));
         facts
     }
@@ -88,32 +93,14 @@ impl<'a> Planner<'a> {
     /// Everything of the configuration that cannot be planned.
     pub fn plan(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'a>, Diagnostics> {
         let basis = match self.mode {
-            Mode::Apply => Basis::moved(self.config, &snapshot.state, &observations)?,
+            Mode::Apply => self.basis(&snapshot.state, &observations)?,
             Mode::Destroy | Mode::Refresh => None,
         };
         let (state, seen) = match &basis {
             Some(basis) => (&basis.state, &basis.seen),
             None => (&snapshot.state, &observations),
         };
-        let moved = basis.as_ref().map(|basis| &*basis.moves).unwrap_or_default();
-        let mut work = Work {
-            planner: self,
-            state,
-            seen,
-            names: names(state),
-            moved: moved.iter().map(|it| (&it.to, &it.from)).collect(),
-            found: Found::default(),
-        };
-        let session = match self.mode {
-            Mode::Apply => {
-                refused::check(self.config)?;
-                let mut session = Session::new(self.config, self.registry, state)?;
-                work.declared(&session)?;
-                session.planned(&work.found.changes);
-                session
-            }
-            Mode::Destroy | Mode::Refresh => Session::empty(self.config, self.registry, self.mode),
-        };
+        let (session, mut work) = self.assess(state, seen, basis.as_ref())?;
         match self.mode {
             Mode::Apply => {
                 work.undeclared();
@@ -141,7 +128,8 @@ impl<'a> Planner<'a> {
             interrupts: interrupts(&changes),
             pools,
             ports,
-            moves: moved.to_vec(),
+            moves: basis.as_ref().map(|basis| basis.moves.clone()).unwrap_or_default(),
+            imports: basis.as_ref().map(|basis| basis.imports.clone()).unwrap_or_default(),
             unfinished: unfinished(&snapshot),
             changes,
             drift,
@@ -158,6 +146,107 @@ impl<'a> Planner<'a> {
             session,
             warnings,
         })
+    }
+
+    /// Returns what the plan is made from where something moves or is imported; `None` where nothing does.
+    fn basis(&self, state: &State, observations: &Observations) -> Result<Option<Basis>, Diagnostics> {
+        let mut basis = Basis::moved(self.config, state, observations)?;
+        let adoptees = match &basis {
+            Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(basis))?,
+            None => self.adoptees_of(state, observations, None)?,
+        };
+        if !adoptees.is_empty() {
+            let basis = basis.get_or_insert_with(|| Basis::of(state, observations));
+            basis.adopt(&adoptees, observations, self.registry)?;
+        }
+        Ok(basis)
+    }
+
+    /// Returns the objects that `import` blocks have become those of resources, and that are to be looked at for a plan.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned.
+    pub fn adoptees(&self, state: &State, observations: &Observations) -> Result<Vec<Adoptee>, Diagnostics> {
+        match Basis::moved(self.config, state, observations)? {
+            Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(&basis)),
+            None => self.adoptees_of(state, observations, None),
+        }
+    }
+
+    fn adoptees_of(
+        &self,
+        state: &State,
+        seen: &Observations,
+        basis: Option<&Basis>,
+    ) -> Result<Vec<Adoptee>, Diagnostics> {
+        let is_done = |import: &Import| import.single().is_some_and(|to| state.resources.contains_key(to));
+        if self.config.imports.iter().all(is_done) {
+            return Ok(Vec::new());
+        }
+        let (session, work) = self.assess(state, seen, basis)?;
+        let mut diagnostics = Diagnostics::new();
+        let mut adoptees = Vec::new();
+        for import in &self.config.imports {
+            let adoptions = diagnostics.keep(import.adoptions(&session.names())).unwrap_or_default();
+            // What is recorded already has its object.
+            for adoption in adoptions.into_iter().filter(|it| !state.resources.contains_key(&it.to)) {
+                let span = Some(adoption.span.clone());
+                let adoptee = Adoptee::of(&work.found.changes, state, &adoption.to, &adoption.id, span);
+                adoptees.extend(diagnostics.keep(adoptee.map_err(Diagnostics::from)));
+            }
+        }
+        diagnostics.or(adoptees).map(|(adoptees, _)| adoptees)
+    }
+
+    /// Returns an object that a command has become that of a resource.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned, and why it cannot be imported.
+    pub fn adoptee(
+        &self,
+        state: &State,
+        seen: &Observations,
+        to: &Address,
+        id: &Arc<str>,
+    ) -> Result<Adoptee, Diagnostics> {
+        if state.resources.contains_key(to) {
+            let detail = format!("{to} has an object already.");
+            let diagnostic = Diagnostic::error("Managed already", detail).on(to.clone());
+            return Err(diagnostic
+                .hint(format!("`simfleet state rm {to}` forgets that one"))
+                .into());
+        }
+        let (_, work) = self.assess(state, seen, None)?;
+        Ok(Adoptee::of(&work.found.changes, state, to, id, None)?)
+    }
+
+    /// Holds everything that is declared against a state and what was seen.
+    fn assess<'w>(
+        &'w self,
+        state: &'w State,
+        seen: &'w Observations,
+        basis: Option<&'w Basis>,
+    ) -> Result<(Session<'a>, Work<'w, 'a>), Diagnostics> {
+        let moves = basis.iter().flat_map(|basis| &basis.moves);
+        let mut work = Work {
+            planner: self,
+            state,
+            seen,
+            names: names(state),
+            moved: moves.map(|it| (&it.to, &it.from)).collect(),
+            imported: basis.map(|basis| &basis.imports),
+            found: Found::default(),
+        };
+        let session = match self.mode {
+            Mode::Apply => {
+                let mut session = Session::new(self.config, self.registry, state)?;
+                work.declared(&session)?;
+                session.planned(&work.found.changes);
+                session
+            }
+            Mode::Destroy | Mode::Refresh => Session::empty(self.config, self.registry, self.mode),
+        };
+        Ok((session, work))
     }
 
     /// Refuses to delete what is protected, by the configuration or by what was last applied of it.
@@ -214,6 +303,8 @@ struct Work<'w, 'a> {
     names: BTreeSet<String>,
     /// The recorded addresses of what moves, by the new ones.
     moved: BTreeMap<&'w Address, &'w Address>,
+    /// The objects that become those of resources.
+    imported: Option<&'w BTreeMap<Address, ObjectId>>,
     found: Found,
 }
 
@@ -350,6 +441,10 @@ impl Work<'_, '_> {
         if &*desired.provider.name == builtin::NAME {
             change.after.iter_mut().for_each(builtin::follow);
         }
+        change.imported = self
+            .imported
+            .and_then(|imported| imported.get(&desired.address))
+            .cloned();
         change.moved_from = self.moved.get(&desired.address).map(|from| (*from).clone());
         self.found.drift.extend(drift);
         self.found.changes.insert(desired.address.clone(), change);

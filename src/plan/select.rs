@@ -93,6 +93,7 @@ impl Selection {
         plan.drift.retain(|drift| kept.contains(&drift.address));
         plan.interrupts.retain(|interrupt| kept.contains(&interrupt.address));
         plan.unplaced.retain(|unplaced| self.takes(&unplaced.address));
+        plan.imports.retain(|address, _| kept.contains(address));
         plan.ports.retain(|port| kept.contains(port.address()));
         plan.pools
             .retain(|pool| self.takes(&pool.address) || kept.iter().any(|kept| kept.parent() == pool.address));

@@ -95,3 +95,35 @@ fn mistakes_in_a_module_are_told_with_its_file() {
     std::fs::remove_dir_all(lab.path().join("modules")).expect("it was there");
     insta::assert_snapshot!("modules_missing", lab.run("plan").exits(1));
 }
+
+#[test]
+fn conditions_are_told_with_their_message() {
+    let fleet = r#"
+variable "size" { default = 2 }
+value "a" {
+  input = var.size
+  lifecycle {
+    precondition {
+      condition     = var.size < 3
+      error_message = "Size is ${var.size}, and at most 2 is allowed."
+    }
+    postcondition {
+      condition     = self.output > 0
+      error_message = "It is empty."
+    }
+  }
+}
+"#;
+    let lab = Lab::new(fleet);
+    insta::assert_snapshot!("precondition", lab.run("plan --var size=3").exits(1));
+    insta::assert_snapshot!("postcondition", lab.run("plan --var size=0").exits(1));
+    lab.run("apply --auto-approve").exits(0);
+}
+
+#[test]
+fn imports_that_cannot_be() {
+    let lab = Lab::new("value \"a\" { input = 1 }\nimport {\n  to = value.a\n  id = \"x\"\n}\n");
+    insta::assert_snapshot!("import_of_a_value", lab.run("plan").exits(1));
+    insta::assert_snapshot!("import_of_nothing", lab.run("import value.b x").exits(1));
+    insta::assert_snapshot!("import_of_garbage", lab.run("import x y").exits(64));
+}

@@ -90,8 +90,12 @@ pub fn changes(plan: &Plan) -> Vec<String> {
 
 /// Opens a fleet over a store and a cloud of the test.
 pub fn over(options: Options, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
+    on(Fleet::open(options).expect("sound"), store, cloud)
+}
+
+/// Has a fleet be over a store and a cloud of the test.
+pub fn on(fleet: Fleet, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
     let mut registry = Registry::built_in();
     registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
-    let fleet = Fleet::open(options).expect("sound");
     fleet.over(Arc::new(store.clone()), registry, apply::Options::default())
 }

@@ -97,6 +97,11 @@ impl Import {
         self.for_each.iter().flat_map(eval::references).collect()
     }
 
+    /// Returns the one resource that it is about; `None` where its key is an expression.
+    pub fn single(&self) -> Option<&Address> {
+        self.key.is_none().then_some(&self.to)
+    }
+
     /// Returns the objects and what they become.
     ///
     /// # Errors

@@ -84,6 +84,7 @@ impl View<'_> {
             changes::show(changing, self.detail, &mut document);
         }
         self.moves(&mut document);
+        self.imports(&mut document);
         self.pools(&mut document);
         self.outputs(&mut document);
         self.unplaced(&mut document);
@@ -158,6 +159,22 @@ impl View<'_> {
                     .tone(Tone::Change, " -> ")
                     .tone(Tone::Strong, to.to_string())
                     .text(format!(" (was {from})")),
+            );
+        }
+        document.blank();
+    }
+
+    fn imports(&self, document: &mut Document) {
+        if self.plan.imports.is_empty() {
+            return;
+        }
+        heading("What exists and is managed from now on:", document);
+        for (address, id) in &self.plan.imports {
+            document.line(
+                Line::new()
+                    .tone(Tone::Good, " <- ")
+                    .tone(Tone::Strong, address.to_string())
+                    .text(format!(" is the object {id}")),
             );
         }
         document.blank();
@@ -295,6 +312,7 @@ impl View<'_> {
         for (count, words) in [
             (forget, "to forget"),
             (self.plan.moves.len(), "to move"),
+            (self.plan.imports.len(), "to import"),
             (self.plan.unfinished.len(), "to finish"),
             (self.plan.unplaced.len(), "without a place"),
         ] {

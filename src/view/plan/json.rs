@@ -107,6 +107,7 @@ fn change(change: &Change) -> Json {
         "after_unknown": masked(after.as_ref(), Mask::Unknown),
         "after_sensitive": masked(after.as_ref(), Mask::Sensitive),
         "previous_address": change.moved_from,
+        "importing": change.imported.as_ref().map(|id| json!({"id": id})),
         "replace_because": change.replace_because.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -44,6 +44,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         was_hosted_on: None,
         schema_version: 1,
         moved_from: None,
+        imported: None,
         prevent_destroy: false,
         create_before_destroy: false,
         is_unproven: false,
@@ -54,6 +55,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
 fn plan(changes: Vec<Change>) -> Plan {
     let mut plan = Plan {
         moves: Vec::new(),
+        imports: Default::default(),
         mode: Mode::Apply,
         is_partial: false,
         lineage: "0b1f6c1e-0000-4000-8000-000000000000".into(),

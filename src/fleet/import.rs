@@ -1,0 +1,62 @@
+//! Objects that exist become those of resources.
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+use simfleet_provider_api::{Address, Observed};
+use simfleet_state::{Snapshot, State};
+use tokio::sync::mpsc;
+
+use super::{Fleet, FleetError};
+use crate::apply::Progress;
+use crate::diagnostic::Diagnostics;
+use crate::plan::Adoptee;
+use crate::providers::Providers;
+use crate::refresh::Observations;
+
+impl Fleet {
+    /// Has an object that exists be that of a declared resource, and changes nothing. Its id is the provider's.
+    ///
+    /// # Errors
+    /// The resource is not declared or has an object already; the object is not there, cannot be reached, or is that of
+    /// another resource.
+    pub async fn import(
+        &self,
+        address: &Address,
+        id: &Arc<str>,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<(), FleetError> {
+        let snapshot = self.snapshot().await?;
+        let observations = self.observe(&snapshot).await;
+        let adoptee = |state: &State| self.planner().adoptee(state, &observations, address, id);
+        let seen = self.look_at(&[adoptee(&snapshot.state)?], &snapshot).await;
+        self.edit(progress, |state| {
+            let adopted = adoptee(state)?.adopted(seen.get(address), &self.registry);
+            Ok((vec![adopted.map_err(Diagnostics::from)?], ()))
+        })
+        .await
+    }
+
+    /// Looks at objects that are to become those of resources.
+    pub(super) async fn look_at(&self, adoptees: &[Adoptee], snapshot: &Snapshot) -> Observations {
+        let providers = self.providers(snapshot);
+        let looks = adoptees.iter().map(async |adoptee| {
+            let seen = look(adoptee, &providers).await;
+            (adoptee.address().clone(), seen)
+        });
+        stream::iter(looks)
+            .buffer_unordered(self.options.parallelism.max(1))
+            .collect()
+            .await
+    }
+}
+
+async fn look(adoptee: &Adoptee, providers: &Providers) -> Observed {
+    let read = async {
+        let provider = providers.configured(adoptee.provider()).await?;
+        provider.read(adoptee.kind(), adoptee.id()).await
+    };
+    read.await.unwrap_or_else(|error| Observed::Unreachable {
+        reason: error.to_string(),
+    })
+}

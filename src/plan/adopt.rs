@@ -1,0 +1,178 @@
+//! `import`: objects that exist become those of resources.
+//!
+//! Which object it is, by kind and provider, only a plan tells; what it is like, only its provider. So a fleet with imports
+//! is planned once without them, the objects are looked at, and the plan that is shown is made as if they were recorded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId, Observed, Schema};
+use simfleet_state::{Event, ProviderConfig, State};
+
+use super::moves::Basis;
+use super::{Change, NAME, marked, typed};
+use crate::apply::declaration;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::providers::Registry;
+use crate::refresh::Observations;
+
+/// An object that is to become that of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adoptee {
+    /// The resource as a plan without the object has it: it is made.
+    change: Change,
+    /// Its provider.
+    provider: ProviderConfig,
+    /// The object.
+    id: ObjectId,
+    /// Where that is written; nowhere where it is asked for by a command.
+    span: Option<Span>,
+}
+
+impl Adoptee {
+    /// Finds the resource among those that are planned without the object.
+    ///
+    /// # Errors
+    /// It is not declared, the object is that of another resource, or the settings of its provider are not known yet.
+    pub(super) fn of(
+        changes: &BTreeMap<Address, Change>,
+        state: &State,
+        to: &Address,
+        id: &Arc<str>,
+        span: Option<Span>,
+    ) -> Result<Self, Diagnostic> {
+        let id = ObjectId(Arc::clone(id));
+        let error = |summary: &'static str, detail: String| {
+            Err(Diagnostic::error(summary, detail).on(to.clone()).at(span.clone()))
+        };
+        let declared = changes
+            .get(to)
+            .and_then(|change| Some((change, change.provider.as_ref()?)));
+        let Some((change, provider)) = declared else {
+            let names: Vec<String> = changes.keys().map(ToString::to_string).collect();
+            let detail =
+                format!("{to} is not declared, or has no place: an object becomes that of a declared resource.");
+            return error("Unknown resource", detail)
+                .map_err(|error| error.nearest(&to.to_string(), names.iter().map(String::as_str)));
+        };
+        let is_it = |(_, resource): &(&Address, &simfleet_state::Resource)| {
+            let declared = &resource.declared;
+            resource.object.id == id && declared.kind == change.kind && declared.provider.name == provider.name
+        };
+        if let Some((owner, _)) = state.resources.iter().find(is_it) {
+            let detail = format!("The object `{id}` is that of {owner} already.");
+            return error("Managed already", detail)
+                .map_err(|error| error.hint(format!("`simfleet state mv {owner} {to}` gives it the other address")));
+        }
+        if state.intents.contains_key(to) {
+            let detail = format!("What an earlier run began with {to} has no end yet.");
+            return error("Cannot be imported yet", detail).map_err(|error| error.hint("`simfleet apply` finishes it"));
+        }
+        if let Some(origin) = provider.settings.to_value().unknown_origin() {
+            let detail = format!("The settings of its provider depend on `{origin}`, which is known after apply only.");
+            return error("Value not known yet", detail);
+        }
+        Ok(Adoptee {
+            change: change.clone(),
+            provider: provider.clone(),
+            id,
+            span,
+        })
+    }
+
+    /// The resource that the object becomes.
+    pub fn address(&self) -> &Address {
+        &self.change.address
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> &Kind {
+        &self.change.kind
+    }
+
+    /// The provider that is asked for the object; its settings are known.
+    pub fn provider(&self) -> &ProviderConfig {
+        &self.provider
+    }
+
+    /// The object.
+    pub fn id(&self) -> &ObjectId {
+        &self.id
+    }
+
+    /// Returns the event that has the object be managed from now on, given what was seen of it.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be reached.
+    pub fn adopted(&self, seen: Option<&Observed>, registry: &Registry) -> Result<Event, Diagnostic> {
+        let error = |summary: &'static str, detail: String| {
+            Err(Diagnostic::error(summary, detail)
+                .on(self.address().clone())
+                .at(self.span.clone()))
+        };
+        let object = match seen {
+            Some(Observed::Present(object)) => object,
+            Some(Observed::Absent) => {
+                let detail = format!("There is no {} with the id `{}`.", self.kind(), self.id);
+                return error("Nothing to import", detail)
+                    .map_err(|error| error.hint("look up the id at the provider; ids are not names"));
+            }
+            Some(Observed::Unreachable { reason }) => {
+                return error("Cannot be imported", format!("{}.", reason.trim_end_matches('.')));
+            }
+            None => return error("Not looked at", format!("Nobody looked at the object `{}`.", self.id)),
+        };
+        let schema = registry.schema(&self.provider.name, self.kind());
+        Ok(Event::Adopted {
+            address: self.address().clone(),
+            declared: declaration(&self.change, &inputs(object), &self.provider),
+            object: schema.map_or_else(|| object.clone(), |schema| self.kept(object, schema)),
+        })
+    }
+
+    /// Returns the object as it is recorded: in the types of its schema, with marks on what is sensitive.
+    fn kept(&self, object: &Object, schema: &Schema) -> Object {
+        let wanted = self.change.wanted.clone().unwrap_or_default();
+        Object {
+            attributes: marked(schema, &wanted, &typed(schema, &object.attributes)),
+            ..object.clone()
+        }
+    }
+}
+
+/// What was declared of an object until now: nothing. Its name is not made of the address, so it stays.
+fn inputs(object: &Object) -> Attributes {
+    let name = object.attributes.get(NAME).filter(|name| name.as_str().is_some());
+    name.map(|name| (Arc::from(NAME), name.clone())).into_iter().collect()
+}
+
+impl Basis {
+    /// Has a plan be made as if objects were recorded that only now become those of resources.
+    ///
+    /// # Errors
+    /// Each that cannot.
+    pub(super) fn adopt(
+        &mut self,
+        adoptees: &[Adoptee],
+        seen: &Observations,
+        registry: &Registry,
+    ) -> Result<(), Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        for adoptee in adoptees {
+            let address = adoptee.address();
+            let event = match adoptee.adopted(seen.get(address), registry) {
+                Ok(event) => event,
+                Err(error) => {
+                    diagnostics.push(error);
+                    continue;
+                }
+            };
+            if let Event::Adopted { object, .. } = &event {
+                self.seen.insert(address.clone(), Observed::Present(object.clone()));
+            }
+            diagnostics.keep(self.record(event));
+            self.imports.insert(address.clone(), adoptee.id.clone());
+        }
+        diagnostics.or(()).map(drop)
+    }
+}
