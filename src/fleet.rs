@@ -3,7 +3,7 @@
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
 //! - [`import`]: objects that exist become those of resources
-//! - [`location`]: where the state is; [`error`]: why a run cannot go on
+//! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
 mod edit;
 mod error;
@@ -11,6 +11,7 @@ mod history;
 mod import;
 mod intent;
 mod location;
+mod mark;
 mod runs;
 mod saved;
 
@@ -20,9 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Context, Observed};
-use simfleet_state::{Snapshot, StateStore};
+use simfleet_state::{Snapshot, StateError, StateStore};
 
 use self::location::{state_path, store};
+use self::mark::Mark;
 use crate::apply;
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
@@ -80,6 +82,8 @@ pub struct Fleet {
     warnings: Diagnostics,
     store: Arc<dyn StateStore>,
     folder: PathBuf,
+    /// `None` for a store that is no file.
+    mark: Option<Mark>,
     registry: Registry,
     walk: apply::Options,
 }
@@ -106,6 +110,7 @@ impl Fleet {
         // Where agents keep their files must not depend on where the next command is run.
         let location = std::path::absolute(&location).unwrap_or(location);
         let folder = location.with_extension("d");
+        let mark = Some(Mark::new(location.clone(), folder.clone()));
         let store = Arc::new(store(location, &options.inputs.environment)?);
         Ok(Fleet {
             options,
@@ -113,6 +118,7 @@ impl Fleet {
             warnings,
             store,
             folder,
+            mark,
             registry: Registry::built_in(),
             walk: apply::Options::default(),
         })
@@ -122,6 +128,7 @@ impl Fleet {
     pub fn over(self, store: Arc<dyn StateStore>, registry: Registry, walk: apply::Options) -> Self {
         Fleet {
             store,
+            mark: None,
             registry,
             walk,
             ..self
@@ -151,9 +158,26 @@ impl Fleet {
     /// Reads its state.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// Why it cannot be read; that it is lost.
     pub async fn snapshot(&self) -> Result<Snapshot, FleetError> {
-        Ok(self.store.load().await?)
+        self.not_lost(async {
+            let snapshot = self.store.load().await?;
+            Ok((snapshot.lineage.clone(), snapshot))
+        })
+        .await
+    }
+
+    /// Reads something of the state, with its lineage, and makes sure that it is the state of what is here.
+    async fn not_lost<T>(
+        &self,
+        read: impl Future<Output = Result<(Option<Arc<str>>, T), StateError>>,
+    ) -> Result<T, FleetError> {
+        let there = self.mark.as_ref().and_then(Mark::read);
+        let (lineage, found) = read.await?;
+        if let Some(mark) = &self.mark {
+            mark.check(there, lineage.as_ref())?;
+        }
+        Ok(found)
     }
 
     /// Looks at the recorded objects, or takes them to be as recorded where that was asked for.

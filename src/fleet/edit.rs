@@ -9,6 +9,7 @@ use simfleet_state::{Event, Holder, HolderId, Lease, Liveness, LockSet, State, S
 use simfleet_state::{Host, invariants};
 use tokio::sync::mpsc;
 
+use super::mark::Mark;
 use super::{Fleet, FleetError};
 use crate::apply::Progress;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -82,7 +83,11 @@ impl Fleet {
     /// # Errors
     /// There is no state, or it cannot be read.
     pub async fn pull(&self) -> Result<serde_json::Value, FleetError> {
-        let last = self.store.pull().await?;
+        let pull = async {
+            let last = self.store.pull().await?;
+            Ok((last.lineage.clone(), last))
+        };
+        let last = self.not_lost(pull).await?;
         let nothing = || {
             let diagnostic = Diagnostic::error("No state", "Nothing is recorded yet.");
             FleetError::from(diagnostic.hint("`simfleet apply` makes a state"))
@@ -116,9 +121,9 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<u64, FleetError> {
         let pulled = read(text)?;
-        let there = self.snapshot().await?;
-        match &there.lineage {
-            None => self.store.make(&pulled.lineage).await?,
+        let there = self.store.load().await?;
+        let marked = self.mark.as_ref().and_then(Mark::read);
+        match there.lineage.as_ref().or(marked.as_ref()) {
             Some(lineage) if *lineage != pulled.lineage => {
                 let detail = format!(
                     "The pushed state is that of lineage {}, and the one here of {lineage}: they are two fleets.",
@@ -127,7 +132,8 @@ impl Fleet {
                 let diagnostic = Diagnostic::error("Another lineage", detail);
                 return Err(diagnostic.hint("check the path of the fleet, and --state").into());
             }
-            Some(_) => {}
+            _ if there.lineage.is_none() => self.store.make(&pulled.lineage).await?,
+            _ => {}
         }
         let all = |state: &State| state.addresses().cloned().collect::<BTreeSet<_>>();
         let mut addresses = all(&there.state);
@@ -143,6 +149,9 @@ impl Fleet {
                 return Err(FleetError::Stale {
                     address: address.clone(),
                 });
+            }
+            if let Some(mark) = self.mark.as_ref().filter(|_| !pulled.state.is_empty()) {
+                mark.set(&pulled.lineage);
             }
             let state = Arc::new(pulled.state);
             Ok(journal.append(&[self.began(), Event::Pushed { state }]).await?.serial)

@@ -1,5 +1,8 @@
 //! Why a run cannot go on.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use simfleet_provider_api::Address;
 use simfleet_state::StateError;
 
@@ -15,6 +18,34 @@ pub enum FleetError {
     /// The state cannot be read or written, or is locked.
     #[error(transparent)]
     State(#[from] StateError),
+    /// There is no state, and things that belong to one.
+    #[error(
+        "`{}` is not there, and nodes or files of its fleet are: `{}` belongs to the state with lineage {of}; with a new \
+         state everything would be made a second time", state.display(), folder.display()
+    )]
+    Lost {
+        /// Where it should be.
+        state: PathBuf,
+        /// What belongs to it.
+        folder: PathBuf,
+        /// Its lineage.
+        of: Arc<str>,
+    },
+    /// There is a state, and things that belong to another.
+    #[error(
+        "`{}` has lineage {lineage}, and `{}` belongs to the state with lineage {of}, so that its nodes would be made a \
+         second time", state.display(), folder.display()
+    )]
+    Replaced {
+        /// Where the state is.
+        state: PathBuf,
+        /// What belongs to the other.
+        folder: PathBuf,
+        /// The lineage of the other.
+        of: Arc<str>,
+        /// The lineage of the state.
+        lineage: Arc<str>,
+    },
     /// What the plan was made from has changed.
     #[error("the plan is stale: {address} has changed since it was made")]
     Stale {

@@ -113,7 +113,11 @@ impl Fleet {
     /// # Errors
     /// Says what is damaged.
     pub async fn check(&self) -> Result<Option<Checked>, FleetError> {
-        Ok(self.store.check().await?)
+        let check = async {
+            let checked = self.store.check().await?;
+            Ok((checked.as_ref().map(|checked| checked.lineage.clone()), checked))
+        };
+        self.not_lost(check).await
     }
 
     /// Reads what every run recorded, in the order of their beginnings.
@@ -121,7 +125,12 @@ impl Fleet {
     /// # Errors
     /// Why the state cannot be read.
     pub async fn history(&self) -> Result<Vec<RunRecord>, FleetError> {
-        Ok(runs(&self.store.history(1..=u64::MAX).await?))
+        let entries = self.store.history(1..=u64::MAX).await?;
+        if entries.is_empty() {
+            // No history can be a lost one.
+            self.snapshot().await?;
+        }
+        Ok(runs(&entries))
     }
 }
 

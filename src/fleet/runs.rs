@@ -72,7 +72,7 @@ impl Fleet {
     ) -> Result<(), FleetError> {
         let state = &planned.snapshot.state;
         if state.resources.is_empty() && state.intents.is_empty() {
-            self.providers(&planned.snapshot).tidy();
+            self.clear(&planned.snapshot);
         }
         let prepared = planned.facts(&self.registry);
         // What is wanted can be another configuration although nothing has to change. Without a state there is nothing of
@@ -120,6 +120,9 @@ impl Fleet {
             journal.close().await?;
             return Err(FleetError::Stale { address });
         }
+        if let Some(mark) = &self.mark {
+            mark.set(journal.lineage());
+        }
         let mut state = snapshot.state.clone();
         apply::record(&mut state, &mut *journal, facts)
             .await
@@ -153,8 +156,15 @@ impl Fleet {
             && snapshot.state.resources.is_empty()
             && snapshot.state.intents.is_empty()
         {
-            self.providers(&snapshot).tidy();
+            self.clear(&snapshot);
         }
+    }
+
+    fn clear(&self, snapshot: &Snapshot) {
+        if let Some(mark) = self.mark.as_ref().filter(|_| snapshot.state.is_empty()) {
+            mark.remove();
+        }
+        self.providers(snapshot).tidy();
     }
 
     /// Says who runs this.

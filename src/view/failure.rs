@@ -38,6 +38,20 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
             };
             (summary, error.hint())
         }
+        FleetError::Lost { .. } => (
+            "The state is missing",
+            Some(
+                "bring it back, from a backup or with `simfleet state push`; to give up what it had, end its processes \
+                 (`simfleet agent`) and remove the folder",
+            ),
+        ),
+        FleetError::Replaced { .. } => (
+            "Another state",
+            Some(
+                "put the state of that lineage in its place; to give up what that one had, end its processes (`simfleet \
+                 agent`) and remove the folder",
+            ),
+        ),
         FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan")),
         FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint())),
         FleetError::Ended(_) => (

@@ -83,6 +83,14 @@ pub enum StateError {
         #[source]
         source: Option<Cause>,
     },
+    /// A write-ahead log lies beside the state. SQLite would merge it, also one that is of another file.
+    #[error("{log} lies beside the state in {location}, and simfleet writes no such log")]
+    Log {
+        /// Where the state is.
+        location: String,
+        /// Where the log is.
+        log: String,
+    },
     /// There is no space left.
     #[error("there is no space left for the state in {location}")]
     Full {
@@ -137,6 +145,10 @@ impl StateError {
             }
             StateError::Newer { .. } => "use the newer simfleet that wrote it",
             StateError::Foreign { .. } => "check the path of the state (--state, or the backend block)",
+            StateError::Log { .. } => {
+                "nothing was changed; move it away if it is of another file; if a tool left it of this one, have SQLite end \
+                 it: sqlite3 FILE 'PRAGMA journal_mode = TRUNCATE'"
+            }
             StateError::Full { .. } => "free some space and run the command again: it goes on from what was recorded",
             StateError::Unreadable { .. } | StateError::Unwritable { .. } => {
                 "check the path, its owner and its permissions"

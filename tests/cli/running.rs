@@ -71,7 +71,7 @@ impl Drop for Running {
         let run = self.0.run("destroy --auto-approve --lock-timeout 60s");
         if !std::thread::panicking() {
             assert_eq!(run.code, Some(0), "{run}");
-            let left = self.0.path().join(".simfleet/fleet.d");
+            let left = self.0.path().join(".simfleet/state.d");
             assert!(!left.exists(), "files of nodes are left: {run}");
         }
     }
@@ -206,6 +206,24 @@ simulator "exec" "job" {
     let last: serde_json::Value =
         serde_json::from_str(last.stdout.lines().last().unwrap_or_default()).expect("each line is JSON");
     assert_eq!(last["unplaced"][0]["address"], "simulator.exec.job[1]");
+}
+
+/// What runs goes on, nothing is made beside it, and with the state back all is as it was.
+#[test]
+fn a_state_that_is_deleted_while_agents_run_is_asked_for() {
+    let lab = Running::new(FLEET);
+    lab.run("apply --auto-approve").exits(0);
+    let state = lab.path().join(".simfleet/state.db");
+    let before = pid_of(&lab.run("simulators -o json").exits(0), 0);
+    let kept = std::fs::read(&state).expect("a state");
+    std::fs::remove_file(&state).expect("it is there");
+    for line in ["plan", "apply --auto-approve", "destroy --auto-approve"] {
+        let run = lab.run(line);
+        assert!(run.stderr.contains("error: The state is missing"), "{run}");
+    }
+    std::fs::write(&state, kept).expect("writable");
+    assert_eq!(pid_of(&lab.run("simulators -o json").exits(0), 0), before);
+    lab.run("plan --detailed-exitcode").exits(0);
 }
 
 /// A node that does not answer is neither gone nor changed.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::chain::{self, Fleet};
-use crate::error::StateError;
+use crate::error::{Cause, StateError};
 
 /// `SFLT`: marks a SQLite file as a state of simfleet.
 const APPLICATION_ID: u32 = 0x5346_4C54;
@@ -91,9 +91,11 @@ impl File {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.io(access, error)),
             // A state is made beside and moved here whole, so this was never one, or is one no more.
+            Ok(metadata) if metadata.is_dir() => return Err(self.io(access, io::ErrorKind::IsADirectory.into())),
             Ok(metadata) if metadata.len() == 0 => return Err(self.damaged("the file is empty")),
             Ok(_) => {}
         }
+        self.has_no_log(access)?;
         // For writing even where it is only read: what a crash left half written has to be rolled back first. SQLite
         // falls back to reading by itself where the file cannot be written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -102,6 +104,23 @@ impl File {
             .map_err(|error| self.sqlite(access, error))?;
         self.recognise(&connection)?;
         Ok(Some(connection))
+    }
+
+    /// Refuses a write-ahead log beside the file. SQLite merges one into whatever file it finds it beside, also into one
+    /// that it is not of, such as a backup that was put in the place of another.
+    fn has_no_log(&self, access: Access) -> Result<(), StateError> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        match fs::metadata(&log) {
+            Ok(metadata) if metadata.len() > 0 => Err(StateError::Log {
+                location: self.location(),
+                log: format!("`{}`", log.display()),
+            }),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.io(access, error)),
+        }
     }
 
     /// Makes the file, where there is none.
@@ -282,7 +301,8 @@ impl File {
                 | Error::InvalidColumnIndex(..)
                 | Error::SqlInputError { .. }
         );
-        let source = Box::new(error);
+        // As text: what it would give as its own cause says the same again.
+        let source = Cause::from(error.to_string());
         match code {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { location, source },
             Some(ErrorCode::DiskFull) => StateError::Full { location, source },
@@ -300,7 +320,7 @@ impl File {
     }
 }
 
-fn damaged_by(location: String, source: Box<rusqlite::Error>) -> StateError {
+fn damaged_by(location: String, source: Cause) -> StateError {
     StateError::Damaged {
         location,
         problem: "its tables cannot be read".to_owned(),

@@ -1,5 +1,7 @@
 //! What only a file can suffer: damage, strangers, newer versions, missing rights; and what only it does: snapshots.
 
+mod damage;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,50 +144,6 @@ async fn many_that_make_the_file_at_once_share_one() {
             (8, 8, 8)
         );
         assert_eq!(files(bench.folder.path()).len(), 1, "no draft is left");
-    }
-}
-
-/// Whatever single bit is wrong, the state is read as it was or refused; a refused one is not written to.
-#[tokio::test]
-async fn a_flipped_bit_never_shows_as_another_state() {
-    let bench = Bench::with_every_event().await;
-    let (sound, before) = (bench.bytes(), bench.load().await.expect("sound"));
-    let (mut refused, mut harmless) = (0, 0);
-    for at in (0..sound.len()).step_by(67) {
-        let mut damaged = sound.clone();
-        damaged[at] ^= 1 << (at % 8);
-        std::fs::write(bench.path(), &damaged).expect("writable");
-        match bench.load().await {
-            Ok(snapshot) => {
-                harmless += 1;
-                assert_eq!(
-                    (&snapshot.state, &snapshot.lineage),
-                    (&before.state, &before.lineage),
-                    "byte {at}"
-                );
-            }
-            Err(_) => {
-                refused += 1;
-                assert!(bench.open().await.is_err(), "byte {at}");
-                assert_eq!(bench.bytes(), damaged, "byte {at}: it was written to");
-            }
-        }
-    }
-    // Free space, old groups that a snapshot covers: neither count may be zero, or the test tests nothing.
-    assert!(refused > 20 && harmless > 20, "{refused} refused, {harmless} harmless");
-}
-
-#[tokio::test]
-async fn a_file_that_was_cut_off_is_refused() {
-    let bench = Bench::with_every_event().await;
-    let sound = bench.bytes();
-    for length in (0..sound.len()).step_by(1021).chain([1, sound.len() - 1]) {
-        std::fs::write(bench.path(), &sound[..length]).expect("writable");
-        let error = bench.load().await.expect_err("cut off");
-        let expected = matches!(error, StateError::Damaged { .. } | StateError::Foreign { .. });
-        assert!(expected, "{length} bytes: {error:?}");
-        assert!(bench.open().await.is_err(), "{length} bytes");
-        assert_eq!(bench.bytes().len(), length, "{length} bytes: it was written to");
     }
 }
 
