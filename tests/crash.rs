@@ -231,6 +231,53 @@ fn killed_at_every_write_over_the_fake_cloud() {
     sweep(every(7), &check, &fleet, &|_| ());
 }
 
+/// What reads a node that is replaced: `b` is changed, `c` made anew, and only then the old objects go.
+const MADE_FIRST: &str = r#"
+variable "image" { default = "one" }
+node "a" { image = var.image }
+node "b" { labels = { of = node.a.id } }
+node "c" {
+  image = node.b.labels.of
+  lifecycle { create_before_destroy = true }
+}
+"#;
+
+#[test]
+fn killed_at_every_write_of_a_replacement_that_is_made_first() {
+    let two = ["apply", "--auto-approve", "--var", "image=two"];
+    let one = |when: &str, seed: u64| {
+        for write in (1..).step_by(every(9)) {
+            let cloud = Cloud::new(foul(seed + write as u64));
+            let provider = format!("provider \"fake\" {{ endpoint = \"{}\" }}\n", cloud.endpoint);
+            let fleet = Fleet::new(&format!("{provider}{MADE_FIRST}"));
+            fleet.ok(&APPLY);
+            let first = cloud.gateway.objects();
+            let died = crashes(&fleet, &two, &format!("{when}:{write}"));
+            fleet.ok(&two);
+            let objects = cloud.gateway.objects();
+            let case = format!("killed {when} write {write}: {objects:?}");
+            assert_eq!(objects.len(), 3, "{case}");
+            let old = objects
+                .iter()
+                .filter(|object| first.iter().any(|first| first.id == object.id))
+                .count();
+            assert_eq!(old, 1, "only `b` stays: {case}");
+            let again = fleet.run(&["plan", "--var", "image=two", "--detailed-exitcode"]);
+            assert_eq!(again.code, Some(0), "{case}\n{}", again.out);
+            fleet.ok(&DESTROY);
+            assert_eq!(cloud.gateway.objects().len(), 0, "{case}");
+            if !died {
+                assert!(write > 5, "{case}: a run writes more often than that");
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| one("before", 0));
+        scope.spawn(|| one("after", 1000));
+    });
+}
+
 /// Sweeps over real processes; `killed` are those of them that die between the crash and the next run.
 fn sweep_local(step: usize, killed: &(dyn Fn(&Running) -> Vec<Pid> + Sync)) {
     let check = |fleet: &Fleet, applied: bool, case: &str| {

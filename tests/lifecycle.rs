@@ -514,3 +514,137 @@ async fn what_exists_becomes_the_object_of_a_resource() {
     run(Mode::Destroy).await;
     assert!(cloud.objects().is_empty());
 }
+
+/// What happened to the objects of a cloud, in order: `+ a` for one that was made for `node.a`, `~ a`, `- a`.
+fn happened(cloud: &Gateway, from: usize) -> Vec<String> {
+    let objects = |effect: &str| -> String {
+        let sign = match effect {
+            it if it.starts_with("Made") => "+",
+            it if it.starts_with("Deleted") => "-",
+            _ => "~",
+        };
+        sign.to_owned()
+    };
+    let log = cloud.log();
+    let mut names: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    let mut all = Vec::new();
+    for entry in &log {
+        let text = format!("{:?}", entry.cause);
+        let name = text
+            .split("name: Some(\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap_or_default();
+        for effect in &entry.effects {
+            let effect = format!("{effect:?}");
+            let id = effect.split('"').nth(1).unwrap_or_default().to_owned();
+            if effect.starts_with("Made") {
+                names.insert(id.clone(), name.to_owned());
+            }
+            let of = names.get(&id).cloned().unwrap_or_default();
+            let of = of
+                .strip_prefix("node.")
+                .unwrap_or(&of)
+                .chars()
+                .next()
+                .map(String::from)
+                .unwrap_or_default();
+            all.push((entry.number, format!("{} {of}", objects(&effect))));
+        }
+    }
+    let all = all.into_iter().filter(|(number, _)| *number as usize > from);
+    all.map(|(_, text)| text).collect()
+}
+
+#[tokio::test]
+async fn a_replacement_is_made_before_the_old_object_goes() {
+    // `b` reads `a`; `c`, which is made first, reads `b`: so all are.
+    let text = |image: &str, c: &str| {
+        format!(
+            "provider \"fake\" {{}}\nnode \"a\" {{ image = \"{image}\" }}\nnode \"b\" {{ labels = {{ of = node.a.id }} }}\n\
+             node \"c\" {{\n  image = node.b.labels.of\n  {c}\n}}\nnode \"d\" {{ labels = {{ of = node.a.id }} }}\n"
+        )
+    };
+    let first = "lifecycle { create_before_destroy = true }";
+    let bench = Bench::new(&text("one", first));
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let run = async |mode| {
+        let (_keep, stop) = watch::channel(false);
+        let fleet = over(bench.options(mode, &[]), &store, &cloud);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let plan = planned.plan.clone();
+        (
+            plan,
+            fleet.apply(planned, &progress, stop).await.expect("nobody has locks"),
+        )
+    };
+    let faults = |rules: serde_json::Value| {
+        let faults = serde_json::json!({ "rules": rules });
+        cloud.set_faults(serde_json::from_value(faults).expect("faults"));
+    };
+    let state = async || store.load().await.expect("a state").state;
+    assert!(run(Mode::Apply).await.1.is_complete());
+    let began = cloud.log().len();
+    bench.write(&text("two", first));
+    let (plan, outcome) = run(Mode::Apply).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(
+        changes(&plan),
+        ["replace node.a", "update node.b", "replace node.c", "update node.d"]
+    );
+    let order = happened(&cloud, began);
+    let at = |what: &str| {
+        order
+            .iter()
+            .position(|it| it == what)
+            .unwrap_or_else(|| panic!("{what} in {order:?}"))
+    };
+    assert!(at("+ a") < at("~ b") && at("~ b") < at("+ c"), "{order:?}");
+    assert!(
+        at("+ c") < at("- c") && at("- c") < at("- a") && at("~ d") < at("- a"),
+        "{order:?}"
+    );
+    assert_eq!(cloud.objects().len(), 4);
+    let (plan, _) = run(Mode::Apply).await;
+    assert!(plan.is_empty(), "{:?}", changes(&plan));
+    // A replacement that comes to nothing leaves the old object as it was.
+    bench.write(&text("three", first));
+    faults(serde_json::json!([{ "fault": { "rejected": { "message": "no" } }, "to": { "call": "create" } }]));
+    let before = state().await.resources;
+    let (_, outcome) = run(Mode::Apply).await;
+    assert_eq!((outcome.done.len(), outcome.failed.len()), (0, 1), "{outcome:?}");
+    let after = state().await;
+    assert!(after.deposed.is_empty());
+    let ids = |all: &std::collections::BTreeMap<_, simfleet_state::Resource>| {
+        all.values().map(|it| it.object.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&after.resources), ids(&before));
+    // An old object that cannot be deleted is deleted by the next run, and what reads the resource is not touched again.
+    faults(
+        serde_json::json!([{ "fault": { "rejected": { "message": "no" } }, "to": { "call": "delete", "kind": "node" } }]),
+    );
+    let (_, outcome) = run(Mode::Apply).await;
+    assert!(!outcome.failed.is_empty() && cloud.objects().len() > 4, "{outcome:?}");
+    let left = state().await.deposed.len();
+    assert!(left > 0);
+    faults(serde_json::json!([]));
+    let (plan, outcome) = run(Mode::Apply).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let deposed = plan.changes.iter().filter(|change| change.deposed.is_some());
+    assert!(deposed.clone().all(|change| change.action == Action::Delete));
+    assert_eq!(deposed.count(), left);
+    assert_eq!((cloud.objects().len(), state().await.deposed.len()), (4, 0));
+    assert!(run(Mode::Apply).await.0.is_empty());
+    // What is left over is removed with everything else.
+    bench.write(&text("four", first));
+    faults(
+        serde_json::json!([{ "fault": { "rejected": { "message": "no" } }, "to": { "call": "delete", "kind": "node" } }]),
+    );
+    run(Mode::Apply).await;
+    faults(serde_json::json!([]));
+    let (_, outcome) = run(Mode::Destroy).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(cloud.objects().is_empty() && state().await.is_empty());
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use simfleet_provider_api::{
     Attributes, Found, Handle, Kind, Object, ObjectId, Observed, Provider, ProviderError, Step, Token,
 };
+use simfleet_state::DeposedKey;
 use tokio::time::Instant;
 
 use super::lease::LeaseWatch;
@@ -73,6 +74,8 @@ pub enum Request {
     Delete {
         /// The object as it was.
         prior: Object,
+        /// Its name, where its replacement is there already.
+        deposed: Option<DeposedKey>,
     },
 }
 
@@ -182,7 +185,7 @@ impl Call {
                 self.lease.held().await;
                 provider.update(kind, prior, wanted, token).await
             }
-            Request::Delete { prior } => {
+            Request::Delete { prior, .. } => {
                 self.lease.held().await;
                 provider.delete(kind, prior, token).await
             }

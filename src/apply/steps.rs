@@ -48,13 +48,19 @@ enum Bond {
 struct Ends {
     removal: Option<NodeIndex>,
     making: Option<NodeIndex>,
+    /// A gate behind its making and that of all that needs it, directly or not: what is removed only after its replacement
+    /// was made waits there. Only in plans that have such a thing.
+    settled: Option<NodeIndex>,
 }
 
 impl Steps {
     /// Lays out the steps of a plan. The graph has no cycle: the planner refuses a configuration with one, and of what
     /// only should be in an order, that is left out which cannot.
     pub fn of(plan: &Plan) -> Self {
-        let mut layout = Layout::default();
+        let mut layout = Layout {
+            has_late_removals: plan.changes.iter().any(is_removed_late),
+            ..Layout::default()
+        };
         for (index, change) in plan.changes.iter().enumerate() {
             layout.add(index, change);
         }
@@ -171,6 +177,14 @@ struct Layout<'a> {
     /// The changes of each block and of each parent, for gates.
     under: BTreeMap<Address, Vec<Ends>>,
     gates: BTreeMap<&'a Address, Ends>,
+    /// The last step of addresses with objects that were replaced.
+    last: BTreeMap<&'a Address, NodeIndex>,
+    /// Whether something is removed only after its replacement was made.
+    has_late_removals: bool,
+}
+
+fn is_removed_late(change: &Change) -> bool {
+    change.is_made_first() || change.deposed.is_some()
 }
 
 impl<'a> Layout<'a> {
@@ -187,17 +201,59 @@ impl<'a> Layout<'a> {
             Action::Forget => (step(Verb::Forget), None),
         };
         if let (Some(removal), Some(making)) = (removal, making) {
-            self.graph.add_edge(removal, making, Bond::Needed);
+            let (first, then) = if change.is_made_first() {
+                (making, removal)
+            } else {
+                (removal, making)
+            };
+            self.graph.add_edge(first, then, Bond::Needed);
         }
-        let ends = Ends { removal, making };
-        self.ends.insert(&change.address, ends);
+        let mut ends = Ends {
+            removal,
+            making,
+            settled: None,
+        };
         let (parent, block) = (change.address.parent(), change.address.declaration());
+        if change.deposed.is_some() {
+            ends.settled = removal;
+            self.add_deposed(change, ends);
+        } else {
+            if self.has_late_removals {
+                ends.settled = Some(self.settled(change, ends));
+            }
+            self.ends.insert(&change.address, ends);
+        }
         if parent != change.address && parent != block {
             self.under.entry(parent).or_default().push(ends);
         }
         if block != change.address {
             self.under.entry(block).or_default().push(ends);
         }
+    }
+
+    fn settled(&mut self, change: &Change, ends: Ends) -> NodeIndex {
+        let settled = self.graph.add_node(None);
+        if let Some(end) = ends.making.or(ends.removal) {
+            self.graph.add_edge(end, settled, Bond::Courtesy);
+        }
+        if let (Some(removal), true) = (ends.removal, change.is_made_first()) {
+            self.graph.add_edge(settled, removal, Bond::Courtesy);
+        }
+        settled
+    }
+
+    /// An object that was replaced goes after all that happens to the current one: an address has one operation at a time.
+    fn add_deposed(&mut self, change: &'a Change, ends: Ends) {
+        let own = self.ends.get(&change.address).copied().unwrap_or_default();
+        let mut before: Vec<NodeIndex> = own.making.into_iter().chain(own.removal).collect();
+        if let Some(removal) = ends.removal {
+            before.extend(self.last.insert(&change.address, removal));
+            for before in before {
+                self.graph.add_edge(before, removal, Bond::Needed);
+            }
+        }
+        // What needs the resource waits at a gate for both.
+        self.under.entry(change.address.clone()).or_default().push(ends);
     }
 
     /// Makes a gate for each address that stands for several resources. It can be one of them itself, while a block gets
@@ -210,17 +266,22 @@ impl<'a> Layout<'a> {
             let Some(members) = self.under.get(address) else {
                 continue;
             };
+            let members: Vec<Ends> = members.iter().chain(self.ends.get(address)).copied().collect();
             let gate = Ends {
                 removal: Some(self.graph.add_node(None)),
                 making: Some(self.graph.add_node(None)),
+                settled: self.has_late_removals.then(|| self.graph.add_node(None)),
             };
-            for member in members.iter().chain(self.ends.get(address)) {
+            for member in members {
                 // To remove the members is what the gate lets begin; to make them is what opens it.
                 if let (Some(gate), Some(removal)) = (gate.removal, member.removal) {
                     self.graph.add_edge(gate, removal, Bond::Needed);
                 }
                 if let (Some(gate), Some(making)) = (gate.making, member.making) {
                     self.graph.add_edge(making, gate, Bond::Needed);
+                }
+                if let (Some(gate), Some(settled)) = (gate.settled, member.settled) {
+                    self.graph.add_edge(gate, settled, Bond::Courtesy);
                 }
             }
             self.gates.insert(address, gate);
@@ -240,17 +301,24 @@ impl<'a> Layout<'a> {
         let Some(making) = own.making else { return };
         let needed = change.depends_on.iter().filter_map(|needed| self.get(needed));
         let needed: Vec<_> = needed.chain(self.host(change.hosted_on.as_ref())).collect();
-        for needed in needed.into_iter().filter_map(|needed| needed.making) {
-            self.graph.add_edge(needed, making, Bond::Needed);
+        for needed in needed {
+            if let Some(needed) = needed.making {
+                self.graph.add_edge(needed, making, Bond::Needed);
+            }
+            if let (Some(own), Some(needed)) = (own.settled, needed.settled) {
+                self.graph.add_edge(own, needed, Bond::Courtesy);
+            }
         }
     }
 
     /// What is removed goes before what it needed goes; what only stops needing it is changed before.
     fn order_removal(&mut self, own: Ends, change: &Change) {
         for address in &change.depended_on {
-            let Some(needed) = self.get(address).and_then(|needed| needed.removal) else {
-                continue;
-            };
+            let Some(needed) = self.get(address) else { continue };
+            if let (Some(removal), Some(settled)) = (own.removal, needed.settled) {
+                self.graph.add_edge(removal, settled, Bond::Courtesy);
+            }
+            let Some(needed) = needed.removal else { continue };
             match own {
                 Ends {
                     removal: Some(removal), ..
@@ -260,6 +328,7 @@ impl<'a> Layout<'a> {
                 Ends {
                     removal: None,
                     making: Some(making),
+                    ..
                 } if !change.depends_on.contains(address) => {
                     self.graph.add_edge(making, needed, Bond::Courtesy);
                 }

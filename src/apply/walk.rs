@@ -19,7 +19,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Attributes, Observed, Step as Reply, Token, Value};
-use simfleet_state::{Event, Journal, ProviderConfig, State};
+use simfleet_state::{DeposedKey, Event, Journal, ProviderConfig, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -132,6 +132,7 @@ pub async fn apply(
         active: BTreeMap::new(),
         running: FuturesUnordered::new(),
         closed: BTreeSet::new(),
+        deposed: BTreeMap::new(),
         outcome: Outcome {
             unplaced: plan.unplaced.clone(),
             ..Outcome::default()
@@ -174,6 +175,8 @@ struct Walk<'a> {
     running: FuturesUnordered<BoxFuture<'a, (NodeIndex, End)>>,
     /// Steps that will not be begun.
     closed: BTreeSet<NodeIndex>,
+    /// The names of the objects whose replacements are made first.
+    deposed: BTreeMap<&'a Address, DeposedKey>,
     outcome: Outcome,
 }
 

@@ -87,6 +87,8 @@ pub struct Lowering<'l> {
     pub depends_on: &'l BTreeSet<Address>,
     /// What has it made anew.
     pub triggers: &'l [Trigger],
+    /// Whether a replacement is made before the old object goes: it says so, or something that reads it does.
+    pub create_before_destroy: bool,
 }
 
 impl Lowering<'_> {
@@ -128,7 +130,7 @@ impl Lowering<'_> {
             span: Some(self.declaration.span.clone()),
             spans: self.record.spans(),
             because: None,
-            policy: Policy::of(self.declaration, self.triggers.to_vec()),
+            policy: Policy::of(self.declaration, self.triggers.to_vec(), self.create_before_destroy),
         }
     }
 

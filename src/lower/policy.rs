@@ -33,10 +33,10 @@ pub struct Trigger {
 
 impl Policy {
     /// Returns the policy of a declaration's resources.
-    pub(super) fn of(declaration: &Declaration, triggers: Vec<Trigger>) -> Self {
+    pub(super) fn of(declaration: &Declaration, triggers: Vec<Trigger>, create_before_destroy: bool) -> Self {
         let lifecycle = &declaration.meta.lifecycle;
         Policy {
-            create_before_destroy: lifecycle.create_before_destroy,
+            create_before_destroy,
             prevent_destroy: lifecycle.prevent_destroy,
             ignored: match &lifecycle.ignore_changes {
                 IgnoreChanges::All => IgnoreChanges::All,

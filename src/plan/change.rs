@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{Port, ProviderConfig};
+use simfleet_state::{DeposedKey, Port, ProviderConfig};
 
 use super::Mode;
 use super::difference::same;
@@ -102,6 +102,8 @@ impl PortChange {
 pub struct Change {
     /// The resource.
     pub address: Address,
+    /// The object, where it is not the current one: one that an earlier run replaced, and that is still to go.
+    pub deposed: Option<DeposedKey>,
     /// Its kind, in the words of its provider.
     pub kind: Kind,
     /// What.
@@ -153,7 +155,7 @@ pub enum Action {
     Create,
     /// It is changed in place.
     Update,
-    /// It is deleted, then made anew.
+    /// It is deleted, then made anew; or made anew, then deleted ([`Change::is_made_first`]).
     Replace,
     /// It is deleted.
     Delete,
@@ -174,6 +176,11 @@ impl Change {
             (Action::NoOp, None, Some(_)) => "import",
             _ => self.action.as_str(),
         }
+    }
+
+    /// Whether the new object is made before the old one goes.
+    pub fn is_made_first(&self) -> bool {
+        self.action == Action::Replace && self.create_before_destroy && !self.is_lost_with_host()
     }
 
     /// Whether it can only go with its node, where that goes: it cannot be asked to.
@@ -265,6 +272,8 @@ pub enum Reason {
     },
     /// It was asked for by name (`--replace`).
     Asked,
+    /// An earlier run made its replacement, and did not come to delete it.
+    Deposed,
 }
 
 impl fmt::Display for Reason {
@@ -297,6 +306,7 @@ impl fmt::Display for Reason {
             Reason::Unreachable { reason } => write!(f, "it cannot be reached: {reason}"),
             Reason::Size { because } => f.write_str(because),
             Reason::Asked => f.write_str("its replacement was asked for"),
+            Reason::Deposed => f.write_str("an earlier run replaced it, and did not come to delete it"),
         }
     }
 }

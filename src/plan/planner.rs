@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, ObjectId, Observed, Value};
-use simfleet_state::{Declaration, Event, Snapshot, State};
+use simfleet_state::{Declaration, Event, Operation, Snapshot, State};
 
 use super::moves::Basis;
 use super::session::{Declared, One, Session, postcondition, precondition, scope};
@@ -114,7 +114,11 @@ impl<'a> Planner<'a> {
             Mode::Apply => session.warnings(),
             Mode::Destroy | Mode::Refresh => Diagnostics::new(),
         };
-        let (changes, drift) = work.finish();
+        let (mut changes, drift) = work.finish();
+        if self.mode != Mode::Refresh {
+            changes.extend(deposed(state));
+            changes.sort_by(|a, b| (&a.address, &a.deposed).cmp(&(&b.address, &b.deposed)));
+        }
         let unplaced = session.layout.unplaced.clone();
         let (pools, ports) = match self.mode {
             Mode::Apply | Mode::Destroy => (pools(&session, state), session.layout.port_changes(state)),
@@ -252,7 +256,7 @@ impl<'a> Planner<'a> {
     /// Refuses to delete what is protected, by the configuration or by what was last applied of it.
     fn protected(&self, plan: &Plan, state: &State) -> Diagnostics {
         let mut diagnostics = Diagnostics::new();
-        for change in &plan.changes {
+        for change in plan.changes.iter().filter(|change| change.deposed.is_none()) {
             let recorded = state.resources.get(&change.address);
             let was = recorded.is_some_and(|resource| resource.declared.prevent_destroy);
             let (is_protected, hint) = match change.action {
@@ -418,6 +422,7 @@ impl Work<'_, '_> {
             desired.attributes.set(NAME, name);
         }
         let desired = &*desired;
+        refuse_shared_ports(desired)?;
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
         let asked = self.planner.replace.contains(&desired.address);
         if asked && !matches!(change.action, Action::Create | Action::Replace) {
@@ -432,11 +437,20 @@ impl Work<'_, '_> {
         {
             make_anew(&mut change, Reason::Triggered { by }, schema);
         }
-        if let (Some(intent), Some(begun)) = (
-            self.state.intents.get(&desired.address),
-            self.state.declared_of(&desired.address),
-        ) {
+        let intent = self.state.intents.get(&desired.address);
+        // What is begun with an object that was replaced already is no matter of the current one.
+        let intent = intent.filter(|intent| !matches!(intent.operation, Operation::Delete { deposed: Some(_), .. }));
+        if let (Some(intent), Some(begun)) = (intent, self.state.declared_of(&desired.address)) {
             go_on(&mut change, intent, begun, self.is_lost(begun), schema);
+        }
+        if change.is_made_first() && !desired.spans.contains_key(NAME) {
+            // The old object still has the name.
+            let name: Value = format!("{}-{}", desired.address, self.state.serial).into();
+            for attributes in [&mut change.wanted, &mut change.after].into_iter().flatten() {
+                if attributes.get(NAME).is_some() {
+                    attributes.set(NAME, name.clone());
+                }
+            }
         }
         if &*desired.provider.name == builtin::NAME {
             change.after.iter_mut().for_each(builtin::follow);
@@ -599,6 +613,31 @@ impl Work<'_, '_> {
         self.found.drift.sort_by(|a, b| a.address.cmp(&b.address));
         (self.found.changes.into_values().collect(), self.found.drift)
     }
+}
+
+/// Returns a change for each object that was replaced and is still to go.
+fn deposed(state: &State) -> impl Iterator<Item = Change> {
+    state.deposed.iter().flat_map(|(address, objects)| {
+        objects.iter().map(move |(key, resource)| {
+            let before = Some(resource.object.attributes.clone());
+            Change {
+                deposed: Some(key.clone()),
+                ..dismiss(address, &resource.declared, before, false, Reason::Deposed)
+            }
+        })
+    })
+}
+
+/// Refuses that two processes of one simulator are to have the same ports for a while.
+fn refuse_shared_ports(desired: &Desired) -> Result<(), Diagnostic> {
+    let ports = desired.attributes.get("ports").and_then(Value::as_fields);
+    if !desired.policy.create_before_destroy || desired.hosted_on.is_none() || ports.is_none_or(BTreeMap::is_empty) {
+        return Ok(());
+    }
+    let detail = "It has ports, which a new process cannot have before the old one is gone.";
+    let diagnostic = Diagnostic::error("Cannot be created before it is destroyed", detail).on(desired.address.clone());
+    let hint = "take create_before_destroy out of it, and of what reads it";
+    Err(diagnostic.at(desired.span.clone()).hint(hint))
 }
 
 /// Returns the names of objects that are not those of their addresses.

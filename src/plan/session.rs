@@ -48,6 +48,8 @@ pub(super) struct Declared<'a> {
     depends_on: BTreeSet<Address>,
     /// What has each instance made anew.
     triggers: Vec<Trigger>,
+    /// Whether a replacement is made before the old object goes: it says so, or something that reads it does.
+    create_before_destroy: bool,
     /// The instances whose value is not as it stays: those that were made since it was set, and those that nothing makes
     /// but that read what is made.
     behind: BTreeSet<usize>,
@@ -118,9 +120,22 @@ impl<'a> Session<'a> {
         if diagnostics.has_errors() {
             return Err(diagnostics);
         }
+        session.spread_create_before_destroy();
         session.layout = Layout::of(&typed, state);
         session.values.clear();
         Ok(session)
+    }
+
+    /// Has everything be made before the old object goes that something reads of which that is true: the old object of the
+    /// reader, which needs the old one, stays until its own replacement is there.
+    fn spread_create_before_destroy(&mut self) {
+        for place in (0..self.order.len()).rev() {
+            if self.order[place].create_before_destroy {
+                for read in self.order[place].reads.clone() {
+                    self.order[read].create_before_destroy = true;
+                }
+            }
+        }
     }
 
     /// Returns a declaration in each instance of its module, and sets their values as far as they are known before any
@@ -132,7 +147,6 @@ impl<'a> Session<'a> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Declared<'a>> {
         let declaration = ordered.declaration;
-        diagnostics.0.extend(not_built_yet(declaration));
         let names = self.names();
         let path = declaration.address.module_path();
         let modules = diagnostics.keep(names.instances_of(&path)).unwrap_or_default();
@@ -160,6 +174,7 @@ impl<'a> Session<'a> {
                 reads: self.reads(&ordered.needs, &module),
                 depends_on: self.depends_on(declaration, &module),
                 triggers: self.triggers(declaration, &module),
+                create_before_destroy: declaration.meta.lifecycle.create_before_destroy,
                 behind: BTreeSet::new(),
                 block,
                 ones,
@@ -279,6 +294,7 @@ impl<'a> Session<'a> {
             settings: &provider_settings,
             depends_on: &declared.depends_on,
             triggers: &declared.triggers,
+            create_before_destroy: declared.create_before_destroy,
         };
         lowering.resources()
     }
@@ -562,18 +578,6 @@ pub(super) fn postcondition(
     };
     let scope = scope(names, &declared.block, instance)?;
     Condition::check_all(conditions, POSTCONDITION, &scope)
-}
-
-/// What is said and would be ignored is refused: a resource that was to be protected must not be deleted all the same.
-fn not_built_yet(declaration: &Declaration) -> Option<Diagnostic> {
-    let lifecycle = &declaration.meta.lifecycle;
-    let word = match lifecycle.create_before_destroy {
-        true => "create_before_destroy",
-        false => return None,
-    };
-    let detail = format!("`{word}` is a word of the language, but this version does not act on it.");
-    let diagnostic = Diagnostic::error("Not available yet", detail).on(declaration.address.clone());
-    Some(diagnostic.at(declaration.span.clone()).hint("take it out"))
 }
 
 /// Returns what stands for one instance before it is lowered: what is declared is known, what it will have is not.

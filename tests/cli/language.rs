@@ -127,3 +127,42 @@ fn imports_that_cannot_be() {
     insta::assert_snapshot!("import_of_nothing", lab.run("import value.b x").exits(1));
     insta::assert_snapshot!("import_of_garbage", lab.run("import x y").exits(64));
 }
+
+#[test]
+fn the_new_one_first() {
+    let fleet = r#"
+variable "generation" { default = 1 }
+value "a" { triggers_replace = var.generation }
+value "b" {
+  input            = value.a.id
+  triggers_replace = var.generation
+  lifecycle { create_before_destroy = true }
+}
+"#;
+    let lab = Lab::new(fleet);
+    lab.run("apply --auto-approve").exits(0);
+    insta::assert_snapshot!(
+        "made_first",
+        lab.run("apply --auto-approve --parallelism 1 --var generation=2")
+            .exits(0)
+    );
+    lab.run("plan --var generation=2 --detailed-exitcode").exits(0);
+    let vehicle = r#"
+provider "local" {}
+node "n" {
+  port_range "mavlink" {
+    from = 21000
+    to   = 21010
+  }
+}
+simulator "vehicle" "v" {
+  placement = node.n
+  port "gcs" { range = "mavlink" }
+}
+value "of" {
+  input = simulator.vehicle.v.endpoints
+  lifecycle { create_before_destroy = true }
+}
+"#;
+    insta::assert_snapshot!("made_first_with_ports", Lab::new(vehicle).run("plan").exits(1));
+}

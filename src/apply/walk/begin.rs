@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Handle, ObjectId, ProviderError, Token};
-use simfleet_state::{Event, Operation, Outcome as Left, ProviderConfig};
+use simfleet_state::{DeposedKey, Event, Operation, Outcome as Left, ProviderConfig};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -82,17 +82,30 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) async fn begin_delete(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
-        let Some(resource) = self.state.resources.get(&change.address) else {
+        let key = match change.is_made_first() {
+            true => self.deposed.get(&change.address),
+            false => change.deposed.as_ref(),
+        };
+        let resource = match (key, change.is_made_first()) {
+            // Nothing was there to make room.
+            (None, true) => None,
+            (key, _) => self.state.object_of(&change.address, key),
+        };
+        let Some(resource) = resource else {
             // What an earlier run began with it left nothing.
             self.active.insert(node, Active::idle(change.provider_before.clone()));
             batch.finished.push((node, Verb::Delete));
             return;
         };
         let host = resource.declared.hosted_on.as_ref();
+        // A node whose replacement is there already is reached as it was when this was made.
+        let host = host.filter(|host| !self.state.deposed.contains_key(*host));
         let host = host.and_then(|host| self.state.resources.get(host));
         let provider = reached_by(&resource.declared.provider, host.map(|host| &host.object.attributes)).into_owned();
-        let prior = resource.object.clone();
-        let request = Request::Delete { prior };
+        let request = Request::Delete {
+            prior: resource.object.clone(),
+            deposed: key.cloned(),
+        };
         self.launch(node, change, request, provider, batch).await;
     }
 
@@ -116,6 +129,11 @@ impl<'a> Walk<'a> {
                 let error = "it is not in the state any more".to_owned();
                 return self.fail(node, verb, Instant::now(), error);
             }
+            (Verb::Create, Some(_)) if change.is_made_first() => {
+                return self
+                    .begin_replacement(node, change, Resolved { wanted, provider }, batch)
+                    .await;
+            }
             (_, Some(_)) => {
                 // What is recorded was proven to be gone: the record goes before a new one comes.
                 batch.events.push(Event::Observed {
@@ -128,6 +146,32 @@ impl<'a> Walk<'a> {
             (_, None) => Request::Create { wanted },
         };
         self.launch(node, change, request, provider, batch).await;
+    }
+
+    /// Has an object make room, and makes the one that takes its place.
+    async fn begin_replacement(
+        &mut self,
+        node: NodeIndex,
+        change: &'a Change,
+        resolved: Resolved,
+        batch: &mut Batch<'a>,
+    ) {
+        let Resolved { wanted, provider } = resolved;
+        let before = batch.events.len();
+        self.launch(node, change, Request::Create { wanted }, provider, batch)
+            .await;
+        // It only makes room where the call is made.
+        if batch.events.len() > before {
+            let (address, key) = (change.address.clone(), fresh_key());
+            batch.events.insert(
+                before,
+                Event::Deposed {
+                    address,
+                    key: key.clone(),
+                },
+            );
+            self.deposed.insert(&change.address, key);
+        }
     }
 
     /// Looks at an object whose host was down when the plan was made.
@@ -203,10 +247,10 @@ impl<'a> Walk<'a> {
                     Some(wanted.clone()),
                 )
             }
-            Request::Delete { prior } => (
+            Request::Delete { prior, deposed } => (
                 Operation::Delete {
                     prior: prior.id.clone(),
-                    deposed: None,
+                    deposed: deposed.clone(),
                 },
                 None,
             ),
@@ -313,6 +357,12 @@ pub(super) async fn follow(
 
 async fn look(node: NodeIndex, call: Call, id: ObjectId) -> (NodeIndex, End) {
     (node, End::Looked(call.look(&id).await.map_err(CallError::from)))
+}
+
+/// Returns a name for an object that makes room: 32 random bits.
+fn fresh_key() -> DeposedKey {
+    let digits = uuid::Uuid::new_v4().simple().to_string();
+    DeposedKey(digits[..8].into())
 }
 
 /// Returns a token that names one intent: 128 random bits.

@@ -153,7 +153,10 @@ impl<'a> Walk<'a> {
                 });
                 match difference {
                     Some(difference) if !difference.replaces.is_empty() => {
-                        let request = Request::Delete { prior: object };
+                        let request = Request::Delete {
+                            prior: object,
+                            deposed: None,
+                        };
                         self.launch(node, change, request, provider.clone(), batch).await;
                         if let Some(active) = self.active.get_mut(&node) {
                             active.anew = Some(Resolved { wanted, provider });
@@ -202,6 +205,13 @@ impl<'a> Walk<'a> {
                     reason,
                     remains: Remains::AsBefore,
                 });
+                // Its replacement came to nothing, so the old object is the current one again.
+                if verb == Verb::Create
+                    && let Some(key) = self.deposed.remove(&change.address)
+                {
+                    let address = change.address.clone();
+                    batch.events.push(Event::Restored { address, key });
+                }
                 self.fail(node, verb, began, text);
             }
             _ => self.leave_open(node, verb, &text),

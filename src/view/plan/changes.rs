@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Path, PathStep, Value};
+use simfleet_state::DeposedKey;
 
 use super::Detail;
 use crate::plan::{Action, Change, Plan, Reason};
@@ -41,10 +42,18 @@ pub(in crate::view) fn look(action: Action) -> Look {
     Look { sign, tone, words }
 }
 
+const MADE_FIRST: Look = Look {
+    sign: "+/-",
+    tone: Tone::Bad,
+    words: "will be replaced, the new one first",
+};
+
 /// Resources of which all is alike but the address.
 struct Block<'a> {
     addresses: Vec<&'a Address>,
     action: Action,
+    is_made_first: bool,
+    deposed: Option<&'a DeposedKey>,
     host: Option<&'a Address>,
     body: Document,
 }
@@ -57,11 +66,14 @@ pub(super) fn show<'a>(changes: impl Iterator<Item = &'a Change>, detail: Detail
         let block = Block {
             addresses: vec![&change.address],
             action: change.action,
+            is_made_first: change.is_made_first(),
+            deposed: change.deposed.as_ref(),
             host: host(change),
             body: body(change),
         };
         let text = block.body.render(Theme::Plain);
-        let key = (fold::family(&change.address), block.action, block.host, text);
+        let manner = (block.action, block.is_made_first, block.deposed);
+        let key = (fold::family(&change.address), manner, block.host, text);
         match alike.entry(key) {
             Entry::Occupied(index) if detail == Detail::Folded => blocks[*index.get()].addresses.push(&change.address),
             Entry::Occupied(_) => blocks.push(block),
@@ -72,11 +84,17 @@ pub(super) fn show<'a>(changes: impl Iterator<Item = &'a Change>, detail: Detail
         }
     }
     for block in blocks {
-        let look = look(block.action);
+        let look = match block.is_made_first {
+            true => MADE_FIRST,
+            false => look(block.action),
+        };
         let mut head = Line::new()
             .tone(look.tone, format!("{:>3} ", look.sign))
-            .tone(Tone::Strong, fold::name(&block.addresses))
-            .text(format!(" {}", look.words));
+            .tone(Tone::Strong, fold::name(&block.addresses));
+        if let Some(key) = block.deposed {
+            head = head.text(format!(" (deposed {key})"));
+        }
+        head = head.text(format!(" {}", look.words));
         if let Some(host) = block.host {
             head = head.text(format!(" on {host}"));
         }

@@ -106,6 +106,8 @@ fn change(change: &Change) -> Json {
         "after": shown(after.as_ref()),
         "after_unknown": masked(after.as_ref(), Mask::Unknown),
         "after_sensitive": masked(after.as_ref(), Mask::Sensitive),
+        "create_before_destroy": change.is_made_first(),
+        "deposed": change.deposed,
         "previous_address": change.moved_from,
         "importing": change.imported.as_ref().map(|id| json!({"id": id})),
         "replace_because": change.replace_because.iter().map(ToString::to_string).collect::<Vec<_>>(),

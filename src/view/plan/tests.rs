@@ -44,6 +44,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         was_hosted_on: None,
         schema_version: 1,
         moved_from: None,
+        deposed: None,
         imported: None,
         prevent_destroy: false,
         create_before_destroy: false,
