@@ -31,8 +31,8 @@ pub struct Entry {
     pub outputs: Vec<(&'static str, &'static str)>,
     /// Whether it takes what every resource does: the entry [`RESOURCE`].
     pub is_resource: bool,
-    /// Names that are words of the language, and no part of this version.
-    pub later: Vec<String>,
+    /// Whether this version acts on it; it is checked in any case.
+    pub available: bool,
 }
 
 /// The name of the entry of what every resource block takes.
@@ -60,6 +60,8 @@ pub struct Row {
     pub replaces: Vec<&'static str>,
     /// Whether it is never shown.
     pub sensitive: bool,
+    /// Whether this version acts on it.
+    pub available: bool,
     /// One sentence.
     pub doc: &'static str,
 }
@@ -88,6 +90,8 @@ pub struct Inner {
     pub path: String,
     /// How often it can be there, in words.
     pub times: String,
+    /// Whether this version acts on it.
+    pub available: bool,
     /// One sentence.
     pub doc: &'static str,
 }
@@ -97,31 +101,16 @@ pub fn entries(registry: &Registry) -> Vec<Entry> {
     let mut providers = with_providers(&Default::default()).providers;
     providers.remove(FOR_TESTS);
     let fleet = fleet_schema(&providers);
-    let usable = |nested: &&Nested| nested.schema.availability == Availability::Now;
-    let mut entries: Vec<Entry> = fleet
-        .blocks
-        .iter()
-        .filter(usable)
-        .map(|nested| block(&nested.schema, registry))
-        .collect();
+    let blocks = fleet.blocks.iter().map(|nested| block(&nested.schema, registry));
+    // What can be used comes first.
+    let (mut entries, later): (Vec<Entry>, Vec<Entry>) = blocks.partition(|entry| entry.available);
     entries.push(resource());
+    entries.extend(later);
     for name in registry.names().filter(|name| *name != FOR_TESTS) {
         let schemas = registry.get(name).map(|provider| provider.schemas().to_vec());
         entries.extend(schemas.unwrap_or_default().iter().map(|schema| object(name, schema)));
     }
     entries
-}
-
-/// Returns the blocks that are words of the language, and no part of this version.
-pub fn later() -> Vec<String> {
-    let mut providers = with_providers(&Default::default()).providers;
-    providers.remove(FOR_TESTS);
-    let fleet = fleet_schema(&providers);
-    let later = fleet
-        .blocks
-        .iter()
-        .filter(|nested| nested.schema.availability == Availability::Later);
-    later.map(|nested| name_of(&nested.schema)).collect()
 }
 
 fn name_of(schema: &BlockSchema) -> String {
@@ -148,7 +137,7 @@ fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
         blocks: Vec::new(),
         outputs: schema.outputs.to_vec(),
         is_resource: schema.meta == Meta::Resource,
-        later: Vec::new(),
+        available: schema.availability == Availability::Now,
     };
     fill(&mut entry, "", &schema.attributes, &schema.blocks);
     let replaces = replacing(schema.name, registry);
@@ -172,13 +161,13 @@ fn resource() -> Entry {
     let mut entry = Entry {
         name: RESOURCE.to_owned(),
         group: Group::Block,
-        header: "node, pool, simulator, value".to_owned(),
+        header: "node, pool, simulator, value …".to_owned(),
         doc: "What every resource block takes beside its own attributes.".to_owned(),
         rows: Vec::new(),
         blocks: Vec::new(),
         outputs: Vec::new(),
         is_resource: false,
-        later: Vec::new(),
+        available: true,
     };
     let blocks: Vec<Nested> = schema.all_blocks().cloned().collect();
     fill(&mut entry, "", schema.meta_attributes(), &blocks);
@@ -189,10 +178,6 @@ fn resource() -> Entry {
 fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks: &[Nested]) {
     for attribute in attributes {
         let path = format!("{within}{}", attribute.name);
-        if attribute.availability == Availability::Later {
-            entry.later.push(path);
-            continue;
-        }
         let presence = match &attribute.presence {
             Presence::Required => Setting::Required,
             Presence::Optional => Setting::Optional,
@@ -203,7 +188,8 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
             ty: words(&attribute.ty),
             presence,
             replaces: Vec::new(),
-            sensitive: false,
+            sensitive: attribute.sensitive,
+            available: attribute.availability == Availability::Now,
             doc: attribute.doc,
         });
         if let AttributeType::Object(fields) = &attribute.ty {
@@ -212,10 +198,6 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
     }
     for Nested { schema, min, max } in blocks {
         let path = format!("{within}{}", name_of(schema));
-        if schema.availability == Availability::Later {
-            entry.later.push(path);
-            continue;
-        }
         let times = match (min, max) {
             (0, 1) => "at most once".to_owned(),
             (1, 1) => "once".to_owned(),
@@ -226,6 +208,7 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
         entry.blocks.push(Inner {
             path: path.clone(),
             times,
+            available: schema.availability == Availability::Now,
             doc: schema.doc,
         });
         fill(entry, &format!("{path}."), &schema.attributes, &schema.blocks);
@@ -271,6 +254,7 @@ fn object(provider: &'static str, schema: &Schema) -> Entry {
             ChangeEffect::Update => Vec::new(),
         },
         sensitive: attribute.sensitive,
+        available: true,
         doc: attribute.doc,
     };
     Entry {
@@ -282,7 +266,7 @@ fn object(provider: &'static str, schema: &Schema) -> Entry {
         blocks: Vec::new(),
         outputs: Vec::new(),
         is_resource: false,
-        later: Vec::new(),
+        available: true,
     }
 }
 
@@ -308,6 +292,8 @@ fn words(ty: &AttributeType) -> String {
         AttributeType::Enum(words) => format!("one of {}", choice(words)),
         AttributeType::Object(_) => "object".to_owned(),
         AttributeType::Map(of) => format!("map({})", self::words(of)),
+        AttributeType::List(of) => format!("list({})", self::words(of)),
+        AttributeType::Text(form) => format!("{}: {:?}", form.name, form.example),
         AttributeType::Reference(blocks, []) => format!("reference to a {}", blocks.join(" or ")),
         AttributeType::Reference(blocks, words) => {
             format!("reference to a {}, or {}", blocks.join(" or "), choice(words))

@@ -11,9 +11,9 @@ use simfleet_provider_api::Address;
 
 use super::exit::Failure;
 use super::program::Run;
-use crate::config::{Config, Inputs, Unset};
+use crate::config::{self, Config, Inputs, Unset};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fleet::{Fleet, FleetError, Options, Refresh};
+use crate::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
 use crate::plan::{Mode, Pattern, Plan, PlanFile, Selection};
 use crate::view;
 use crate::view::plan::unseen;
@@ -152,9 +152,9 @@ impl Looking {
 
 impl Looking {
     /// Returns the mistakes of a fleet and what is suspicious about it, as far as that can be told without its state.
-    pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<Diagnostics, Failure> {
-        let fleet = Fleet::open(self.options(run, path)?)?;
-        Ok(fleet.warnings().clone())
+    pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<(Config, Diagnostics), Failure> {
+        let options = self.options(run, path)?;
+        Ok(config::load(&options.path, &with_providers(&options.inputs)).map_err(FleetError::from)?)
     }
 }
 

@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure};
 use super::program::Run;
 use crate::diagnostic::Diagnostic;
 use crate::providers::Registry;
-use crate::reference::{Group, entries, later};
+use crate::reference::{Group, entries};
 use crate::view::reference;
 
 /// Show what can stand in a fleet file: blocks, their attributes, and the objects that they become
@@ -40,9 +40,8 @@ impl Schema {
         let Some(name) = &self.name else {
             match (self.markdown, self.json) {
                 (true, _) => {
-                    let later = later();
                     let groups = [Group::Block, Group::Object];
-                    let pages = groups.map(|group| reference::markdown(group, &entries, &later));
+                    let pages = groups.map(|group| reference::markdown(group, &entries));
                     run.terminal.print(&pages.join("\n"))?;
                 }
                 (_, true) => run
@@ -62,10 +61,7 @@ impl Schema {
             })
             .collect();
         if found.is_empty() {
-            let detail = match later().iter().any(|word| word == asked) {
-                true => format!("`{asked}` is a word of the language, and not available yet."),
-                false => format!("There is no block and no kind of object `{asked}`."),
-            };
+            let detail = format!("There is no block and no kind of object `{asked}`.");
             let names = entries.iter().map(|entry| entry.name.as_str());
             return Err(Diagnostic::error("Unknown block", detail).nearest(asked, names).into());
         }

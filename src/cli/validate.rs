@@ -35,25 +35,27 @@ impl Validate {
     }
 
     pub(super) fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        let found = self.found(run)?;
+        let (found, unavailable) = self.found(run)?;
         let valid = !found.has_errors();
         if self.json {
-            run.terminal.print_json(&view::diagnostics::validation_json(&found))?;
+            let document = view::diagnostics::validation_json(&found, &unavailable);
+            run.terminal.print_json(&document)?;
         } else {
             if !found.0.is_empty() {
                 run.terminal.tell(&view::diagnostics::render(&found, run.terminal.err));
             }
             if valid {
-                run.terminal.print("The fleet is valid.\n")?;
+                run.terminal.print(&view::diagnostics::valid(&unavailable))?;
             }
         }
         Ok(if valid { Exit::Success } else { Exit::Failure })
     }
 
-    /// Returns the mistakes and what is suspicious.
-    fn found(&self, run: &Run) -> Result<Diagnostics, Failure> {
+    /// Returns the mistakes and what is suspicious, and what a plan of a fleet without mistakes would refuse.
+    fn found(&self, run: &Run) -> Result<(Diagnostics, Diagnostics), Failure> {
         match self.looking.validate(run, self.path.clone()) {
-            Ok(diagnostics) | Err(Failure::Fleet(FleetError::Diagnostics(diagnostics))) => Ok(diagnostics),
+            Ok((config, warnings)) => Ok((warnings, config.unavailable)),
+            Err(Failure::Fleet(FleetError::Diagnostics(found))) => Ok((found, Diagnostics::new())),
             Err(other) => Err(other),
         }
     }

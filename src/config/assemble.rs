@@ -15,7 +15,7 @@ use super::load::Inputs;
 use super::meta;
 use super::module::{self, Call, Unread};
 use super::record::{Mode, Record};
-use super::schema::BlockSchema;
+use super::schema::{BlockSchema, Meta};
 use super::scope::Constants;
 use super::source::Library;
 use super::variables::Variable;
@@ -30,6 +30,8 @@ pub(super) struct Assembler<'a> {
     /// The checked blocks of each folder that modules were read from: two calls of a module share them.
     folders: BTreeMap<PathBuf, (Vec<Arc<SourceFile>>, Vec<Body>)>,
     pub(super) diagnostics: Diagnostics,
+    /// What this version checks and does not act on.
+    unavailable: Diagnostics,
     /// A file or block was left out because of a mistake, so what seems undeclared may be in it.
     pub(super) incomplete: bool,
 }
@@ -42,6 +44,7 @@ impl<'a> Assembler<'a> {
             schema: blocks::fleet_schema(&inputs.providers),
             folders: BTreeMap::new(),
             diagnostics,
+            unavailable: Diagnostics::new(),
             incomplete: false,
         }
     }
@@ -56,7 +59,11 @@ impl<'a> Assembler<'a> {
                 .push(Diagnostic::error("Empty fleet", detail).hint(hint));
         }
         let config = Config::empty(folder, self.inputs);
-        self.assemble(Config { files, ..config }, bodies, &[])
+        let config = self.assemble(Config { files, ..config }, bodies, &[]);
+        Config {
+            unavailable: std::mem::take(&mut self.unavailable),
+            ..config
+        }
     }
 
     /// Parses files and checks their blocks.
@@ -72,6 +79,7 @@ impl<'a> Assembler<'a> {
                     };
                     let checked = check::check(body, &self.schema, Vec::new(), start, &mut self.diagnostics);
                     self.incomplete |= checked.blocks.len() < wanted;
+                    check::unavailable(&checked, &mut self.unavailable);
                     blocks.extend(checked.blocks);
                 }
                 Err(diagnostic) => {
@@ -92,6 +100,7 @@ impl<'a> Assembler<'a> {
             constants: Constants {
                 folder: &folder,
                 environment: &environment,
+                unset: self.inputs.unset,
                 variables: None,
             },
             seen: HashMap::new(),
@@ -207,6 +216,7 @@ impl Sorter<'_> {
                 let output = output(body, &self.constants, diagnostics);
                 config.outputs.extend(output.map(|output| (name, output)));
             }
+            _ if body.schema.meta == Meta::None => config.sections.push(body),
             _ => {
                 let index = config.declarations.len();
                 let labels: Vec<&str> = body.labels.iter().map(|label| &*label.text).collect();

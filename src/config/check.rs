@@ -106,11 +106,7 @@ pub fn check(
 fn check_attribute(attribute: &Attribute, schema: &BlockSchema) -> Result<(), Diagnostic> {
     let name = &*attribute.name.text;
     match schema.attribute(name) {
-        Some(known) if known.availability == Availability::Now => return Ok(()),
-        Some(_) => {
-            let detail = format!("`{name}` of {} is not available yet.", title(schema));
-            return Err(Diagnostic::error("Not available yet", detail).at(attribute.name.span.clone()));
-        }
+        Some(_) => return Ok(()),
         None if schema.open => return Ok(()),
         None => {}
     }
@@ -145,7 +141,6 @@ fn check_attribute(attribute: &Attribute, schema: &BlockSchema) -> Result<(), Di
 fn names(schema: &BlockSchema) -> Vec<&'static str> {
     let attributes = schema.attributes.iter().chain(schema.meta_attributes());
     attributes
-        .filter(|attribute| attribute.availability == Availability::Now)
         .map(|attribute| attribute.name)
         .chain(schema.all_blocks().map(|nested| nested.schema.name))
         .collect()
@@ -172,34 +167,20 @@ fn find_schema<'s>(block: &Block, schema: &'s BlockSchema) -> Result<&'s Arc<Blo
         match candidates.iter().find(is_kind) {
             Some(nested) => &nested.schema,
             None => {
-                let kinds = |all: bool| {
-                    let wanted = move |nested: &&&Nested| all || nested.schema.availability == Availability::Now;
-                    candidates
-                        .iter()
-                        .filter(wanted)
-                        .filter_map(|nested| nested.schema.kind.as_deref())
-                };
+                let kinds = || candidates.iter().filter_map(|nested| nested.schema.kind.as_deref());
                 let what = first.schema.labels.first().unwrap_or(&"kind");
                 let detail = match first.schema.labels.len() {
                     1 => format!("There is no {name} `{}`.", label.text),
                     _ => format!("There is no {name} of the {what} `{}`.", label.text),
                 };
                 let diagnostic = Diagnostic::error("Unknown kind", detail).at(label.span.clone());
-                return Err(match crate::diagnostic::nearest(&label.text, kinds(true)) {
+                return Err(match crate::diagnostic::nearest(&label.text, kinds()) {
                     Some(near) => diagnostic.hint(format!("did you mean {near:?}?")),
-                    None => diagnostic.hint(format!("known are {}", kinds(false).collect::<Vec<_>>().join(", "))),
+                    None => diagnostic.hint(format!("known are {}", kinds().collect::<Vec<_>>().join(", "))),
                 });
             }
         }
     };
-    if found.availability == Availability::Later {
-        let what = match &found.kind {
-            Some(kind) => format!("`{name} \"{kind}\"`"),
-            None => format!("`{name}`"),
-        };
-        let detail = format!("The block {what} is not available yet.");
-        return Err(Diagnostic::error("Not available yet", detail).at(block.header.clone()));
-    }
     Ok(found)
 }
 
@@ -254,6 +235,30 @@ fn wrong_labels(block: &Block, schema: &BlockSchema) -> Diagnostic {
     Diagnostic::error("Wrong labels", detail)
         .at(block.header.clone())
         .hint(format!("write {} {{ … }}", form(schema)))
+}
+
+/// Reports what in a block this version checks and does not act on; of a block that is such as a whole, only that.
+pub fn unavailable(body: &Body, found: &mut Diagnostics) {
+    let not_yet = |what: String, at: &Span| {
+        let detail = format!("{what} is a part of the language that this version checks, and does not act on.");
+        Diagnostic::error("Not available yet", detail)
+            .at(at.clone())
+            .hint("take it out to plan the rest")
+    };
+    if body.schema.availability == Availability::Later {
+        return found.push(not_yet(format!("The block {}", title(&body.schema)), &body.header));
+    }
+    for attribute in &body.attributes {
+        let name = &*attribute.name.text;
+        let known = body.schema.attribute(name);
+        if known.is_some_and(|known| known.availability == Availability::Later) {
+            let what = format!("`{name}` of {}", title(&body.schema));
+            found.push(not_yet(what, &attribute.name.span));
+        }
+    }
+    for block in &body.blocks {
+        unavailable(block, found);
+    }
 }
 
 /// Whether a text is a name: what can stand behind a dot.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use simfleet_provider_api::convert::describe;
 use simfleet_provider_api::{Data, Number, PathStep, Type, Value, convert};
 
-use super::schema::{AttributeSchema, AttributeType, Availability, MOST, Presence};
+use super::schema::{AttributeSchema, AttributeType, MOST, Presence};
 use super::units;
 use crate::diagnostic::nearest;
 
@@ -115,6 +115,24 @@ fn fit(value: &Value, ty: &AttributeType) -> Result<Value, Wrong> {
                 kept.insert(Arc::clone(name), field);
             }
             Data::Map(Arc::new(kept)).into()
+        }
+        AttributeType::List(of) => {
+            let Some(items) = value.as_slice() else {
+                return Err(Wrong::new(format!("must be a list, but is {}", describe(value))));
+            };
+            let item =
+                |(i, item): (usize, &Value)| conform(item, of).map_err(|wrong| wrong.within(format_args!("[{i}]")));
+            Value::tuple(items.iter().enumerate().map(item).collect::<Result<Vec<_>, _>>()?)
+        }
+        AttributeType::Text(form) => {
+            let text = plain(value, &Type::String)?;
+            // What is filled in at run time has no form yet.
+            let fits = text.as_str().is_none_or(|text| text.contains('{') || (form.fits)(text));
+            if !fits {
+                let wrong = Wrong::new(format!("must be {}, but is {}", form.name, shown(&text)));
+                return Err(wrong.hint(format!("for example {:?}", form.example)));
+            }
+            text
         }
         AttributeType::Object(schemas) => object(value, schemas)?,
     };
@@ -238,11 +256,8 @@ fn object(value: &Value, schemas: &[AttributeSchema]) -> Result<Value, Wrong> {
     };
     for name in fields.keys() {
         let known = schemas.iter().find(|schema| schema.name == &**name);
-        if known.is_some_and(|schema| schema.availability == Availability::Now) {
-            continue;
-        }
         if known.is_some() {
-            return Err(Wrong::new(format!("has `{name}`, which is not available yet")));
+            continue;
         }
         let wrong = Wrong::new(format!("has no field `{name}`"));
         return Err(match nearest(name, schemas.iter().map(|schema| schema.name)) {

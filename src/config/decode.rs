@@ -8,7 +8,7 @@ use simfleet_provider_api::convert::describe;
 use simfleet_provider_api::{Number, Value};
 
 use super::record::{Mode, Record};
-use super::schema::AttributeSchema;
+use super::schema::{AttributeSchema, Rule};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Takes a record apart and collects all that is wrong with it.
@@ -130,6 +130,11 @@ impl<'r> Reader<'r> {
     pub fn error(&mut self, diagnostic: Diagnostic, name: &str) {
         let span = self.record.attribute_span(name).unwrap_or(self.record.span());
         self.diagnostics.push(diagnostic.at(span.clone()));
+    }
+
+    /// Reports what a rule finds.
+    pub fn rule(&mut self, rule: Rule) {
+        rule(self.record, &mut self.diagnostics);
     }
 
     /// Reports something that has a place of its own.

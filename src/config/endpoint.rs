@@ -120,7 +120,7 @@ impl<'e> Reader<'e> {
                 None => return self.end(Endpoint::Module(modules), dynamic),
             }
         }
-        if blocks::availability(&block).is_none() {
+        if !blocks::is_resource(&block) {
             return Err(format!("There is no resource block `{block}`."));
         }
         let mut labels = Vec::new();

@@ -11,7 +11,7 @@ use super::assemble::Assembler;
 use super::scope::Constants;
 use super::source::{self, Files, Library};
 use super::variables::{self, Given, Undeclared};
-use super::{Config, verify};
+use super::{Config, names, verify};
 use crate::diagnostic::{Diagnostics, SourceFile};
 
 /// What a fleet is loaded with. Nothing else is read but the files.
@@ -35,7 +35,7 @@ pub struct Inputs {
     pub providers: BTreeMap<String, Vec<Attribute>>,
 }
 
-/// What becomes of a variable that is not set and has no default.
+/// What becomes of a variable, or of one of the environment, that is not set and has no default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unset {
     /// It is an error: a plan needs its value.
@@ -153,6 +153,7 @@ fn set_variables(config: &mut Config, values: Values<'_>, inputs: &Inputs, diagn
     let constants = Constants {
         folder: &config.folder,
         environment: &config.environment,
+        unset: inputs.unset,
         variables: None,
     };
     for (name, variable) in &mut config.variables {
@@ -170,7 +171,7 @@ fn set_variables(config: &mut Config, values: Values<'_>, inputs: &Inputs, diagn
 fn tidy(diagnostics: &mut Diagnostics, config: &Config, incomplete: bool) {
     let mut seen = HashSet::new();
     diagnostics.0.retain(|diagnostic| {
-        let follows = diagnostic.summary == "Unknown reference" || diagnostic.summary == "Unknown provider";
+        let follows = ["Unknown reference", names::UNDECLARED, "Unknown provider"].contains(&&*diagnostic.summary);
         let is_undeclared = ["in this fleet.", "in this module."]
             .iter()
             .any(|end| diagnostic.detail.ends_with(end));

@@ -390,3 +390,19 @@ pub enum Instances {
     /// One for each key, with the value that it stands for.
     Each(std::collections::BTreeMap<Arc<str>, Value>),
 }
+
+impl Instances {
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        match self {
+            Instances::Single => 1,
+            Instances::Count(count) => *count,
+            Instances::Each(each) => each.len() as u64,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`load()`]: the way in: a path or texts to a [`Config`]
-//! - [`schema`]: what may stand in a block; [`blocks`]: every block, one file each
+//! - [`schema`]: what may stand in a block; [`blocks`]: every block, one file each; [`forms`]: forms of strings
 //! - [`declaration`]: what a fleet declares; [`meta`]: `count`, `for_each`, `lifecycle` …
 //! - [`variables`]: what is set from outside; [`types`]: their types
 //! - [`scope`]: what names stand for; [`eval`]: expressions
@@ -19,7 +19,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
 
-use crate::diagnostic::SourceFile;
+use crate::diagnostic::{Diagnostics, SourceFile};
+
+use self::check::Body;
 
 mod assemble;
 pub mod blocks;
@@ -31,6 +33,7 @@ pub mod declaration;
 pub mod decode;
 pub mod endpoint;
 pub mod eval;
+pub mod forms;
 mod instances;
 mod load;
 pub mod meta;
@@ -40,6 +43,7 @@ mod needs;
 mod ports;
 pub mod record;
 mod refactoring;
+mod rules;
 pub mod schema;
 pub mod scope;
 pub mod source;
@@ -107,6 +111,12 @@ pub struct Config {
     pub removed: Vec<Removed>,
     /// The objects that exist already.
     pub imports: Vec<Import>,
+    /// The blocks that are no resources and that this version only checks.
+    pub sections: Vec<Body>,
+    /// What of the language stands in the files of the whole fleet that this version checks and does not act on.
+    pub unavailable: Diagnostics,
+    /// What becomes of variables, of the environment too, that are not set.
+    pub unset: Unset,
     /// The place of each declaration by its [`key`].
     index: HashMap<String, usize>,
 }
@@ -137,6 +147,9 @@ impl Config {
             moved: Vec::new(),
             removed: Vec::new(),
             imports: Vec::new(),
+            sections: Vec::new(),
+            unavailable: Diagnostics::new(),
+            unset: inputs.unset,
             index: HashMap::new(),
         }
     }

@@ -10,7 +10,6 @@ use super::blocks;
 use super::declaration::Declaration;
 use super::eval::Reference;
 use super::module::Call;
-use super::schema::Availability;
 use crate::diagnostic::{Diagnostic, nearest};
 
 /// Where a reference stands, and so which names it may use.
@@ -40,6 +39,9 @@ impl Place {
         }
     }
 }
+
+/// What is told of a reference to a resource that is not declared.
+pub(super) const UNDECLARED: &str = "E11 unknown reference";
 
 /// Roots that are no resources.
 const ROOTS: &[&str] = &[
@@ -101,8 +103,15 @@ fn check_root(config: &Config, reference: &Reference, place: &Place) -> Result<(
         }
         ("path", Some("module" | "root" | "cwd")) | ("workspace", Some("name")) => Ok(()),
         ("count" | "each" | "path" | "workspace", Some(name)) => Err(unknown_part(reference, name)),
+        _ if is_every_robot(reference) => Ok(()),
         _ => check_resource(config, reference),
     }
+}
+
+/// Whether a reference is `robot["*"]`: every robot that there is.
+pub(super) fn is_every_robot(reference: &Reference) -> bool {
+    let is_star = |step: &PathStep| matches!(step, PathStep::Name(name) if &**name == "*");
+    &*reference.root == "robot" && reference.steps.len() == 1 && reference.steps.iter().all(is_star)
 }
 
 fn misplaced(detail: impl Into<String>) -> Diagnostic {
@@ -230,7 +239,10 @@ fn undeclared(config: &Config, root: &str, labels: &[&str]) -> Diagnostic {
             .find(|declaration| declaration.address.name() == *name)?;
         Some(format!("did you mean `{}`?", here(&other.address)))
     });
-    unknown(detail, hint)
+    Diagnostic {
+        summary: UNDECLARED.into(),
+        ..unknown(detail, hint)
+    }
 }
 
 /// Returns how an address is written in its own module.
@@ -289,13 +301,8 @@ fn check_call(config: &Config, reference: &Reference) -> Result<(), Diagnostic> 
 
 fn check_resource(config: &Config, reference: &Reference) -> Result<(), Diagnostic> {
     let root = &*reference.root;
-    match blocks::availability(root) {
-        Some(Availability::Now) => {}
-        Some(Availability::Later) => {
-            let detail = format!("`{root}` is not available yet.");
-            return Err(Diagnostic::error("Not available yet", detail));
-        }
-        None => return Err(unknown_root(config, reference)),
+    if !blocks::is_resource(root) {
+        return Err(unknown_root(config, reference));
     }
     let (declaration, labels) = declaration(config, reference)?;
     check_steps(declaration, &reference.steps[labels..])

@@ -8,7 +8,6 @@ use simfleet_provider_api::{Key, PathStep};
 use super::declaration::{Declaration, Output};
 use super::eval::Reference;
 use super::module::Call;
-use super::schema::Availability;
 use super::{Config, blocks, names};
 use crate::diagnostic::Span;
 
@@ -174,7 +173,7 @@ impl<'c> Search<'c> {
                         self.call(module, call, &reference, shared);
                     }
                 }
-                _ if blocks::availability(&reference.root) == Some(Availability::Now) => {
+                _ if blocks::is_resource(&reference.root) => {
                     if let Ok((declaration, labels)) = names::declaration(module, &reference) {
                         let key = declaration.key_of(&reference.steps[labels..]);
                         self.find(declaration, key, &reference.span, shared);
@@ -211,9 +210,7 @@ pub(super) fn dynamic_locals(config: &Config) -> HashSet<Arc<str>> {
         for used in local.locals() {
             users.entry(used).or_default().push(name);
         }
-        let is_dynamic = |reference: &Reference| {
-            &*reference.root == "module" || blocks::availability(&reference.root) == Some(Availability::Now)
-        };
+        let is_dynamic = |reference: &Reference| &*reference.root == "module" || blocks::is_resource(&reference.root);
         if local.references.iter().any(is_dynamic) {
             queue.push(name);
         }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use simfleet_provider_api::{Address, Value};
 
 use super::record::Record;
+use super::rules::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Reports ranges that the host of a simulator does not have. What is not known is passed over.
-pub(super) fn check(record: &Record, records: &BTreeMap<Address, Record>) -> Diagnostics {
+pub(super) fn check(record: &Record, records: &BTreeMap<Address, Checked<'_>>) -> Diagnostics {
     let mut diagnostics = Diagnostics::new();
     let Some(host) = record.get("placement").and_then(Value::origin) else {
         return diagnostics;
@@ -17,8 +18,8 @@ pub(super) fn check(record: &Record, records: &BTreeMap<Address, Record>) -> Dia
         return diagnostics;
     };
     let template = match host.block() {
-        "pool" => declared.blocks("node").next(),
-        _ => Some(declared),
+        "pool" => declared.record.blocks("node").next(),
+        _ => Some(&declared.record),
     };
     // A pool without its `node` block was reported.
     let Some(template) = template else {
@@ -29,7 +30,15 @@ pub(super) fn check(record: &Record, records: &BTreeMap<Address, Record>) -> Dia
         let Some(wanted) = port.get("range").and_then(Value::as_str) else {
             continue;
         };
-        if ranges.iter().any(|range| &**range == wanted) {
+        if let Some(range) = template.blocks("port_range").find(|range| &*range.label(0) == wanted) {
+            let protocol = port.get("protocol").or(range.get("protocol")).and_then(Value::as_str);
+            if protocol == Some("tcp") && matches!(&*record.label(0), "vehicle" | "px4") {
+                let detail = format!("Port {:?} is TCP, and vehicles speak UDP.", &*port.label(0));
+                let span = port.attribute_span("protocol").unwrap_or(port.span()).clone();
+                let diagnostic = Diagnostic::error("Wrong protocol", detail).at(span);
+                let range_span = range.attribute_span("protocol").unwrap_or(range.span()).clone();
+                diagnostics.push(diagnostic.related(range_span, "its range"));
+            }
             continue;
         }
         let detail = format!("`{host}` has no port range {wanted:?}.");

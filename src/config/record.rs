@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hcl_edit::expr::Expression;
+use hcl_edit::template::Element;
 use simfleet_provider_api::{Attributes, Value};
 
 use super::check::Body;
@@ -165,6 +167,28 @@ impl Record {
     }
 }
 
+/// Whether an expression is a text that is written out.
+fn is_literal(syntax: &Expression) -> bool {
+    let is_text = |element: &Element| matches!(element, Element::Literal(_));
+    match syntax {
+        Expression::String(text) => !text.is_empty(),
+        Expression::StringTemplate(template) => template.iter().all(is_text),
+        Expression::HeredocTemplate(heredoc) => heredoc.template.iter().all(is_text),
+        Expression::Parenthesis(inner) => is_literal(inner.inner()),
+        _ => false,
+    }
+}
+
+/// Runs the rules of a block and of those in it.
+pub(super) fn check(record: &Record, found: &mut Diagnostics) {
+    for rule in record.schema.iter().flat_map(|schema| &schema.rules) {
+        rule(record, found);
+    }
+    for block in &record.blocks {
+        check(block, found);
+    }
+}
+
 fn absent(schema: &AttributeSchema) -> Option<Field> {
     match &schema.presence {
         Presence::Default { value, .. } => Some(Field {
@@ -200,8 +224,16 @@ fn given(
         }
         return absent(schema);
     }
+    if schema.sensitive && is_literal(&attribute.expr.syntax) {
+        let detail = format!("`{}` is a secret, and here it stands in the file.", schema.name);
+        let diagnostic = Diagnostic::error("E22 secret in the file", detail).at(span.clone());
+        diagnostics.push(diagnostic.hint("take it from the environment: env(\"NAME\"), or from a sensitive variable"));
+    }
     match conform(&value, &schema.ty) {
-        Ok(value) => Some(Field { value, span }),
+        Ok(value) => Some(Field {
+            value: value.mark(schema.sensitive),
+            span,
+        }),
         Err(wrong) => {
             diagnostics.push(invalid(schema.name, &wrong, attribute.value_span.clone()));
             let value = Value::unknown(schema.name);

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use simfleet_provider_api::{Mode, Type, Value};
 
 use super::conform::conform;
+use super::forms::Form;
+use super::record::Record;
+use crate::diagnostic::Diagnostics;
 
 /// What may stand in a block.
 #[derive(Debug, Clone)]
@@ -30,9 +33,14 @@ pub struct BlockSchema {
     pub outputs: &'static [(&'static str, &'static str)],
     /// Whether it can be used.
     pub availability: Availability,
+    /// What must hold between its attributes and the blocks in it, where no typed form checks that.
+    pub rules: Vec<Rule>,
     /// One sentence for the reference documentation.
     pub doc: &'static str,
 }
+
+/// Reports what in a block does not go together, or is suspicious. What is not known is passed over.
+pub type Rule = fn(&Record, &mut Diagnostics);
 
 /// Whether a block takes the meta-arguments of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +56,7 @@ pub enum Meta {
 pub enum Availability {
     /// It can.
     Now,
-    /// It is a word of the language, and no part of this version.
+    /// It is checked, and a plan of it is refused: this version does not act on it.
     Later,
 }
 
@@ -74,6 +82,8 @@ pub struct AttributeSchema {
     pub presence: Presence,
     /// Whether it can be used.
     pub availability: Availability,
+    /// Whether it is a secret: its value is never shown, and does not stand in the file.
+    pub sensitive: bool,
     /// One sentence for the reference documentation.
     pub doc: &'static str,
 }
@@ -113,10 +123,14 @@ pub enum AttributeType {
     Size,
     /// One of some strings.
     Enum(&'static [&'static str]),
+    /// A string of a form: `"10.0.0.0/16"`.
+    Text(&'static Form),
     /// An object with these fields, and no others.
     Object(Vec<AttributeSchema>),
     /// A map from names to values of a type.
     Map(Box<AttributeType>),
+    /// A list of values of a type.
+    List(Box<AttributeType>),
     /// A resource of one of these blocks, or one of some words instead.
     Reference(&'static [&'static str], &'static [&'static str]),
     /// Not evaluated with the block: whoever needs it takes the expression.
@@ -136,16 +150,21 @@ impl BlockSchema {
             meta: Meta::None,
             outputs: &[],
             availability: Availability::Now,
+            rules: Vec::new(),
             doc,
         }
     }
 
-    /// A block that is a word of the language, and no part of this version.
-    pub fn later(name: &'static str) -> Self {
-        BlockSchema {
-            availability: Availability::Later,
-            ..BlockSchema::new(name, "")
-        }
+    /// Says that this version checks it and does not act on it.
+    pub fn later(mut self) -> Self {
+        self.availability = Availability::Later;
+        self
+    }
+
+    /// Adds what must hold in it.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
     }
 
     /// Says what the first label must be for this schema.
@@ -233,16 +252,21 @@ impl AttributeSchema {
             ty,
             presence: Presence::Optional,
             availability: Availability::Now,
+            sensitive: false,
             doc,
         }
     }
 
-    /// An attribute that is a word of the language, and no part of this version.
-    pub fn later(name: &'static str) -> Self {
-        AttributeSchema {
-            availability: Availability::Later,
-            ..AttributeSchema::new(name, AttributeType::Expression, "")
-        }
+    /// Says that this version checks it and does not act on it.
+    pub fn later(mut self) -> Self {
+        self.availability = Availability::Later;
+        self
+    }
+
+    /// Says that it is a secret.
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
     }
 
     /// A string.
@@ -285,6 +309,47 @@ impl AttributeSchema {
         Self::new(name, AttributeType::Enum(words), doc)
     }
 
+    /// Some of some strings.
+    pub fn some_of(name: &'static str, words: &'static [&'static str], doc: &'static str) -> Self {
+        Self::new(name, AttributeType::List(Box::new(AttributeType::Enum(words))), doc)
+    }
+
+    /// A size.
+    pub fn size(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Size, doc)
+    }
+
+    /// A port.
+    pub fn port(name: &'static str, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Integer(1, 65_535), doc)
+    }
+
+    /// A string of a form.
+    pub fn text(name: &'static str, form: &'static Form, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Text(form), doc)
+    }
+
+    /// A list of strings of a form.
+    pub fn texts(name: &'static str, form: &'static Form, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::List(Box::new(AttributeType::Text(form))), doc)
+    }
+
+    /// An object.
+    pub fn object(name: &'static str, fields: impl IntoIterator<Item = AttributeSchema>, doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Object(fields.into_iter().collect()), doc)
+    }
+
+    /// A resource of one of these blocks.
+    pub fn reference(name: &'static str, blocks: &'static [&'static str], doc: &'static str) -> Self {
+        Self::new(name, AttributeType::Reference(blocks, &[]), doc)
+    }
+
+    /// A list of resources of one of these blocks.
+    pub fn references(name: &'static str, blocks: &'static [&'static str], doc: &'static str) -> Self {
+        let one = AttributeType::Reference(blocks, &[]);
+        Self::new(name, AttributeType::List(Box::new(one)), doc)
+    }
+
     /// An expression that is not evaluated with the block.
     pub fn expression(name: &'static str, doc: &'static str) -> Self {
         Self::new(name, AttributeType::Expression, doc)
@@ -307,11 +372,14 @@ impl AttributeSchema {
 
     /// Returns how a setting of a provider is written in its block.
     pub fn of_provider(attribute: &simfleet_provider_api::Attribute) -> Self {
-        let plain = Self::new(
-            attribute.name,
-            AttributeType::Value(attribute.ty.clone()),
-            attribute.doc,
-        );
+        let plain = AttributeSchema {
+            sensitive: attribute.sensitive,
+            ..Self::new(
+                attribute.name,
+                AttributeType::Value(attribute.ty.clone()),
+                attribute.doc,
+            )
+        };
         match &attribute.mode {
             Mode::Required => plain.required(),
             Mode::Default(value) => plain.default(value.clone()),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use simfleet_provider_api::{Address, Key, PathStep, Value};
 
 use super::eval::{Reference, Scope};
+use super::load::Unset;
 use super::meta::Instances;
 use super::names::{self, Place};
 use super::values::{Module, Names};
@@ -147,6 +148,7 @@ impl Scope for InstanceScope<'_, '_> {
                 None => Ok((Value::unknown("member"), 0)),
             },
             ("count" | "each", _) => self.of_instance(reference),
+            _ if names::is_every_robot(reference) => Ok((Value::unknown("robot[\"*\"]"), 1)),
             _ => match names::check(config, reference, &Place::anywhere()) {
                 Err(diagnostic) => Err(diagnostic),
                 Ok(()) => self.resource(reference),
@@ -166,6 +168,10 @@ impl Scope for InstanceScope<'_, '_> {
         self.module.config.environment.get(name).cloned()
     }
 
+    fn is_environment_known(&self) -> bool {
+        self.module.config.unset == Unset::Error
+    }
+
     fn planned_at(&self) -> Option<Timestamp> {
         self.module.config.planned_at
     }
@@ -182,6 +188,8 @@ pub struct Constants<'a> {
     pub folder: &'a Path,
     /// The environment.
     pub environment: &'a BTreeMap<String, String>,
+    /// What becomes of a variable of the environment that is not set.
+    pub unset: Unset,
     /// The variables that are seen.
     pub variables: Option<&'a BTreeMap<Arc<str>, Variable>>,
 }
@@ -227,5 +235,9 @@ impl Scope for Constants<'_> {
 
     fn environment(&self, name: &str) -> Option<String> {
         self.environment.get(name).cloned()
+    }
+
+    fn is_environment_known(&self) -> bool {
+        self.unset == Unset::Error
     }
 }

@@ -10,7 +10,8 @@ use super::condition::Condition;
 use super::eval::{self, Reference, evaluate};
 use super::meta::ProviderReference;
 use super::names::{self, Place};
-use super::record::{Mode, Record};
+use super::record::{self, Mode, Record};
+use super::rules::{self, Checked};
 use super::scope::{Instance, NoResources};
 use super::values::Names;
 use super::{Config, cycles, declaration, needs, ports, refactoring};
@@ -48,6 +49,11 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
     }
     for one in &config.checks {
         check(one.references(), &Place::default());
+    }
+    for section in &config.sections {
+        let mut own = Vec::new();
+        section.expressions(&mut |attribute| own.extend(eval::references(&attribute.expr)));
+        check(own, &Place::default());
     }
     for call in config.calls.values() {
         let keys = Place {
@@ -199,9 +205,10 @@ fn evaluate_all(config: &Config, diagnostics: &mut Diagnostics) {
     for module in config.modules() {
         evaluate_module(module, &names, &mut records, diagnostics);
     }
-    for (address, record) in &records {
-        diagnostics.extend(about(address, ports::check(record, &records)));
+    for (address, checked) in &records {
+        diagnostics.extend(about(address, ports::check(&checked.record, &records)));
     }
+    rules::check(config, &names, &records, diagnostics);
     let adoptions = config.imports.iter().map(|import| import.evaluate(&names, Mode::Check));
     let adoptions: Vec<_> = adoptions
         .filter_map(|found| diagnostics.keep(found))
@@ -210,10 +217,10 @@ fn evaluate_all(config: &Config, diagnostics: &mut Diagnostics) {
     diagnostics.extend(refactoring::adopted_twice(&adoptions));
 }
 
-fn evaluate_module(
-    module: &Config,
+fn evaluate_module<'c>(
+    module: &'c Config,
     names: &Names<'_>,
-    records: &mut BTreeMap<Address, Record>,
+    records: &mut BTreeMap<Address, Checked<'c>>,
     diagnostics: &mut Diagnostics,
 ) {
     let path = declaration::steps(&module.path);
@@ -231,13 +238,23 @@ fn evaluate_module(
     for provider in &module.providers {
         Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
     }
+    for section in &module.sections {
+        let record = Record::evaluate(section, &scope, Mode::Check, diagnostics);
+        record::check(&record, diagnostics);
+    }
     for declaration in &module.declarations {
         let mut own = Diagnostics::new();
-        own.keep(declaration.meta.instances(&scope, Mode::Check));
+        let instances = own.keep(declaration.meta.instances(&scope, Mode::Check)).flatten();
         let record = Record::evaluate(&declaration.body, &scope, Mode::Check, &mut own);
         own.keep(declaration.decode(&record));
+        record::check(&record, &mut own);
         diagnostics.extend(about(&declaration.address, own));
-        records.insert(declaration.address.clone(), record);
+        let checked = Checked {
+            declaration,
+            record,
+            instances,
+        };
+        records.insert(declaration.address.clone(), checked);
     }
     for output in module.outputs.values().filter(|_| module.path.is_empty()) {
         diagnostics.keep(evaluate(&output.expr, &scope));

@@ -12,8 +12,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// Returns where the state of a fleet is: where the `backend` block says, else `.simfleet/state.db` beside a folder's
 /// files, `.simfleet/NAME.db` beside a single file `NAME.hcl`.
 pub(super) fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagnostics> {
-    if let Some(Backend::Sqlite { path: Some(path) }) = &config.settings.backend {
-        return Ok(config.folder.join(path));
+    match &config.settings.backend {
+        Some(Backend::Sqlite { path: Some(path) }) => return Ok(config.folder.join(path)),
+        Some(Backend::Postgres) => {
+            let detail = "The state is to be in PostgreSQL, which this version does not know yet.";
+            let diagnostic = Diagnostic::error("Not available yet", detail).at(config.settings.backend_span.clone());
+            return Err(diagnostic.hint("use backend \"sqlite\" {}, or give --state").into());
+        }
+        Some(Backend::Sqlite { path: None }) | None => {}
     }
     let states = config.folder.join(".simfleet");
     if !path.is_dir() {

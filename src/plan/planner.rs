@@ -92,6 +92,10 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn plan(&self, snapshot: Snapshot, observations: Observations) -> Result<Planned<'a>, Diagnostics> {
+        // To leave out what is not acted on would plan something else than is written.
+        if self.mode == Mode::Apply && self.config.unavailable.has_errors() {
+            return Err(self.config.unavailable.clone());
+        }
         let basis = match self.mode {
             Mode::Apply => self.basis(&snapshot.state, &observations)?,
             Mode::Destroy | Mode::Refresh => None,

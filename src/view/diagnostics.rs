@@ -193,8 +193,21 @@ impl Places {
     }
 }
 
-/// Returns what `validate --json` prints.
-pub fn validation_json(diagnostics: &Diagnostics) -> Json {
+/// Returns what `validate` prints of a fleet without mistakes.
+pub fn valid(unavailable: &Diagnostics) -> String {
+    match unavailable.0.len() {
+        0 => "The fleet is valid.\n".to_owned(),
+        1 => "The fleet is valid. One part of it is not available in this version yet: `simfleet plan` says which.\n"
+            .to_owned(),
+        n => format!(
+            "The fleet is valid. {n} parts of it are not available in this version yet: `simfleet plan` says which.\n"
+        ),
+    }
+}
+
+/// Returns what `validate --json` prints: what is wrong or suspicious, and apart from that what a plan refuses since this
+/// version does not act on it yet.
+pub fn validation_json(diagnostics: &Diagnostics, unavailable: &Diagnostics) -> Json {
     let count = |severity| {
         diagnostics
             .0
@@ -208,6 +221,7 @@ pub fn validation_json(diagnostics: &Diagnostics) -> Json {
         "error_count": count(Severity::Error),
         "warning_count": count(Severity::Warning),
         "diagnostics": json(diagnostics),
+        "unavailable": json(unavailable),
     })
 }
 
@@ -366,6 +380,6 @@ mod tests {
     fn programs_get_every_part() {
         let text = "a = ö.b\nc";
         let diagnostic = Diagnostic::error("Unknown reference", "It is not there.").at(span(text, "ö.b"));
-        insta::assert_snapshot!(validation_json(&diagnostic.into()).to_string(), @r#"{"diagnostics":[{"address":null,"detail":"It is not there.","hint":null,"range":{"end":{"byte":8,"column":8,"line":1},"file":"web.hcl","start":{"byte":4,"column":5,"line":1}},"related":[],"severity":"error","summary":"Unknown reference"}],"error_count":1,"format_version":"1.0","valid":false,"warning_count":0}"#);
+        insta::assert_snapshot!(validation_json(&diagnostic.into(), &Diagnostics::new()).to_string(), @r#"{"diagnostics":[{"address":null,"detail":"It is not there.","hint":null,"range":{"end":{"byte":8,"column":8,"line":1},"file":"web.hcl","start":{"byte":4,"column":5,"line":1}},"related":[],"severity":"error","summary":"Unknown reference"}],"error_count":1,"format_version":"1.0","unavailable":[],"valid":false,"warning_count":0}"#);
     }
 }

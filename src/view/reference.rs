@@ -19,7 +19,10 @@ pub fn list(entries: &[Entry], theme: Theme) -> String {
         let rows: Vec<Vec<String>> = entries
             .iter()
             .filter(|entry| entry.group == group)
-            .map(|entry| vec![entry.name.clone(), entry.doc.clone()])
+            .map(|entry| {
+                let note = if entry.available { "" } else { " (not available yet)" };
+                vec![entry.name.clone(), format!("{}{note}", entry.doc)]
+            })
             .collect();
         document.nest(2, |document| table::fill(&rows, document));
     }
@@ -31,6 +34,9 @@ pub fn one(entry: &Entry, theme: Theme) -> String {
     let mut document = Document::new();
     document.line(Line::new().tone(Tone::Strong, entry.header.clone()));
     document.line(entry.doc.as_str());
+    if !entry.available {
+        document.line(NOT_YET);
+    }
     document.blank();
     for row in &entry.rows {
         let mut facts = vec![row.ty.clone(), set_by(&row.presence)];
@@ -39,6 +45,9 @@ pub fn one(entry: &Entry, theme: Theme) -> String {
         }
         if row.sensitive {
             facts.push("sensitive".to_owned());
+        }
+        if entry.available && !row.available {
+            facts.push("not available yet".to_owned());
         }
         document.line(
             Line::new()
@@ -49,11 +58,16 @@ pub fn one(entry: &Entry, theme: Theme) -> String {
         document.nest(6, |document| document.line(row.doc));
     }
     for inner in &entry.blocks {
+        let later = if entry.available && !inner.available {
+            "; not available yet"
+        } else {
+            ""
+        };
         document.line(
             Line::new()
                 .text("  ")
                 .tone(Tone::Strong, format!("{} {{ … }}", inner.path))
-                .tone(Tone::Faint, format!("  (block; {})", inner.times)),
+                .tone(Tone::Faint, format!("  (block; {}{later})", inner.times)),
         );
         document.nest(6, |document| document.line(inner.doc));
     }
@@ -61,10 +75,6 @@ pub fn one(entry: &Entry, theme: Theme) -> String {
     if entry.is_resource {
         document.blank();
         document.line(format!("It takes what every resource does: simfleet schema {RESOURCE}"));
-    }
-    if !entry.later.is_empty() {
-        document.blank();
-        document.line(format!("Not available yet: {}", entry.later.join(", ")));
     }
     document.render(theme)
 }
@@ -86,7 +96,7 @@ fn section(title: &str, items: &[(&str, &str)], document: &mut Document) {
 }
 
 /// Returns the entries of a group as one Markdown document.
-pub fn markdown(group: Group, entries: &[Entry], later: &[String]) -> String {
+pub fn markdown(group: Group, entries: &[Entry]) -> String {
     let (title, about) = match group {
         Group::Block => ("Blocks", "What can stand in a fleet file."),
         Group::Object => ("Objects", "What blocks become: what a plan shows and the state holds."),
@@ -105,12 +115,15 @@ pub fn markdown(group: Group, entries: &[Entry], later: &[String]) -> String {
             text.push_str(&format!("```hcl\n{} {{\n}}\n```\n\n", entry.header));
         }
         text.push_str(&format!("{}\n", sentence(&entry.doc)));
+        if !entry.available {
+            text.push_str(&format!("{NOT_YET}\n"));
+        }
         if entry.is_resource {
             text.push_str(&format!("It takes what every [{RESOURCE}](#{RESOURCE}) does.\n"));
         }
         if !entry.rows.is_empty() {
             text.push_str("\n| attribute | type | set | a change | |\n|---|---|---|---|---|\n");
-            text.extend(entry.rows.iter().map(markdown_row));
+            text.extend(entry.rows.iter().map(|row| markdown_row(entry, row)));
         }
         if !entry.blocks.is_empty() {
             text.push_str("\n| block | how often | |\n|---|---|---|\n");
@@ -119,7 +132,7 @@ pub fn markdown(group: Group, entries: &[Entry], later: &[String]) -> String {
                     "| `{}` | {} | {} |\n",
                     inner.path,
                     inner.times,
-                    cell(inner.doc)
+                    cell(&noted(inner.doc, entry, inner.available))
                 ));
             }
         }
@@ -129,19 +142,22 @@ pub fn markdown(group: Group, entries: &[Entry], later: &[String]) -> String {
                 text.push_str(&format!("| `{name}` | {} |\n", cell(doc)));
             }
         }
-        if !entry.later.is_empty() {
-            let names: Vec<String> = entry.later.iter().map(|name| format!("`{name}`")).collect();
-            text.push_str(&format!("\nNot available yet: {}.\n", names.join(", ")));
-        }
-    }
-    if group == Group::Block {
-        let names: Vec<String> = later.iter().map(|name| format!("`{name}`")).collect();
-        text.push_str(&format!("\n## Not available yet\n\n{}.\n", names.join(", ")));
     }
     text
 }
 
-fn markdown_row(row: &Row) -> String {
+/// What is told of a block that this version does not act on.
+const NOT_YET: &str = "Not available yet: it is checked, and a plan of it is refused.";
+
+/// Returns a sentence, with a note on what is not available in an entry that is.
+fn noted(doc: &str, entry: &Entry, is_available: bool) -> String {
+    match entry.available && !is_available {
+        true => format!("{doc} (not available yet)"),
+        false => doc.to_owned(),
+    }
+}
+
+fn markdown_row(entry: &Entry, row: &Row) -> String {
     let mut change = match row.presence {
         Setting::Computed | Setting::Live => "",
         _ if row.replaces.is_empty() => "updates",
@@ -156,7 +172,7 @@ fn markdown_row(row: &Row) -> String {
         row.path,
         cell(&row.ty),
         cell(&set_by(&row.presence)),
-        cell(row.doc)
+        cell(&noted(row.doc, entry, row.available))
     )
 }
 
@@ -210,6 +226,7 @@ pub fn json(entry: &Entry) -> Json {
             "default": default,
             "replaces": row.replaces,
             "sensitive": row.sensitive,
+            "available": row.available,
             "doc": row.doc,
         })
     };
@@ -225,7 +242,7 @@ pub fn json(entry: &Entry) -> Json {
         "blocks": entry
             .blocks
             .iter()
-            .map(|inner| json!({"path": inner.path, "times": inner.times, "doc": inner.doc}))
+            .map(|inner| json!({"path": inner.path, "times": inner.times, "available": inner.available, "doc": inner.doc}))
             .collect::<Vec<_>>(),
         "outputs": entry
             .outputs
@@ -233,7 +250,7 @@ pub fn json(entry: &Entry) -> Json {
             .map(|(name, doc)| json!({"name": name, "doc": doc}))
             .collect::<Vec<_>>(),
         "resource": entry.is_resource,
-        "later": entry.later,
+        "available": entry.available,
     })
 }
 
@@ -243,14 +260,14 @@ mod tests {
 
     use super::*;
     use crate::providers::Registry;
-    use crate::reference::{entries, later};
+    use crate::reference::entries;
 
     /// The documentation is what the program says. `UPDATE_REFERENCE=1 cargo test` writes it.
     #[test]
     fn the_documentation_is_up_to_date() {
-        let (entries, later) = (entries(&Registry::built_in()), later());
+        let entries = entries(&Registry::built_in());
         for (name, group) in [("blocks.md", Group::Block), ("objects.md", Group::Object)] {
-            let text = markdown(group, &entries, &later);
+            let text = markdown(group, &entries);
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
             if std::env::var_os("UPDATE_REFERENCE").is_some() {
                 std::fs::write(&path, &text).expect("it can be written");

@@ -59,3 +59,73 @@ fn console_evaluates_one_expression_a_line() {
     let run = lab.run_with("console --var size=5", "var.size").exits(0);
     assert_eq!(run.stdout, "5\n", "{run}");
 }
+
+/// What an example reads of the environment.
+const ENVIRONMENT: &[&str] = &[
+    "AZURE_SUBSCRIPTION_ID",
+    "CI_KEY_SHA256",
+    "HOOK_SECRET",
+    "SIMFLEET_NODE_KEY",
+    "SIMFLEET_OPS_TOKEN",
+    "SIMFLEET_STATE_URL",
+    "SIMFLEET_VIEW_TOKEN",
+    "WEBHOOK_URL",
+];
+
+/// Runs a command beside the examples, so that paths in what it tells are short on every machine.
+fn beside_examples(lab: &Lab, line: &str, environment: &[&str]) -> std::process::Output {
+    let mut command = lab.command(line);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.envs(environment.iter().map(|name| (name, "x")));
+    command.output().expect("it runs")
+}
+
+#[test]
+fn every_example_is_valid() {
+    let lab = Lab::empty();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let names = std::fs::read_dir(folder).expect("they are there");
+    let names = names.map(|entry| entry.expect("it can be read").file_name());
+    let names = names.map(|name| name.into_string().expect("it is UTF-8"));
+    let mut fleets: Vec<_> = names.filter(|name| name.ends_with(".hcl")).collect();
+    fleets.sort();
+    assert!(fleets.len() >= 7, "{fleets:?}");
+    let mut report = String::new();
+    for fleet in fleets {
+        // Neither variables nor the environment need to be set to check a fleet.
+        let output = beside_examples(&lab, &format!("validate examples/{fleet}"), &[]);
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is UTF-8"));
+        report.push_str(&format!("## {fleet}\n{}", told.concat()));
+        assert_eq!(output.status.code(), Some(0), "{report}");
+    }
+    insta::assert_snapshot!("examples", report);
+}
+
+#[test]
+fn a_plan_of_what_is_only_checked_is_refused() {
+    let lab = Lab::empty();
+    for (fleet, variables) in [
+        ("px4_azure", "--var ssh_public_key=k"),
+        ("tonypi", "--var influx_token=t --var pg_password=p"),
+    ] {
+        let state = lab.path().join("s.db");
+        let line = format!("plan examples/{fleet}.hcl {variables} --state '{}'", state.display());
+        let output = beside_examples(&lab, &line, ENVIRONMENT);
+        let told = String::from_utf8(output.stderr).expect("it is UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        insta::assert_snapshot!(format!("refused_{fleet}"), told);
+        assert!(!state.exists(), "nothing was begun");
+    }
+}
+
+/// A fleet whose state is elsewhere must not be given an empty one here.
+#[test]
+fn a_state_in_a_database_is_not_taken_for_an_empty_one() {
+    let lab = Lab::new("simfleet {\n  backend \"postgres\" { url = \"postgres://lab/fleet\" }\n}\nvalue \"a\" {}\n");
+    insta::assert_snapshot!("valid_database", lab.run("validate").exits(0));
+    insta::assert_snapshot!("valid_database_json", lab.run("validate --json").exits(0));
+    for verb in ["plan", "state list", "status", "destroy"] {
+        let run = lab.run(verb).exits(1);
+        assert!(run.stderr.contains("The state is to be in PostgreSQL"), "{run}");
+    }
+}

@@ -116,7 +116,7 @@ fn schemas() {
     insta::assert_snapshot!("schema_block", lab.run("schema simulator.exec").exits(0));
     insta::assert_snapshot!("schema_object", lab.run("schema local/node").exits(0));
     insta::assert_snapshot!("schema_json", lab.run("schema value --json").exits(0));
-    insta::assert_snapshot!("schema_later", lab.run("schema robot").exits(1));
+    insta::assert_snapshot!("schema_later", lab.run("schema mqtt_broker").exits(0));
     insta::assert_snapshot!("schema_unknown", lab.run("schema pol").exits(1));
     let both = lab.run("schema simulator").exits(0).stdout;
     assert!(

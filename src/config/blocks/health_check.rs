@@ -6,7 +6,7 @@ use simfleet_provider_api::Value;
 
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
-use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
+use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::config::units::Written;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
@@ -59,40 +59,49 @@ pub struct HealthCheck {
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn schema() -> BlockSchema {
-    BlockSchema::new("health_check", "How it is told whether this is healthy.").attributes([
-        AttributeSchema::one_of("type", HealthCheckType::WORDS, "what is looked at").required(),
-        AttributeSchema::string("url", "the URL that must answer, for http"),
-        AttributeSchema::strings("command", "the command that must end with 0, for command"),
-        AttributeSchema::string("port", "the port, by name or number, for tcp and mavlink_heartbeat"),
-        AttributeSchema::duration("interval", "how often").default("10s"),
-        AttributeSchema::duration(
-            "timeout",
-            "how long one look may take; 5s, or the interval where that is shorter",
-        ),
-        AttributeSchema::duration("start_period", "how long after the start failures do not count").default("0s"),
-        AttributeSchema::count(
-            "healthy_threshold",
-            1,
-            "after how many good looks in a row it is healthy",
-        )
-        .default(1u64),
-        AttributeSchema::count("unhealthy_threshold", 1, "after how many bad looks in a row it is not").default(3u64),
-        AttributeSchema {
-            ty: AttributeType::Number(0.0, f64::MAX),
-            ..AttributeSchema::later("real_time_factor_min")
-        },
-    ])
+    BlockSchema::new("health_check", "How it is told whether this is healthy.")
+        .attributes([
+            AttributeSchema::one_of(
+                "type",
+                HealthCheckType::WORDS,
+                "what is looked at; http or command where that is set",
+            ),
+            AttributeSchema::string("url", "the URL that must answer, for http"),
+            AttributeSchema::string("http", "type = \"http\" and its url, in one"),
+            AttributeSchema::strings("command", "the command that must end with 0, for command"),
+            AttributeSchema::string("port", "the port, by name or number, for tcp and mavlink_heartbeat"),
+            AttributeSchema::duration("interval", "how often").default("10s"),
+            AttributeSchema::duration(
+                "timeout",
+                "how long one look may take; 5s, or the interval where that is shorter",
+            ),
+            AttributeSchema::duration("start_period", "how long after the start failures do not count").default("0s"),
+            AttributeSchema::count(
+                "healthy_threshold",
+                1,
+                "after how many good looks in a row it is healthy",
+            )
+            .default(1u64),
+            AttributeSchema::count("unhealthy_threshold", 1, "after how many bad looks in a row it is not")
+                .default(3u64),
+            AttributeSchema::count("retries", 1, "the same as unhealthy_threshold"),
+            AttributeSchema::number(
+                "real_time_factor_min",
+                0.0,
+                f64::MAX,
+                "how much simulated time must pass in a second, for mavlink_heartbeat",
+            )
+            .later(),
+        ])
+        // Some blocks that it stands in have no typed form.
+        .rule(|record, found| drop(found.keep(HealthCheck::decode(record))))
 }
 
 impl HealthCheck {
     pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
-        let kind = reader.take::<HealthCheckType>("type");
-        let (url, command, port) = (
-            reader.maybe::<Value>("url"),
-            reader.maybe::<Value>("command"),
-            reader.maybe("port"),
-        );
+        let (url, command, port) = (url(&mut reader), reader.maybe::<Value>("command"), reader.maybe("port"));
+        let kind = kind(&mut reader);
         let interval = reader.take::<Duration>("interval");
         let timeout = reader.maybe::<Duration>("timeout");
         let timeout = timeout.and_then(|timeout| timeout.or(interval.map(|interval| interval.min(TIMEOUT))));
@@ -123,7 +132,7 @@ impl HealthCheck {
             reader.error(Diagnostic::error("Missing attribute", detail), "type");
         }
         let start_period = reader.take("start_period");
-        let (healthy, unhealthy) = (reader.take("healthy_threshold"), reader.take("unhealthy_threshold"));
+        let (healthy, unhealthy) = (reader.take("healthy_threshold"), unhealthy_threshold(&mut reader));
         let check = || {
             Some(HealthCheck {
                 kind: kind?,
@@ -139,5 +148,56 @@ impl HealthCheck {
         };
         let check = check();
         reader.finish(check)
+    }
+}
+
+/// Reads what is looked at: what `type` says, else what else is set.
+fn kind(reader: &mut Reader<'_>) -> Option<HealthCheckType> {
+    let is_set = |name| reader.record().get(name).is_some();
+    let (http, command) = (is_set("http"), is_set("command"));
+    let kind = match (reader.maybe::<HealthCheckType>("type")?, http, command) {
+        (None, true, false) => HealthCheckType::Http,
+        (None, false, true) => HealthCheckType::Command,
+        (None, _, _) => {
+            let detail = "`health_check` lacks `type`: what is looked at.";
+            reader.error(Diagnostic::error("Missing attribute", detail), "type");
+            return None;
+        }
+        (Some(kind), true, _) if kind != HealthCheckType::Http => {
+            let detail = format!(
+                "`http` is a check of the type \"http\", but `type` is {:?}.",
+                kind.as_str()
+            );
+            reader.error(Diagnostic::error("Conflicting attributes", detail), "http");
+            return None;
+        }
+        (Some(kind), _, _) => kind,
+    };
+    Some(kind)
+}
+
+/// Reads the URL, under either of its names.
+fn url(reader: &mut Reader<'_>) -> Option<Option<Value>> {
+    match (reader.maybe::<Value>("url")?, reader.maybe::<Value>("http")?) {
+        (Some(_), Some(_)) => {
+            let detail = "`http` and `url` are the same; set one of them.";
+            reader.error(Diagnostic::error("Conflicting attributes", detail), "http");
+            None
+        }
+        (url, http) => Some(url.or(http)),
+    }
+}
+
+/// Reads after how many bad looks it is not healthy, under either of its names.
+fn unhealthy_threshold(reader: &mut Reader<'_>) -> Option<u64> {
+    let is_set = reader.record().attribute_span("unhealthy_threshold").is_some();
+    match reader.maybe::<u64>("retries")? {
+        Some(_) if is_set => {
+            let detail = "`retries` and `unhealthy_threshold` are the same; set one of them.";
+            reader.error(Diagnostic::error("Conflicting attributes", detail), "retries");
+            None
+        }
+        Some(retries) => Some(retries),
+        None => reader.take("unhealthy_threshold"),
     }
 }

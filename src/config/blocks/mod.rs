@@ -1,6 +1,7 @@
 //! The blocks of the language, one file each: schema, typed form, and how the one becomes the other.
 //!
-//! A new block or kind is a file here and a line in [`resources`].
+//! A new block or kind is a file here and a line in [`resources`] or [`sections`]. One that this version only checks has no
+//! typed form: its schema says what may stand in it, and its rules what must hold between that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -8,23 +9,43 @@ use std::sync::{Arc, LazyLock};
 use simfleet_provider_api::Attribute;
 
 use super::record::Record;
-use super::schema::{AttributeSchema, Availability, BlockSchema, Nested};
+use super::schema::{AttributeSchema, BlockSchema, Nested};
 use crate::diagnostic::Diagnostics;
 
+mod access;
+mod alert;
+mod audit;
 pub mod checks;
 pub mod health_check;
 pub mod import;
+mod limits;
+mod load_balancer;
+mod log;
+mod metrics;
 pub mod moved;
+mod mqtt_broker;
+mod network;
 pub mod node;
+mod node_agent;
+mod peripheral;
 pub mod placement;
 pub mod pool;
 pub mod port;
 pub mod process;
+mod program;
+mod provider;
 pub mod removed;
+mod report;
+mod robot;
 pub mod scale;
+mod serve;
+mod service;
 pub mod settings;
 pub mod simulator;
+mod telemetry;
+mod test;
 pub mod value;
+mod webhook;
 
 pub use checks::Check;
 pub use health_check::{HealthCheck, HealthCheckType};
@@ -59,6 +80,16 @@ struct Resource {
     decode: fn(&Record) -> Result<Block, Diagnostics>,
 }
 
+impl Resource {
+    /// One that this version only checks, so that nothing ever asks for its typed form.
+    fn checked(schema: BlockSchema) -> Self {
+        Resource {
+            schema: Arc::new(schema),
+            decode: |_| Err(Diagnostics::new()),
+        }
+    }
+}
+
 /// Every resource block of this version.
 fn resources() -> &'static [Resource] {
     static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(|| {
@@ -84,31 +115,38 @@ fn resources() -> &'static [Resource] {
                 schema: boxed(value::schema()),
                 decode: |record| StoredValue::decode(record).map(Block::Value),
             },
+            Resource::checked(simulator::px4::schema()),
+            Resource::checked(simulator::container::schema()),
+            Resource::checked(simulator::qemu::schema()),
+            Resource::checked(simulator::renode::schema()),
+            Resource::checked(robot::schema()),
+            Resource::checked(network::schema()),
+            Resource::checked(service::schema()),
+            Resource::checked(program::schema()),
+            Resource::checked(peripheral::schema()),
+            Resource::checked(mqtt_broker::schema()),
+            Resource::checked(metrics::schema()),
+            Resource::checked(telemetry::schema()),
+            Resource::checked(webhook::schema()),
+            Resource::checked(alert::schema()),
+            Resource::checked(report::schema()),
         ]
     });
     &RESOURCES
 }
 
-/// Kinds of simulators that are words of the language, and no part of this version.
-const LATER_KINDS: &[&str] = &["px4", "container", "qemu", "renode"];
-
-/// Resource blocks that are words of the language, and no part of this version.
-const LATER_RESOURCES: &[&str] = &[
-    "robot",
-    "network",
-    "service",
-    "program",
-    "peripheral",
-    "mqtt_broker",
-    "metrics",
-    "telemetry",
-    "webhook",
-    "alert",
-    "report",
-];
-
-/// Other blocks that are words of the language, and no part of this version.
-const LATER: &[&str] = &["access", "serve", "limits", "audit", "test", "node_agent", "log"];
+/// Returns the schemas of the blocks that are no resources and that this version only checks.
+fn sections() -> [BlockSchema; 7] {
+    [
+        access::schema(),
+        serve::schema(),
+        limits::schema(),
+        audit::schema(),
+        test::schema(),
+        node_agent::schema(),
+        log::schema(),
+    ]
+}
 
 /// Returns the schema of a file: every block that may stand in it. `providers` are those of this build, with their
 /// settings.
@@ -126,23 +164,15 @@ pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSc
     for (name, settings) in providers {
         fleet = fleet.any(settings::provider_schema(name, settings));
     }
-    for name in settings::PROVIDERS
-        .iter()
-        .filter(|name| !providers.contains_key(**name))
-    {
-        fleet = fleet.any(settings::provider_later(name));
+    for (name, settings) in provider::settings() {
+        if !providers.contains_key(name) {
+            fleet = fleet.any(settings::provider_later(name, settings));
+        }
     }
     fleet
         .blocks
         .extend(resources().iter().map(|resource| any(Arc::clone(&resource.schema))));
-    for kind in LATER_KINDS {
-        let schema = BlockSchema::later("simulator").kind(*kind).labels(&["kind", "name"]);
-        fleet = fleet.any(schema);
-    }
-    for name in LATER_RESOURCES.iter().chain(LATER) {
-        fleet = fleet.any(BlockSchema::later(name));
-    }
-    Arc::new(fleet)
+    Arc::new(sections().into_iter().fold(fleet, BlockSchema::any))
 }
 
 fn any(schema: Arc<BlockSchema>) -> Nested {
@@ -153,12 +183,9 @@ fn any(schema: Arc<BlockSchema>) -> Nested {
     }
 }
 
-/// Whether a block of this type is a resource that can be referred to; `None` where there is no such block.
-pub(super) fn availability(name: &str) -> Option<Availability> {
-    if resources().iter().any(|resource| resource.schema.name == name) {
-        return Some(Availability::Now);
-    }
-    LATER_RESOURCES.contains(&name).then_some(Availability::Later)
+/// Whether a block of this type is a resource, which can be referred to.
+pub(super) fn is_resource(name: &str) -> bool {
+    resources().iter().any(|resource| resource.schema.name == name)
 }
 
 /// Returns the types of blocks that can be referred to.
@@ -178,7 +205,23 @@ pub(super) fn decode(schema: &Arc<BlockSchema>, record: &Record) -> Result<Block
     }
 }
 
-/// Returns `labels` and `tags`, which every resource has.
+/// Returns how a server that is talked to over TLS is believed, and how it believes simfleet.
+fn tls() -> AttributeSchema {
+    AttributeSchema::object(
+        "tls",
+        [
+            AttributeSchema::string(
+                "ca",
+                "the file of those who vouch for the server; the system's without it",
+            ),
+            AttributeSchema::string("cert", "the file of simfleet's own certificate"),
+            AttributeSchema::string("key", "the file of its key"),
+        ],
+        "the certificates",
+    )
+}
+
+/// Returns `labels`, which nearly every resource has.
 fn labels() -> [AttributeSchema; 1] {
     [AttributeSchema::string_map(
         "labels",

@@ -13,6 +13,8 @@ use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
+mod later;
+
 /// One machine, or the template of a pool's members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -52,21 +54,6 @@ impl PortRange {
     }
 }
 
-/// Attributes that other providers will bring.
-const LATER: &[&str] = &[
-    "disk",
-    "machine",
-    "power",
-    "subnet",
-    "networks",
-    "spot",
-    "stop",
-    "runtime",
-    "compartment_id",
-];
-/// Blocks that other providers will bring.
-const LATER_BLOCKS: &[&str] = &["ssh", "forward", "bootstrap", "deploy", "network"];
-
 pub(super) fn schema() -> BlockSchema {
     template("A machine.").labels(&["name"]).resource(&[
         ("id", "its identity at its provider"),
@@ -81,7 +68,7 @@ pub(super) fn schema() -> BlockSchema {
 
 /// Returns what a node and a pool's `node` block share.
 pub(super) fn template(doc: &'static str) -> BlockSchema {
-    let mut schema = BlockSchema::new("node", doc)
+    BlockSchema::new("node", doc)
         .attributes([
             AttributeSchema::number("cpus", 0.001, f64::MAX, "processors that its load is a percentage of"),
             AttributeSchema::new("memory", AttributeType::Size, "memory that its load is a percentage of"),
@@ -94,24 +81,24 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             "tags",
             "what the provider is told to remember of it",
         )])
-        .attributes(LATER.iter().map(|name| AttributeSchema::later(name)))
+        .attributes(later::attributes())
         .any(port_range_schema())
         .any(process::schema())
-        .optional(health_check::schema());
-    for name in LATER_BLOCKS {
-        schema = schema.any(BlockSchema::later(name));
-    }
-    schema
+        .optional(health_check::schema())
+        .optional(later::ssh())
+        .any(later::forward())
+        .optional(later::bootstrap())
+        .optional(later::deploy())
+        .rule(later::shared_ports)
 }
 
 fn port_range_schema() -> BlockSchema {
-    let port = |name, doc| AttributeSchema::new(name, AttributeType::Integer(1, 65_535), doc);
     BlockSchema::new("port_range", "Ports that simulators on it get.")
         .labels(&["name"])
         .attributes([
             AttributeSchema::one_of("protocol", Protocol::WORDS, "their protocol").default("udp"),
-            port("from", "the first port").required(),
-            port("to", "the last port").required(),
+            AttributeSchema::port("from", "the first port").required(),
+            AttributeSchema::port("to", "the last port").required(),
         ])
 }
 
@@ -177,7 +164,7 @@ fn check_overlap(reader: &mut Reader<'_>, ranges: &BTreeMap<Arc<str>, PortRange>
                     .blocks("port_range")
                     .filter(|block| *block.label(0) == ***other)
                     .collect();
-                let diagnostic = Diagnostic::error("E13 port ranges overlap", detail);
+                let diagnostic = Diagnostic::error("E13 ports overlap", detail);
                 let span = spans.first().map(|block| block.span().clone());
                 reader.push(diagnostic.at(span));
             }

@@ -1,10 +1,15 @@
 //! `pool`: n alike machines.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simfleet_provider_api::Value;
+
+use super::load_balancer;
 use super::node::{self, Node};
 use super::scale::autoscale::{self, Autoscale};
+use super::scale::warnings;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
@@ -65,10 +70,8 @@ impl Default for Drain {
     }
 }
 
-const LATER: &[&str] = &["members", "scale_by", "import", "compartment_id"];
-
 pub(super) fn schema() -> BlockSchema {
-    BlockSchema::new("pool", "Machines that are all alike, as many as are needed.")
+    let schema = BlockSchema::new("pool", "Machines that are all alike, as many as are needed.")
         .labels(&["name"])
         .attributes([
             AttributeSchema::strings("zones", "the zones that members are spread over"),
@@ -76,17 +79,79 @@ pub(super) fn schema() -> BlockSchema {
                 .default("balanced"),
             AttributeSchema::number("price_hourly", 0.0, f64::MAX, "what a member costs an hour"),
         ])
-        .attributes(LATER.iter().map(|name| AttributeSchema::later(name)))
-        .once(node::template("What each member is."))
+        .attributes(
+            [
+                AttributeSchema::strings("members", "the machines that there are, for scale_by = \"power\""),
+                AttributeSchema::one_of(
+                    "scale_by",
+                    &["create", "power"],
+                    "whether members are made or switched on",
+                ),
+                AttributeSchema::string_map("import", "the pool of a cloud that exists, which is adopted"),
+                AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
+            ]
+            .map(AttributeSchema::later),
+        )
+        .nested(node::template("What each member is; what is adopted needs none."), 0, 1)
         .once(autoscale::schema())
         .optional(drain_schema())
-        .any(BlockSchema::later("load_balancer"))
-        .any(BlockSchema::later("warm"))
+        .optional(warm())
+        .rule(members)
+        .rule(warnings::beyond_budget)
         .resource(&[
             ("name", "its name"),
             ("size", "how many members it has"),
             ("members", "its members, by name"),
+        ]);
+    load_balancer::schemas().into_iter().fold(schema, BlockSchema::optional)
+}
+
+fn warm() -> BlockSchema {
+    BlockSchema::new("warm", "Members that wait, and are there sooner than new ones.")
+        .attributes([
+            AttributeSchema::one_of("state", &["stopped", "saved", "none"], "how they wait").required(),
+            AttributeSchema::count("size", 0, "how many").default(0u64),
         ])
+        .later()
+}
+
+/// What is switched on must be there, each once, and be enough.
+fn members(record: &Record, found: &mut Diagnostics) {
+    let is_switched = record.get("scale_by").and_then(Value::as_str) == Some("power");
+    let given = record.get("members");
+    if !is_switched {
+        return;
+    }
+    let mut wrong = |name, detail: String| {
+        let span = record.attribute_span(name).unwrap_or(record.span()).clone();
+        found.push(Diagnostic::error("E24 members do not fit", detail).at(span));
+    };
+    if given.is_some_and(Value::is_unknown) {
+        return;
+    }
+    let names = given.and_then(Value::as_slice).unwrap_or_default();
+    if names.is_empty() {
+        return wrong(
+            "members",
+            "`scale_by` is \"power\", so `members` must name the machines.".to_owned(),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for name in names.iter().filter_map(Value::as_str) {
+        if !seen.insert(name) {
+            wrong("members", format!("{name:?} is in `members` twice."));
+        }
+    }
+    let max = record
+        .blocks("autoscale")
+        .next()
+        .and_then(|autoscale| autoscale.get("max")?.as_u64());
+    if let Some(max) = max.filter(|max| *max > names.len() as u64) {
+        wrong(
+            "members",
+            format!("`max` is {max}, more than the {} machines that there are.", names.len()),
+        );
+    }
 }
 
 fn drain_schema() -> BlockSchema {
@@ -99,8 +164,8 @@ fn drain_schema() -> BlockSchema {
 impl Pool {
     pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
-        // Each must be there, which was checked with the block.
-        let node = reader.block("node", Node::decode).flatten();
+        let node = template(&mut reader);
+        // It must be there, which was checked with the block.
         let autoscale = reader.block("autoscale", Autoscale::decode).flatten();
         let drain = reader.block("drain", Drain::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
@@ -125,6 +190,21 @@ impl Pool {
         };
         let pool = pool();
         reader.finish(pool)
+    }
+}
+
+/// Reads the template of members. What is adopted is there already, and needs none.
+fn template(reader: &mut Reader<'_>) -> Option<Node> {
+    let is_adopted = reader.record().get("import").is_some();
+    match reader.block("node", Node::decode)? {
+        Some(node) => Some(node),
+        None if is_adopted => None,
+        None => {
+            let span = reader.record().span().clone();
+            let diagnostic = Diagnostic::error("Missing block", "`pool` lacks the block `node`.").at(span);
+            reader.push(diagnostic.hint("add node { … }"));
+            None
+        }
     }
 }
 

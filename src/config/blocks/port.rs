@@ -49,9 +49,11 @@ pub(super) fn schema() -> BlockSchema {
                 Protocol::WORDS,
                 "its protocol; without it that of the range, and udp for a given port",
             ),
-            AttributeSchema::later("container"),
-            AttributeSchema::later("guest"),
+            AttributeSchema::port("container", "the port in the container").later(),
+            AttributeSchema::port("guest", "the port in the machine").later(),
         ])
+        // Some kinds of simulators have no typed form.
+        .rule(|record, found| drop(found.keep(Port::decode(record))))
 }
 
 impl Port {

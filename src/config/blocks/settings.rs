@@ -10,9 +10,6 @@ use crate::config::scope::Constants;
 use crate::config::version;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
-/// The providers of the language. A build can lack some.
-pub(super) const PROVIDERS: &[&str] = &["local", "docker", "azure", "oci", "virtualbox"];
-
 /// The `simfleet` block.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
@@ -32,6 +29,8 @@ pub enum Backend {
         /// Its path, relative to the folder of the fleet; the usual place where it is not set.
         path: Option<String>,
     },
+    /// In a PostgreSQL database.
+    Postgres,
 }
 
 pub(super) fn schema() -> BlockSchema {
@@ -44,7 +43,14 @@ pub(super) fn schema() -> BlockSchema {
         .optional(
             backend("sqlite", "The state is in a file.").attributes([AttributeSchema::string("path", "its path")]),
         )
-        .optional(BlockSchema::later("backend").kind("postgres").labels(&["type"]))
+        .optional(
+            backend("postgres", "The state is in a PostgreSQL database.")
+                .attributes([
+                    AttributeSchema::string("url", "the database: \"postgres://user@host/name\"").required(),
+                    AttributeSchema::string("schema", "the schema in it").default("public"),
+                ])
+                .later(),
+        )
 }
 
 /// Returns the schema of the block of a provider of this build.
@@ -62,9 +68,9 @@ pub(super) fn provider_schema(name: &str, settings: &[Attribute]) -> BlockSchema
         .attributes(settings.map(AttributeSchema::of_provider))
 }
 
-/// Returns the schema of a provider that this build lacks.
-pub(super) fn provider_later(name: &str) -> BlockSchema {
-    BlockSchema::later("provider").kind(name).labels(&["provider"])
+/// Returns the schema of the block of a provider that this build lacks.
+pub(super) fn provider_later(name: &str, settings: Vec<AttributeSchema>) -> BlockSchema {
+    provider_schema(name, &[]).attributes(settings).later()
 }
 
 impl Settings {
@@ -107,6 +113,9 @@ impl Settings {
 impl Backend {
     fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
+        if &*record.label(0) == "postgres" {
+            return reader.finish(Some(Backend::Postgres));
+        }
         let path = reader.maybe::<std::sync::Arc<str>>("path");
         let backend = path.map(|path| Backend::Sqlite {
             path: path.map(|path| path.to_string()),

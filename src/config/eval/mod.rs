@@ -79,6 +79,12 @@ pub trait Scope {
     /// Returns an environment variable, for `env()`.
     fn environment(&self, name: &str) -> Option<String>;
 
+    /// Whether a variable of the environment that is not set is a mistake; it is not known where a fleet is only checked,
+    /// perhaps elsewhere than where it is applied.
+    fn is_environment_known(&self) -> bool {
+        true
+    }
+
     /// The time that `timestamp()` returns. `None`, as in a plan, makes it unknown, and `uuid()` too: what is planned
     /// would be something else when it is applied.
     fn now(&self) -> Option<Timestamp> {

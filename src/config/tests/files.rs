@@ -1,7 +1,6 @@
 //! Which files a fleet consists of.
 
 use std::fs;
-use std::path::Path;
 
 use super::super::load;
 use super::{inputs, render, snapshot};
@@ -86,27 +85,4 @@ fn windows_line_ends_are_read() {
         loaded(&[("a.hcl", b"value \"a\" {\r\n  input = 1\r\n}\r\n")], ""),
         Ok(vec!["value.a".to_owned()])
     );
-}
-
-#[test]
-fn the_examples_whose_blocks_are_all_available_load() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    assert!(load(&examples.join("quickstart.hcl"), &inputs()).is_ok());
-    // The others say what they wait for, and nothing in them is called unknown.
-    for name in ["px4_azure", "oci_pools", "tonypi", "machine_server", "virtualbox"] {
-        let found = load(&examples.join(format!("{name}.hcl")), &inputs()).expect_err(name);
-        assert!(
-            found
-                .0
-                .iter()
-                .any(|diagnostic| diagnostic.summary == "Not available yet"),
-            "{name}"
-        );
-        let unknown: Vec<_> = found
-            .0
-            .iter()
-            .filter(|diagnostic| diagnostic.summary.starts_with("Unknown"))
-            .collect();
-        assert!(unknown.is_empty(), "{name}: {unknown:?}");
-    }
 }

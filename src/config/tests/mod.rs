@@ -12,11 +12,13 @@ use crate::view::{Theme, diagnostics};
 
 mod broken;
 mod files;
+mod later;
 mod modules;
 mod mutation;
 mod planning;
 mod quickstart;
 mod refactoring;
+mod rules;
 mod schemas;
 mod variables;
 

@@ -9,6 +9,7 @@ use simfleet_provider_api::Value;
 use super::behavior::{self, Behavior};
 use super::check::{self, Check, Strategy};
 use super::schedule::{self, Schedule};
+use super::warnings;
 use crate::config::decode::{FromValue, Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
@@ -132,6 +133,9 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
                 AttributeSchema::number("max_error", 0.0, 1e6, "how wrong it may have been"),
             ]),
         )
+        .rule(warnings::restless)
+        .rule(warnings::open)
+        .rule(warnings::only_memory)
         .optional(BlockSchema::new("budget", "What the pool may cost.").attributes([
             AttributeSchema::number("max_hourly", 0.0, f64::MAX, "what it may cost an hour"),
             AttributeSchema::number("max_daily", 0.0, f64::MAX, "what it may cost a day"),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet_provider_api::Value;
+use simfleet_provider_api::{Address, Value};
 
-use crate::config::decode::{Reader, words};
+use crate::config::blocks::webhook;
+use crate::config::decode::{FromValue, Needs, Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -39,13 +40,32 @@ pub struct Check {
     pub strategy: Strategy,
 }
 
-words! {
-    /// Where a metric comes from.
-    Source {
-        /// simfleet's own agents.
-        Simfleet = "simfleet",
-        /// A URL.
-        Http = "http",
+/// Where a metric comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// simfleet's own agents.
+    Simfleet,
+    /// A URL.
+    Http,
+    /// A `metrics` block.
+    Metrics(Address),
+}
+
+impl Source {
+    /// The words of the language for those that are no blocks.
+    const WORDS: &'static [&'static str] = &["simfleet", "http"];
+}
+
+impl FromValue for Source {
+    const NEEDS: Needs = Needs::Itself;
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match (value.origin(), value.as_str()) {
+            (Some(metrics), _) => Some(Source::Metrics(metrics.clone())),
+            (None, Some("simfleet")) => Some(Source::Simfleet),
+            (None, Some("http")) => Some(Source::Http),
+            _ => None,
+        }
     }
 }
 
@@ -120,7 +140,11 @@ pub(super) fn schema() -> BlockSchema {
     BlockSchema::new("check", "What the size depends on.")
         .labels(&["name"])
         .attributes([
-            AttributeSchema::one_of("source", Source::WORDS, "where the metric comes from"),
+            AttributeSchema::new(
+                "source",
+                AttributeType::Reference(&["metrics"], Source::WORDS),
+                "where the metric comes from",
+            ),
             AttributeSchema::string("query", "what is asked for there"),
             AttributeSchema::string("match", "which samples belong to which member"),
             AttributeSchema::duration("window", "over what time samples are joined").default("60s"),
@@ -291,14 +315,7 @@ fn buffer(reader: &mut Reader<'_>) -> Option<Strategy> {
 
 fn webhook(reader: &mut Reader<'_>) -> Option<Strategy> {
     let (url, timeout) = (reader.take::<Value>("url"), reader.take("timeout"));
-    let insecure = reader.take::<bool>("insecure");
-    if let Some(text) = url.as_ref().and_then(Value::as_str)
-        && insecure == Some(false)
-        && !text.starts_with("https://")
-    {
-        let diagnostic = Diagnostic::error("E31 webhook not https", "`url` does not start with https://.");
-        reader.error(diagnostic.hint("set insecure = true if that is meant"), "url");
-    }
+    reader.rule(webhook::https);
     Some(Strategy::Webhook {
         url: url?,
         timeout: timeout?,
@@ -320,7 +337,6 @@ impl Step {
     }
 }
 
-/// The name of the metric that a check without a source reads: its own.
 impl Check {
     /// Returns what is asked for where the check is called `name`.
     pub fn metric(&self, name: &Arc<str>) -> Value {

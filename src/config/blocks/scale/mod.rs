@@ -4,6 +4,7 @@ pub mod autoscale;
 pub mod behavior;
 pub mod check;
 pub mod schedule;
+pub(super) mod warnings;
 
 pub use autoscale::{Autoscale, Budget, BudgetAction, Predictive, PredictiveMode, Warmup};
 pub use behavior::{Behavior, Direction, Policy, PolicyType, Select};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::decode::{Reader, words};
+use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -51,19 +52,25 @@ words! {
 }
 
 pub(super) fn schema() -> BlockSchema {
-    BlockSchema::new("schedule", "Other bounds at some times.")
-        .labels(&["name"])
+    times("Other bounds at some times.")
         .attributes([
-            AttributeSchema::string("timezone", "the IANA name of the time zone"),
-            AttributeSchema::strings("days", "on which days it starts: mon, tue, …"),
-            AttributeSchema::string("start", "when it starts: \"09:00\""),
-            AttributeSchema::string("end", "when it ends: \"17:00\""),
-            AttributeSchema::string("cron", "when it starts, as a cron expression"),
             AttributeSchema::count("min", 0, "the fewest members"),
             AttributeSchema::count("max", 0, "the most members"),
             AttributeSchema::count("desired", 0, "just so many members"),
             AttributeSchema::count("priority", 0, "the higher one holds").default(0u64),
         ])
+        .rule(skipped)
+}
+
+/// Returns the schema of something that holds at some times.
+pub(in crate::config::blocks) fn times(doc: &'static str) -> BlockSchema {
+    BlockSchema::new("schedule", doc).labels(&["name"]).attributes([
+        AttributeSchema::text("timezone", &forms::TIMEZONE, "the IANA name of the time zone"),
+        AttributeSchema::strings("days", "on which days it starts: mon, tue, …"),
+        AttributeSchema::string("start", "when it starts: \"09:00\""),
+        AttributeSchema::string("end", "when it ends: \"17:00\""),
+        AttributeSchema::string("cron", "when it starts, as a cron expression"),
+    ])
 }
 
 /// Checks schedules against the pool and each other.
@@ -179,6 +186,42 @@ impl Schedule {
             }
         }
         Some(ranges)
+    }
+}
+
+/// Warns of a start that is left out on the day when clocks are put forward.
+fn skipped(record: &Record, found: &mut Diagnostics) {
+    let Ok(schedule) = Schedule::decode(record) else { return };
+    let (Some(start), Ok(zone)) = (schedule.start, jiff::tz::TimeZone::get(&schedule.timezone)) else {
+        return;
+    };
+    // In a year far ahead: what holds from now on is meant, not what once was, nor what today's date is.
+    let year = jiff::civil::date(2100, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+    let Ok(from) = year.map(|year| year.timestamp()) else {
+        return;
+    };
+    let gap = zone.following(from).take(4).find_map(|change| {
+        let before = zone.to_offset(change.timestamp() - jiff::SignedDuration::from_secs(1));
+        let (left, reached) = (
+            before.to_datetime(change.timestamp()),
+            change.offset().to_datetime(change.timestamp()),
+        );
+        let minutes = |at: jiff::civil::DateTime| {
+            u16::from(at.hour().unsigned_abs()) * 60 + u16::from(at.minute().unsigned_abs())
+        };
+        let is_in = left < reached && (minutes(left)..minutes(reached)).contains(&start);
+        let day = ALL_DAYS.get(usize::from(left.weekday().to_monday_zero_offset().unsigned_abs()));
+        let is_day = schedule.days.is_empty() || day.is_some_and(|day| schedule.days.contains(day));
+        (is_in && is_day).then(|| reached.time())
+    });
+    if let Some(reached) = gap {
+        let detail = format!(
+            "`start` lies in the hour that {} skips when clocks are put forward; on that day it starts at {}.",
+            schedule.timezone,
+            reached.strftime("%H:%M")
+        );
+        let span = record.attribute_span("start").cloned();
+        found.push(Diagnostic::warning("W09 start in a skipped hour", detail).at(span));
     }
 }
 

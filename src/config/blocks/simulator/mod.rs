@@ -10,12 +10,17 @@ use super::health_check::{self, HealthCheck};
 use super::placement::{self, Placement};
 use super::port::{self, Port};
 use super::process::{self, Log, Restart};
+use super::scale::schedule;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
-use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
+use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::Diagnostics;
 
+pub(super) mod container;
 pub mod exec;
+pub(super) mod px4;
+pub(super) mod qemu;
+pub(super) mod renode;
 pub mod vehicle;
 
 pub use exec::Exec;
@@ -98,31 +103,41 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .attributes([
             placement::attribute(),
             AttributeSchema::count("instance", 0, "its number among those of its kind"),
-            AttributeSchema::new(
-                "resources",
-                AttributeType::Object(resource_fields().to_vec()),
-                "what it is expected to use",
-            ),
+            resources(),
             process::env(),
             process::restart(),
             AttributeSchema::duration("stop_grace", "how long it has to end before it is killed"),
             AttributeSchema::one_of("state", Desired::WORDS, "what it should do").default("running"),
         ])
         .attributes(super::labels())
-        .attributes(["max_lifetime", "idle_timeout"].map(AttributeSchema::later))
+        .attributes([
+            AttributeSchema::duration("max_lifetime", "how long it may run").later(),
+            AttributeSchema::duration("idle_timeout", "how long it may be idle").later(),
+        ])
         .any(port::schema())
         .optional(health_check::schema())
         .optional(process::log_schema())
-        .any(BlockSchema::later("route"))
-        .any(BlockSchema::later("schedule"))
+        .any(route())
+        .any(schedule::times("When it runs.").later())
         .resource(OUTPUTS)
+}
+
+fn route() -> BlockSchema {
+    BlockSchema::new("route", "Where its MAVLink messages go, too.")
+        .attributes([AttributeSchema::string("to", "where: \"udp:host:port\"").required()])
+        .later()
+}
+
+/// What something is expected to use.
+pub(super) fn resources() -> AttributeSchema {
+    AttributeSchema::object("resources", resource_fields().to_vec(), "what it is expected to use")
 }
 
 fn resource_fields() -> &'static [AttributeSchema] {
     static FIELDS: LazyLock<Vec<AttributeSchema>> = LazyLock::new(|| {
         vec![
             AttributeSchema::number("cpu", 0.0, f64::MAX, "processors; a fraction is a share of one"),
-            AttributeSchema::new("memory", AttributeType::Size, "memory"),
+            AttributeSchema::size("memory", "memory"),
         ]
     });
     &FIELDS

@@ -8,7 +8,7 @@ use super::{Kind, Simulator};
 use crate::config::blocks::Block;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
-use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
+use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 words! {
@@ -45,8 +45,13 @@ const LAST_INSTANCE: u64 = 254;
 pub(in crate::config::blocks) fn schema() -> BlockSchema {
     super::shared("vehicle", "The built-in MAVLink vehicle: a point-mass quadrotor.").attributes([
         AttributeSchema::one_of("model", Model::WORDS, "what flies").default("quad"),
-        AttributeSchema::new("home", AttributeType::Object(home_fields().to_vec()), "where it starts"),
+        home(),
     ])
+}
+
+/// Where a vehicle starts.
+pub(super) fn home() -> AttributeSchema {
+    AttributeSchema::object("home", home_fields().to_vec(), "where it starts")
 }
 
 fn home_fields() -> &'static [AttributeSchema] {
@@ -71,20 +76,22 @@ pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Block, Diagno
     };
     let kind = vehicle().map(Kind::Vehicle);
     let simulator = Simulator::decode_shared(&mut reader, kind);
-    if let Some(Simulator {
-        instance: Some(instance),
-        ..
-    }) = simulator
-        && instance > LAST_INSTANCE
-    {
+    reader.rule(system_id);
+    let block = simulator.map(|simulator| Block::Simulator(Box::new(simulator)));
+    reader.finish(block)
+}
+
+/// Reports an instance that has no MAVLink system id.
+pub(super) fn system_id(record: &Record, found: &mut Diagnostics) {
+    let instance = record.get("instance").and_then(Value::as_u64);
+    if let Some(instance) = instance.filter(|instance| *instance > LAST_INSTANCE) {
         let detail = format!(
             "`instance` is {instance}, so its MAVLink system id would be {}; the last one is 255.",
             instance + 1
         );
-        reader.error(Diagnostic::error("E14 instance too high", detail), "instance");
+        let span = record.attribute_span("instance").cloned();
+        found.push(Diagnostic::error("E14 instance too high", detail).at(span));
     }
-    let block = simulator.map(|simulator| Block::Simulator(Box::new(simulator)));
-    reader.finish(block)
 }
 
 impl Home {

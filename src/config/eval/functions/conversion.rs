@@ -58,6 +58,7 @@ fn env(args: &[Value], call: &Call<'_>) -> Outcome {
     match (call.scope.environment(name), args.get(1)) {
         (Some(value), _) => Ok(Value::string(value).mark(true)),
         (None, Some(default)) => Ok(default.clone().mark(true)),
+        (None, None) if !call.scope.is_environment_known() => Ok(Value::unknown(format!("env({shown:?})")).mark(true)),
         (None, None) => Err(Problem::Argument(
             0,
             format!("the environment variable {shown} is not set; set it, or give a default: env(\"{shown}\", \"…\")"),

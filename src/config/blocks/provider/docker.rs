@@ -1,0 +1,21 @@
+//! `provider "docker"`.
+
+use crate::config::schema::AttributeSchema;
+
+pub(super) fn settings() -> Vec<AttributeSchema> {
+    vec![
+        AttributeSchema::string(
+            "host",
+            "the engine: unix://, tcp:// or ssh://; without it the one of the docker client",
+        ),
+        super::super::tls(),
+        AttributeSchema::object(
+            "ssh",
+            [
+                AttributeSchema::string("key", "the file of the key"),
+                AttributeSchema::string("known_hosts", "the file of the hosts that are known"),
+            ],
+            "how an engine at ssh:// is reached",
+        ),
+    ]
+}
