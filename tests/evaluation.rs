@@ -648,8 +648,16 @@ fn call() -> impl Strategy<Value = String> {
     })
 }
 
+/// How many texts and calls are tried.
+fn cases() -> u32 {
+    match std::env::var_os("SIMFLEET_TEST_SWEEP") {
+        Some(_) => 2000,
+        None => 400,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_panics(text in text()) {

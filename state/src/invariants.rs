@@ -2,6 +2,7 @@
 
 use crate::event::Operation;
 use crate::state::State;
+use crate::transition::number_of;
 
 /// Checks a state.
 ///
@@ -43,9 +44,7 @@ fn intents(state: &State) -> Result<(), String> {
 /// No member of a pool has a number that the pool did not give yet.
 fn numbers(state: &State) -> Result<(), String> {
     for address in state.resources.keys() {
-        let number = address.child_name().and_then(|name| name.strip_prefix('m'));
-        let number: Option<u64> = number.and_then(|number| number.parse().ok());
-        let (Some(pool), Some(number)) = (state.pools.get(&address.parent()), number) else {
+        let (Some(pool), Some(number)) = (state.pools.get(&address.parent()), number_of(address)) else {
             continue;
         };
         let given = pool.numbered;

@@ -8,6 +8,11 @@ use crate::event::{Declaration, DeposedKey, Operation, Outcome, Port, Remains, S
 use crate::replay::ReplayError;
 use crate::state::{Intent, Pool, Reservation, Resource, State};
 
+/// Returns the number of a pool's member, `m7`; `None` for anything else.
+pub(crate) fn number_of(member: &Address) -> Option<u64> {
+    member.child_name()?.strip_prefix('m')?.parse().ok()
+}
+
 impl State {
     pub(crate) fn start(
         &mut self,
@@ -32,7 +37,22 @@ impl State {
             serial: stamp.serial,
         };
         self.intents.insert(at.address.clone(), intent);
+        if let Operation::Create { .. } = operation {
+            self.use_number(at.address, stamp);
+        }
         Ok(())
+    }
+
+    /// Counts the number of a pool's member as used.
+    fn use_number(&mut self, member: &Address, stamp: &Stamp) {
+        if let Some(number) = number_of(member)
+            && let Some(pool) = self.pools.get_mut(&member.parent())
+            && pool.numbered < number
+        {
+            pool.numbered = number;
+            // A plan that was made before would give it again.
+            pool.serial = stamp.serial;
+        }
     }
 
     pub(crate) fn succeed(

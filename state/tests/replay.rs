@@ -3,7 +3,9 @@
 use simfleet_state::conformance::{
     accepted, create, declared, delete, failed, gone, made, node, object, reserved, udp, update,
 };
-use simfleet_state::{DeposedKey, Entry, Event, HolderId, Outcome, Remains, ReplayError, Stamp, State, replay};
+use simfleet_state::{
+    DeposedKey, Entry, Event, HolderId, Outcome, Remains, ReplayError, Stamp, State, invariants, replay,
+};
 
 fn entry(serial: u64, events: Vec<Event>) -> Entry {
     let stamp = Stamp {
@@ -50,6 +52,31 @@ fn deposed() -> Event {
         address: node("a"),
         key: key(),
     }
+}
+
+/// A member counts once it is begun, also one that is never made.
+#[test]
+fn the_number_of_a_member_is_used_once_it_is_begun() {
+    let member = node("a").child("m5");
+    let begun = of(vec![scaled(2), create(&member, 1)]).expect("legal");
+    assert_eq!(begun.pools[&node("a")].numbered, 5);
+    invariants::check(&begun).expect("sound");
+    let ended = of(vec![
+        scaled(2),
+        create(&member, 1),
+        failed(&member, 1, Remains::AsBefore),
+    ])
+    .expect("legal");
+    assert_eq!(ended.pools[&node("a")].numbered, 5);
+    let older = of(vec![scaled(7), create(&member, 1)]).expect("legal");
+    assert_eq!(older.pools[&node("a")].numbered, 7);
+    let entries = [entry(1, vec![scaled(2)]), entry(2, vec![create(&member, 1)])];
+    let state = replay(&entries).expect("legal");
+    assert_eq!(
+        state.fingerprint(&node("a")),
+        Some(2),
+        "a plan that would give it again is stale"
+    );
 }
 
 #[test]

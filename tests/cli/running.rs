@@ -103,6 +103,9 @@ fn from_nothing_to_running_and_back() {
     insta::assert_snapshot!("status", lab.run("status").exits(0));
     insta::assert_snapshot!("nodes", lab.run("nodes").exits(0));
     insta::assert_snapshot!("simulators", lab.run("simulators -o json").exits(0));
+    lab.run("state check").exits(0);
+    lab.write("pulled.json", &lab.run("state pull").exits(0).stdout);
+    lab.run("state push pulled.json").exits(0);
     insta::assert_snapshot!("unchanged", lab.run("plan --detailed-exitcode").exits(0));
     insta::assert_snapshot!("more", lab.run("plan --var size=3").exits(0));
     insta::assert_snapshot!("fewer", lab.run("plan --var size=1").exits(0));
@@ -324,7 +327,7 @@ value "beside" { input = 1 }
     assert_eq!(last["continue"], "simfleet apply --auto-approve --json", "{run}");
 }
 
-/// A process that is never ready, so that its create is in flight until it times out.
+/// A process that is never ready, so that its create is in flight until it ends.
 const SLOW: &str = r#"
 provider "local" {}
 
@@ -335,7 +338,7 @@ simulator "exec" "slow" {
   command   = ["sleep", "1000"]
   ready {
     pattern = "never"
-    timeout = "15s"
+    timeout = "120s"
   }
 }
 
@@ -363,6 +366,46 @@ impl Drop for Started {
     }
 }
 
+/// A fleet with a create in flight, which ends as its process does: else the fleet could be destroyed only after that
+/// create has timed out.
+struct Slow(Running);
+
+impl Slow {
+    fn new() -> Self {
+        Slow(Running::new(SLOW))
+    }
+}
+
+impl std::ops::Deref for Slow {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.0
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        for pid in asleep(self) {
+            // It can have ended.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Returns the processes `sleep` of a fleet.
+fn asleep(lab: &Lab) -> Vec<Pid> {
+    let folder = lab.path().canonicalize().expect("it is there");
+    let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+    let is_one = |process: &std::fs::DirEntry| {
+        let runs_in = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        runs_in.starts_with(&folder) && line.starts_with(b"sleep\0")
+    };
+    let pid = |process: std::fs::DirEntry| Pid::from_raw(process.file_name().to_str()?.parse().ok()?);
+    processes.filter(is_one).filter_map(pid).collect()
+}
+
 /// Starts an apply and returns it once its create is in flight.
 fn start_slow(lab: &Lab) -> Started {
     let child = lab
@@ -375,12 +418,13 @@ fn start_slow(lab: &Lab) -> Started {
         open.as_array()
             .is_some_and(|open| open.iter().any(|one| one["address"] == "simulator.exec.slow"))
     });
+    eventually("its process runs", || !asleep(lab).is_empty());
     started
 }
 
 #[test]
 fn ctrl_c_once_leaves_what_is_in_flight_to_the_next_run() {
-    let lab = Running::new(SLOW);
+    let lab = Slow::new();
     let mut child = start_slow(&lab);
     kill_process(child.pid(), Signal::INT).expect("the program runs");
     let began = Instant::now();
@@ -391,7 +435,7 @@ fn ctrl_c_once_leaves_what_is_in_flight_to_the_next_run() {
 
 #[test]
 fn sigterm_and_ctrl_c_together_end_it_at_once() {
-    let lab = Running::new(SLOW);
+    let lab = Slow::new();
     let mut child = start_slow(&lab);
     let pid = child.pid();
     kill_process(pid, Signal::TERM).expect("the program runs");
@@ -402,7 +446,7 @@ fn sigterm_and_ctrl_c_together_end_it_at_once() {
 
 #[test]
 fn another_run_is_waited_for_and_told() {
-    let lab = Running::new(SLOW);
+    let lab = Slow::new();
     let mut first = start_slow(&lab);
     insta::assert_snapshot!("while_it_runs", lab.run("plan").exits(0));
     insta::assert_snapshot!("locked", lab.run("apply --auto-approve").exits(3));

@@ -48,11 +48,12 @@ impl Fleet {
         self.path().join(".simfleet")
     }
 
-    /// Prepares a run of `simfleet VERB fleet.hcl …`.
+    /// Prepares a run of `simfleet VERB fleet.hcl …`; the verb can have two words.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_simfleet"));
         let (verb, rest) = arguments.split_first().expect("a verb");
-        command.current_dir(self.path()).arg(verb).arg("fleet.hcl").args(rest);
+        command.current_dir(self.path());
+        command.args(verb.split(' ')).arg("fleet.hcl").args(rest);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

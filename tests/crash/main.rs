@@ -1,0 +1,19 @@
+//! Runs that die or stop anywhere, over the fake cloud and over real processes: one more apply, and nothing is missing,
+//! nothing there twice, nothing orphaned, and no lock in the way.
+//!
+//! - [`sweep`]: `kill -9` at every write to the journal
+//! - [`instants`]: `kill -9` at any instant, of larger fleets; a disk that gets full
+//! - [`racing`]: runs that are stopped, superseded and continued
+//! - [`cloud`], [`processes`]: what is there
+#![cfg(feature = "fake")]
+
+mod cloud;
+mod instants;
+mod processes;
+mod racing;
+#[path = "../support/mod.rs"]
+mod support;
+mod sweep;
+
+const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "4"];
+const DESTROY: [&str; 4] = ["destroy", "--auto-approve", "--parallelism", "4"];

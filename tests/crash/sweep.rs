@@ -1,0 +1,299 @@
+//! `kill -9` at every write to the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cloud::{Cloud, foul};
+use crate::processes::{Running, files_of, processes_of};
+use crate::support::{Ended, Fleet, every};
+use crate::{APPLY, DESTROY};
+
+/// Twenty resources: a pool of four with twelve simulators, three nodes, and a value that reads them.
+fn twenty(provider: &str) -> String {
+    format!(
+        r#"
+{provider}
+pool "field" {{
+  node {{
+    max_simulators = 4
+    port_range "any" {{
+      protocol = "tcp"
+      from     = 20000
+      to       = 20010
+    }}
+  }}
+  autoscale {{
+    min = 4
+    max = 4
+  }}
+}}
+node "extra" {{
+  count = 3
+}}
+simulator "exec" "job" {{
+  count      = 12
+  placement  = pool.field
+  command    = ["sleep", "1000"]
+  stop_grace = "1s"
+  port "main" {{ range = "any" }}
+}}
+value "addresses" {{
+  input = [for n in node.extra : n.address]
+}}
+"#
+    )
+}
+
+fn names() -> BTreeMap<String, usize> {
+    let members = (1..=4).map(|i| format!("pool.field/m{i}"));
+    let nodes = (0..3).map(|i| format!("node.extra[{i}]"));
+    let jobs = (0..12).map(|i| format!("simulator.exec.job[{i}]"));
+    members.chain(nodes).chain(jobs).map(|name| (name, 1)).collect()
+}
+
+/// Runs with a crash at a write; returns whether the run got that far.
+fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
+    let mut command = fleet.command(arguments);
+    let ended: Ended = command
+        .env("SIMFLEET_TEST_CRASH", crash)
+        .output()
+        .expect("simfleet runs")
+        .into();
+    match ended.code {
+        None => true,
+        Some(0) => false,
+        Some(code) => panic!("crash {crash}: exit code {code}\n{}\n{}", ended.out, ended.err),
+    }
+}
+
+/// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
+/// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
+///
+/// `meanwhile` is what happens between the crash and the next run.
+fn sweep(
+    step: usize,
+    check: &(dyn Fn(&Fleet, bool, &str) + Sync),
+    fleet: &(dyn Fn() -> Fleet + Sync),
+    meanwhile: &(dyn Fn(&Fleet) + Sync),
+) {
+    let one = |when: &str, verb: &[&str]| {
+        for write in (1..).step_by(step) {
+            let case = format!("{} killed {when} write {write}", verb[0]);
+            let fleet = fleet();
+            if verb[0] == "destroy" {
+                fleet.ok(&APPLY);
+            }
+            let died = crashes(&fleet, verb, &format!("{when}:{write}"));
+            meanwhile(&fleet);
+            // A destroy goes on as well as an apply does.
+            if write % 2 == 0 {
+                fleet.ok(&DESTROY);
+                check(&fleet, false, &case);
+            }
+            fleet.ok(&APPLY);
+            check(&fleet, true, &case);
+            let again = fleet.run(&["plan", "--detailed-exitcode"]);
+            assert_eq!(
+                again.code,
+                Some(0),
+                "{case}: the plan after the apply\n{}\n{}",
+                again.out,
+                again.err
+            );
+            fleet.ok(&DESTROY);
+            check(&fleet, false, &case);
+            if !died {
+                assert!(write > 5, "{case}: a run writes more often than that");
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for when in ["before", "after"] {
+            for verb in [&APPLY, &DESTROY] {
+                scope.spawn(move || one(when, verb));
+            }
+        }
+    });
+}
+
+/// The names of all objects; of members of the pool without their numbers, as a number is never used again.
+fn without_numbers(objects: &BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let mut names = BTreeMap::new();
+    for (name, count) in objects {
+        let name = if name.starts_with("pool.field/m") {
+            "pool.field/m"
+        } else {
+            name
+        };
+        *names.entry(name.to_owned()).or_default() += count;
+    }
+    names
+}
+
+#[test]
+fn killed_at_every_write_over_the_fake_cloud() {
+    let clouds = Mutex::new(BTreeMap::new());
+    let fleet = || {
+        let mut clouds = clouds.lock().expect("no test panicked with it");
+        let cloud = Cloud::new(foul(clouds.len() as u64));
+        let text = format!(
+            "provider \"fake\" {{\n  endpoint = \"{}\"\n  lag_ms = 50\n}}\n",
+            cloud.endpoint
+        );
+        let fleet = Fleet::new(&twenty(&text));
+        clouds.insert(fleet.path().to_owned(), cloud);
+        fleet
+    };
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let objects = clouds.lock().expect("no test panicked with it")[fleet.path()].objects();
+        let expected = if applied {
+            without_numbers(&names())
+        } else {
+            BTreeMap::new()
+        };
+        assert_eq!(without_numbers(&objects), expected, "{case}");
+    };
+    sweep(every(15), &check, &fleet, &|_| ());
+}
+
+/// What reads a node that is replaced: `b` is changed, `c` made anew, and only then the old objects go.
+const MADE_FIRST: &str = r#"
+variable "image" { default = "one" }
+node "a" { image = var.image }
+node "b" { labels = { of = node.a.id } }
+node "c" {
+  image = node.b.labels.of
+  lifecycle { create_before_destroy = true }
+}
+"#;
+
+#[test]
+fn killed_at_every_write_of_a_replacement_that_is_made_first() {
+    let two = ["apply", "--auto-approve", "--var", "image=two"];
+    let one = |when: &str, seed: u64| {
+        for write in (1..).step_by(every(9)) {
+            let cloud = Cloud::new(foul(seed + write as u64));
+            let provider = format!("provider \"fake\" {{ endpoint = \"{}\" }}\n", cloud.endpoint);
+            let fleet = Fleet::new(&format!("{provider}{MADE_FIRST}"));
+            fleet.ok(&APPLY);
+            let first = cloud.gateway.objects();
+            let died = crashes(&fleet, &two, &format!("{when}:{write}"));
+            fleet.ok(&two);
+            let objects = cloud.gateway.objects();
+            let case = format!("killed {when} write {write}: {objects:?}");
+            assert_eq!(objects.len(), 3, "{case}");
+            let old = objects
+                .iter()
+                .filter(|object| first.iter().any(|first| first.id == object.id))
+                .count();
+            assert_eq!(old, 1, "only `b` stays: {case}");
+            let again = fleet.run(&["plan", "--var", "image=two", "--detailed-exitcode"]);
+            assert_eq!(again.code, Some(0), "{case}\n{}", again.out);
+            fleet.ok(&DESTROY);
+            assert_eq!(cloud.gateway.objects().len(), 0, "{case}");
+            if !died {
+                assert!(write > 5, "{case}: a run writes more often than that");
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| one("before", 0));
+        scope.spawn(|| one("after", 1000));
+    });
+}
+
+/// Sweeps over real processes; `killed` are those of them that die between the crash and the next run.
+fn sweep_local(step: usize, killed: &(dyn Fn(&Running) -> Vec<Pid> + Sync)) {
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let running = processes_of(fleet);
+        let count = (running.agents.len(), running.shims.len());
+        if applied {
+            assert_eq!(count, (7, 12), "{case}");
+        } else {
+            assert_eq!(count, (0, 0), "{case}");
+            assert_eq!(files_of(fleet), ["fleet.db", "fleet.db-journal"], "{case}");
+        }
+    };
+    let fleet = || Fleet::new(&twenty("provider \"local\" {}"));
+    let kill = |fleet: &Fleet| {
+        for pid in killed(&processes_of(fleet)) {
+            // It can have died of the death of another.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    };
+    sweep(step, &check, &fleet, &kill);
+}
+
+#[test]
+fn killed_at_every_write_over_local_processes() {
+    sweep_local(every(25), &|_| Vec::new());
+}
+
+#[test]
+fn killed_at_every_write_with_all_agents() {
+    sweep_local(every(40), &|running| running.agents.clone());
+}
+
+#[test]
+fn killed_at_every_write_with_everything_as_in_a_power_cut() {
+    sweep_local(every(40), &|running| [&running.agents[..], &running.shims[..]].concat());
+}
+
+#[test]
+fn killed_agents_and_simulators_are_found_and_healed_in_one_apply() {
+    let fleet = Fleet::new(&twenty("provider \"local\" {}"));
+    fleet.ok(&APPLY);
+    let status = |fleet: &Fleet| -> serde_json::Value {
+        serde_json::from_str(&fleet.ok(&["status", "-o", "json"]).out).expect("JSON")
+    };
+    let pid_of = |value: &serde_json::Value| value["pid"].as_u64().expect("a process id");
+    let before = status(&fleet);
+    let kill = |pid: u64| {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, Signal::KILL).expect("it is ours");
+    };
+    // An agent alone; an agent with a simulator of its own; a simulator alone.
+    let nodes = before["nodes"].as_array().expect("nodes").clone();
+    let simulators = before["simulators"].as_array().expect("simulators").clone();
+    let on = |node: &str| {
+        simulators
+            .iter()
+            .filter(|simulator| simulator["node"] == node)
+            .map(pid_of)
+            .collect::<Vec<u64>>()
+    };
+    let agent = |node: &str| pid_of(nodes.iter().find(|it| it["address"] == node).expect("a node"));
+    let survivors = on("pool.field/m1");
+    kill(agent("pool.field/m1"));
+    kill(agent("pool.field/m2"));
+    kill(on("pool.field/m2")[0]);
+    kill(on("pool.field/m3")[0]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fleet.run(&["plan", "--detailed-exitcode"]).code != Some(2) {
+        assert!(Instant::now() < deadline, "the plan must show what was killed");
+    }
+    fleet.ok(&APPLY);
+    let after = status(&fleet);
+    let running = processes_of(&fleet);
+    assert_eq!((running.agents.len(), running.shims.len()), (7, 12));
+    let still = |pid: &u64| {
+        after["simulators"]
+            .as_array()
+            .expect("simulators")
+            .iter()
+            .any(|it| pid_of(it) == *pid)
+    };
+    assert!(
+        survivors.iter().all(still),
+        "the simulators of a killed agent go on as they were"
+    );
+    let plan = fleet.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.out);
+    fleet.ok(&DESTROY);
+    assert_eq!(processes_of(&fleet), Running::default());
+}
