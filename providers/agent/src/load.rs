@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::identity::Stat;
 
@@ -14,22 +16,27 @@ const SHORTEST: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Meter {
     root: u32,
-    began: Instant,
     last: Mutex<Option<(Look, Load)>>,
 }
 
 /// What was seen at one time.
 #[derive(Debug, Clone)]
 struct Look {
-    at: Instant,
-    /// By process and its start: used clock ticks, resident pages, and the child of the root that it descends from.
-    processes: BTreeMap<(u32, u64), Usage>,
+    /// Since the machine booted, as the start of a process.
+    at: Duration,
+    processes: Processes,
 }
+
+/// By process and its start in clock ticks since boot.
+type Processes = BTreeMap<(u32, u64), Usage>;
 
 #[derive(Debug, Clone, Copy)]
 struct Usage {
+    /// Clock ticks that it ran, since its start.
     ticks: u64,
+    /// Resident.
     pages: u64,
+    /// The shim that it descends from, or the root.
     branch: u32,
 }
 
@@ -49,7 +56,6 @@ impl Meter {
     pub fn new() -> Self {
         Meter {
             root: std::process::id(),
-            began: Instant::now(),
             last: Mutex::new(None),
         }
     }
@@ -60,24 +66,27 @@ impl Meter {
         // What is kept is replaced as a whole, so it is right whatever a thread that panicked did.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((look, load)) = &*last
-            && look.at.elapsed() < SHORTEST
+            && since_boot().saturating_sub(look.at) < SHORTEST
         {
             return load.clone();
         }
+        let processes = tree(&Stat::all(), self.root, shims);
         let look = Look {
-            at: Instant::now(),
-            processes: tree(&Stat::all(), self.root, shims),
+            at: since_boot(),
+            processes,
         };
-        let before = last.as_ref().map(|(look, _)| look);
-        let elapsed = look.at - before.map_or(self.began, |before| before.at);
-        let load = between(before.map(|before| &before.processes), &look.processes, elapsed);
+        let load = between(last.as_ref().map(|(look, _)| look), &look);
         *last = Some((look, load.clone()));
         load
     }
 }
 
+fn since_boot() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+}
+
 /// Returns the processes that belong to the node.
-fn tree(all: &[Stat], root: u32, shims: &[u32]) -> BTreeMap<(u32, u64), Usage> {
+fn tree(all: &[Stat], root: u32, shims: &[u32]) -> Processes {
     let mut children: BTreeMap<u32, Vec<&Stat>> = BTreeMap::new();
     for stat in all {
         children.entry(stat.parent).or_default().push(stat);
@@ -107,16 +116,23 @@ fn tree(all: &[Stat], root: u32, shims: &[u32]) -> BTreeMap<(u32, u64), Usage> {
     found
 }
 
-fn between(before: Option<&BTreeMap<(u32, u64), Usage>>, now: &BTreeMap<(u32, u64), Usage>, elapsed: Duration) -> Load {
+/// A process counts with what it used since the earlier look. One that was not known then, but ran, counts with its average
+/// since its start: an agent that was started again finds simulators that ran for days.
+fn between(before: Option<&Look>, now: &Look) -> Load {
     let tick = 1.0 / rustix::param::clock_ticks_per_second().max(1) as f64;
     let page = rustix::param::page_size() as u64;
-    let seconds = elapsed.as_secs_f64().max(tick);
     let mut load = Load::default();
-    for (process, usage) in now {
-        let earlier = before
-            .and_then(|before| before.get(process))
-            .map_or(0, |usage| usage.ticks);
-        let cpus = usage.ticks.saturating_sub(earlier) as f64 * tick / seconds;
+    for (process, usage) in &now.processes {
+        let earlier = before.and_then(|before| before.processes.get(process));
+        let started = Duration::from_secs_f64(process.1 as f64 * tick);
+        let since = match (before, earlier) {
+            (Some(before), Some(_)) => before.at,
+            (Some(before), None) => before.at.min(started),
+            (None, _) => started,
+        };
+        let seconds = now.at.saturating_sub(since).max(SHORTEST).as_secs_f64();
+        let ticks = usage.ticks.saturating_sub(earlier.map_or(0, |earlier| earlier.ticks));
+        let cpus = ticks as f64 * tick / seconds;
         let memory = usage.pages * page;
         load.cpus += cpus;
         load.memory += memory;
@@ -162,6 +178,14 @@ mod tests {
         }
     }
 
+    /// What is seen at a time in seconds, by the agent 10 with the shims 20 and 30.
+    fn look(at: u64, all: &[Stat]) -> Look {
+        Look {
+            at: Duration::from_secs(at),
+            processes: tree(all, 10, &[20, 30]),
+        }
+    }
+
     #[test]
     fn the_load_is_that_of_the_agent_its_shims_and_what_they_started() {
         let before = [
@@ -169,26 +193,44 @@ mod tests {
             stat(10, 1, 100, 5),
             stat(20, 10, 7, 2),
             stat(21, 20, 50, 10),
+            stat(30, 1, 10, 1),
         ];
+        let new = Stat {
+            started: 100 * rustix::param::clock_ticks_per_second(),
+            ..stat(31, 30, 40, 3)
+        };
         let now = [
             stat(1, 0, 900, 1),    // Not of the node.
             stat(10, 1, 150, 5),   // The agent.
             stat(20, 10, 7, 2),    // A shim of its own,
             stat(21, 20, 150, 10), // and its child.
-            stat(30, 1, 10, 1),    // A shim of an earlier agent,
-            stat(31, 30, 40, 3),   // and its child.
+            stat(30, 1, 20, 1),    // A shim of an earlier agent,
+            new,                   // and its child, begun since.
         ];
-        let shims = [20, 30];
-        let before = tree(&before, 10, &shims);
-        let now = tree(&now, 10, &shims);
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         let page = rustix::param::page_size() as u64;
-        let load = between(Some(&before), &now, Duration::from_secs(1));
+        let load = between(Some(&look(100, &before)), &look(101, &now));
         assert!((load.cpus - 200.0 / ticks).abs() < 1e-9, "{load:?}");
         assert_eq!(load.memory, 21 * page);
         assert_eq!(load.by_shim[&20].1, 12 * page);
         assert!((load.by_shim[&20].0 - 100.0 / ticks).abs() < 1e-9, "{load:?}");
         assert!((load.by_shim[&30].0 - 50.0 / ticks).abs() < 1e-9, "{load:?}");
+    }
+
+    #[test]
+    fn what_ran_before_the_agent_counts_with_its_average() {
+        let second = rustix::param::clock_ticks_per_second();
+        let adopted = Stat {
+            started: 500 * second,
+            ..stat(30, 1, 50 * second, 1) // Half a cpu for 100 seconds.
+        };
+        let first = between(None, &look(600, std::slice::from_ref(&adopted)));
+        assert!((first.cpus - 0.5).abs() < 1e-9, "{first:?}");
+        let unknown_to_the_first = between(Some(&look(599, &[])), &look(600, &[adopted]));
+        assert!(
+            (unknown_to_the_first.cpus - 0.5).abs() < 1e-9,
+            "{unknown_to_the_first:?}"
+        );
     }
 
     #[test]
