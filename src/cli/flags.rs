@@ -5,28 +5,59 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use jiff::SignedDuration;
 use simfleet_provider_api::Address;
 
 use super::exit::Failure;
 use super::program::Run;
-use crate::config::{self, Config, Inputs, Unset};
+use crate::config::{self, Config, Inputs, Setting, Unset};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
 use crate::plan::{Mode, Pattern, Plan, PlanFile, Selection};
 use crate::view;
 use crate::view::plan::unseen;
 
-/// Values of variables.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct Variables {
+/// What sets variables, in the order in which it was typed: what comes later wins, as in Terraform.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables(Vec<Setting>);
+
+/// The flags that set variables, each kind by itself.
+#[derive(Debug, Args)]
+struct VariableFlags {
     /// Set a variable; can be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     vars: Vec<(String, String)>,
     /// Read variables from a file; can be given several times
     #[arg(long = "var-file", value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+impl Args for Variables {
+    fn augment_args(command: Command) -> Command {
+        VariableFlags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        VariableFlags::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Variables {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let flags = VariableFlags::from_arg_matches(matches)?;
+        let places = |flag| matches.indices_of(flag).into_iter().flatten();
+        let vars = flags.vars.into_iter().map(|(name, text)| Setting::Text(name, text));
+        let files = flags.files.into_iter().map(Setting::File);
+        let mut settings: Vec<_> = places("vars").zip(vars).chain(places("files").zip(files)).collect();
+        settings.sort_by_key(|(place, _)| *place);
+        Ok(Variables(settings.into_iter().map(|(_, setting)| setting).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// How a plan is made and carried out.
@@ -206,8 +237,7 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
         path,
         state: run.global.state.clone(),
         inputs: Inputs {
-            vars: variables.vars.clone(),
-            var_files: variables.files.clone(),
+            settings: variables.0.clone(),
             environment: environment(),
             cwd: std::env::current_dir().unwrap_or_default(),
             ..Inputs::default()

@@ -86,6 +86,15 @@ impl Plan {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        // `apply` would take it for a fleet, and it may be one.
+        if let Some(file) = self
+            .out
+            .as_ref()
+            .filter(|file| file.extension().is_some_and(|ending| ending == "hcl"))
+        {
+            let detail = format!("`{}` is the name of a fleet file, not of a plan.", file.display());
+            return Err(Failure::usage(&detail, "give it another ending: --out fleet.plan"));
+        }
         let mode = mode(self.destroy, self.refresh_only);
         let fleet = self.planning.open(run, self.path.clone(), mode)?;
         let planned = fleet.plan().await?;

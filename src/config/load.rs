@@ -1,6 +1,6 @@
 //! From a path to a checked fleet: everything that needs no state, and every mistake that can be told without one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,17 +10,15 @@ use simfleet_provider_api::{Attribute, Value};
 use super::assemble::Assembler;
 use super::scope::Constants;
 use super::source::{self, Files, Library};
-use super::variables::{self, Given, Undeclared};
+use super::variables::{self, Given, Origin, Undeclared};
 use super::{Config, names, verify};
 use crate::diagnostic::{Diagnostics, SourceFile};
 
 /// What a fleet is loaded with. Nothing else is read but the files.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    /// `--var`, in their order: names and texts.
-    pub vars: Vec<(String, String)>,
-    /// `--var-file`, in their order.
-    pub var_files: Vec<PathBuf>,
+    /// `--var` and `--var-file`, in their order.
+    pub settings: Vec<Setting>,
     /// The environment: for `SIMFLEET_VAR_…` and `env()`.
     pub environment: BTreeMap<String, String>,
     /// The current folder: `path.cwd`.
@@ -33,6 +31,15 @@ pub struct Inputs {
     pub planned_at: Option<Timestamp>,
     /// The providers of this build, with the attributes of their `provider` blocks.
     pub providers: BTreeMap<String, Vec<Attribute>>,
+}
+
+/// What sets variables on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// `--var`: the name and the text.
+    Text(String, String),
+    /// `--var-file`.
+    File(PathBuf),
 }
 
 /// What becomes of a variable, or of one of the environment, that is not set and has no default.
@@ -69,16 +76,27 @@ pub fn load(path: &Path, inputs: &Inputs) -> Result<(Config, Diagnostics), Diagn
         true => Undeclared::Warn,
         false => Undeclared::Ignore,
     };
-    let mut variables: Vec<_> = files
-        .automatic
-        .iter()
-        .map(|file| (Arc::clone(file), undeclared))
-        .collect();
-    for path in &inputs.var_files {
-        let file = diagnostics.keep(source::read_file(path));
-        variables.extend(file.map(|file| (file, Undeclared::Warn)));
-    }
-    run(files, &Library::Disk, inputs, diagnostics, Values::Given(variables))
+    let given = given(&files.automatic, undeclared, inputs, &mut diagnostics);
+    run(files, &Library::Disk, inputs, diagnostics, Values::Given(given))
+}
+
+/// Returns what sets variables besides the environment: files that are read without being asked for, then the settings.
+fn given(
+    automatic: &[Arc<SourceFile>],
+    undeclared: Undeclared,
+    inputs: &Inputs,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Origin> {
+    let automatic = automatic.iter().map(|file| Origin::File(Arc::clone(file), undeclared));
+    let mut given: Vec<_> = automatic.collect();
+    given.extend(inputs.settings.iter().map(|setting| match setting {
+        Setting::Text(name, text) => Origin::Text(name.clone(), text.clone()),
+        Setting::File(path) => match diagnostics.keep(source::read_file(path)) {
+            Some(file) => Origin::File(file, Undeclared::Warn),
+            None => Origin::Broken,
+        },
+    }));
+    given
 }
 
 /// Loads a fleet from texts; variables have the values that they had.
@@ -86,6 +104,41 @@ pub fn load(path: &Path, inputs: &Inputs) -> Result<(Config, Diagnostics), Diagn
 /// # Errors
 /// As [`load`].
 pub fn load_sources(sources: &Sources, inputs: &Inputs) -> Result<(Config, Diagnostics), Diagnostics> {
+    let values = Values::Known(&sources.variables);
+    run_kept(sources, inputs, Diagnostics::new(), values)
+}
+
+/// Returns what the variables of a fleet that was kept are set to now, by the environment, the files of variables beside
+/// its `path`, and the settings. What nothing sets and has no default is unknown.
+///
+/// # Errors
+/// A file of variables cannot be read, or a value does not fit its variable.
+pub fn given_again(path: &Path, sources: &Sources, inputs: &Inputs) -> Result<BTreeMap<Arc<str>, Value>, Diagnostics> {
+    let mut diagnostics = Diagnostics::new();
+    let automatic = source::automatic(path, &mut diagnostics);
+    let given = given(&automatic, Undeclared::Ignore, inputs, &mut diagnostics);
+    let inputs = Inputs {
+        unset: Unset::Unknown,
+        ..inputs.clone()
+    };
+    let (config, _) = run_kept(sources, &inputs, diagnostics, Values::Given(given))?;
+    Ok(config.sources().variables)
+}
+
+/// Returns the names of the variables that settings set.
+///
+/// # Errors
+/// A file of variables cannot be read.
+pub fn set_by(settings: &[Setting]) -> Result<BTreeSet<Arc<str>>, Diagnostics> {
+    variables::names(settings)
+}
+
+fn run_kept(
+    sources: &Sources,
+    inputs: &Inputs,
+    diagnostics: Diagnostics,
+    values: Values<'_>,
+) -> Result<(Config, Diagnostics), Diagnostics> {
     let file = |(path, text): &(PathBuf, String)| {
         Arc::new(SourceFile {
             path: path.clone(),
@@ -99,18 +152,12 @@ pub fn load_sources(sources: &Sources, inputs: &Inputs) -> Result<(Config, Diagn
         fleet: library.module(&sources.folder)?,
         automatic: Vec::new(),
     };
-    run(
-        files,
-        &library,
-        inputs,
-        Diagnostics::new(),
-        Values::Known(&sources.variables),
-    )
+    run(files, &library, inputs, diagnostics, values)
 }
 
 /// Where the values of variables come from.
 enum Values<'a> {
-    Given(Vec<(Arc<SourceFile>, Undeclared)>),
+    Given(Vec<Origin>),
     Known(&'a BTreeMap<Arc<str>, Value>),
 }
 
@@ -135,21 +182,16 @@ fn run(
 }
 
 fn set_variables(config: &mut Config, values: Values<'_>, inputs: &Inputs, diagnostics: &mut Diagnostics) {
-    let given = match values {
-        Values::Given(files) => variables::given(
-            &config.variables,
-            &inputs.environment,
-            &files,
-            &inputs.vars,
-            diagnostics,
-        ),
+    let (given, is_complete): (BTreeMap<_, _>, _) = match values {
+        Values::Given(origins) => variables::given(&config.variables, &inputs.environment, &origins, diagnostics),
         Values::Known(values) => {
             let known = values.iter();
-            known
-                .map(|(name, value)| (Arc::clone(name), Given::Value(value.clone())))
-                .collect()
+            let known = known.map(|(name, value)| (Arc::clone(name), Given::Value(value.clone())));
+            (known.collect(), true)
         }
     };
+    // What a file that cannot be read would have set is not told to be missing.
+    let unset = if is_complete { inputs.unset } else { Unset::Unknown };
     let constants = Constants {
         folder: &config.folder,
         environment: &config.environment,
@@ -157,7 +199,7 @@ fn set_variables(config: &mut Config, values: Values<'_>, inputs: &Inputs, diagn
         variables: None,
     };
     for (name, variable) in &mut config.variables {
-        variable.set(name, given.get(name), inputs.unset, &constants, diagnostics);
+        variable.set(name, given.get(name), unset, &constants, diagnostics);
     }
     let constants = Constants {
         variables: Some(&config.variables),

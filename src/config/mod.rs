@@ -61,7 +61,7 @@ pub use blocks::{Adoption, Block, Check, Import, Moved, Removed, Settings};
 pub use condition::{Condition, Held};
 pub use declaration::{Declaration, Local, Output, ProviderBlock};
 pub use endpoint::Endpoint;
-pub use load::{Inputs, Sources, Unset, load, load_sources};
+pub use load::{Inputs, Setting, Sources, Unset, given_again, load, load_sources, set_by};
 pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference, Timeouts};
 pub use module::Call;
 pub use needs::Need;

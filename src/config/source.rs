@@ -158,6 +158,14 @@ fn read_folder(folder: &Path) -> Result<Files, Diagnostics> {
     }
 }
 
+/// Returns the files of variables beside a fleet that are read without being asked for; none where the folder is gone.
+pub(super) fn automatic(path: &Path, diagnostics: &mut Diagnostics) -> Vec<Arc<SourceFile>> {
+    let folder = if path.is_dir() { path } else { folder_of(path) };
+    let names = list(folder, false).unwrap_or_default();
+    let automatic = names.into_iter().filter(|path| file_name(path).ends_with(AUTOMATIC));
+    read_all(automatic, diagnostics)
+}
+
 fn read_all(paths: impl Iterator<Item = PathBuf>, diagnostics: &mut Diagnostics) -> Vec<Arc<SourceFile>> {
     paths.filter_map(|path| diagnostics.keep(read_file(&path))).collect()
 }

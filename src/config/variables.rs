@@ -1,6 +1,6 @@
 //! `variable`: what can be set from outside, and where its value comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Type, Value};
@@ -8,10 +8,11 @@ use simfleet_provider_api::{Type, Value};
 use super::check::Body;
 use super::condition::{self, Condition};
 use super::eval::{Expr, Reference, evaluate};
-use super::load::Unset;
+use super::load::{Setting, Unset};
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
+use super::source;
 use super::syntax::{self, Attribute};
 use super::types::Constraint;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span, nearest};
@@ -146,6 +147,10 @@ impl Variable {
         constants: &Constants<'_>,
         diagnostics: &mut Diagnostics,
     ) {
+        let origin = match given {
+            Some(Given::Text(_, origin)) => Some(origin),
+            _ => None,
+        };
         let given = match given {
             None => None,
             Some(given) => match self.given(name, given, constants) {
@@ -165,7 +170,10 @@ impl Variable {
         match (given, &self.default) {
             (Some((value, span)), _) => match self.fit(name, value, span) {
                 Ok(value) => self.value = value,
-                Err(diagnostic) => diagnostics.push(diagnostic),
+                Err(diagnostic) => diagnostics.push(match origin {
+                    Some(origin) => diagnostic.hint(format!("its value comes from {origin}")),
+                    None => diagnostic,
+                }),
             },
             (None, Some(default)) => self.value = default.clone(),
             (None, None) if unset == Unset::Unknown => {}
@@ -199,7 +207,7 @@ impl Variable {
             Given::Text(text, origin) => {
                 let expr = expression(origin, text).map_err(|diagnostic| {
                     diagnostic.hint(format!(
-                        "`var.{name}` is a {}; strings stand in double quotes in it",
+                        "the type of `var.{name}` is {}; strings stand in double quotes in it",
                         self.constraint.ty
                     ))
                 })?;
@@ -227,16 +235,27 @@ fn expression(origin: &str, text: &str) -> Result<Expr, Diagnostic> {
 /// The prefix of environment variables that set variables.
 const ENVIRONMENT: &str = "SIMFLEET_VAR_";
 
-/// Returns what is given for each variable; what comes later wins: the environment, then `*.auto.vars.hcl`, then the
-/// given files, then `--var`.
+/// What sets variables, besides the environment.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// `--var`: the name and the text.
+    Text(String, String),
+    /// A file of variables.
+    File(Arc<SourceFile>, Undeclared),
+    /// A file that cannot be read, which was told.
+    Broken,
+}
+
+/// Returns what is given for each variable, and whether that is all: a file that cannot be read could have set more.
+/// What comes later wins: the environment, then the origins in their order, as in Terraform.
 pub(super) fn given(
     variables: &BTreeMap<Arc<str>, Variable>,
     environment: &BTreeMap<String, String>,
-    files: &[(Arc<SourceFile>, Undeclared)],
-    vars: &[(String, String)],
+    origins: &[Origin],
     diagnostics: &mut Diagnostics,
-) -> BTreeMap<Arc<str>, Given> {
+) -> (BTreeMap<Arc<str>, Given>, bool) {
     let mut all = BTreeMap::new();
+    let mut is_complete = true;
     for (name, text) in environment {
         if let Some(name) = name.strip_prefix(ENVIRONMENT)
             && variables.contains_key(name)
@@ -247,25 +266,55 @@ pub(super) fn given(
             );
         }
     }
-    for (file, undeclared) in files {
-        match syntax::parse(file) {
-            Ok(body) => of_file(body, variables, *undeclared, &mut all, diagnostics),
-            Err(diagnostic) => diagnostics.push(diagnostic),
+    for origin in origins {
+        match origin {
+            Origin::Broken => is_complete = false,
+            Origin::File(file, undeclared) => match syntax::parse(file) {
+                Ok(body) => of_file(body, variables, *undeclared, &mut all, diagnostics),
+                Err(diagnostic) => {
+                    is_complete = false;
+                    diagnostics.push(
+                        match file.path.extension().is_some_and(|extension| extension == "json") {
+                            true => {
+                                diagnostic.hint("a file of variables is HCL, not JSON: a line NAME = VALUE for each")
+                            }
+                            false => diagnostic,
+                        },
+                    );
+                }
+            },
+            Origin::Text(name, text) if variables.contains_key(name.as_str()) => {
+                let given = Given::Text(text.clone(), format!("--var {name}"));
+                all.insert(Arc::from(name.as_str()), given);
+            }
+            Origin::Text(name, _) => {
+                let detail = format!("--var sets `{name}`, but the fleet has no such variable.");
+                let diagnostic = Diagnostic::error("Undeclared variable", detail);
+                diagnostics.push(diagnostic.nearest(name, variables.keys().map(|name| &**name)));
+            }
         }
     }
-    for (name, text) in vars {
-        if variables.contains_key(name.as_str()) {
-            all.insert(
-                Arc::from(name.as_str()),
-                Given::Text(text.clone(), format!("--var {name}")),
-            );
-        } else {
-            let detail = format!("--var sets `{name}`, but the fleet has no such variable.");
-            let diagnostic = Diagnostic::error("Undeclared variable", detail);
-            diagnostics.push(diagnostic.nearest(name, variables.keys().map(|name| &**name)));
+    (all, is_complete)
+}
+
+/// Returns the names of the variables that settings set.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn names(settings: &[Setting]) -> Result<BTreeSet<Arc<str>>, Diagnostics> {
+    let mut names = BTreeSet::new();
+    for setting in settings {
+        match setting {
+            Setting::Text(name, _) => {
+                names.insert(Arc::from(name.as_str()));
+            }
+            Setting::File(path) => {
+                let body = syntax::parse(&source::read_file(path)?)?;
+                names.extend(body.attributes.into_iter().map(|attribute| attribute.name.text));
+            }
         }
     }
-    all
+    Ok(names)
 }
 
 /// What is told of a variable in a file that the fleet does not declare.

@@ -34,7 +34,7 @@ impl Fleet {
     /// itself is taken from it.
     ///
     /// # Errors
-    /// The plan cannot be read, or a sensitive variable of it was not given again.
+    /// The plan cannot be read, a sensitive variable of it was not given again, or one is set to another value.
     pub fn of_plan(file: &PlanFile, options: Options) -> Result<Self, FleetError> {
         let mut options = options;
         options.path.clone_from(&file.path);
@@ -43,11 +43,12 @@ impl Fleet {
         options.replace.clone_from(&file.replace);
         options.selection.clone_from(&file.selection);
         let inputs = with_providers(&options.inputs);
-        let given = match file.needs_secrets() {
-            true => config::load(&options.path, &inputs)?.0.sources().variables,
+        let given = match file.needs_secrets() || !inputs.settings.is_empty() {
+            true => config::given_again(&file.path, &file.texts(), &inputs)?,
             false => BTreeMap::new(),
         };
-        let (config, warnings) = config::load_sources(&file.sources(&given)?, &inputs)?;
+        let sources = file.sources(&given, &config::set_by(&inputs.settings)?)?;
+        let (config, warnings) = config::load_sources(&sources, &inputs)?;
         Self::with_config(options, config, warnings)
     }
 

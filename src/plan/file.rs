@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use simfleet_provider_api::encoding::{self, digest_matches, redact_attributes};
 use simfleet_provider_api::{Address, Attributes, Data, Object, ObjectId, Observed, Token, Value};
 
-use super::{Mode, Plan, Selection};
+use super::{Mode, Plan, Selection, same};
 use crate::config::Sources;
 use crate::refresh::Observations;
 
@@ -118,18 +118,28 @@ pub enum PlanFileError {
         /// The variable.
         name: String,
     },
+    /// A variable is set to another value than the plan was made with.
+    #[error("the plan was made with another value of the variable `{name}`")]
+    Variable {
+        /// The variable.
+        name: String,
+    },
 }
 
 impl PlanFileError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
             PlanFileError::Io { .. } => "check the path and its permissions",
             PlanFileError::Damaged { .. } | PlanFileError::Version { .. } | PlanFileError::Stale { .. } => {
                 "make a new one: simfleet plan --out FILE"
             }
-            PlanFileError::Secret { .. } => "give it again, with --var, --var-file or SIMFLEET_VAR_…",
-        }
+            PlanFileError::Variable { .. } => "leave it out, or make a new plan: simfleet plan --out FILE",
+            PlanFileError::Secret { name } => {
+                return format!("give it again: --var {name}=…, SIMFLEET_VAR_{name} in the environment, or --var-file");
+            }
+        };
+        hint.to_owned()
     }
 }
 
@@ -201,6 +211,9 @@ impl PlanFile {
             verb: "written",
             source,
         };
+        if path.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
         let text = serde_json::to_string(self).map_err(|error| failed(error.into()))?;
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}.new", std::process::id()));
@@ -273,14 +286,28 @@ impl PlanFile {
         Ok(())
     }
 
-    /// Returns what the configuration was loaded from, with the sensitive variables that are given again.
+    /// Returns the texts that the configuration was loaded from, without the variables.
+    pub fn texts(&self) -> Sources {
+        Sources {
+            folder: self.folder.clone(),
+            files: self.files.clone(),
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// Returns what the configuration was loaded from, with the sensitive variables that are given again. `set` are those
+    /// that the command line sets.
     ///
     /// # Errors
-    /// A sensitive variable that is not given, or is another one than the plan was made with.
-    pub fn sources(&self, given: &BTreeMap<Arc<str>, Value>) -> Result<Sources, PlanFileError> {
+    /// A sensitive variable that is not given, or a variable that is set to something else than the plan was made with.
+    pub fn sources(
+        &self,
+        given: &BTreeMap<Arc<str>, Value>,
+        set: &BTreeSet<Arc<str>>,
+    ) -> Result<Sources, PlanFileError> {
         let mut variables = BTreeMap::new();
         for (name, value) in self.variables.iter() {
-            let value = match (value.data(), given.get(name)) {
+            let value = match (value.data(), given.get(name).filter(|given| given.is_known())) {
                 (Data::Redacted(digest), Some(given)) if digest_matches(digest, given) => given.clone(),
                 (Data::Redacted(_), Some(_)) => {
                     return Err(PlanFileError::Stale {
@@ -288,14 +315,16 @@ impl PlanFile {
                     });
                 }
                 (Data::Redacted(_), None) => return Err(PlanFileError::Secret { name: name.to_string() }),
+                (_, Some(given)) if set.contains(name) && !same(Some(value), Some(given)) => {
+                    return Err(PlanFileError::Variable { name: name.to_string() });
+                }
                 _ => value.clone(),
             };
             variables.insert(name.clone(), value);
         }
         Ok(Sources {
-            folder: self.folder.clone(),
-            files: self.files.clone(),
             variables,
+            ..self.texts()
         })
     }
 

@@ -1,5 +1,6 @@
 //! Errors of the library as diagnostics: the one place that walks a chain of causes.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use jiff::Timestamp;
@@ -36,27 +37,29 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                 StateError::Fenced { .. } => "Taken over by another run",
                 _ => "The state cannot be used",
             };
-            (summary, error.hint())
+            (summary, error.hint().map(Cow::Borrowed))
         }
         FleetError::Lost { .. } => (
             "The state is missing",
             Some(
                 "bring it back, from a backup or with `simfleet state push`; to give up what it had, end its processes \
-                 (`simfleet agent`) and remove the folder",
+                 (`simfleet agent`) and remove the folder"
+                    .into(),
             ),
         ),
         FleetError::Replaced { .. } => (
             "Another state",
             Some(
                 "put the state of that lineage in its place; to give up what that one had, end its processes (`simfleet \
-                 agent`) and remove the folder",
+                 agent`) and remove the folder"
+                    .into(),
             ),
         ),
-        FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan")),
-        FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint())),
+        FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan".into())),
+        FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint().into())),
         FleetError::Ended(_) => (
             "The run ended early",
-            Some("run the command again: it goes on from what was recorded"),
+            Some("run the command again: it goes on from what was recorded".into()),
         ),
     };
     let diagnostic = Diagnostic::error(summary, detail());

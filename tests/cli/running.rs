@@ -151,6 +151,33 @@ simulator "exec" "job" {
     }
 }
 
+/// A plan carries its variables: only secrets are given again, and nothing of the files that are there now is read.
+#[test]
+fn saved_plans_carry_their_variables() {
+    let fleet = r#"
+variable "word" { type = string }
+variable "key" { sensitive = true }
+value "v" { input = "${var.word} ${sha256(var.key)}" }
+output "word" { value = split(" ", nonsensitive(value.v.output))[0] }
+"#;
+    let lab = Running::new(fleet);
+    lab.run("plan --out kept.plan --var word=one").exits(0);
+    lab.write("fleet.hcl", "what is this");
+    insta::assert_snapshot!("another_variable", lab.run("apply kept.plan --var word=two").exits(1));
+    lab.run("show kept.plan").exits(0);
+    let run = lab.run("apply kept.plan --var word=one").exits(0);
+    assert!(run.stdout.contains("word = \"one\""), "{run}");
+    lab.write("fleet.hcl", fleet);
+}
+
+#[test]
+fn a_plan_is_not_kept_over_a_fleet_file_or_a_folder() {
+    let lab = Running::new("value \"v\" {}\n");
+    insta::assert_snapshot!("out_is_a_fleet_file", lab.run("plan --out fleet.hcl").exits(64));
+    assert_eq!(lab.read("fleet.hcl"), "value \"v\" {}\n");
+    insta::assert_snapshot!("out_is_a_folder", lab.run("plan --out .").exits(1));
+}
+
 #[test]
 fn saved_plans() {
     let lab = Running::new(FLEET);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet::apply::{self, Outcome};
-use simfleet::config::Inputs;
+use simfleet::config::{Inputs, Setting};
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
 use simfleet::plan::{Action, Mode, Plan, Selection};
 use simfleet::providers::Registry;
@@ -41,9 +41,9 @@ impl Bench {
             path: self.path().join("fleet.hcl"),
             state: None,
             inputs: Inputs {
-                vars: vars
+                settings: vars
                     .iter()
-                    .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                    .map(|(name, text)| Setting::Text((*name).to_owned(), (*text).to_owned()))
                     .collect(),
                 ..Inputs::default()
             },

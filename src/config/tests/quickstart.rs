@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use simfleet_provider_api::{Address, Data, Key, Value};
 
-use super::super::Inputs;
 use super::super::blocks::{Block, Kind, Placement, PortSource, Protocol, Simulator};
 use super::super::{Config, Instance, Instances, Names, NoResources, Resources};
+use super::super::{Inputs, Setting};
 use super::inputs;
 
 fn quickstart(vars: &[(&str, &str)]) -> Config {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart.hcl");
-    let vars = vars
+    let settings = vars
         .iter()
-        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .map(|(name, text)| Setting::Text((*name).to_owned(), (*text).to_owned()))
         .collect();
-    let inputs = Inputs { vars, ..inputs() };
+    let inputs = Inputs { settings, ..inputs() };
     let (config, warnings) = super::super::load(&path, &inputs).expect("the quickstart is valid");
     assert_eq!(warnings.0, []);
     config

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use simfleet_provider_api::Value;
 
-use super::super::{Inputs, load};
+use super::super::{Inputs, Setting, load};
 use super::{inputs, load_text, render, snapshot};
 
 /// What is set, in the order of precedence.
@@ -26,9 +26,13 @@ fn value(fleet: &str, set: &Set<'_>) -> Result<(Value, String), String> {
         fs::write(at(name), text).expect("writable");
     }
     let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    let files = set.files.iter().map(|(name, _)| Setting::File(at(name)));
+    let vars = set
+        .vars
+        .iter()
+        .map(|(name, text)| Setting::Text((*name).to_owned(), (*text).to_owned()));
     let inputs = Inputs {
-        vars: set.vars.iter().map(owned).collect(),
-        var_files: set.files.iter().map(|(name, _)| at(name)).collect(),
+        settings: files.chain(vars).collect(),
         environment: set.environment.iter().map(owned).collect(),
         ..inputs()
     };
@@ -257,11 +261,46 @@ fn a_file_of_variables_that_is_missing_is_told_by_name() {
     let folder = tempfile::tempdir().expect("a folder for a test");
     fs::write(folder.path().join("fleet.hcl"), STRING).expect("writable");
     let inputs = Inputs {
-        var_files: vec![PathBuf::from("no/such.vars.hcl")],
+        settings: vec![Setting::File(PathBuf::from("no/such.vars.hcl"))],
         ..inputs()
     };
     let found = load(folder.path(), &inputs).expect_err("the file is missing");
     assert_eq!(found.0[0].detail, "There is no file or folder `no/such.vars.hcl`.");
+}
+
+#[test]
+fn what_a_broken_file_of_variables_would_have_set_is_not_told_to_be_missing() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let file = folder.path().join("v.json");
+    fs::write(folder.path().join("fleet.hcl"), "variable \"v\" {}\n").expect("writable");
+    fs::write(&file, "{\"v\": 1}").expect("writable");
+    for (path, told) in [
+        (file, "Syntax error"),
+        (folder.path().join("none.vars.hcl"), "File not found"),
+    ] {
+        let inputs = Inputs {
+            settings: vec![Setting::File(path)],
+            ..inputs()
+        };
+        let found = load(folder.path(), &inputs).expect_err("the file is broken");
+        let summaries: Vec<_> = found.0.iter().map(|diagnostic| &*diagnostic.summary).collect();
+        assert_eq!(summaries, [told]);
+    }
+}
+
+#[test]
+fn of_settings_the_later_one_wins_whatever_its_kind() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let file = folder.path().join("x.vars.hcl");
+    fs::write(folder.path().join("fleet.hcl"), STRING).expect("writable");
+    fs::write(&file, "v = \"file\"\n").expect("writable");
+    let text = Setting::Text("v".to_owned(), "text".to_owned());
+    let file = Setting::File(file);
+    for (settings, expected) in [([text.clone(), file.clone()], "file"), ([file, text], "text")] {
+        let settings = settings.to_vec();
+        let (config, _) = load(folder.path(), &Inputs { settings, ..inputs() }).expect("valid");
+        assert_eq!(config.variables["v"].value.as_str(), Some(expected));
+    }
 }
 
 #[test]
