@@ -127,14 +127,21 @@ impl Diagnostic {
     }
 }
 
-/// Returns the candidate that `given` was probably meant to be.
+/// Returns the candidate that `given` was probably meant to be: the one of which it is the beginning (`value.b` for
+/// `value.b[0]`), else one that differs in a few letters, and in less than half of them.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + given.len().max(candidate.len()) / 4)
+        .map(|candidate| {
+            let is_longer = given.len() >= 3 && candidate.starts_with(given);
+            (!is_longer, strsim::damerau_levenshtein(given, candidate), candidate)
+        })
+        .filter(|(is_other, distance, candidate)| {
+            let length = given.chars().count().max(candidate.chars().count());
+            !is_other || (*distance <= 1 + length / 4 && distance * 2 < length)
+        })
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, _, candidate)| candidate)
 }
 
 /// All that is wrong, in the order in which it was found.

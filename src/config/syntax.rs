@@ -171,7 +171,20 @@ fn explain(message: &str, text: &str, start: usize) -> Told {
         detail,
         hint,
     };
-    let quotes = rest.starts_with('\'').then_some("strings stand in double quotes");
+    let at = |range: Range<usize>, detail: &str, hint| Told {
+        range,
+        detail: detail.to_owned(),
+        hint: Some(hint),
+    };
+    let quotes = rest
+        .starts_with(['\'', '“', '”', '‘', '’'])
+        .then_some("strings stand in double quotes: \"");
+    if rest.starts_with("/*") {
+        return told(
+            "The comment that starts here does not end.".to_owned(),
+            Some("close it with `*/`"),
+        );
+    }
     if message.contains("redefined attribute") {
         let detail = "This attribute is set twice in the same block.".to_owned();
         return told(detail, Some("remove one of the two"));
@@ -179,29 +192,61 @@ fn explain(message: &str, text: &str, start: usize) -> Told {
     if message.contains("at most") {
         return told(format!("This is nested too deeply: {message}."), None);
     }
+    if let Some(opened) = string_over_lines(before) {
+        return at(opened..opened + 1, UNCLOSED.0, UNCLOSED.1);
+    }
     if message.contains("newline") && message.contains("eof") {
-        if let Some(opened) = string_over_lines(before) {
-            return Told {
-                range: opened..opened + 1,
-                detail: "The string that starts here does not end on its line.".to_owned(),
-                hint: Some("close it with `\"`; text of several lines stands in a heredoc: <<EOT"),
-            };
-        }
-        let hint = match rest.chars().next() {
-            Some('}') => "the `}` of a block of several lines stands on a line of its own",
+        let hint = match &rest[..width(rest)] {
+            "}" => "the `}` of a block of several lines stands on a line of its own",
+            ";" => NO_SEMICOLON,
+            "and" => "and is written `&&`",
+            "or" => "or is written `||`",
             _ => "each attribute stands on a line of its own",
         };
         return told(format!("The line should end here, but {found}."), quotes.or(Some(hint)));
     }
     if message.starts_with("invalid block body") {
-        let hint = match rest.trim().is_empty() {
-            true => "add the `}` that is missing",
-            false => "a block on one line holds one attribute; several stand on lines of their own",
+        let line = before.rsplit('\n').next().unwrap_or_default().trim();
+        if (line.is_empty() || line.ends_with('{'))
+            && let Some(unfinished) = unfinished(rest)
+        {
+            let (range, (detail, hint)) = unfinished;
+            return at(start + range.start..start + range.end, detail, hint);
+        }
+        let hint = match rest.chars().next() {
+            _ if rest.trim().is_empty() => Some("add the `}` that is missing"),
+            Some(';') => Some(NO_SEMICOLON),
+            _ if line.contains('{') => {
+                Some("a block on one line holds one attribute; several stand on lines of their own")
+            }
+            _ => None,
         };
         return told(
             format!("The block should go on or end with `}}` here, but {found}."),
-            Some(hint),
+            hint,
         );
+    }
+    if message.contains("heredoc end delimiter")
+        && let Some(opened) = before.rfind("<<")
+    {
+        let range = opened..opened + text[opened..].lines().next().map_or(2, |line| line.trim_end().len());
+        return match rest.starts_with("%{") {
+            true => at(start..start + 2, UNFINISHED.0, UNFINISHED.1),
+            false => at(
+                range,
+                "The heredoc that starts here does not end.",
+                "end it with a line that has only the word behind `<<`",
+            ),
+        };
+    }
+    if message.contains("`\\`") || message.contains("token") {
+        if let Some(escape) = before.rfind('\\').filter(|escape| start - escape <= 5) {
+            return at(
+                escape..start.max(escape + 1),
+                "There is no such escape sequence in a string.",
+                "a backslash is written `\\\\`; there are \\n, \\r, \\t, \\\", \\uNNNN and \\UNNNNNNNN",
+            );
+        }
     }
     if message.starts_with("invalid structure") {
         let hint = quotes.or(rest.starts_with(':').then_some("an attribute is set with `=`"));
@@ -214,16 +259,82 @@ fn explain(message: &str, text: &str, start: usize) -> Told {
         return told(format!("A value should stand here, but {found}."), quotes);
     }
     if message.starts_with("unexpected token") {
-        if rest.starts_with("/*") {
-            return told(
-                "The comment that starts here does not end.".to_owned(),
-                Some("close it with `*/`"),
-            );
+        if rest.starts_with('}') {
+            return told("This `}` closes nothing.".to_owned(), Some("take it out"));
         }
         return told("What starts here is no whole attribute or block.".to_owned(), None);
     }
-    let wanted = message.rsplit("expected ").next().unwrap_or(message);
+    let wanted = match message.rsplit("expected ").next().unwrap_or(message) {
+        "`]`" => "`,` or `]`",
+        "`)` or expression" => "`,` or `)`",
+        wanted => wanted,
+    };
     told(format!("{wanted} should stand here, but {found}."), quotes)
+}
+
+/// What is told of a string whose closing quote is missing.
+const UNCLOSED: (&str, &str) = (
+    "The string that starts here does not end on its line.",
+    "close it with `\"`; text of several lines stands in a heredoc: <<EOT",
+);
+/// What is told of a template that the parser gave up.
+const UNFINISHED: (&str, &str) = (
+    "The template here is not complete.",
+    "`${` and `%{` end with `}`, `%{ if … }` with `%{ endif }`, `%{ for … }` with `%{ endfor }`; as text they are `$${` and `%%{`",
+);
+/// Strings in templates of strings are followed this deep.
+const DEEPEST: usize = 100;
+const NO_SEMICOLON: &str = "an attribute ends with its line, without a `;`";
+
+/// Returns what is wrong with the first line of an attribute that the parser gave up as a whole, and where: a string that
+/// does not end, or a template that is not complete.
+fn unfinished(attribute: &str) -> Option<(Range<usize>, (&'static str, &'static str))> {
+    let line = attribute.lines().next()?;
+    let mut from = line.find('=')?;
+    let mut template = None;
+    while let Some(opened) = line[from..].find('"').map(|at| from + at) {
+        let Some(end) = end_of_string(line, opened + 1, 0) else {
+            return Some((opened..opened + 1, UNCLOSED));
+        };
+        let inside = &line[opened..end];
+        if template.is_none() && (inside.contains("${") || inside.contains("%{")) {
+            template = Some((opened..end, UNFINISHED));
+        }
+        from = end;
+    }
+    template
+}
+
+/// Returns where a string ends, behind its closing quote; strings in its templates may have quotes of their own.
+fn end_of_string(line: &str, from: usize, depth: usize) -> Option<usize> {
+    if depth > DEEPEST {
+        return None;
+    }
+    let mut at = from;
+    // The braces that are open in a template; none outside of one.
+    let mut open = 0_usize;
+    while let Some(c) = line[at..].chars().next() {
+        let next = at + c.len_utf8();
+        at = match c {
+            '\\' if open == 0 => next + line[next..].chars().next().map_or(0, char::len_utf8),
+            '"' if open == 0 => return Some(next),
+            '"' => end_of_string(line, next, depth + 1)?,
+            '$' | '%' if open == 0 && line[next..].starts_with('{') => {
+                open = 1;
+                next + 1
+            }
+            '{' if open > 0 => {
+                open += 1;
+                next
+            }
+            '}' if open > 0 => {
+                open -= 1;
+                next
+            }
+            _ => next,
+        };
+    }
+    None
 }
 
 /// Returns how many bytes at the start of a text are underlined: its first word or sign.

@@ -16,14 +16,34 @@ const WIDEST: usize = 100;
 pub fn render(diagnostics: &Diagnostics, theme: Theme) -> String {
     let places = Places::default();
     let mut document = Document::new();
-    for diagnostic in &diagnostics.0 {
+    for (diagnostic, others) in alike(diagnostics) {
         document.blank();
-        add(&mut document, diagnostic, &places);
+        add(&mut document, diagnostic, others, &places);
     }
     document.render(theme)
 }
 
-fn add(document: &mut Document, diagnostic: &Diagnostic, places: &Places) {
+/// Returns the diagnostics with how many others say the same of other instances of the same block.
+fn alike(diagnostics: &Diagnostics) -> Vec<(&Diagnostic, usize)> {
+    let mut all: Vec<(&Diagnostic, usize)> = Vec::new();
+    let mut first_of = HashMap::new();
+    for diagnostic in &diagnostics.0 {
+        // By the address of the file: a hash of a span takes in the whole text.
+        let place = diagnostic.span.as_ref();
+        let place = place.map(|span| (Arc::as_ptr(&span.file), span.range.clone()));
+        let is_of_instance = diagnostic.address.is_some() && place.is_some();
+        let first = *first_of
+            .entry((&diagnostic.summary, &diagnostic.detail, &diagnostic.hint, place))
+            .or_insert(all.len());
+        match all.get_mut(first) {
+            Some((_, others)) if is_of_instance => *others += 1,
+            _ => all.push((diagnostic, 0)),
+        }
+    }
+    all
+}
+
+fn add(document: &mut Document, diagnostic: &Diagnostic, others: usize, places: &Places) {
     let (word, tone) = match diagnostic.severity {
         Severity::Error => ("error", Tone::Bad),
         Severity::Warning => ("warning", Tone::Change),
@@ -38,6 +58,9 @@ fn add(document: &mut Document, diagnostic: &Diagnostic, places: &Places) {
             add_source(document, span, tone, "", places);
         }
         match &diagnostic.address {
+            Some(address) if others > 0 => {
+                document.line(format!("{address} and {others} more: {}", diagnostic.detail));
+            }
             Some(address) => document.line(format!("{address}: {}", diagnostic.detail)),
             None => document.line(diagnostic.detail.as_str()),
         }
@@ -326,6 +349,36 @@ mod tests {
           web.hcl:1:1  pool "a" {}
                        ^^^^^^^^ the first one
         "#);
+    }
+
+    #[test]
+    fn what_is_wrong_with_every_instance_is_told_once() {
+        let text = "node \"a\" {\n  count = 3\n}\n";
+        let block = span(text, "node \"a\"");
+        let mut diagnostics = Diagnostics::new();
+        for instance in 0..3 {
+            for summary in ["No provider", "No place"] {
+                let diagnostic = Diagnostic::error(summary, "There is none.").at(block.clone());
+                let address = format!("node.a[{instance}]");
+                diagnostics.push(diagnostic.on(address.parse::<simfleet_provider_api::Address>().ok()));
+            }
+        }
+        diagnostics.push(Diagnostic::error("No place", "There is none."));
+        insta::assert_snapshot!(render(&diagnostics, Theme::Plain), @r#"
+        error: No provider
+          web.hcl:1:1  node "a" {
+                       ^^^^^^^^
+          node.a[0] and 2 more: There is none.
+
+        error: No place
+          web.hcl:1:1  node "a" {
+                       ^^^^^^^^
+          node.a[0] and 2 more: There is none.
+
+        error: No place
+          There is none.
+        "#);
+        assert_eq!(json(&diagnostics).as_array().map(Vec::len), Some(7));
     }
 
     #[test]

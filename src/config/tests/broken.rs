@@ -66,6 +66,55 @@ fn one_mistake_of_syntax() {
         ("a template does not end", "${v.node.address}", "${v.node.address"),
         ("an unknown operator", "var.vehicles >= 1", "var.vehicles => 1"),
         ("a comment does not end", "# A whole fleet", "/* A whole fleet"),
+        (
+            "a comment in a block does not end",
+            "  provider = local",
+            "  /* provider = local"
+        ),
+        (
+            "a string on one line does not end",
+            "port \"gcs\" { range = \"mavlink\" }",
+            "port \"gcs\" { range = \"mavlink }"
+        ),
+        (
+            "a string in a template does not end",
+            "\"How many vehicles to fly\"",
+            "\"${1 + \""
+        ),
+        (
+            "a directive does not end",
+            "\"How many vehicles to fly\"",
+            "\"%{ if true }a\""
+        ),
+        (
+            "a directive in a heredoc does not end",
+            "\"How many vehicles to fly\"",
+            "<<EOT\n%{ if true }\nEOT\n"
+        ),
+        ("a heredoc does not end", "\"How many vehicles to fly\"", "<<EOT\nfly"),
+        ("an unknown escape", "\"How many vehicles to fly\"", "\"C:\\quick\""),
+        (
+            "an escape without its digits",
+            "\"How many vehicles to fly\"",
+            "\"\\u00zz\""
+        ),
+        ("a semicolon", "    max = 4\n", "    max = 4;\n"),
+        (
+            "a word for an operator",
+            "var.vehicles >= 1 && ",
+            "var.vehicles >= 1 and "
+        ),
+        (
+            "a comma is missing in a list",
+            "value       = {",
+            "value       = [1 2] == {"
+        ),
+        (
+            "a bracket too many",
+            "  max_simulators = 4\n",
+            "  max_simulators = 4\n}\n}\n}\n"
+        ),
+        ("curly quotes", "provider \"local\"", "provider “local”"),
     ]));
 }
 

@@ -340,7 +340,7 @@ fn every_type_that_is_none_is_told() {
     ] {
         let told = match load_text(&format!("variable \"v\" {{\n  type = {ty}\n  default = null\n}}\n")) {
             Ok(_) => panic!("{ty} is no type"),
-            Err(found) => render(&found, Path::new("")),
+            Err(found) => render(&found, Path::new("nowhere")),
         };
         report.push_str(&told);
         report.push('\n');
