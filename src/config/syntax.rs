@@ -239,14 +239,14 @@ fn explain(message: &str, text: &str, start: usize) -> Told {
             ),
         };
     }
-    if message.contains("`\\`") || message.contains("token") {
-        if let Some(escape) = before.rfind('\\').filter(|escape| start - escape <= 5) {
-            return at(
-                escape..start.max(escape + 1),
-                "There is no such escape sequence in a string.",
-                "a backslash is written `\\\\`; there are \\n, \\r, \\t, \\\", \\uNNNN and \\UNNNNNNNN",
-            );
-        }
+    if (message.contains("`\\`") || message.contains("token"))
+        && let Some(escape) = before.rfind('\\').filter(|escape| start - escape <= 5)
+    {
+        return at(
+            escape..start.max(escape + 1),
+            "There is no such escape sequence in a string.",
+            "a backslash is written `\\\\`; there are \\n, \\r, \\t, \\\", \\uNNNN and \\UNNNNNNNN",
+        );
     }
     if message.starts_with("invalid structure") {
         let hint = quotes.or(rest.starts_with(':').then_some("an attribute is set with `=`"));
