@@ -127,6 +127,9 @@ impl Diagnostic {
     }
 }
 
+/// The summary of what cannot go on for a value that is known later: after apply, or once a variable is set.
+pub const NOT_KNOWN: &str = "Value not known yet";
+
 /// Returns the candidate that `given` was probably meant to be: the one of which it is the beginning (`value.b` for
 /// `value.b[0]`), else one that differs in a few letters, and in less than half of them.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -21,14 +21,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Context, Observed};
-use simfleet_state::{Snapshot, StateError, StateStore};
+use simfleet_state::{Snapshot, State, StateError, StateStore};
 
 use self::location::{state_path, store};
 use self::mark::Mark;
 use crate::apply;
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::plan::{Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
@@ -140,6 +140,22 @@ impl Fleet {
         &self.warnings
     }
 
+    /// What is wrong or suspicious, as far as that can be told without its state: what a plan would tell where nothing is
+    /// there yet. Values that its variables or its resources have only later are not waited for.
+    pub fn mistakes(&self) -> Diagnostics {
+        let mut mistakes = self.warnings.clone();
+        let is_set = self.config.variables.values().all(|variable| variable.value.is_known());
+        let adopts = self.planner().adoptees(&State::default(), &Observations::default());
+        if !is_set || !adopts.is_ok_and(|adoptees| adoptees.is_empty()) {
+            return mistakes;
+        }
+        if let Err(FleetError::Diagnostics(found)) = self.plan_from(Snapshot::default(), Observations::default()) {
+            let certain = found.0.into_iter().filter(|mistake| mistake.summary != NOT_KNOWN);
+            certain.for_each(|mistake| mistakes.push(mistake));
+        }
+        mistakes
+    }
+
     /// Its configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -231,11 +247,20 @@ impl Fleet {
         let names: Vec<String> = there.iter().map(ToString::to_string).collect();
         let mut diagnostics = Diagnostics::new();
         for asked in &self.options.replace {
-            if !there.contains(asked) {
-                let detail = format!("{asked}, which is to be replaced, is neither declared nor recorded.");
-                let diagnostic = Diagnostic::error("Unknown resource", detail);
-                diagnostics.push(diagnostic.nearest(&asked.to_string(), names.iter().map(String::as_str)));
+            if there.contains(asked) {
+                continue;
             }
+            if !self.options.selection.is_all() {
+                let detail =
+                    format!("{asked}, which is to be replaced, is not in the part of the fleet that is selected.");
+                let diagnostic = Diagnostic::error("Not selected", detail);
+                diagnostics
+                    .push(diagnostic.hint(format!("select it too, with --target {asked}, or do not replace it")));
+                continue;
+            }
+            let detail = format!("{asked}, which is to be replaced, is neither declared nor recorded.");
+            let diagnostic = Diagnostic::error("Unknown resource", detail);
+            diagnostics.push(diagnostic.nearest(&asked.to_string(), names.iter().map(String::as_str)));
         }
         diagnostics.or(()).map(|_| ())
     }

@@ -157,7 +157,7 @@ fn unknown_values_travel() {
         ("var.list[gone]", "unknown node.gone"),
         (
             "gone[var.nope]",
-            "Unsupported attribute at `nope`: This object has no attribute `nope`. (did you mean `name`?)",
+            "Unsupported attribute at `nope`: This object has no attribute `nope`.",
         ),
         ("length([gone])", "1"),
         ("length(gone)", "unknown node.gone"),

@@ -18,7 +18,8 @@ use crate::view::{outcome, outputs};
 
 /// Change the fleet to what is declared
 ///
-/// Shows the plan and asks first. Ctrl-C once begins nothing new and finishes what is in flight; twice ends at once.
+/// Shows the plan and asks first. Ctrl-C once begins nothing new, ends the calls in flight, and leaves what a
+/// provider still works on to the next run; twice ends at once.
 /// Both lose nothing: the next apply goes on. It exits with 1 where something failed, and where a simulator has no place.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -182,10 +182,22 @@ impl Looking {
 }
 
 impl Looking {
-    /// Returns the mistakes of a fleet and what is suspicious about it, as far as that can be told without its state.
-    pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<(Config, Diagnostics), Failure> {
+    /// Returns the mistakes of a fleet and what is suspicious about it, as far as that can be told without its state; and
+    /// what of it is not available yet.
+    pub(super) fn validate(&self, run: &Run, path: PathBuf) -> Result<(Diagnostics, Diagnostics), Failure> {
         let options = self.options(run, path)?;
-        Ok(config::load(&options.path, &with_providers(&options.inputs)).map_err(FleetError::from)?)
+        let loaded = config::load(&options.path, &with_providers(&options.inputs));
+        let (config, warnings) = loaded.map_err(FleetError::from)?;
+        let unavailable = config.unavailable.clone();
+        if !unavailable.0.is_empty() {
+            return Ok((warnings, unavailable));
+        }
+        // Without a usable place for its state there are still its files to check.
+        let found = match Fleet::with_config(options, config, warnings.clone()) {
+            Ok(fleet) => fleet.mistakes(),
+            Err(_) => warnings,
+        };
+        Ok((found, unavailable))
     }
 }
 
@@ -283,6 +295,17 @@ pub(super) fn named(words: &[String], is_name: impl Fn(&str) -> bool) -> (PathBu
         [word] if is_name(word) && !Path::new(word).exists() => (".".into(), Some(word.clone())),
         [path] => (path.into(), None),
         [path, name, ..] => (path.into(), Some(name.clone())),
+    }
+}
+
+/// Says that there is no address among the words of [`named`].
+pub(super) fn no_address(words: &[String]) -> String {
+    match words {
+        [word] if !Path::new(word).exists() => match word.parse::<Address>() {
+            Err(error) => format!("{error}, and there is no such file or folder."),
+            Ok(_) => "An address is missing.".to_owned(),
+        },
+        _ => "An address is missing.".to_owned(),
     }
 }
 

@@ -54,7 +54,7 @@ impl Validate {
     /// Returns the mistakes and what is suspicious, and what a plan of a fleet without mistakes would refuse.
     fn found(&self, run: &Run) -> Result<(Diagnostics, Diagnostics), Failure> {
         match self.looking.validate(run, self.path.clone()) {
-            Ok((config, warnings)) => Ok((warnings, config.unavailable)),
+            Ok(found) => Ok(found),
             Err(Failure::Fleet(FleetError::Diagnostics(found))) => Ok((found, Diagnostics::new())),
             Err(other) => Err(other),
         }

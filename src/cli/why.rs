@@ -4,7 +4,7 @@ use clap::Args;
 use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, named, saved_plan};
+use super::flags::{Planning, named, no_address, saved_plan};
 use super::program::Run;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Mode, Plan};
@@ -16,15 +16,18 @@ use crate::why::{Link, chains};
 /// From a plan that was kept nothing is looked at. Without one a plan is made as `simfleet plan` makes it;
 /// --refresh=false takes what there is to be as recorded.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "simfleet why [OPTIONS] [PATH|PLANFILE] <ADDRESS>",
+    after_help = "\
 Examples:
   simfleet why 'simulator.vehicle.quad[0]'
   simfleet why pool.field                        all members of a pool
   simfleet why plan.json node.a                  in a plan kept with `plan --out plan.json`
-  simfleet why lab.hcl node.a --var size=3       in the plan of another fleet")]
+  simfleet why lab.hcl node.a --var size=3       in the plan of another fleet"
+)]
 pub(super) struct Why {
     /// The fleet, a file or a folder, or a plan that was kept; and the address of a resource or block
-    #[arg(value_name = "PATH|PLANFILE] [ADDRESS", num_args = 1..=2, required = true)]
+    #[arg(value_name = "ADDRESS", num_args = 1..=2, required = true)]
     path_and_address: Vec<String>,
     #[command(flatten)]
     planning: Planning,
@@ -45,7 +48,7 @@ impl Why {
         const HINT: &str =
             "`simfleet plan` shows the addresses of what changes, `simfleet state list` those of what is there";
         let (path, address) = named(&self.path_and_address, |text| text.parse::<Address>().is_ok());
-        let address = address.ok_or_else(|| Failure::usage("An address is missing.", HINT))?;
+        let address = address.ok_or_else(|| Failure::usage(no_address(&self.path_and_address), HINT))?;
         let address: Address = address
             .parse()
             .map_err(|error| Failure::usage(format!("{error}."), HINT))?;

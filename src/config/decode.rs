@@ -9,7 +9,7 @@ use simfleet_provider_api::{Number, Value};
 
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, Rule};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 
 /// Takes a record apart and collects all that is wrong with it.
 ///
@@ -157,7 +157,7 @@ impl<'r> Reader<'r> {
         if let Some(origin) = value.unknown_origin() {
             if self.record.mode() == Mode::Plan {
                 let detail = format!("`{name}` depends on `{origin}`, which is known after apply only.");
-                let diagnostic = Diagnostic::error("Value not known yet", detail);
+                let diagnostic = Diagnostic::error(NOT_KNOWN, detail);
                 self.error(diagnostic.hint("it has to be known when the plan is made"), name);
             }
             return None;

@@ -11,7 +11,7 @@ use super::eval::{Expr, Scope, evaluate};
 use super::meta::{Instances, MetaArguments};
 use super::record::Mode;
 use super::schema::MOST;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN, Span};
 
 /// Returns the instances. `None` where they are not known and the file is only checked.
 pub(super) fn instances(meta: &MetaArguments, scope: &dyn Scope, mode: Mode) -> Result<Option<Instances>, Diagnostics> {
@@ -50,7 +50,7 @@ fn known(name: &str, expr: &Expr, value: Value, mode: Mode) -> Result<Option<Val
         "`{name}` depends on `{}`, which is known after apply only.",
         unknown.origin
     );
-    Err(Diagnostic::error("Value not known yet", detail)
+    Err(Diagnostic::error(NOT_KNOWN, detail)
         .at(span(expr))
         .hint("how many instances there are has to be known when the plan is made")
         .into())

@@ -51,6 +51,17 @@ const KEY_FILE: &str = "SIMFLEET_STATE_KEY_FILE";
 
 /// Returns the store; in test builds with the length of leases that the environment asks for.
 pub(super) fn store(location: PathBuf, environment: &BTreeMap<String, String>) -> Result<SqliteStore, Diagnostics> {
+    let absolute = std::path::absolute(&location).unwrap_or_else(|_| location.clone());
+    if absolute.to_str().is_none() {
+        // What is recorded and sent names paths as text.
+        let detail = format!(
+            "The state is to be at `{}`, a path that is not UTF-8.",
+            absolute.display()
+        );
+        return Err(Diagnostic::error("Not UTF-8", detail)
+            .hint("rename the folder, or keep the state elsewhere: --state FILE")
+            .into());
+    }
     let mut store = SqliteStore::new(location);
     if let Some(keys) = keys(environment)? {
         store = store.with_keys(keys);
@@ -82,4 +93,20 @@ fn keys(environment: &BTreeMap<String, String>) -> Result<Option<Keys>, Diagnost
 fn bad_key(detail: String) -> Diagnostic {
     let hint = "`age-keygen -o state.key` makes a key; nothing was read or changed";
     Diagnostic::error("The key of the state cannot be used", detail).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_state_is_not_kept_where_its_path_cannot_be_written_down() {
+        let folder = Path::new(OsStr::from_bytes(b"/fleet-\xff"));
+        let found = store(folder.join("state.db"), &BTreeMap::new()).expect_err("it is not UTF-8");
+        assert_eq!(found.0[0].summary, "Not UTF-8");
+        assert!(store("/fleet/state.db".into(), &BTreeMap::new()).is_ok());
+    }
 }

@@ -49,6 +49,33 @@ fn validate_tells_every_mistake() {
     insta::assert_snapshot!("no_file", Lab::empty().run("validate nowhere.hcl").exits(1));
 }
 
+/// What every plan would tell is told, and what depends on values that are there later is not.
+#[test]
+fn validate_tells_what_no_plan_could_do() {
+    let fleet = r#"
+variable "size" { type = number }
+node "a" {}
+value "one" { count = var.size }
+simulator "exec" "job" {
+  count       = 3
+  placement   = node.a
+  command     = ["sleep", "1000"]
+  working_dir = "somewhere"
+}
+"#;
+    let lab = Lab::new(fleet);
+    lab.run("validate").exits(0);
+    insta::assert_snapshot!("no_provider", lab.run("validate --var size=1").exits(1));
+    lab.write("fleet.hcl", &format!("provider \"local\" {{}}\n{fleet}"));
+    insta::assert_snapshot!("no_plan", lab.run("validate --var size=1").exits(1));
+    lab.write(
+        "fleet.hcl",
+        "provider \"local\" {}\nnode \"a\" {}\nvalue \"v\" { count = length(node.a.address) }\n",
+    );
+    lab.run("validate").exits(0);
+    lab.run("plan").exits(1);
+}
+
 #[test]
 fn console_evaluates_one_expression_a_line() {
     let lab = Lab::new(

@@ -97,6 +97,16 @@ fn a_part_of_the_fleet() {
 }
 
 #[test]
+fn what_is_asked_to_be_replaced_has_to_be_there() {
+    let lab = Lab::new(FLEET);
+    insta::assert_snapshot!("replace_of_a_block", lab.run("plan --replace value.part").exits(1));
+    insta::assert_snapshot!(
+        "replace_of_what_is_not_selected",
+        lab.run("plan --target value.secret --replace value.base").exits(1)
+    );
+}
+
+#[test]
 fn what_is_there_is_recorded() {
     let lab = applied();
     insta::assert_snapshot!("refresh_only", lab.run("apply --refresh-only --auto-approve").exits(0));

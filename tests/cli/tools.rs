@@ -149,6 +149,8 @@ value "same" { input = length(value.source.output) }
 #[test]
 fn why_something_changes() {
     let lab = Lab::new(VALUES);
+    insta::assert_snapshot!("why_without_an_address", lab.run("why").exits(64));
+    insta::assert_snapshot!("why_neither_address_nor_path", lab.run("why nope").exits(64));
     insta::assert_snapshot!("why_new", lab.run("why value.source").exits(0));
     lab.run("apply --auto-approve").exits(0);
     insta::assert_snapshot!("why_nothing", lab.run("why 'value.part[1]'").exits(0));

@@ -75,7 +75,7 @@ fn process_attributes() -> Vec<Attribute> {
         Attribute::new(
             "ports",
             Type::map(Type::Number),
-            "the ports that it was given, by name; it sees each as SIMFLEET_PORT_NAME",
+            "the ports that it was given, by name; it sees each as SIMFLEET_PORT_NAME, and where to listen as SIMFLEET_ADDRESS",
         )
         .replaces(),
         Attribute::new(

@@ -34,9 +34,10 @@ impl Editing {
 /// Its instances, children and ports go along, as do those that name it. Change the files alike, or the next plan moves
 /// nothing and makes it anew.
 #[derive(Debug, Args)]
+#[command(override_usage = "simfleet state mv [OPTIONS] [PATH] <FROM> <TO>")]
 pub(super) struct Mv {
     /// The fleet, a file or a folder; the old address and the new one
-    #[arg(value_name = "PATH] FROM [TO", num_args = 2..=3, required = true)]
+    #[arg(value_name = "FROM> <TO", num_args = 2..=3, required = true)]
     path_and_addresses: Vec<String>,
     #[command(flatten)]
     editing: Editing,
@@ -44,9 +45,10 @@ pub(super) struct Mv {
 
 /// Forget recorded resources; nothing is done to them
 #[derive(Debug, Args)]
+#[command(override_usage = "simfleet state rm [OPTIONS] [PATH] <ADDRESS>...")]
 pub(super) struct Rm {
     /// The fleet, a file or a folder; the addresses of resources
-    #[arg(value_name = "PATH] [ADDRESS", num_args = 1.., required = true)]
+    #[arg(value_name = "ADDRESS", num_args = 1.., required = true)]
     path_and_addresses: Vec<String>,
     #[command(flatten)]
     editing: Editing,
@@ -67,9 +69,10 @@ pub(super) struct Pull {
 /// Refuses the state of another fleet, an older one, and any while an operation is open. What was recorded until then
 /// stays in the history.
 #[derive(Debug, Args)]
+#[command(override_usage = "simfleet state push [OPTIONS] [PATH] <FILE>")]
 pub(super) struct Push {
     /// The fleet, a file or a folder; the pulled state, `-` for standard input
-    #[arg(value_name = "PATH] [FILE", num_args = 1..=2, required = true)]
+    #[arg(value_name = "FILE", num_args = 1..=2, required = true)]
     path_and_file: Vec<PathBuf>,
     /// Also if it is older than what is recorded
     #[arg(long)]

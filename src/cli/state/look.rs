@@ -6,7 +6,7 @@ use clap::Args;
 use simfleet_provider_api::Address;
 
 use super::super::exit::{Exit, Failure};
-use super::super::flags::{Looking, named};
+use super::super::flags::{Looking, named, no_address};
 use super::super::program::Run;
 use super::not_an_address;
 use crate::diagnostic::Diagnostic;
@@ -82,7 +82,11 @@ impl Show {
         let address: Option<Address> = match &address {
             Some(address) => Some(address.parse().map_err(|error| not_an_address(&error))?),
             None if self.at.is_some() => None,
-            None => return Err(not_an_address(&"An address is missing")),
+            None => {
+                return Err(not_an_address(
+                    &no_address(&self.path_and_address).trim_end_matches('.'),
+                ));
+            }
         };
         let state = self.looking.open(run, path)?.snapshot_at(self.at).await?.state;
         let Some(address) = address else {

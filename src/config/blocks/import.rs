@@ -13,7 +13,7 @@ use crate::config::record::Mode;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::config::scope::Instance;
 use crate::config::values::Names;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN, Span};
 
 /// An object that exists becomes that of a resource, or several do.
 #[derive(Debug, Clone)]
@@ -179,7 +179,7 @@ impl Import {
             Some(_) if mode == Mode::Check => return Ok(None),
             Some(origin) => {
                 let detail = format!("`{name}` depends on `{origin}`, which is known after apply only.");
-                return error("Value not known yet", detail);
+                return error(NOT_KNOWN, detail);
             }
             None => {}
         }

@@ -36,7 +36,7 @@ pub enum PortSource {
 }
 
 pub(super) fn schema() -> BlockSchema {
-    BlockSchema::new("port", "A port that the simulator needs on its node.")
+    BlockSchema::new("port", "A port that the simulator needs on its node. A program sees it as SIMFLEET_PORT_NAME, and where to listen as SIMFLEET_ADDRESS.")
         .labels(&["name"])
         .attributes([
             AttributeSchema::string(

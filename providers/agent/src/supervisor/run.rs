@@ -78,6 +78,7 @@ pub(super) fn environment(shared: &Shared, record: &Record) -> BTreeMap<String, 
     let mut env = record.spec.env.clone().unwrap_or_default();
     env.insert(COOKIE.to_owned(), cookie(shared, record));
     env.insert("SIMFLEET_NAME".to_owned(), record.name.clone());
+    env.insert("SIMFLEET_ADDRESS".to_owned(), shared.listen.ip().to_string());
     for (name, port) in record.spec.ports.iter().flatten() {
         let name: String = name
             .chars()

@@ -347,7 +347,7 @@ async fn output_is_rotated_and_the_environment_is_what_was_given() {
     let log = agent.folder.path().join("out.log");
     let mut planned = shell(
         "a",
-        "echo $A $SIMFLEET_NAME $SIMFLEET_PORT_GCS_1; pwd; i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done; \
+        "echo $A $SIMFLEET_NAME $SIMFLEET_ADDRESS $SIMFLEET_PORT_GCS_1; pwd; i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done; \
          echo done; exec sleep 1000",
     );
     planned.set("env", Value::object([("A", Value::string("x").mark(true))]));
@@ -371,7 +371,8 @@ async fn output_is_rotated_and_the_environment_is_what_was_given() {
     assert!(secret.is_sensitive());
     assert_eq!(secret.as_str(), Some("x"));
     let older = std::fs::read_to_string(agent.folder.path().join("out.log.1")).expect("was rotated");
-    assert!(older.len() <= 1024 && older.starts_with("x a 14560\n/\n"), "{older}");
+    let start = format!("x a {} 14560\n/\n", agent.address.ip());
+    assert!(older.len() <= 1024 && older.starts_with(&start), "{older}");
     assert_eq!(agent.client().logs("a", 1).await.expect("reads"), ["done"]);
 }
 
