@@ -648,3 +648,50 @@ async fn a_replacement_is_made_before_the_old_object_goes() {
     assert!(outcome.is_complete(), "{outcome:?}");
     assert!(cloud.objects().is_empty() && state().await.is_empty());
 }
+
+#[tokio::test]
+async fn members_are_replaced_before_the_old_ones_go() {
+    let text = |image: &str| {
+        format!(
+            "provider \"fake\" {{}}\npool \"p\" {{\n  lifecycle {{ create_before_destroy = true }}\n  node {{\n    image = \"{image}\"\n    \
+             max_simulators = 2\n    port_range \"any\" {{\n      from = 100\n      to = 110\n    }}\n  }}\n  autoscale {{\n    min = 2\n    max = 2\n  }}\n}}\n\
+             simulator \"exec\" \"job\" {{\n  count = 3\n  placement = pool.p\n  command = [\"true\"]\n  port \"main\" {{ range = \"any\" }}\n}}\n"
+        )
+    };
+    let bench = Bench::new(&text("one"));
+    let store = MemoryStore::new(Arc::new(System));
+    let cloud = Gateway::new(Faults::default());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let run = async || {
+        let (_keep, stop) = watch::channel(false);
+        let fleet = over(bench.options(Mode::Apply, &[]), &store, &cloud);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let plan = planned.plan.clone();
+        let outcome = fleet.apply(planned, &progress, stop).await.expect("nobody has locks");
+        assert!(outcome.is_complete(), "{outcome:?}");
+        plan
+    };
+    run().await;
+    let began = cloud.log().len();
+    bench.write(&text("two"));
+    let plan = run().await;
+    assert!(
+        plan.changes.iter().all(|change| change.action == Action::Replace),
+        "{:?}",
+        changes(&plan)
+    );
+    assert_eq!(plan.changes.iter().filter(|change| change.is_made_first()).count(), 2);
+    let order = happened(&cloud, began);
+    let last_made = order.iter().rposition(|it| it == "+ p");
+    let first_gone = order.iter().position(|it| it == "- p");
+    assert!(last_made < first_gone, "{order:?}");
+    assert_eq!(cloud.objects().len(), 5, "{order:?}");
+    let plan = run().await;
+    assert!(plan.is_empty(), "{:?}", changes(&plan));
+    // No simulator was asked to go of a node that was not its own.
+    let refusals = cloud.log()[began..]
+        .iter()
+        .filter(|entry| format!("{:?}", entry.heard) == "Refusal")
+        .count();
+    assert_eq!(refusals, 0);
+}

@@ -173,7 +173,7 @@ struct Walk<'a> {
     state: State,
     active: BTreeMap<NodeIndex, Active>,
     running: FuturesUnordered<BoxFuture<'a, (NodeIndex, End)>>,
-    /// Steps that will not be begun.
+    /// Steps that will not be begun any more, whether they were or not.
     closed: BTreeSet<NodeIndex>,
     /// The names of the objects whose replacements are made first.
     deposed: BTreeMap<&'a Address, DeposedKey>,
@@ -276,6 +276,7 @@ impl<'a> Walk<'a> {
                 verb,
                 elapsed,
             });
+            self.closed.insert(node);
             self.outcome.done.push((address, verb));
             let free = self.steps.finish(node);
             self.ready
@@ -305,10 +306,8 @@ impl<'a> Walk<'a> {
             true => "the run was stopped",
             false => "nothing let it begin, which is a mistake of simfleet",
         };
-        let done: BTreeSet<_> = self.outcome.done.iter().cloned().collect();
         for node in self.steps.all() {
-            let step = (self.address(node).clone(), self.steps.step(node).verb);
-            if !done.contains(&step) && self.closed.insert(node) {
+            if self.closed.insert(node) {
                 self.skip(node, because.to_owned());
             }
         }
