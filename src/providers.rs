@@ -1,14 +1,21 @@
 //! The providers that this program is built with, and those that a run has configured.
+//!
+//! - [`limited`]: a configured one is asked no more than its endpoint allows; [`bucket`]: at what rate
+
+mod bucket;
+mod limited;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use simfleet_provider_api::encoding::{Encoded, digest, redact_attributes};
-use simfleet_provider_api::{Context, Kind, Provider, ProviderError, ProviderType, Schema};
+use simfleet_provider_api::{Context, Kind, ProviderError, ProviderType, Schema};
 use simfleet_state::ProviderConfig;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::builtin::Builtin;
+
+pub use limited::{Limited, PARALLELISM, RATE_LIMIT, Turn};
 
 /// Every provider that this program is built with, by name.
 #[derive(Debug, Clone)]
@@ -49,7 +56,7 @@ impl Registry {
 }
 
 /// A provider that is configured when it is first asked for.
-type Configured = Arc<OnceCell<Arc<dyn Provider>>>;
+type Configured = Arc<OnceCell<Limited>>;
 
 /// The configured providers of a run: each configuration is made once, when it is first needed.
 #[derive(Debug)]
@@ -97,12 +104,12 @@ impl Providers {
         }
     }
 
-    /// Returns the provider of a configuration, configured.
+    /// Returns the provider of a configuration, configured. All who ask for the same one share its limits.
     ///
     /// # Errors
     /// `Rejected` where this build lacks the provider or a setting is not known yet, else what its `configure` says. A
     /// failure is not kept: the next call tries again.
-    pub async fn configured(&self, config: &ProviderConfig) -> Result<Arc<dyn Provider>, ProviderError> {
+    pub async fn configured(&self, config: &ProviderConfig) -> Result<Limited, ProviderError> {
         let rejected = |message| ProviderError::Rejected {
             message,
             attribute: None,
@@ -122,9 +129,12 @@ impl Providers {
         let key = settings_key(config);
         let cell = self.configured.lock().await.entry(key).or_default().clone();
         let context = self.context_of(&config.name);
-        cell.get_or_try_init(|| provider.configure(&config.settings, &context))
-            .await
-            .cloned()
+        let configure = async || {
+            let limits = limited::limits(&config.settings, provider.limits());
+            let configured = provider.configure(&config.settings, &context).await?;
+            Ok(Limited::new(configured, limits))
+        };
+        cell.get_or_try_init(configure).await.cloned()
     }
 }
 

@@ -94,7 +94,7 @@ async fn look_at_group(
     match providers.configured(&config).await {
         Ok(provider) => {
             let schema = providers.registry().schema(&config.name, kind);
-            look_at(&*provider, kind, schema, members, parallelism).await
+            look_at(&provider, kind, schema, members, parallelism).await
         }
         Err(error) => all_unreachable(members, &error.to_string()),
     }
@@ -248,11 +248,13 @@ mod tests {
             hosted_on: None,
             prevent_destroy: false,
             create_before_destroy: false,
+            drain: None,
         };
         let resource = Resource {
             declared,
             object,
             tainted: None,
+            cordoned: None,
             created: jiff::Timestamp::UNIX_EPOCH,
             serial: 1,
         };

@@ -195,6 +195,30 @@ async fn a_plan_is_refused_when_an_instance_of_what_it_reads_moves() {
     assert!(matches!(refused, FleetError::Stale { .. }), "{refused:?}");
 }
 
+/// Runs share the nodes on which they place simulators. One of them takes a port first.
+#[tokio::test]
+async fn a_plan_is_refused_when_its_port_is_taken_meanwhile() {
+    let node = "node \"a\" {\n  port_range \"any\" {\n    from = 20000\n    to   = 20009\n  }\n}\n";
+    let with = |name: &str| {
+        format!(
+            "provider \"fake\" {{}}\n{node}simulator \"exec\" \"{name}\" {{\n  placement = node.a\n  command = [\"run\"]\n  \
+             port \"main\" {{ range = \"any\" }}\n}}\n"
+        )
+    };
+    let bench = Bench::new(&format!("provider \"fake\" {{}}\n{node}"));
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    bench.write(&with("slow"));
+    let slow = bench.open(Mode::Apply, &[]).expect("sound");
+    let planned = slow.plan().await.expect("it can be planned");
+    bench.write(&with("fast"));
+    assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
+    let (progress, _told) = mpsc::unbounded_channel();
+    let (_keep, stop) = watch::channel(false);
+    let refused = slow.apply(planned, &progress, stop).await;
+    let refused = refused.expect_err("another run was faster").to_string();
+    assert_eq!(refused, "the plan is stale: node.a has changed since it was made");
+}
+
 #[tokio::test]
 async fn facts_of_a_plan_are_not_recorded_once_the_state_has_moved() {
     let text = "provider \"fake\" {}\nnode \"a\" {}\nvalue \"x\" {\ninput = 1\n}\n";
@@ -391,6 +415,7 @@ async fn what_went_with_a_node_that_is_gone_is_forgotten() {
             hosted_on: Some("node.gone".parse().expect("an address")),
             prevent_destroy: false,
             create_before_destroy: false,
+            drain: None,
         },
         object: Object {
             id: ObjectId("process-1".into()),
@@ -714,4 +739,12 @@ async fn a_simulator_waits_for_all_members_of_its_pool_that_it_reads() {
         "{quad:?}"
     );
     apply_in_turn(&[&text]).await;
+}
+
+/// Limits say how a provider is asked, not what its resources are: to change them changes nothing.
+#[tokio::test]
+async fn limits_of_a_provider_are_no_change_of_its_resources() {
+    let text = |limits: &str| format!("provider \"fake\" {{\n{limits}\n}}\nnode \"a\" {{}}\nnode \"b\" {{}}\n");
+    let limits = "parallelism = 1\nrate_limit = { per_second = 1000 }";
+    apply_in_turn(&[&text(""), &text(limits), &text("")]).await;
 }

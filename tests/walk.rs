@@ -14,8 +14,9 @@ use simfleet::refresh::{Observations, refresh};
 use simfleet_provider_api::{Address, Attributes, Context, Kind, Value};
 use simfleet_provider_fake::FakeType;
 use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::cloud::Cause;
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
-use simfleet_provider_fake::gateway::Gateway;
+use simfleet_provider_fake::gateway::{Gateway, Hold, Moment};
 use simfleet_state::{
     Holder, Host, Liveness, LockSet, MemoryStore, Process, ProviderConfig, State, StateError, StateStore, System,
 };
@@ -146,6 +147,7 @@ impl Bench {
             unplaced: vec![],
             pools: vec![],
             ports: vec![],
+            rolls: vec![],
         };
         (plan, state, seen)
     }
@@ -410,6 +412,97 @@ async fn lost_calls_and_throttling_make_nothing_twice() {
             assert_eq!(bench.objects(), Vec::<String>::new(), "{case} of {call:?}");
         }
     }
+}
+
+/// Nodes of a provider with limits, and when the cloud was asked to make each, in milliseconds.
+fn limited(names: &[String], limits: serde_json::Value) -> Vec<Desired> {
+    let settings: Attributes = serde_json::from_value::<BTreeMap<String, serde_json::Value>>(limits)
+        .expect("an object")
+        .iter()
+        .map(|(name, value)| (name.as_str(), value_of(value)))
+        .collect();
+    let of = |name: &String| {
+        let mut desired = node(name, &[], "small", "x");
+        desired.provider.settings = settings.clone();
+        desired
+    };
+    names.iter().map(of).collect()
+}
+
+fn value_of(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Object(fields) => {
+            Value::object(fields.iter().map(|(name, json)| (name.as_str(), value_of(json))))
+        }
+        number => Value::from(number.as_u64().expect("a whole number")),
+    }
+}
+
+fn asked_to_create(bench: &Bench) -> Vec<(u64, String)> {
+    let log = bench.cloud.log().into_iter();
+    let create = log.filter_map(|entry| match entry.cause {
+        Cause::Called {
+            call: Call::Create,
+            name,
+            ..
+        } => Some((entry.at_ms, name.expect("it has a name"))),
+        _ => None,
+    });
+    create.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_come_no_faster_than_the_rate_of_their_endpoint() {
+    let names: Vec<String> = (0..8).map(|number| format!("n{number}")).collect();
+    let bench = Bench::new(Faults::default());
+    let limits = serde_json::json!({ "rate_limit": { "per_second": 2, "burst": 3 } });
+    let (outcome, _) = bench.apply(&limited(&names, limits)).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let asked = asked_to_create(&bench);
+    let times: Vec<u64> = asked.iter().map(|(at, _)| *at).collect();
+    assert_eq!(times, [0, 0, 0, 500, 1000, 1500, 2000, 2500]);
+    let in_order: Vec<&String> = asked.iter().map(|(_, name)| name).collect();
+    assert_eq!(in_order, names.iter().collect::<Vec<_>>(), "each is served in its turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_calls_than_allowed_are_unanswered_at_once() {
+    let names = ["a", "b", "c"].map(str::to_owned);
+    let bench = Bench::new(Faults::default());
+    let hold = bench.cloud.hold(Hold {
+        to: Pattern::default(),
+        nth: 1,
+        at: Moment::Before,
+    });
+    let fleet = limited(&names, serde_json::json!({ "parallelism": 1 }));
+    let (outcome, ()) = tokio::join!(async { bench.apply(&fleet).await.0 }, async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(asked_to_create(&bench).len(), 0, "the first is not answered yet");
+        bench.cloud.release(hold);
+    });
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(bench.objects(), names);
+}
+
+/// One call that was too much has all the others wait too: each of them would be one more.
+#[tokio::test(start_paused = true)]
+async fn a_far_side_that_asks_for_a_pause_is_left_alone_by_all() {
+    let throttled = Fault::Throttled { retry_after_ms: 5_000 };
+    let bench = Bench::new(Faults {
+        rules: vec![rule(throttled, Call::Create, None, When::Nth(vec![3]))],
+        ..Faults::default()
+    });
+    let names: Vec<String> = (0..7).map(|number| format!("n{number}")).collect();
+    let limits = serde_json::json!({ "parallelism": 1 });
+    let (outcome, progress) = bench.apply(&limited(&names, limits)).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let asked = asked_to_create(&bench);
+    assert_eq!(asked.iter().filter(|(at, _)| *at == 0).count(), 3);
+    assert!(asked[3..].iter().all(|(at, _)| *at >= 5_000), "{asked:?}");
+    let last = asked.last().expect("there are some");
+    assert_eq!(last.1, "n2", "who was refused comes after those that waited meanwhile");
+    let retries = progress.iter().filter(|told| matches!(told, Progress::Retrying { .. }));
+    assert_eq!(retries.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use simfleet_state::DeposedKey;
 use tokio::time::Instant;
 
 use super::lease::LeaseWatch;
+use crate::providers::{Limited, Turn};
 
 /// How often and how long a call is repeated.
 #[derive(Clone)]
@@ -115,7 +116,7 @@ pub type OnRetry<'a> = &'a (dyn Fn(u32, Duration, &ProviderError) + Send + Sync)
 #[derive(Debug, Clone)]
 pub struct Call {
     /// The configured provider.
-    pub provider: Arc<dyn Provider>,
+    pub provider: Limited,
     /// The kind of object.
     pub kind: Kind,
     /// The token of the intent.
@@ -133,25 +134,17 @@ impl Call {
     /// # Errors
     /// What the provider said last, and whether anything may have been done.
     pub async fn issue(&self, request: &Request, on_retry: OnRetry<'_>) -> Result<Step, CallError> {
-        let deadline = Instant::now() + self.patience.timeout;
+        let mut deadline = Instant::now() + self.patience.timeout;
         // Once a reply was lost, a later refusal proves nothing of the earlier call.
         let mut lost = false;
         let mut attempt = 1;
         loop {
-            let result = match tokio::time::timeout_at(deadline, self.send(request, lost)).await {
-                Ok(result) => result,
-                Err(_) => Err(self.timed_out()),
-            };
-            let error = match result {
+            let error = match self.attempt(request, lost, &mut deadline).await {
                 Ok(step) => return Ok(step),
                 Err(error) => error,
             };
             lost |= matches!(error, ProviderError::Ambiguous { .. });
-            let asked = match &error {
-                ProviderError::NotSent { retry_after, .. } => *retry_after,
-                _ => None,
-            };
-            let pause = self.patience.pause(attempt, asked);
+            let pause = self.patience.pause(attempt, error.retry_after());
             if !error.is_transient() || attempt >= self.patience.attempts || Instant::now() + pause >= deadline {
                 let refused = !error.is_transient();
                 let mut failure = CallError::from(error);
@@ -170,26 +163,38 @@ impl Call {
         }
     }
 
-    /// Sends the request once. After a lost reply to a create it looks first for what that create made.
-    async fn send(&self, request: &Request, lost: bool) -> Result<Step, ProviderError> {
-        let (provider, kind, token) = (&self.provider, &self.kind, &self.token);
-        match request {
-            Request::Create { wanted } => {
-                if lost && let Some(step) = self.find(wanted).await? {
-                    return Ok(step);
-                }
-                self.lease.held().await;
-                provider.create(kind, token, wanted).await
-            }
-            Request::Update { prior, wanted } => {
-                self.lease.held().await;
-                provider.update(kind, prior, wanted, token).await
-            }
-            Request::Delete { prior, .. } => {
-                self.lease.held().await;
-                provider.delete(kind, prior, token).await
-            }
+    /// Sends the request once. After a lost reply to a create it looks first for what that create made. What it waits for
+    /// its turn is not counted: nothing has been sent by then.
+    async fn attempt(&self, request: &Request, lost: bool, deadline: &mut Instant) -> Result<Step, ProviderError> {
+        if let (true, Request::Create { wanted }) = (lost, request)
+            && let Some(step) = self.within(*deadline, self.find(wanted)).await?
+        {
+            return Ok(step);
         }
+        let asked = Instant::now();
+        let turn = self.provider.turn().await;
+        *deadline += asked.elapsed();
+        self.within(*deadline, self.send(request, &turn)).await
+    }
+
+    /// Sends the request. It has its turn before the look at the lease, as it may have waited long for it.
+    async fn send(&self, request: &Request, turn: &Turn<'_>) -> Result<Step, ProviderError> {
+        self.lease.held().await;
+        let (provider, kind, token) = (turn.provider(), &self.kind, &self.token);
+        turn.heard(match request {
+            Request::Create { wanted } => provider.create(kind, token, wanted).await,
+            Request::Update { prior, wanted } => provider.update(kind, prior, wanted, token).await,
+            Request::Delete { prior, .. } => provider.delete(kind, prior, token).await,
+        })
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Instant,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let ended = tokio::time::timeout_at(deadline, call).await;
+        ended.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
     /// Looks for what an earlier create with this token made, once.
@@ -259,11 +264,7 @@ impl Call {
         let (mut handle, mut pause, mut failures) = (handle, poll_after, 0);
         loop {
             tokio::time::sleep(pause.min(self.patience.longest)).await;
-            let polled = match tokio::time::timeout_at(deadline, self.provider.poll(&self.kind, &handle)).await {
-                Ok(polled) => polled,
-                Err(_) => Err(self.timed_out()),
-            };
-            match polled {
+            match self.within(deadline, self.provider.poll(&self.kind, &handle)).await {
                 Ok(Step::Running {
                     handle: next,
                     poll_after,
@@ -281,11 +282,7 @@ impl Call {
                     if error.is_transient() && failures + 1 < self.patience.attempts && Instant::now() < deadline =>
                 {
                     failures += 1;
-                    let asked = match &error {
-                        ProviderError::NotSent { retry_after, .. } => *retry_after,
-                        _ => None,
-                    };
-                    pause = self.patience.pause(failures, asked);
+                    pause = self.patience.pause(failures, error.retry_after());
                     on_retry(failures + 1, pause, &error);
                 }
                 Err(error) => {

@@ -11,7 +11,7 @@ use crate::providers::Registry;
 use crate::refresh::Observations;
 
 /// Returns what a plan records before anything is changed: the sizes of pools, ports, objects that were found to differ
-/// from what was recorded, and declarations that changed without a need to touch the object.
+/// from what was recorded, declarations that changed without a need to touch the object, and members that stay after all.
 pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Registry) -> Vec<Event> {
     let mut events: Vec<Event> = plan
         .pools
@@ -40,6 +40,12 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
         }
         if change.action == Action::NoOp {
             events.extend(redeclared(change, resource));
+        }
+        // A run that died, or that was to remove it, had begun to empty it.
+        let stays = change.after.is_some() && change.action != Action::Replace;
+        if resource.cordoned.is_some() && stays && plan.mode == Mode::Apply {
+            let address = change.address.clone();
+            events.push(Event::Uncordoned { address });
         }
     }
     events
@@ -150,6 +156,7 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
         && declared.hosted_on == before.hosted_on
         && declared.prevent_destroy == before.prevent_destroy
         && declared.create_before_destroy == before.create_before_destroy
+        && declared.drain == before.drain
         && same_attributes(&declared.inputs, &before.inputs);
     (!unchanged).then(|| Event::Redeclared {
         address: change.address.clone(),
@@ -172,5 +179,6 @@ pub(crate) fn declaration(change: &Change, wanted: &Attributes, provider: &Provi
         hosted_on: change.hosted_on.clone(),
         prevent_destroy: change.prevent_destroy,
         create_before_destroy: change.create_before_destroy,
+        drain: change.drain,
     }
 }

@@ -53,6 +53,15 @@ pub enum Progress {
         /// What failed.
         because: String,
     },
+    /// A member was to be empty by now. What still runs on it is stopped.
+    Overdue {
+        /// The member.
+        address: Address,
+        /// Since it began.
+        elapsed: Duration,
+        /// What still runs.
+        left: Vec<Address>,
+    },
     /// It is done.
     Finished {
         /// The resource.
@@ -102,6 +111,8 @@ pub enum Verb {
     Forget,
     /// Looks at an object whose host is back, and mends it.
     Check,
+    /// Has nothing new placed on a member of a pool, and waits for what runs on it to end.
+    Drain,
 }
 
 impl Verb {
@@ -113,6 +124,7 @@ impl Verb {
             Verb::Delete => "delete",
             Verb::Forget => "forget",
             Verb::Check => "check",
+            Verb::Drain => "drain",
         }
     }
 }

@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use simfleet_provider_api::Address;
 
 use super::Verb;
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, Roll};
 
 /// One step: the change that it belongs to, and what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,17 @@ enum Bond {
     Recorded,
     /// The other stops needing what this one removes: it should not be without it meanwhile.
     Courtesy,
+    /// A member of a pool is back before the next one goes.
+    Turn,
+    /// What runs on a member is back before the next one goes.
+    Refilled,
 }
 
 /// Where a change, or all that a gate stands for, is removed and made; both for a replacement only.
 #[derive(Clone, Copy, Default)]
 struct Ends {
+    /// Where a member is emptied, before what runs on it is removed.
+    drain: Option<NodeIndex>,
     removal: Option<NodeIndex>,
     making: Option<NodeIndex>,
     /// A gate behind its making and that of all that needs it, directly or not: what is removed only after its replacement
@@ -75,6 +81,9 @@ impl Steps {
             };
             layout.order_making(own, change);
             layout.order_removal(own, change);
+        }
+        for roll in &plan.rolls {
+            layout.order_roll(roll, &plan.changes);
         }
         let mut graph = layout.graph;
         break_cycles(&mut graph);
@@ -153,7 +162,7 @@ impl Steps {
 
 /// Leaves out weak bonds within cycles, the weakest first.
 fn break_cycles(graph: &mut Graph) {
-    for weak in [Bond::Courtesy, Bond::Recorded] {
+    for weak in [Bond::Refilled, Bond::Turn, Bond::Courtesy, Bond::Recorded] {
         if toposort(&*graph, None).is_ok() {
             return;
         }
@@ -208,7 +217,17 @@ impl<'a> Layout<'a> {
             };
             self.graph.add_edge(first, then, Bond::Needed);
         }
+        let drain = change.drain.and(removal).filter(|_| change.action != Action::Forget);
+        let drain = drain.map(|removal| {
+            let verb = Verb::Drain;
+            let drain = self.graph.add_node(Some(Step { change: index, verb }));
+            // Emptied is the object that is there now, not the one that takes its place.
+            let goes_first = making.filter(|_| change.is_made_first());
+            self.graph.add_edge(drain, goes_first.unwrap_or(removal), Bond::Needed);
+            drain
+        });
         let mut ends = Ends {
+            drain,
             removal,
             making,
             settled: None,
@@ -268,6 +287,7 @@ impl<'a> Layout<'a> {
             };
             let members: Vec<Ends> = members.iter().chain(self.ends.get(address)).copied().collect();
             let gate = Ends {
+                drain: None,
                 removal: Some(self.graph.add_node(None)),
                 making: Some(self.graph.add_node(None)),
                 settled: self.has_late_removals.then(|| self.graph.add_node(None)),
@@ -311,6 +331,29 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// Members go so many at a time: each once the one that many before it is back, with what runs on it.
+    fn order_roll(&mut self, roll: &Roll, changes: &[Change]) {
+        let goes_after = roll.members.iter().skip(roll.at_once);
+        let next: BTreeMap<&Address, NodeIndex> = roll
+            .members
+            .iter()
+            .zip(goes_after)
+            .filter_map(|(member, next)| Some((member, self.ends.get(next)?.drain?)))
+            .collect();
+        for (member, next) in &next {
+            if let Some(back) = self.ends.get(*member).and_then(|ends| ends.making) {
+                self.graph.add_edge(back, *next, Bond::Turn);
+            }
+        }
+        for change in changes {
+            let next = change.hosted_on.as_ref().and_then(|host| next.get(host));
+            let back = self.ends.get(&change.address).and_then(|ends| ends.making);
+            if let (Some(next), Some(back)) = (next, back) {
+                self.graph.add_edge(back, *next, Bond::Refilled);
+            }
+        }
+    }
+
     /// What is removed goes before what it needed goes; what only stops needing it is changed before.
     fn order_removal(&mut self, own: Ends, change: &Change) {
         for address in &change.depended_on {
@@ -338,6 +381,9 @@ impl<'a> Layout<'a> {
         let (Some(removal), Some(host)) = (own.removal, self.host(change.was_hosted_on.as_ref())) else {
             return;
         };
+        if let Some(drain) = host.drain {
+            self.graph.add_edge(drain, removal, Bond::Needed);
+        }
         match host {
             // What is forgotten went with its host: it is dropped when the host is known to be gone.
             Ends {

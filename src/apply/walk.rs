@@ -4,9 +4,11 @@
 //! durable before anything that waits for it begins. So at any instant the journal tells what may have been done.
 //!
 //! - [`begin`]: a step begins: its intent, and the future of its call; [`end`]: a call ended: what follows
+//! - [`drain`]: a member of a pool is emptied before it goes
 //! - [`resuming`]: what an earlier run began comes to its end before the step of its resource begins
 
 mod begin;
+mod drain;
 mod end;
 mod resuming;
 
@@ -158,6 +160,8 @@ struct Active {
 enum End {
     Replied(Result<Reply, CallError>),
     Looked(Result<Observed, CallError>),
+    /// What still runs on a member that was to be empty by now.
+    Drained(Vec<Address>),
     Resumed(Box<Resumed>),
 }
 
@@ -256,7 +260,7 @@ impl<'a> Walk<'a> {
         }
         for (node, verb) in std::mem::take(&mut batch.finished) {
             let address = self.address(node).clone();
-            if !matches!(verb, Verb::Delete | Verb::Forget) {
+            if !matches!(verb, Verb::Delete | Verb::Forget | Verb::Drain) {
                 let change = &self.plan.changes[self.steps.step(node).change];
                 self.resolve.made(change);
                 if change.is_unproven
@@ -267,15 +271,15 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             }
-            let elapsed = self
-                .active
-                .remove(&node)
-                .map_or(Duration::ZERO, |active| active.began.elapsed());
-            let _ = self.progress.send(Progress::Finished {
-                address: address.clone(),
-                verb,
-                elapsed,
-            });
+            let active = self.active.remove(&node);
+            // That a member is emptied of nothing is no news.
+            if active.is_some() || verb != Verb::Drain {
+                let _ = self.progress.send(Progress::Finished {
+                    address: address.clone(),
+                    verb,
+                    elapsed: active.map_or(Duration::ZERO, |active| active.began.elapsed()),
+                });
+            }
             self.closed.insert(node);
             self.outcome.done.push((address, verb));
             let free = self.steps.finish(node);

@@ -190,6 +190,8 @@ fn happened<'a>(event: &'a Event, open: &mut BTreeMap<Token, &'static str>) -> O
         Event::Observed { .. } => ("seen changed", None),
         Event::Tainted { reason, .. } => ("tainted", Some(reason.clone())),
         Event::Untainted { .. } => ("untainted", None),
+        Event::Cordoned { .. } => ("cordoned", None),
+        Event::Uncordoned { .. } => ("uncordoned", None),
         Event::Removed { reason, .. } => ("forgotten", Some(reason.clone())),
         Event::Held { by, .. } => ("held", Some(by.clone())),
         Event::Unheld { .. } => ("hold ended", None),

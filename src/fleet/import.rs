@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
-use simfleet_provider_api::{Address, Observed};
+use simfleet_provider_api::{Address, Observed, Provider};
 use simfleet_state::{Snapshot, State};
 use tokio::sync::mpsc;
 

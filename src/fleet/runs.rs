@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Observed};
-use simfleet_state::{Event, Holder, Journal, LockSet, Snapshot, State, StateError, System};
+use simfleet_state::{Event, Holder, Journal, LockSet, Port, Snapshot, State, StateError, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -12,16 +12,22 @@ use super::{Fleet, FleetError};
 use crate::apply::{self, Outcome, Progress};
 use crate::plan::{Action, Plan, Planned};
 use crate::providers::Providers;
-use crate::refresh::refresh;
+use crate::refresh::{recorded, refresh};
 
 impl Fleet {
     /// Waits for runs that are at work, and finishes what runs that died began, as far as that can be done now: what began
-    /// on a node that is gone waits for the walk, which makes the node first. Does nothing where nothing is open.
+    /// on a node that is gone waits for the walk, which makes the node first. Does nothing where nothing is open. A run of
+    /// a part of the fleet only waits for that part, so that two can work on different parts at once.
     ///
     /// # Errors
     /// Another run does not end in time, or the state cannot be read or written.
     pub async fn recover(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
-        let busy = busy(&self.snapshot().await?);
+        let snapshot = self.snapshot().await?;
+        let mut busy = busy(&snapshot);
+        if !busy.is_empty() && !self.options.selection.is_all() {
+            let part = self.part(snapshot)?;
+            busy.retain(|address| part.contains(address));
+        }
         if busy.is_empty() {
             return Ok(());
         }
@@ -42,6 +48,15 @@ impl Fleet {
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
         resumed.map_err(FleetError::Ended)?;
         Ok(journal.close().await?)
+    }
+
+    /// Returns the addresses that a run of a part of the fleet is about, by what is recorded.
+    fn part(&self, snapshot: Snapshot) -> Result<BTreeSet<Address>, FleetError> {
+        let seen = recorded(&snapshot.state);
+        let planned = self.plan_from(snapshot, seen)?;
+        let changes = planned.plan.changes.into_iter().map(|change| change.address);
+        let pools = planned.plan.pools.into_iter().map(|pool| pool.address);
+        Ok(changes.chain(pools).collect())
     }
 
     /// Returns the nodes on which something was begun and has no end, but for those that are known to be gone.
@@ -116,7 +131,8 @@ impl Fleet {
         let locks = locks_of(&plan, &facts);
         let mut journal = self.lock(&locks, progress).await?;
         let snapshot = self.snapshot().await?;
-        if let Some(address) = moved(&locks, &before.state, &snapshot.state) {
+        let taken = || taken(&facts, &before.state, &snapshot.state);
+        if let Some(address) = moved(&locks, &before.state, &snapshot.state).or_else(taken) {
             journal.close().await?;
             return Err(FleetError::Stale { address });
         }
@@ -215,6 +231,20 @@ fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
     locked
         .find(|address| now.fingerprint(address) != before.fingerprint(address))
         .cloned()
+}
+
+/// Returns the first node of which a port is to be reserved that another run has given to something else meanwhile: nodes are
+/// shared by runs that place simulators there.
+fn taken(facts: &[Event], before: &State, now: &State) -> Option<Address> {
+    let holder =
+        |state: &State, host: &Address, port: &Port| Some(state.reservations.get(host)?.get(port)?.address.clone());
+    facts.iter().find_map(|fact| match fact {
+        Event::Reserved { host, port, .. } => {
+            let by = holder(now, host, port);
+            (by.is_some() && by != holder(before, host, port)).then(|| host.clone())
+        }
+        _ => None,
+    })
 }
 
 /// Returns what a run changes or records, and what must stay as it is meanwhile.

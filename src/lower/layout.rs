@@ -39,6 +39,8 @@ pub struct Members {
     pub numbered: u64,
     /// Why there are so many.
     pub because: String,
+    /// How many may be away at once for a replacement.
+    pub at_once: usize,
 }
 
 impl Layout {
@@ -113,11 +115,19 @@ impl Layout {
             .iter()
             .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
             .collect();
+        let cordoned: BTreeSet<u64> = existing
+            .iter()
+            .copied()
+            .filter(|number| {
+                let recorded = state.resources.get(&member(address, *number));
+                recorded.is_some_and(|resource| resource.cordoned.is_some())
+            })
+            .collect();
         let known = state.pools.get(address);
         // What is planned counts once it is begun: a number that no member ever had is still free.
         let highest = existing.iter().copied().max().unwrap_or(0);
         let numbered = known.map_or(0, |pool| pool.numbered).max(highest);
-        let members = |size: u64| size::members(&existing, &occupied, numbered, size);
+        let members = |size: u64| size::members(&existing, &cordoned, &occupied, numbered, size);
         let hosts = |numbers: &[u64]| -> Vec<Host> {
             numbers
                 .iter()
@@ -145,6 +155,7 @@ impl Layout {
                 members: numbers,
                 numbered,
                 because,
+                at_once: size::at_once(pool.disruption_budget, size.members),
             },
         );
         hosts

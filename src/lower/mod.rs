@@ -25,9 +25,9 @@ mod policy;
 mod simulator;
 mod size;
 
-pub use layout::{LOCAL_NODE, Layout, Members, is_in_use};
+pub use layout::{LOCAL_NODE, Layout, Members, is_in_use, number_of};
 pub use policy::{Policy, Trigger};
-pub use simulator::reached_by;
+pub use simulator::{ends_by_itself, reached_by};
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";
@@ -99,7 +99,7 @@ impl Lowering<'_> {
     pub fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
             Block::Node(node) => Ok(vec![node::resource(self, &node)?]),
-            Block::Pool(pool) => node::members(self, &pool.node),
+            Block::Pool(pool) => node::members(self, &pool),
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Value(value) => {
                 let mut attributes = Attributes::new();

@@ -7,7 +7,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 use super::layout::{member, number_of};
 use super::{Desired, Layout, Lowering, Objects, name_of};
 use crate::config::Record;
-use crate::config::blocks::Node;
+use crate::config::blocks::{Node, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Reason;
 
@@ -24,8 +24,8 @@ pub(super) fn resource(lowering: &Lowering<'_>, node: &Node) -> Result<Desired, 
 }
 
 /// Returns the members of a `pool`.
-pub(super) fn members(lowering: &Lowering<'_>, template: &Node) -> Result<Vec<Desired>, Diagnostics> {
-    refuse_unbuilt(lowering, template)?;
+pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<Desired>, Diagnostics> {
+    refuse_unbuilt(lowering, &declared.node)?;
     let Some(pool) = lowering.layout.pools.get(lowering.address) else {
         return Ok(Vec::new());
     };
@@ -41,6 +41,7 @@ pub(super) fn members(lowering: &Lowering<'_>, template: &Node) -> Result<Vec<De
             continue;
         };
         let mut desired = machine(lowering, address, template)?;
+        desired.policy.drain = Some(declared.drain.into());
         desired.because = Some(Reason::Size {
             because: pool.because.clone(),
         });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Schema};
+use simfleet_state::Drain;
 
 use crate::config::{Declaration, IgnoreChanges, Timeouts};
 use crate::diagnostic::{Diagnostic, Span};
@@ -20,6 +21,8 @@ pub struct Policy {
     pub triggers: Vec<Trigger>,
     /// How long its operations may take.
     pub timeouts: Timeouts,
+    /// How it is emptied before it goes, where it is a member of a pool.
+    pub drain: Option<Drain>,
 }
 
 /// A reference of `replace_triggered_by`.
@@ -46,6 +49,7 @@ impl Policy {
             },
             triggers,
             timeouts: declaration.meta.timeouts,
+            drain: None,
         }
     }
 

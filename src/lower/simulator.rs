@@ -126,6 +126,14 @@ pub fn reached_by<'a>(recorded: &'a ProviderConfig, host: Option<&Attributes>) -
     config
 }
 
+/// Whether a simulator ends when its work is done: a program of the user's that is not started again. A vehicle runs until
+/// it is stopped.
+pub fn ends_by_itself(address: &Address, attributes: &Attributes) -> bool {
+    let is_program = address.block() == "simulator" && address.labels().first().is_some_and(|kind| &**kind == "exec");
+    let restart = attributes.str("restart").unwrap_or("no");
+    is_program && matches!(restart, "no" | "on-failure")
+}
+
 /// Returns the command line of a simulator.
 fn command(
     kind: &Kind,

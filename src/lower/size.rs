@@ -50,13 +50,26 @@ pub fn size(bounds: Bounds, recorded: Option<u64>, least: u64, simulators: usize
     Size { members, because }
 }
 
+/// Returns how many members of a pool may be away at once, by a percentage of them: never none, or nothing would ever be
+/// replaced.
+pub fn at_once(percent: f64, members: u64) -> usize {
+    let share = (members as f64 * percent / 100.0).floor();
+    (share as usize).max(1)
+}
+
 /// Returns the numbers of a pool's members at a size.
 ///
-/// A number is never used again: `numbered` is the highest that a member ever had. When a pool shrinks, members without a
-/// simulator go first, then the newest.
-pub fn members(existing: &[u64], occupied: &BTreeSet<u64>, numbered: u64, size: u64) -> Vec<u64> {
+/// A number is never used again: `numbered` is the highest that a member ever had. When a pool shrinks, those go first that
+/// were about to (`cordoned`), then members without a simulator, then the newest.
+pub fn members(
+    existing: &[u64],
+    cordoned: &BTreeSet<u64>,
+    occupied: &BTreeSet<u64>,
+    numbered: u64,
+    size: u64,
+) -> Vec<u64> {
     let mut numbers = existing.to_vec();
-    numbers.sort_unstable_by_key(|number| (!occupied.contains(number), *number));
+    numbers.sort_unstable_by_key(|number| (cordoned.contains(number), !occupied.contains(number), *number));
     numbers.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let mut highest = numbered;
     while (numbers.len() as u64) < size {
@@ -95,12 +108,26 @@ mod tests {
     }
 
     #[test]
+    fn one_member_may_always_be_away() {
+        for (percent, members, expected) in [(10.0, 3, 1), (10.0, 20, 2), (10.0, 29, 2), (0.0, 9, 1), (100.0, 5, 5)] {
+            assert_eq!(at_once(percent, members), expected, "{percent} % of {members}");
+        }
+    }
+
+    #[test]
     fn numbers_are_never_used_again_and_the_empty_and_newest_go_first() {
         let none = BTreeSet::new();
-        assert_eq!(members(&[], &none, 0, 2), [1, 2]);
-        assert_eq!(members(&[1, 3], &none, 3, 3), [1, 3, 4]);
-        assert_eq!(members(&[1, 2, 3], &none, 3, 2), [1, 2]);
-        assert_eq!(members(&[1, 2, 3], &BTreeSet::from([3]), 3, 2), [1, 3]);
-        assert_eq!(members(&[1, 2], &none, 7, 3), [1, 2, 8]);
+        assert_eq!(members(&[], &none, &none, 0, 2), [1, 2]);
+        assert_eq!(members(&[1, 3], &none, &none, 3, 3), [1, 3, 4]);
+        assert_eq!(members(&[1, 2, 3], &none, &none, 3, 2), [1, 2]);
+        assert_eq!(members(&[1, 2, 3], &none, &BTreeSet::from([3]), 3, 2), [1, 3]);
+        assert_eq!(members(&[1, 2], &none, &none, 7, 3), [1, 2, 8]);
+        let (cordoned, occupied) = (BTreeSet::from([1]), BTreeSet::from([1, 2]));
+        assert_eq!(members(&[1, 2, 3], &cordoned, &occupied, 3, 2), [2, 3]);
+        assert_eq!(
+            members(&[1, 2, 3], &cordoned, &occupied, 3, 3),
+            [1, 2, 3],
+            "it stays after all"
+        );
     }
 }

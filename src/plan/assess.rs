@@ -95,6 +95,7 @@ pub fn assess(
         create_before_destroy: desired.policy.create_before_destroy,
         is_unproven: false,
         timeouts: desired.policy.timeouts,
+        drain: desired.policy.drain,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
     let Some(resource) = recorded else {
@@ -314,5 +315,6 @@ pub fn dismiss(
         create_before_destroy: declared.create_before_destroy,
         is_unproven: false,
         timeouts: Timeouts::default(),
+        drain: declared.drain,
     }
 }

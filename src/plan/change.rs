@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{DeposedKey, Port, ProviderConfig};
+use simfleet_state::{DeposedKey, Drain, Port, ProviderConfig};
 
 use super::Mode;
 use super::difference::same;
+use super::disruption::Roll;
 use super::moves::Move;
 use crate::config::Timeouts;
 use crate::diagnostic::Span;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub pools: Vec<PoolChange>,
     /// Ports that are taken by something new, and ports that nothing has any more.
     pub ports: Vec<PortChange>,
+    /// The pools of which more members are replaced than may be away at once.
+    pub rolls: Vec<Roll>,
 }
 
 /// A port of a node that is taken or given back.
@@ -146,6 +149,8 @@ pub struct Change {
     pub is_unproven: bool,
     /// How long its operations may take.
     pub timeouts: Timeouts,
+    /// How it is emptied before it goes, where it is a member of a pool.
+    pub drain: Option<Drain>,
 }
 
 /// What is done with a resource.

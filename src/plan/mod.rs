@@ -4,6 +4,7 @@ mod adopt;
 mod assess;
 mod change;
 mod difference;
+mod disruption;
 mod file;
 mod moves;
 mod order;
@@ -19,6 +20,7 @@ pub use change::{
     Summary, Unfinished, Unplaced,
 };
 pub use difference::{compare, drift, marked, same, typed};
+pub use disruption::{Emptied, Roll, has_ended};
 pub use file::{Origin, PlanFile, PlanFileError};
 pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner};

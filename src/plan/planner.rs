@@ -7,6 +7,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, ObjectId, Observed, Value};
 use simfleet_state::{Declaration, Event, Operation, Snapshot, State};
 
+use super::disruption;
 use super::moves::Basis;
 use super::session::{Declared, One, Session, postcondition, precondition, scope};
 use super::{
@@ -143,8 +144,10 @@ impl<'a> Planner<'a> {
             drift,
             outputs,
             unplaced,
+            rolls: Vec::new(),
         };
         self.selection.apply(&mut plan)?;
+        plan.rolls = disruption::rolls(&plan.changes, |pool| Some(session.layout.pools.get(pool)?.at_once));
         self.protected(&plan, state).or(())?;
         Ok(Planned {
             plan,
@@ -626,6 +629,8 @@ fn deposed(state: &State) -> impl Iterator<Item = Change> {
             let before = Some(resource.object.attributes.clone());
             Change {
                 deposed: Some(key.clone()),
+                // It was emptied before its replacement was made.
+                drain: None,
                 ..dismiss(address, &resource.declared, before, false, Reason::Deposed)
             }
         })

@@ -92,6 +92,7 @@ impl Selection {
         plan.changes.retain(|change| kept.contains(&change.address));
         plan.drift.retain(|drift| kept.contains(&drift.address));
         plan.interrupts.retain(|interrupt| kept.contains(&interrupt.address));
+        plan.unfinished.retain(|unfinished| kept.contains(&unfinished.address));
         plan.unplaced.retain(|unplaced| self.takes(&unplaced.address));
         plan.imports.retain(|address, _| kept.contains(address));
         plan.ports.retain(|port| kept.contains(port.address()));

@@ -27,6 +27,7 @@ fn resource<const N: usize>(kind: &'static str, host: Option<&str>, id: &str, fi
             hosted_on: host.map(at),
             prevent_destroy: false,
             create_before_destroy: false,
+            drain: None,
         },
         object: Object {
             id: ObjectId(id.into()),
@@ -35,6 +36,7 @@ fn resource<const N: usize>(kind: &'static str, host: Option<&str>, id: &str, fi
             version: None,
         },
         tainted: None,
+        cordoned: None,
         created: Timestamp::UNIX_EPOCH,
         serial: 1,
     }

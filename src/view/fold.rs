@@ -40,6 +40,12 @@ pub fn name(addresses: &[&Address]) -> String {
     }
 }
 
+/// Returns a name for addresses of any families, in their order.
+pub fn names(addresses: &[&Address]) -> String {
+    let families = addresses.chunk_by(|a, b| family(a) == family(b));
+    families.map(name).collect::<Vec<_>>().join(", ")
+}
+
 /// Returns ascending numbers with runs of three and more as ranges, each number behind `stem`.
 fn ranges(numbers: impl Iterator<Item = u64>, stem: &str) -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();

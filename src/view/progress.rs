@@ -100,6 +100,7 @@ fn show_live(
         Progress::Waiting { .. }
         | Progress::Resumed { .. }
         | Progress::Retrying { .. }
+        | Progress::Overdue { .. }
         | Progress::Skipped { .. }
         | Progress::Stopping { .. } => {}
     }
@@ -119,6 +120,7 @@ fn doing(verb: Verb) -> &'static str {
         Verb::Delete => "deleting",
         Verb::Forget => "forgetting",
         Verb::Check => "looking at it",
+        Verb::Drain => "draining",
     }
 }
 
@@ -130,6 +132,7 @@ pub(super) fn done(verb: Verb) -> &'static str {
         Verb::Delete => "deleted",
         Verb::Forget => "forgotten",
         Verb::Check => "looked at",
+        Verb::Drain => "drained",
     }
 }
 
@@ -142,7 +145,7 @@ fn line(progress: &Progress) -> Document {
         | Progress::Retrying { address, .. } => (Some(address), Tone::Plain),
         Progress::Finished { address, .. } => (Some(address), Tone::Good),
         Progress::Failed { address, .. } => (Some(address), Tone::Bad),
-        Progress::Skipped { address, .. } => (Some(address), Tone::Change),
+        Progress::Skipped { address, .. } | Progress::Overdue { address, .. } => (Some(address), Tone::Change),
         Progress::Waiting { .. } | Progress::Stopping { .. } => (None, Tone::Change),
     };
     let message = message(progress);
@@ -175,6 +178,11 @@ fn message(progress: &Progress) -> String {
             because,
             ..
         } => format!("{}… attempt {attempt} in {}: {because}", doing(*verb), duration(*after)),
+        Progress::Overdue { elapsed, left, .. } => {
+            let left: Vec<&Address> = left.iter().collect();
+            let (name, runs) = (super::fold::names(&left), if left.len() == 1 { "runs" } else { "run" });
+            format!("not drained after {}: {name} still {runs}", duration(*elapsed))
+        }
         Progress::Finished { verb, elapsed, .. } => format!("{} after {}", done(*verb), duration(*elapsed)),
         Progress::Failed {
             verb, elapsed, error, ..
@@ -199,6 +207,7 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
             address, verb, elapsed, ..
         } => ("failed", Some(address), Some(verb), Some(elapsed)),
         Progress::Skipped { address, verb, .. } => ("skipped", Some(address), Some(verb), None),
+        Progress::Overdue { address, elapsed, .. } => ("overdue", Some(address), Some(&Verb::Drain), Some(elapsed)),
         Progress::Waiting { .. } => ("waiting", None, None, None),
         Progress::Stopping { .. } => ("stopping", None, None, None),
     };
@@ -222,6 +231,9 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
         }
         Progress::Skipped { because, .. } => {
             event.insert("because".to_owned(), json!(because));
+        }
+        Progress::Overdue { left, .. } => {
+            event.insert("left".to_owned(), json!(left));
         }
         Progress::Stopping { in_flight } => {
             event.insert("in_flight".to_owned(), json!(in_flight));
@@ -290,9 +302,21 @@ mod tests {
                 error: "the agent does not answer\nits log has more".into(),
             },
             Progress::Skipped {
-                address,
+                address: address.clone(),
                 verb: Verb::Update,
                 because: "node.a failed".into(),
+            },
+            Progress::Started {
+                address: address.clone(),
+                verb: Verb::Drain,
+            },
+            Progress::Overdue {
+                address,
+                elapsed: Duration::from_secs(30),
+                left: vec![
+                    "simulator.exec.job[0]".parse().unwrap(),
+                    "simulator.exec.job[1]".parse().unwrap(),
+                ],
             },
             Progress::Stopping { in_flight: 2 },
         ]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,16 @@ pub enum Event {
         /// The resource.
         address: Address,
     },
+    /// A member of a pool is about to go: nothing new is placed there.
+    Cordoned {
+        /// The member.
+        address: Address,
+    },
+    /// A member stays after all.
+    Uncordoned {
+        /// The member.
+        address: Address,
+    },
     /// The object is managed no more; nothing is done to it.
     Removed {
         /// The resource.
@@ -241,6 +252,30 @@ pub struct Declaration {
     /// Whether its replacement is made first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create_before_destroy: bool,
+    /// How it is emptied before it goes, where it is a member of a pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
+}
+
+/// How a member of a pool is emptied before it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// How long is waited at most.
+    pub timeout: Duration,
+    /// What is waited for.
+    pub wait_for: WaitFor,
+}
+
+/// What a member waits for before it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// Its connections.
+    Connections,
+    /// Its simulators, those that end by themselves.
+    Simulators,
+    /// Its lease.
+    Lease,
 }
 
 /// A provider with its settings.
@@ -476,6 +511,8 @@ impl Event {
             | Event::Restored { address, .. }
             | Event::Tainted { address, .. }
             | Event::Untainted { address }
+            | Event::Cordoned { address }
+            | Event::Uncordoned { address }
             | Event::Removed { address, .. }
             | Event::Reserved { address, .. }
             | Event::Released { address, .. }
@@ -507,6 +544,8 @@ impl Event {
             Event::Restored { .. } => "restored",
             Event::Tainted { .. } => "tainted",
             Event::Untainted { .. } => "untainted",
+            Event::Cordoned { .. } => "cordoned",
+            Event::Uncordoned { .. } => "uncordoned",
             Event::Removed { .. } => "removed",
             Event::Reserved { .. } => "reserved",
             Event::Released { .. } => "released",

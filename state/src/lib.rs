@@ -30,8 +30,8 @@ mod transition;
 
 pub use error::StateError;
 pub use event::{
-    ConfigDigest, Configuration, Declaration, DeposedKey, Entry, Event, HeldState, Operation, Outcome, Port, Protocol,
-    ProviderConfig, Remains, Stamp,
+    ConfigDigest, Configuration, Declaration, DeposedKey, Drain, Entry, Event, HeldState, Operation, Outcome, Port,
+    Protocol, ProviderConfig, Remains, Stamp, WaitFor,
 };
 pub use host::{Holder, HolderId, Host, Liveness, Process, System};
 pub use locks::{LEASE, Lease, LockSet, Locked};

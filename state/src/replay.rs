@@ -220,6 +220,16 @@ impl State {
                 resource.tainted = None;
                 resource.serial = stamp.serial;
             }
+            Event::Cordoned { address } => {
+                let resource = self.resource(at(address), None)?;
+                resource.cordoned = Some(stamp.at);
+                resource.serial = stamp.serial;
+            }
+            Event::Uncordoned { address } => {
+                let resource = self.resource(at(address), None)?;
+                resource.cordoned = None;
+                resource.serial = stamp.serial;
+            }
             Event::Removed { address, deposed, .. } => {
                 self.no_intent(at(address))?;
                 // A pool has no object of its own: its size and numbers are what is recorded of it.

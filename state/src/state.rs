@@ -49,6 +49,9 @@ pub struct Resource {
     /// Why it is to be replaced, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tainted: Option<Arc<str>>,
+    /// Since when nothing new is placed on it, where it is a member of a pool that is about to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordoned: Option<Timestamp>,
     /// When it was made or adopted.
     pub created: Timestamp,
     /// The serial at which something about it last changed.

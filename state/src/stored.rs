@@ -98,6 +98,8 @@ pub fn rewrite(event: &mut Event, change: Change<'_>) {
         | Event::Restored { .. }
         | Event::Tainted { .. }
         | Event::Untainted { .. }
+        | Event::Cordoned { .. }
+        | Event::Uncordoned { .. }
         | Event::Removed { .. }
         | Event::Reserved { .. }
         | Event::Released { .. }

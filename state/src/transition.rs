@@ -375,6 +375,7 @@ pub(crate) fn resource(declared: Declaration, object: Object, stamp: &Stamp) -> 
         declared,
         object,
         tainted: None,
+        cordoned: None,
         created: stamp.at,
         serial: stamp.serial,
     }

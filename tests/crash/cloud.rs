@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::faults::{Fault, Faults, Lag, Pattern, Rule, When};
-use simfleet_provider_fake::gateway::Gateway;
+use simfleet_provider_fake::gateway::{Gateway, HoldId, HoldState};
 use simfleet_provider_fake::server::Server;
 
 /// A fake cloud that outlives every run of simfleet, in a thread of its own.
@@ -41,6 +42,20 @@ impl Cloud {
             *names.entry(name).or_default() += 1;
         }
         names
+    }
+
+    /// The block of the provider that leads to it.
+    pub fn provider(&self) -> String {
+        format!("provider \"fake\" {{\n  endpoint = \"{}\"\n}}\n", self.endpoint)
+    }
+
+    /// Waits until the call that is to be held has come.
+    #[track_caller]
+    pub fn wait_held(&self, hold: HoldId) {
+        let held = self
+            .runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(20), self.gateway.held(hold)).await });
+        assert_eq!(held.expect("the call comes"), Some(HoldState::Holding));
     }
 }
 

@@ -3,17 +3,21 @@
 //!
 //! - [`sweep`]: `kill -9` at every write to the journal
 //! - [`instants`]: `kill -9` at any instant, of larger fleets; a disk that gets full
+//! - [`draining`]: `kill -9` while a member of a pool is emptied
 //! - [`racing`]: runs that are stopped, superseded and continued
+//! - [`together`]: two runs at once, on disjoint parts and on the same
 //! - [`cloud`], [`processes`]: what is there
 #![cfg(feature = "fake")]
 
 mod cloud;
+mod draining;
 mod instants;
 mod processes;
 mod racing;
 #[path = "../support/mod.rs"]
 mod support;
 mod sweep;
+mod together;
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "4"];
 const DESTROY: [&str; 4] = ["destroy", "--auto-approve", "--parallelism", "4"];

@@ -118,7 +118,10 @@ impl From<ClientError> for ProviderError {
                     attribute: body.attribute,
                 },
                 (409 | 412, _) | (_, code::DELETED) => ProviderError::Conflict { message: body.message },
-                (429 | 503, _) => ProviderError::NotSent { message, retry_after },
+                (429 | 503, _) => match retry_after {
+                    Some(retry_after) => ProviderError::Throttled { message, retry_after },
+                    None => ProviderError::NotSent { message, retry_after },
+                },
                 (400..=499, _) => ProviderError::Rejected {
                     message: body.message,
                     attribute: body.attribute,

@@ -14,8 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
-    ProviderType, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Problem, Provider,
+    ProviderError, ProviderType, Schema, Step, Token,
 };
 
 use crate::check::problems;
@@ -47,6 +47,14 @@ impl ProviderType for AgentType {
 
     fn check(&self, _kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         problems(desired)
+    }
+
+    /// An agent is a small server beside simulators that need the machine more.
+    fn limits(&self) -> Limits {
+        Limits {
+            parallelism: Some(8),
+            rate: None,
+        }
     }
 
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {

@@ -6,7 +6,7 @@
 //! - [`attributes`]: what an object holds, and paths into it
 //! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
-//! - [`provider`]: the traits, and the words they use
+//! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once
 //! - `conformance` (feature of that name): the suite that every provider passes
 
 pub mod address;
@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod convert;
 pub mod encoding;
 pub mod json;
+pub mod limits;
 pub mod number;
 pub mod provider;
 pub mod schema;
@@ -25,6 +26,7 @@ pub mod value;
 pub use address::{Address, AddressError, Key, ModuleStep};
 pub use attributes::{Attributes, Path, PathStep};
 pub use convert::{ConvertError, convert};
+pub use limits::{Limits, Rate};
 pub use number::{Number, NumberError};
 pub use provider::{
     Context, Found, Handle, Hosting, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attribute, Attributes, Kind, Path, Problem, Schema};
+use crate::{Attribute, Attributes, Kind, Limits, Path, Problem, Schema};
 
 /// What a provider is before it is configured: its schemas, and how to make a configured one.
 #[async_trait]
@@ -30,6 +30,11 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
     /// How simulators on its nodes are managed.
     fn hosting(&self) -> Hosting {
         Hosting::Nothing
+    }
+
+    /// What its calls keep to where its `provider` block does not say.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// Brings recorded attributes of an older schema version to today's.
@@ -207,13 +212,22 @@ pub enum Step {
 /// Why a call failed, in the terms that decide what happens next.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProviderError {
-    /// The call had no effect and may be sent again: refused connection, throttled, overloaded.
+    /// The call had no effect and may be sent again: refused connection, another operation on the object.
     #[error("{message}")]
     NotSent {
         /// What was tried, and the cause.
         message: String,
-        /// When the far side wants to be asked again.
+        /// When the far side wants to be asked for this object again.
         retry_after: Option<Duration>,
+    },
+    /// The endpoint has had too many calls, or has too much to do (429, 503): this one had no effect. No other is sent there
+    /// before.
+    #[error("{message}")]
+    Throttled {
+        /// What was tried, and the cause.
+        message: String,
+        /// When the far side wants to be asked again.
+        retry_after: Duration,
     },
     /// The call may have had its effect: lost reply, time-out. It is repeated with the same token.
     #[error("{message}")]
@@ -253,6 +267,18 @@ pub enum ProviderError {
 impl ProviderError {
     /// Whether the same call may be sent again by itself.
     pub fn is_transient(&self) -> bool {
-        matches!(self, ProviderError::NotSent { .. } | ProviderError::Ambiguous { .. })
+        matches!(
+            self,
+            ProviderError::NotSent { .. } | ProviderError::Throttled { .. } | ProviderError::Ambiguous { .. }
+        )
+    }
+
+    /// When the far side wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ProviderError::NotSent { retry_after, .. } => *retry_after,
+            ProviderError::Throttled { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Path, Problem, Provider,
+    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Path, Problem, Provider,
     ProviderError, ProviderType, Schema, Step, Token, Type,
 };
 
@@ -88,6 +88,13 @@ impl ProviderType for FakeType {
 
     fn hosting(&self) -> simfleet_provider_api::Hosting {
         simfleet_provider_api::Hosting::Itself
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            parallelism: Some(32),
+            rate: None,
+        }
     }
 
     fn schemas(&self) -> &[Schema] {
@@ -307,9 +314,9 @@ impl Provider for FakeProvider {
 /// Returns what a refusal means for the caller.
 fn error(refusal: Refusal) -> ProviderError {
     match refusal {
-        Refusal::Throttled { retry_after_ms } => ProviderError::NotSent {
+        Refusal::Throttled { retry_after_ms } => ProviderError::Throttled {
             message: "the fake cloud has too many calls".to_owned(),
-            retry_after: Some(Duration::from_millis(retry_after_ms)),
+            retry_after: Duration::from_millis(retry_after_ms),
         },
         Refusal::Busy { retry_after_ms } => ProviderError::NotSent {
             message: "another operation on the object goes on".to_owned(),

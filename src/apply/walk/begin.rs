@@ -37,11 +37,15 @@ impl<'a> Walk<'a> {
         {
             return self.begin_resuming(node, change, open, batch);
         }
+        if verb == Verb::Drain {
+            return self.begin_drain(node, change, batch).await;
+        }
         let _ = self.progress.send(Progress::Started {
             address: change.address.clone(),
             verb,
         });
         match verb {
+            Verb::Drain => {}
             Verb::Forget => {
                 batch.events.extend(self.forget(change));
                 self.active.insert(node, Active::idle(change.provider_before.clone()));
@@ -289,7 +293,7 @@ impl<'a> Walk<'a> {
         let timeout = match verb {
             Verb::Create => timeouts.create,
             Verb::Update | Verb::Check => timeouts.update,
-            Verb::Delete | Verb::Forget => timeouts.delete,
+            Verb::Delete | Verb::Forget | Verb::Drain => timeouts.delete,
         };
         let patience = &self.options.patience;
         Ok(Call {

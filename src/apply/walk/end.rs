@@ -22,6 +22,7 @@ impl<'a> Walk<'a> {
         let change = &self.plan.changes[change];
         match end {
             End::Resumed(resumed) => self.resumed(node, *resumed, batch),
+            End::Drained(left) => self.drained(node, left, batch),
             End::Looked(seen) => self.looked(node, change, seen, batch).await,
             End::Replied(Ok(Reply::Running { handle, poll_after })) => {
                 self.accepted(node, change, handle, poll_after, batch).await;
@@ -248,6 +249,10 @@ impl<'a> Walk<'a> {
 
     pub(super) fn skip(&mut self, node: NodeIndex, because: String) {
         let (address, verb) = (self.address(node).clone(), self.steps.step(node).verb);
+        // That its removal is skipped says it all.
+        if verb == Verb::Drain {
+            return;
+        }
         let _ = self.progress.send(Progress::Skipped {
             address: address.clone(),
             verb,

@@ -12,7 +12,7 @@ use super::scale::autoscale::{self, Autoscale};
 use super::scale::warnings;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
-use crate::config::schema::{AttributeSchema, BlockSchema};
+use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 words! {
@@ -50,6 +50,8 @@ pub struct Pool {
     pub spread: Spread,
     /// What a member costs an hour.
     pub price_hourly: Option<f64>,
+    /// How many members may be away at once for a replacement, in percent; one may always be.
+    pub disruption_budget: f64,
 }
 
 /// How a member is emptied before it goes.
@@ -78,6 +80,12 @@ pub(super) fn schema() -> BlockSchema {
             AttributeSchema::one_of("spread", Spread::WORDS, "how members are spread over the zones")
                 .default("balanced"),
             AttributeSchema::number("price_hourly", 0.0, f64::MAX, "what a member costs an hour"),
+            AttributeSchema::new(
+                "disruption_budget",
+                AttributeType::Percent,
+                "how many members may be away at once for a replacement, in percent; one may always be",
+            )
+            .default(10u64),
         ])
         .attributes(
             [
@@ -170,6 +178,7 @@ impl Pool {
         let drain = reader.block("drain", Drain::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
+        let disruption_budget = reader.take("disruption_budget");
         if let Some(autoscale) = &autoscale
             && autoscale.budget.is_some()
             && price_hourly == Some(None)
@@ -186,6 +195,7 @@ impl Pool {
                 zones: zones?.unwrap_or_default(),
                 spread: spread?,
                 price_hourly: price_hourly?,
+                disruption_budget: disruption_budget?,
             })
         };
         let pool = pool();
@@ -204,6 +214,19 @@ fn template(reader: &mut Reader<'_>) -> Option<Node> {
             let diagnostic = Diagnostic::error("Missing block", "`pool` lacks the block `node`.").at(span);
             reader.push(diagnostic.hint("add node { … }"));
             None
+        }
+    }
+}
+
+impl From<Drain> for simfleet_state::Drain {
+    fn from(drain: Drain) -> Self {
+        simfleet_state::Drain {
+            timeout: drain.timeout,
+            wait_for: match drain.wait_for {
+                WaitFor::Connections => simfleet_state::WaitFor::Connections,
+                WaitFor::Simulators => simfleet_state::WaitFor::Simulators,
+                WaitFor::Lease => simfleet_state::WaitFor::Lease,
+            },
         }
     }
 }

@@ -5,10 +5,11 @@ use simfleet_provider_api::{Attribute, Mode};
 use crate::config::check::Body;
 use crate::config::decode::Reader;
 use crate::config::record::{Mode as Strictness, Record};
-use crate::config::schema::{AttributeSchema, BlockSchema};
+use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::config::scope::Constants;
 use crate::config::version;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::providers::{PARALLELISM, RATE_LIMIT};
 
 /// The `simfleet` block.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,12 +66,35 @@ pub(super) fn provider_schema(name: &str, settings: &[Attribute]) -> BlockSchema
             "alias",
             "its name, where a provider has several",
         )])
+        .attributes([
+            AttributeSchema::count(PARALLELISM, 1, "how many calls it is sent at once"),
+            AttributeSchema::new(
+                RATE_LIMIT,
+                AttributeType::Object(rate_fields()),
+                "how many calls it is sent a second",
+            ),
+        ])
         .attributes(settings.map(AttributeSchema::of_provider))
+}
+
+fn rate_fields() -> Vec<AttributeSchema> {
+    vec![
+        AttributeSchema::number("per_second", 0.001, 1e6, "how many calls a second, on average").required(),
+        AttributeSchema::count(
+            "burst",
+            1,
+            "how many calls may come at once after a pause; without it, those of a second",
+        ),
+    ]
 }
 
 /// Returns the schema of the block of a provider that this build lacks.
 pub(super) fn provider_later(name: &str, settings: Vec<AttributeSchema>) -> BlockSchema {
-    provider_schema(name, &[]).attributes(settings).later()
+    let mut schema = provider_schema(name, &[]);
+    // What a provider says of an attribute itself holds.
+    let is_own = |shared: &AttributeSchema| settings.iter().any(|own| own.name == shared.name);
+    schema.attributes.retain(|shared| !is_own(shared));
+    schema.attributes(settings).later()
 }
 
 impl Settings {

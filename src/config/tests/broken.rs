@@ -25,6 +25,27 @@ fn edited(edits: &[(&'static str, &'static str, &'static str)]) -> String {
 }
 
 #[test]
+fn limits_of_a_provider() {
+    snapshot!(edited(&[
+        (
+            "none at once",
+            "provider \"local\" {}",
+            "provider \"local\" { parallelism = 0 }"
+        ),
+        (
+            "no rate",
+            "provider \"local\" {}",
+            "provider \"local\" { rate_limit = { burst = 5 } }"
+        ),
+        (
+            "a rate of nothing",
+            "provider \"local\" {}",
+            "provider \"local\" { rate_limit = { per_second = 0, burts = 5 } }"
+        ),
+    ]));
+}
+
+#[test]
 fn one_mistake_of_syntax() {
     snapshot!(edited(&[
         ("a brace is missing", "    max = 4\n", "    max = 4 }\n"),

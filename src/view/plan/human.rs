@@ -8,6 +8,7 @@ use crate::plan::{Action, DriftKind, Mode, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
+use crate::view::progress::duration;
 
 /// Whether instances that change alike are shown together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,7 @@ impl View<'_> {
         self.outputs(&mut document);
         self.unplaced(&mut document);
         self.interrupts(&mut document);
+        self.care(&mut document);
         document.blank();
         document.line(self.summary_line());
         document.render(theme)
@@ -275,6 +277,38 @@ impl View<'_> {
                     .tone(look.tone, format!("{:>3} ", look.sign))
                     .tone(Tone::Strong, fold::name(&addresses))
                     .text(format!(" {}", look.words)),
+            );
+        }
+        document.blank();
+    }
+
+    /// Says with what care members of pools go.
+    fn care(&self, document: &mut Document) {
+        let emptied = self.plan.emptied();
+        if self.plan.rolls.is_empty() && emptied.is_empty() {
+            return;
+        }
+        heading("With care:", document);
+        let mut told = |name: String, text: String| {
+            let line = Line::new().text("  ").tone(Tone::Strong, name);
+            document.line(line.text(format!(": {text}")));
+        };
+        for roll in &self.plan.rolls {
+            let members: Vec<&Address> = roll.members.iter().collect();
+            told(
+                fold::names(&members),
+                format!("rolls {} at a time, each once the one before is back", roll.at_once),
+            );
+        }
+        for emptied in &emptied {
+            let waits_for = fold::names(&emptied.waits_for);
+            let (longest, verb) = (
+                duration(emptied.timeout),
+                if emptied.waits_for.len() == 1 { "ends" } else { "end" },
+            );
+            told(
+                emptied.address.to_string(),
+                format!("takes nothing new, and goes once {waits_for} {verb}, after {longest} at the latest"),
             );
         }
         document.blank();

@@ -57,6 +57,22 @@ pub fn document(plan: &Plan) -> Json {
                 })
             })
             .collect::<Vec<_>>(),
+        "drains": plan
+            .emptied()
+            .iter()
+            .map(|emptied| {
+                json!({
+                    "address": emptied.address,
+                    "timeout_s": emptied.timeout.as_secs_f64(),
+                    "waits_for": emptied.waits_for,
+                })
+            })
+            .collect::<Vec<_>>(),
+        "rolls": plan
+            .rolls
+            .iter()
+            .map(|roll| json!({"pool": roll.pool, "at_once": roll.at_once, "members": roll.members}))
+            .collect::<Vec<_>>(),
         "partial": plan.is_partial,
         "summary": summary(plan),
     })

@@ -48,6 +48,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         imported: None,
         prevent_destroy: false,
         create_before_destroy: false,
+        drain: None,
         is_unproven: false,
         timeouts: Default::default(),
     }
@@ -69,6 +70,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         unplaced: Vec::new(),
         pools: Vec::new(),
         ports: Vec::new(),
+        rolls: Vec::new(),
     };
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan

@@ -1,12 +1,13 @@
 //! Events for tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
 use crate::event::{
-    ConfigDigest, Configuration, Declaration, DeposedKey, Event, HeldState, Operation, Outcome, Port, Protocol,
-    ProviderConfig, Remains,
+    ConfigDigest, Configuration, Declaration, DeposedKey, Drain, Event, HeldState, Operation, Outcome, Port, Protocol,
+    ProviderConfig, Remains, WaitFor,
 };
 
 /// A text that [`secret`] holds and that must never be found in what a store keeps.
@@ -41,6 +42,10 @@ pub fn declared(size: u64) -> Declaration {
         hosted_on: None,
         prevent_destroy: false,
         create_before_destroy: false,
+        drain: Some(Drain {
+            timeout: Duration::from_secs(30),
+            wait_for: WaitFor::Simulators,
+        }),
     }
 }
 
@@ -212,12 +217,19 @@ pub fn every_event() -> Vec<Vec<Event>> {
                 reason: reason.clone(),
             },
         ],
-        vec![Event::Untainted { address: a.clone() }],
-        vec![Event::Observed {
-            address: a.clone(),
-            deposed: None,
-            outcome: Outcome::Object(object("i-a2", 9)),
-        }],
+        vec![
+            Event::Untainted { address: a.clone() },
+            Event::Cordoned { address: a.clone() },
+            Event::Cordoned { address: b.clone() },
+        ],
+        vec![
+            Event::Observed {
+                address: a.clone(),
+                deposed: None,
+                outcome: Outcome::Object(object("i-a2", 9)),
+            },
+            Event::Uncordoned { address: b.clone() },
+        ],
         vec![Event::Adopted {
             address: c.clone(),
             declared: shielded,

@@ -368,11 +368,7 @@ impl Bench {
         loop {
             match call().await {
                 Err(error) if error.is_transient() && Instant::now() < deadline => {
-                    let wanted = match error {
-                        ProviderError::NotSent { retry_after, .. } => retry_after,
-                        _ => None,
-                    };
-                    sleep(wanted.unwrap_or(PAUSE)).await;
+                    sleep(error.retry_after().unwrap_or(PAUSE)).await;
                 }
                 answer => return answer,
             }

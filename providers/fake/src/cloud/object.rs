@@ -66,7 +66,8 @@ impl Item {
             shown.fields.insert("pid".to_owned(), json!(pid));
         }
         if shown.kind != "network" {
-            shown.fields.insert("status".to_owned(), json!(state));
+            // One that was changed behind the back stays: a process that has exited.
+            shown.fields.entry("status".to_owned()).or_insert(json!(state));
         }
         shown
     }

@@ -72,7 +72,7 @@ async fn every_refusal_means_the_same_over_http() {
         (Fault::LostReply, "ambiguous"),
         (Fault::LostRequest, "ambiguous"),
         (Fault::ServerError, "ambiguous"),
-        (Fault::Throttled { retry_after_ms: 70 }, "not sent, again in 70ms"),
+        (Fault::Throttled { retry_after_ms: 70 }, "throttled, again in 70ms"),
         (Fault::Unreachable { reason: message() }, "not sent"),
         (Fault::Denied, "denied"),
         (
@@ -95,6 +95,7 @@ async fn every_refusal_means_the_same_over_http() {
                 retry_after: Some(after),
                 ..
             } => format!("not sent, again in {after:?}"),
+            ProviderError::Throttled { retry_after, .. } => format!("throttled, again in {retry_after:?}"),
             ProviderError::NotSent { .. } => "not sent".to_owned(),
             ProviderError::Denied { .. } => "denied".to_owned(),
             ProviderError::Rejected {

@@ -1,0 +1,122 @@
+//! A member of a pool is emptied before it goes: nothing new is placed on it, and what ends by itself is waited for. After
+//! that what runs on it is stopped, each with its own grace, and then the member is deleted; those are steps of their own.
+//!
+//! That it is cordoned is recorded first. A run that dies while it waits leaves a member that the next one empties again,
+//! or that stays, if that is what is wanted by then.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use petgraph::graph::NodeIndex;
+use simfleet_provider_api::{Address, Kind, ObjectId, Observed, Provider};
+use simfleet_state::{Drain, Event, Resource, WaitFor};
+
+use super::super::{Progress, Verb};
+use super::{Active, Batch, End, Walk};
+use crate::lower::{ends_by_itself, reached_by};
+use crate::plan::{Change, has_ended};
+use crate::providers::Limited;
+
+/// How often what runs on a member is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Something that runs on a member and that ends by itself.
+struct Job {
+    address: Address,
+    kind: Kind,
+    id: ObjectId,
+    /// Without one it cannot be looked at.
+    provider: Option<Limited>,
+}
+
+impl<'a> Walk<'a> {
+    /// Records that nothing is to be placed on a member any more, and waits for what ends by itself.
+    pub(super) async fn begin_drain(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
+        let (Some(member), Some(drain)) = (self.state.resources.get(&change.address), change.drain) else {
+            batch.finished.push((node, Verb::Drain));
+            return;
+        };
+        if member.cordoned.is_none() {
+            let address = change.address.clone();
+            batch.events.push(Event::Cordoned { address });
+        }
+        let jobs = self.jobs(&change.address, member, drain).await;
+        if jobs.is_empty() {
+            batch.finished.push((node, Verb::Drain));
+            return;
+        }
+        let _ = self.progress.send(Progress::Started {
+            address: change.address.clone(),
+            verb: Verb::Drain,
+        });
+        let active = Active {
+            // It can be left at any time.
+            accepted: true,
+            ..Active::idle(change.provider_before.clone())
+        };
+        self.active.insert(node, active);
+        let empty = async move { (node, End::Drained(wait(jobs, drain.timeout).await)) };
+        batch.launches.push(empty.boxed());
+    }
+
+    /// Takes in that a member is empty, or was to be.
+    pub(super) fn drained(&mut self, node: NodeIndex, left: Vec<Address>, batch: &mut Batch<'a>) {
+        let Some(active) = self.active.get(&node) else { return };
+        if !left.is_empty() {
+            let _ = self.progress.send(Progress::Overdue {
+                address: self.address(node).clone(),
+                elapsed: active.began.elapsed(),
+                left,
+            });
+        }
+        batch.finished.push((node, Verb::Drain));
+    }
+
+    /// Returns what a member waits for. Connections and leases are of load balancers and allocations, which there are none
+    /// of: nobody is connected.
+    async fn jobs(&self, address: &Address, member: &Resource, drain: Drain) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        if drain.wait_for != WaitFor::Simulators {
+            return jobs;
+        }
+        for (at, resource) in &self.state.resources {
+            let declared = &resource.declared;
+            if declared.hosted_on.as_ref() == Some(address) && ends_by_itself(at, &resource.object.attributes) {
+                let config = reached_by(&declared.provider, Some(&member.object.attributes));
+                jobs.push(Job {
+                    address: at.clone(),
+                    kind: declared.kind.clone(),
+                    id: resource.object.id.clone(),
+                    provider: self.providers.configured(&config).await.ok(),
+                });
+            }
+        }
+        jobs
+    }
+}
+
+/// Waits until all have ended; returns those that had not in time.
+async fn wait(jobs: Vec<Job>, timeout: Duration) -> Vec<Address> {
+    let ended = jobs.into_iter().map(|job| async move {
+        let ended = tokio::time::timeout(timeout, job.end()).await;
+        ended.is_err().then_some(job.address)
+    });
+    join_all(ended).await.into_iter().flatten().collect()
+}
+
+impl Job {
+    /// Ends when it has. Of one that cannot be seen now that is not known.
+    async fn end(&self) {
+        loop {
+            if let Some(provider) = &self.provider {
+                match provider.read(&self.kind, &self.id).await {
+                    Ok(Observed::Present(object)) if has_ended(&object.attributes) => return,
+                    Ok(Observed::Absent) => return,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

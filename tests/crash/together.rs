@@ -1,0 +1,98 @@
+//! Two runs at once: on disjoint parts of a fleet both work; on the same part one waits, and is told for whom.
+
+use std::collections::BTreeMap;
+
+use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::faults::{Faults, Pattern};
+use simfleet_provider_fake::gateway::{Hold, HoldId, Moment};
+
+use crate::cloud::Cloud;
+use crate::support::{Ended, Fleet};
+
+/// Two nodes, each with what runs on it.
+const HALVES: &str = r#"
+node "a" {}
+node "b" {}
+simulator "exec" "on_a" {
+  placement = node.a
+  command   = ["run"]
+}
+simulator "exec" "on_b" {
+  placement = node.b
+  command   = ["run"]
+}
+"#;
+
+/// Stops the first call of a kind that is about an object.
+fn hold(cloud: &Cloud, call: Call, name: &str) -> HoldId {
+    let to = Pattern {
+        call: Some(call),
+        name: Some(name.to_owned()),
+        ..Pattern::default()
+    };
+    let (nth, at) = (1, Moment::Before);
+    cloud.gateway.hold(Hold { to, nth, at })
+}
+
+/// Runs `simfleet state …`; returns what it prints.
+#[track_caller]
+fn state(fleet: &Fleet, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simfleet"));
+    let command = command.current_dir(fleet.path()).arg("state").args(arguments);
+    let ended = Ended::from(command.arg("fleet.hcl").output().expect("simfleet runs"));
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    ended.out
+}
+
+fn once(names: &[&str]) -> BTreeMap<String, usize> {
+    names.iter().map(|name| ((*name).to_owned(), 1)).collect()
+}
+
+#[test]
+fn runs_on_disjoint_parts_work_at_once_and_others_wait() {
+    let cloud = Cloud::new(Faults::default());
+    let fleet = Fleet::new(&format!("{}{HALVES}", cloud.provider()));
+    let held = hold(&cloud, Call::Create, "node.a");
+    let part = |name| ["apply", "--auto-approve", "--target", name];
+    let first = fleet.start(&part("simulator.exec.on_a"), &[]);
+    cloud.wait_held(held);
+
+    // The other half is made meanwhile, and says nothing of the first.
+    let plan = fleet.ok(&["plan", "--target", "simulator.exec.on_b"]);
+    assert!(!plan.out.contains("node.a"), "{}", plan.out);
+    fleet.ok(&part("simulator.exec.on_b"));
+    assert_eq!(cloud.objects(), once(&["node.b", "simulator.exec.on_b"]));
+
+    // Who wants the same is told who has it, and waits if it may.
+    let refused = fleet.run(&part("node.a"));
+    assert_eq!(refused.code, Some(3), "{}", refused.err);
+    assert!(refused.err.contains("node.a"), "{}", refused.err);
+    assert!(refused.err.contains("--target simulator.exec.on_a"), "{}", refused.err);
+    let waiting = fleet.start(
+        &["apply", "--auto-approve", "--target", "node.a", "--lock-timeout", "60s"],
+        &[],
+    );
+    let everything = fleet.start(&["apply", "--auto-approve", "--lock-timeout", "60s"], &[]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    cloud.gateway.release(held);
+    for run in [first, waiting, everything] {
+        let ended = Ended::from(run.wait_with_output().expect("it ends"));
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    }
+    let all = ["node.a", "node.b", "simulator.exec.on_a", "simulator.exec.on_b"];
+    assert_eq!(cloud.objects(), once(&all));
+    assert!(fleet.ok(&["plan"]).out.contains("No changes."));
+    state(&fleet, &["check"]);
+
+    // Each has recorded what it did, and nothing else.
+    let history: serde_json::Value = serde_json::from_str(&state(&fleet, &["history", "--json"])).expect("JSON");
+    let of_run = |run: &serde_json::Value| {
+        let changes = run["changes"].as_array().expect("changes").iter();
+        let made = changes.filter(|change| change["what"] == "created");
+        made.map(|change| change["address"].as_str().expect("an address").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let runs: Vec<Vec<String>> = history["runs"].as_array().expect("runs").iter().map(of_run).collect();
+    assert_eq!(runs[0], ["node.a", "simulator.exec.on_a"], "{history:#}");
+    assert_eq!(runs[1], ["node.b", "simulator.exec.on_b"], "{history:#}");
+}
