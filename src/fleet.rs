@@ -25,7 +25,7 @@ use simfleet_state::{Snapshot, State, StateError, StateStore};
 
 use self::location::{state_path, store};
 use self::mark::Mark;
-use crate::apply;
+use crate::apply::{self, Estimate};
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
@@ -216,6 +216,12 @@ impl Fleet {
             observations.extend(self.look_at(&adoptees, &snapshot).await);
         }
         self.plan_from(snapshot, observations)
+    }
+
+    /// Returns how long a plan takes to carry out, by what is recorded of earlier runs.
+    pub fn estimate(&self, planned: &Planned<'_>) -> Option<Estimate> {
+        let timings = &planned.snapshot.state.timings;
+        apply::estimate(&planned.plan, timings, self.options.parallelism)
     }
 
     fn planner(&self) -> Planner<'_> {

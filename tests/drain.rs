@@ -160,6 +160,7 @@ async fn a_member_that_goes_waits_for_its_jobs_to_end() {
         plan: &plan,
         detail: Detail::Folded,
         purpose: Purpose::Apply,
+        estimate: None,
     };
     let shown = view.render(Theme::Plain);
     let care =
@@ -178,7 +179,8 @@ async fn a_member_that_goes_waits_for_its_jobs_to_end() {
     let member = "pool.field/m2".parse().expect("an address");
     assert!(applied.told.contains(&Progress::Started {
         address: member,
-        verb: Verb::Drain
+        verb: Verb::Drain,
+        expected: None
     }));
     let steps = lab.journal().await.split_off(before);
     assert_eq!(steps[..2], ["cordoned pool.field/m2", "delete simulator.exec.job[1]"]);
@@ -355,6 +357,7 @@ async fn a_template_rolls_within_the_disruption_budget() {
             plan: &plan,
             detail: Detail::Folded,
             purpose: Purpose::Apply,
+            estimate: None,
         };
         let says = format!("pool.web/m1..m4: rolls {at_once} at a time, each once the one before is back");
         assert_eq!(view.render(Theme::Plain).contains(&says), at_once < 4, "{budget}");

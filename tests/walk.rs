@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
+use simfleet::apply::{self, Estimate, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools, Verb};
 use simfleet::diagnostic::Diagnostics;
 use simfleet::lower::{Desired, Policy};
 use simfleet::plan::{Action, Change, HostFate, Mode, Plan, Reason, assess, dismiss};
@@ -826,4 +826,52 @@ async fn a_list_that_lags_is_confirmed() {
 
 fn name_of(object: &simfleet_provider_fake::calls::Record) -> String {
     object.fields["name"].as_str().expect("a name").to_owned()
+}
+
+/// What was recorded of earlier operations says how long a plan takes: as long as it then does.
+#[tokio::test(start_paused = true)]
+async fn a_plan_takes_as_long_as_earlier_ones_say() {
+    let long = Fault::LongRunning { polls: 0, ms: 10_000 };
+    let bench = Bench::new(Faults {
+        rules: vec![rule(long, Call::Create, None, When::Always)],
+        ..Faults::default()
+    });
+    let of = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| node(name, &[], "small", "x"))
+            .collect::<Vec<_>>()
+    };
+    let estimate = async |desired: &[Desired]| {
+        let (plan, state, _) = bench.plan(desired).await;
+        apply::estimate(&plan, &state.timings, options().parallelism)
+    };
+    assert_eq!(estimate(&of(&["a"])).await, None, "nothing is known yet");
+    bench.apply(&of(&["a"])).await;
+    assert_eq!(estimate(&of(&["a"])).await, None, "nothing is to be done");
+
+    // Four at a time: the fifth comes after one of them; and what needs it after that.
+    let mut fleet = of(&["a", "b", "c", "d", "e", "f"]);
+    fleet.push(node("g", &["f"], "small", "x"));
+    let Some(Estimate::About(expected)) = estimate(&fleet).await else {
+        panic!("all of it was done before");
+    };
+    assert_eq!(expected.as_secs(), 30);
+    let began = tokio::time::Instant::now();
+    let (outcome, progress) = bench.apply(&fleet).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let took = began.elapsed();
+    assert!(
+        took.abs_diff(expected) < Duration::from_secs(1),
+        "{took:?} and not {expected:?}"
+    );
+    let told = progress.iter().filter_map(|told| match told {
+        Progress::Started { expected, .. } => Some(expected.expect("it was done before").as_secs()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [10; 6]);
+
+    // Nothing was deleted yet.
+    fleet[0].attributes.set("image", "y");
+    assert!(matches!(estimate(&fleet).await, Some(Estimate::AtLeast(least)) if least.as_secs() == 10));
 }

@@ -1,6 +1,7 @@
 //! The walk: changes are carried out along the graph, each one journaled before and after.
 
 mod call;
+mod estimate;
 mod lease;
 mod prepare;
 mod progress;
@@ -11,6 +12,7 @@ mod walk;
 use simfleet_state::{Entry, Event, Journal, State};
 
 pub use call::Patience;
+pub use estimate::{Estimate, estimate};
 pub(crate) use prepare::declaration;
 pub use prepare::prepare;
 pub use progress::{Outcome, Progress, Verb};

@@ -30,6 +30,8 @@ pub enum Progress {
         address: Address,
         /// What is done.
         verb: Verb,
+        /// How long it is expected to take, by earlier ones.
+        expected: Option<Duration>,
     },
     /// The far side accepted it and works on it.
     Accepted {

@@ -178,6 +178,7 @@ impl Manner {
             plan: &planned.plan,
             detail,
             purpose: purpose(fleet),
+            estimate: fleet.estimate(planned),
         };
         match self.json {
             true => run

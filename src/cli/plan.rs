@@ -107,6 +107,7 @@ impl Plan {
                 plan: &planned.plan,
                 detail,
                 purpose: Purpose::of(mode),
+                estimate: fleet.estimate(&planned),
             };
             run.terminal.print(&view.render(run.terminal.out))?;
         }

@@ -63,6 +63,7 @@ impl Show {
                 plan: &planned.plan,
                 detail: Detail::Folded,
                 purpose,
+                estimate: fleet.estimate(&planned),
             };
             run.terminal.print(&view.render(run.terminal.out))?;
         }

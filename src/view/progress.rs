@@ -76,11 +76,15 @@ fn show_live(
     progress: &Progress,
 ) -> io::Result<()> {
     match progress {
-        Progress::Started { address, verb } => {
+        Progress::Started {
+            address,
+            verb,
+            expected,
+        } => {
             let bar = ProgressBar::new_spinner()
                 .with_style(spinner())
                 .with_prefix(visible(&address.to_string()))
-                .with_message(doing(*verb));
+                .with_message(format!("{}{}", doing(*verb), about(*expected)));
             let bar = bars.add(bar);
             bar.enable_steady_tick(Duration::from_millis(200));
             running.insert((address.clone(), *verb), bar);
@@ -167,7 +171,7 @@ fn message(progress: &Progress) -> String {
         Progress::Resumed { verb, message, .. } => {
             format!("the {} of an earlier run: {message}", verb.as_str())
         }
-        Progress::Started { verb, .. } => format!("{}…", doing(*verb)),
+        Progress::Started { verb, expected, .. } => format!("{}…{}", doing(*verb), about(*expected)),
         Progress::Accepted { verb, elapsed, .. } => {
             format!("{}… accepted after {}", doing(*verb), duration(*elapsed))
         }
@@ -199,7 +203,7 @@ fn message(progress: &Progress) -> String {
 pub fn event(progress: &Progress, at: Timestamp) -> Json {
     let (kind, address, verb, elapsed) = match progress {
         Progress::Resumed { address, verb, .. } => ("resumed", Some(address), Some(verb), None),
-        Progress::Started { address, verb } => ("started", Some(address), Some(verb), None),
+        Progress::Started { address, verb, .. } => ("started", Some(address), Some(verb), None),
         Progress::Accepted { address, verb, elapsed } => ("accepted", Some(address), Some(verb), Some(elapsed)),
         Progress::Retrying { address, verb, .. } => ("retrying", Some(address), Some(verb), None),
         Progress::Finished { address, verb, elapsed } => ("finished", Some(address), Some(verb), Some(elapsed)),
@@ -222,6 +226,9 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
         json!(elapsed.map(|elapsed| milliseconds(*elapsed))),
     );
     match progress {
+        Progress::Started { expected, .. } => {
+            event.insert("expected_ms".to_owned(), json!(expected.map(milliseconds)));
+        }
         Progress::Retrying { attempt, after, .. } => {
             event.insert("attempt".to_owned(), json!(attempt));
             event.insert("after_ms".to_owned(), json!(milliseconds(*after)));
@@ -241,6 +248,14 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
         _ => {}
     }
     Json::Object(event)
+}
+
+/// How long something must be expected to take, so that it is worth a word.
+pub(super) const WORTH_TELLING: Duration = Duration::from_secs(5);
+
+fn about(expected: Option<Duration>) -> String {
+    let expected = expected.filter(|expected| *expected >= WORTH_TELLING);
+    expected.map_or_else(String::new, |expected| format!(" (about {})", duration(expected)))
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -277,6 +292,7 @@ mod tests {
             Progress::Started {
                 address: address.clone(),
                 verb: Verb::Create,
+                expected: Some(Duration::from_secs(95)),
             },
             Progress::Retrying {
                 address: address.clone(),
@@ -309,6 +325,7 @@ mod tests {
             Progress::Started {
                 address: address.clone(),
                 verb: Verb::Drain,
+                expected: None,
             },
             Progress::Overdue {
                 address,

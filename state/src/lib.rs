@@ -26,6 +26,7 @@ pub mod sqlite;
 pub mod state;
 pub mod store;
 pub mod stored;
+mod timings;
 mod transition;
 
 pub use error::StateError;
@@ -41,3 +42,4 @@ pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;
 pub use state::{Hold, Intent, Pool, Reservation, Resource, State};
 pub use store::{Checked, Journal, Snapshot, StateStore};
+pub use timings::Timings;

@@ -10,6 +10,7 @@ use simfleet_provider_api::{Address, Handle, Object, Token, Value};
 use crate::event::{ConfigDigest, Configuration, Declaration, DeposedKey, HeldState, Operation, Port};
 use crate::host::HolderId;
 use crate::stored;
+use crate::timings::Timings;
 
 /// What is recorded of a fleet. Made by [`replay`](crate::replay::replay), kept up by [`State::apply`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct State {
     pub intended: Option<ConfigDigest>,
     /// The configuration of that, or the last one before everything was to be removed.
     pub configuration: Option<Arc<Configuration>>,
+    /// How long operations take.
+    #[serde(default, skip_serializing_if = "Timings::is_empty")]
+    pub timings: Timings,
 }
 
 /// An object that is managed.

@@ -62,6 +62,7 @@ impl State {
         token: &Token,
         outcome: &Outcome,
     ) -> Result<(), ReplayError> {
+        self.note_timing(at, stamp, token)?;
         let operation = self.intent(at, token)?.operation.clone();
         match (operation, outcome) {
             (Operation::Create { declared }, Outcome::Object(object)) => {
@@ -80,6 +81,19 @@ impl State {
             (operation, _) => return Err(at.outcome(&operation)),
         }
         self.intents.remove(at.address);
+        Ok(())
+    }
+
+    /// Takes in how long an operation took, unless it waited for another run to finish it.
+    fn note_timing(&mut self, at: Place<'_>, stamp: &Stamp, token: &Token) -> Result<(), ReplayError> {
+        let intent = self.intent(at, token)?;
+        let (verb, began, holder) = (intent.operation.verb(), intent.started, intent.holder.clone());
+        if holder == stamp.holder
+            && let Some(declared) = self.declared_of(at.address)
+        {
+            let (provider, kind) = (declared.provider.name.clone(), declared.kind.clone());
+            self.timings.note((&provider, &kind, verb), began, stamp.at);
+        }
         Ok(())
     }
 

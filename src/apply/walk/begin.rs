@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::call::{Call, CallError, Patience, Request};
+use super::super::estimate::expected;
 use super::super::prepare::declaration;
 use super::super::resume::Open;
 use super::super::steps::Step;
@@ -43,6 +44,7 @@ impl<'a> Walk<'a> {
         let _ = self.progress.send(Progress::Started {
             address: change.address.clone(),
             verb,
+            expected: expected(change, verb, &self.state.timings),
         });
         match verb {
             Verb::Drain => {}

@@ -49,6 +49,7 @@ impl<'a> Walk<'a> {
         let _ = self.progress.send(Progress::Started {
             address: change.address.clone(),
             verb: Verb::Drain,
+            expected: None,
         });
         let active = Active {
             // It can be left at any time.

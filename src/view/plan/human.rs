@@ -3,12 +3,13 @@
 use simfleet_provider_api::{Address, Path, Value};
 
 use super::changes::{self, look, secrets};
+use crate::apply::Estimate;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Action, DriftKind, Mode, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
-use crate::view::progress::duration;
+use crate::view::progress::{WORTH_TELLING, duration};
 
 /// Whether instances that change alike are shown together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct View<'a> {
     pub detail: Detail,
     /// What it leads to.
     pub purpose: Purpose,
+    /// How long it is expected to take to carry it out.
+    pub estimate: Option<Estimate>,
 }
 
 /// Returns a warning where a plan could not look at all that there is.
@@ -365,7 +368,22 @@ impl View<'_> {
         } else {
             ""
         };
-        Line::new().tone(Tone::Strong, "Plan:").text(format!("{text}.{part}"))
+        Line::new()
+            .tone(Tone::Strong, "Plan:")
+            .text(format!("{text}.{part}{}", self.length()))
+    }
+
+    /// Says how long it takes.
+    fn length(&self) -> String {
+        match self.estimate {
+            Some(Estimate::About(length)) if length >= WORTH_TELLING => {
+                format!(" It takes about {}.", duration(length))
+            }
+            Some(Estimate::AtLeast(length)) if length >= WORTH_TELLING => {
+                format!(" It takes at least {}.", duration(length))
+            }
+            _ => String::new(),
+        }
     }
 
     /// Says how the fleet is when nothing changes.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet_provider_api::{Address, Attributes, Kind, Path, PathStep, Token, Value};
 use simfleet_state::ProviderConfig;
 
 use super::*;
+use crate::apply::Estimate;
 use crate::diagnostic::{SourceFile, Span};
 use crate::plan::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, Mode, OutputChange, Plan, PoolChange, Reason,
@@ -85,7 +87,13 @@ fn text(plan: &Plan) -> String {
 }
 
 fn view(plan: &Plan, detail: Detail, purpose: Purpose) -> String {
-    let text = View { plan, detail, purpose }.render(Theme::Plain);
+    let view = View {
+        plan,
+        detail,
+        purpose,
+        estimate: None,
+    };
+    let text = view.render(Theme::Plain);
     assert!(
         text.lines().all(|line| line.trim_end() == line),
         "trailing white space:\n{text}"
@@ -327,6 +335,7 @@ fn colours() {
         plan: &plan,
         detail: Detail::Folded,
         purpose: Purpose::Apply,
+        estimate: None,
     };
     insta::assert_snapshot!("colored", view.render(Theme::Colored).replace('\u{1b}', "␛"));
 }
@@ -426,5 +435,33 @@ fn what_is_sensitive_is_nowhere() {
     let all = text(&plan) + &json::document(&plan).to_string();
     for secret in ["hunter2", "\"old\"", "\"new\"", "guessed", "\"k\""] {
         assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
+
+#[test]
+fn how_long_it_takes() {
+    let plan = plan(vec![update("simulator.vehicle.quad[1]", 500)]);
+    for (estimate, says) in [
+        (None, "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete."),
+        (
+            Some(Estimate::About(Duration::from_secs(95))),
+            "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete. It takes about 1 min 35 s.",
+        ),
+        (
+            Some(Estimate::AtLeast(Duration::from_secs(5))),
+            "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete. It takes at least 5.0 s.",
+        ),
+        (
+            Some(Estimate::About(Duration::from_secs(4))),
+            "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.",
+        ),
+    ] {
+        let view = View {
+            plan: &plan,
+            detail: Detail::Folded,
+            purpose: Purpose::Apply,
+            estimate,
+        };
+        assert_eq!(view.summary(), says);
     }
 }
