@@ -246,12 +246,19 @@ impl PlanFile {
             verb: "read",
             source,
         };
-        let text = fs::read_to_string(path).map_err(failed)?;
+        Self::parse(&fs::read_to_string(path).map_err(failed)?, path)
+    }
+
+    /// Reads the text of a file; its path is for errors.
+    ///
+    /// # Errors
+    /// It is damaged, or made by another version.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PlanFileError> {
         let damaged = |source| PlanFileError::Damaged {
             path: path.to_owned(),
             source,
         };
-        let file: PlanFile = serde_json::from_str(&text).map_err(damaged)?;
+        let file: PlanFile = serde_json::from_str(text).map_err(damaged)?;
         let this = env!("CARGO_PKG_VERSION");
         if file.simfleet_plan != FORMAT_VERSION || file.simfleet_version != this {
             return Err(PlanFileError::Version {

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Address;
+use simfleet_state::Port;
 use wildmatch::WildMatchPattern;
 
-use super::{Action, Change, Plan};
+use super::{Action, Change, Plan, PortChange};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Addresses, as a user gives them: of a resource, of a block with all its instances, of a pool with its members, of a
@@ -64,6 +65,24 @@ pub struct Selection {
     pub excludes: Vec<Pattern>,
 }
 
+/// Keeps the ports of what is selected. Those that it takes over are released too: nothing uses them, and else they would
+/// be taken.
+fn keep_ports(ports: &mut Vec<PortChange>, kept: &BTreeSet<Address>) {
+    let is_reserved = |change: &PortChange| match change {
+        PortChange::Reserve {
+            address, host, port, ..
+        } => kept.contains(address).then(|| (host.clone(), *port)),
+        PortChange::Release { .. } => None,
+    };
+    let reserved: BTreeSet<(Address, Port)> = ports.iter().filter_map(is_reserved).collect();
+    ports.retain(|change| match change {
+        PortChange::Release { address, host, port } => {
+            kept.contains(address) || reserved.contains(&(host.clone(), *port))
+        }
+        PortChange::Reserve { address, .. } => kept.contains(address),
+    });
+}
+
 impl Selection {
     /// Whether it is the whole fleet.
     pub fn is_all(&self) -> bool {
@@ -95,7 +114,7 @@ impl Selection {
         plan.unfinished.retain(|unfinished| kept.contains(&unfinished.address));
         plan.unplaced.retain(|unplaced| self.takes(&unplaced.address));
         plan.imports.retain(|address, _| kept.contains(address));
-        plan.ports.retain(|port| kept.contains(port.address()));
+        keep_ports(&mut plan.ports, &kept);
         plan.pools
             .retain(|pool| self.takes(&pool.address) || kept.iter().any(|kept| kept.parent() == pool.address));
         // What an output reads can be among what is left out: outputs are for runs of the whole fleet.

@@ -1,7 +1,8 @@
 //! Random fleets, edited, drifting, failing and crashing at random over the fake cloud: whatever happened, once faults end
 //! one apply brings the fleet to what is declared, and a destroy leaves nothing.
 //!
-//! `SIMFLEET_TEST_SEED=N` repeats one run and tells its story; `SIMFLEET_TEST_LONG=1` makes many.
+//! `SIMFLEET_TEST_SEED=N` repeats one run and tells its story; `SIMFLEET_TEST_SWEEP=all` makes more,
+//! `SIMFLEET_TEST_LONG=1` many.
 #![cfg(feature = "fake")]
 
 mod slot;
@@ -21,14 +22,16 @@ use serde_json::json;
 use simfleet::apply::{self, Outcome, Patience};
 use simfleet::config::{self, Inputs, Sources};
 use simfleet::diagnostic::Diagnostics;
-use simfleet::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
-use simfleet::plan::{Action, Mode, Plan};
+use simfleet::fleet::{Fleet, FleetError, Goal, Options, Refresh, with_providers};
+use simfleet::plan::{Action, Mode, Plan, Selection};
 use simfleet::providers::Registry;
 use simfleet_provider_api::{Address, Value};
 use simfleet_provider_fake::FakeType;
+use simfleet_provider_fake::calls::Call;
+use simfleet_provider_fake::cloud::Cause;
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{MemoryStore, State, StateStore, System};
+use simfleet_state::{MemoryStore, State, StateStore, System, invariants, replay};
 use tokio::sync::{mpsc, watch};
 
 use self::slot::{Slot, text};
@@ -41,7 +44,8 @@ fn whatever_happens_one_apply_without_faults_brings_the_fleet_to_what_is_declare
     let seeds = match (chosen, long) {
         (Some(seed), _) => seed..seed + 1,
         (None, true) => 0..2_000,
-        (None, false) => 0..100,
+        (None, false) if std::env::var_os("SIMFLEET_TEST_SWEEP").is_some() => 0..200,
+        (None, false) => 0..40,
     };
     let next = AtomicU64::new(seeds.start);
     let work = || {
@@ -70,7 +74,14 @@ async fn simulate(seed: u64) {
             world.break_things(step);
         }
         for _ in 0..world.dice.random_range(1..=2) {
+            match world.dice.random_range(0..10) {
+                0 => world.refresh().await,
+                1 => world.go_back().await,
+                2 => world.move_one().await,
+                _ => {}
+            }
             world.run_into_trouble().await;
+            world.holds_together().await;
         }
         if world.dice.random_bool(0.5) {
             world.settle().await;
@@ -197,6 +208,10 @@ impl World {
     }
 
     fn fleet(&self, mode: Mode, replace: BTreeSet<Address>) -> Fleet {
+        self.fleet_of(mode, replace, Selection::default())
+    }
+
+    fn fleet_of(&self, mode: Mode, replace: BTreeSet<Address>, selection: Selection) -> Fleet {
         let options = Options {
             path: "fleet.hcl".into(),
             state: None,
@@ -204,7 +219,7 @@ impl World {
             refresh: Refresh::Look,
             mode,
             replace,
-            selection: Default::default(),
+            selection,
             parallelism: 4,
             lock_timeout: Duration::ZERO,
             command: "test".into(),
@@ -237,8 +252,9 @@ impl World {
     async fn run_into_trouble(&mut self) {
         let mut replace: Vec<Address> = self.state().await.resources.into_keys().collect();
         replace.retain(|_| self.dice.random_bool(0.05));
-        self.tell(format!("--- apply, replacing {replace:?}"));
-        let fleet = self.fleet(Mode::Apply, replace.into_iter().collect());
+        let selection = self.part().await;
+        self.tell(format!("--- apply, replacing {replace:?}, of {selection:?}"));
+        let fleet = self.fleet_of(Mode::Apply, replace.into_iter().collect(), selection);
         let stop_after = self.dice.random_bool(0.15).then(|| self.dice.random_range(0..1_000));
         let polls = match self.dice.random_bool(0.5) {
             true => self.dice.random_range(1..60),
@@ -249,7 +265,7 @@ impl World {
                 assert_eq!(outcome.stopped_by, None, "{outcome:?}");
                 self.tell(format!("{outcome:?}"));
             }
-            // What was to be made anew went with an earlier run.
+            // What was to be made anew went with an earlier run, or is not selected.
             Some(Err(FleetError::Diagnostics(problems)))
                 if problems.0.iter().all(|it| it.summary == "Unknown resource") =>
             {
@@ -263,6 +279,118 @@ impl World {
                     self.store.unlock(&lease.holder.id).await.expect("a store in memory");
                 }
             }
+        }
+    }
+
+    /// Chooses a part of the fleet, sometimes.
+    async fn part(&mut self) -> Selection {
+        let state = self.state().await;
+        let blocks: BTreeSet<String> = state.resources.keys().map(|it| it.declaration().to_string()).collect();
+        let blocks: Vec<String> = blocks.into_iter().collect();
+        let mut selection = Selection::default();
+        if let Some(block) = blocks.choose(&mut self.dice)
+            && self.dice.random_bool(0.2)
+        {
+            let pattern = block.parse().expect("an address is a pattern");
+            match self.dice.random_bool(0.5) {
+                true => selection.targets.push(pattern),
+                false => selection.excludes.push(pattern),
+            }
+        }
+        selection
+    }
+
+    /// Records what there is, and changes nothing.
+    async fn refresh(&mut self) {
+        self.tell("--- refresh only");
+        let before = self.changes();
+        let fleet = self.fleet(Mode::Refresh, BTreeSet::new());
+        let (progress, _told) = mpsc::unbounded_channel();
+        // What was begun is finished first, as by every run.
+        if fleet.recover(&progress).await.is_ok() {
+            let recovered = self.changes();
+            if let Ok(planned) = fleet.plan().await {
+                let (_keep, stop) = watch::channel(false);
+                let outcome = fleet.apply(planned, &progress, stop).await;
+                self.tell(format!("{outcome:?}"));
+                assert_eq!(self.changes(), recovered, "a refresh changes nothing");
+            }
+        }
+        assert!(self.changes() >= before);
+        self.holds_together().await;
+    }
+
+    /// How many calls came that change something.
+    fn changes(&self) -> usize {
+        let changes = |cause: &Cause| match cause {
+            Cause::Called { call, .. } => matches!(call, Call::Create | Call::Update | Call::Delete),
+            _ => false,
+        };
+        self.cloud.log().iter().filter(|entry| changes(&entry.cause)).count()
+    }
+
+    /// Goes back to what the fleet was to be brought to before.
+    async fn go_back(&mut self) {
+        self.tell("--- undo");
+        let fleet = self.fleet(Mode::Apply, BTreeSet::new());
+        let Ok((_, goal)) = fleet.earlier_goal(None).await else {
+            return;
+        };
+        let fleet = fleet.back_to(&goal).expect("it was sound, and has no secrets");
+        match run(&fleet, None).await {
+            Ok(outcome) => self.tell(format!("{outcome:?}")),
+            Err(error) => panic!("{error:?}"),
+        }
+        let state = self.state().await;
+        match goal {
+            Goal::Nothing => assert_eq!(state.intended, None, "undo returns to the same intent"),
+            Goal::Configuration(wanted) => {
+                assert_eq!(
+                    state.intended.as_ref(),
+                    Some(&wanted.digest),
+                    "undo returns to the same intent"
+                );
+            }
+        }
+        self.holds_together().await;
+    }
+
+    /// Gives a block another address, which nothing declares.
+    async fn move_one(&mut self) {
+        let state = self.state().await;
+        let declared: BTreeSet<Address> = state.resources.keys().map(Address::declaration).collect();
+        let declared: Vec<Address> = declared.into_iter().collect();
+        let Some(from) = declared.choose(&mut self.dice) else {
+            return;
+        };
+        let text = from.to_string();
+        let (kind, name) = text.rsplit_once('.').expect("a kind and a name");
+        let to: Address = format!("{kind}.moved_{name}").parse().expect("an address");
+        self.tell(format!("--- mv {from} {to}"));
+        let fleet = self.fleet(Mode::Apply, BTreeSet::new());
+        let (progress, _told) = mpsc::unbounded_channel();
+        match fleet.move_recorded(from, &to, &progress).await {
+            Ok(moved) => assert!(!moved.is_empty(), "{from} was recorded"),
+            // In flight, or moved before.
+            Err(FleetError::Diagnostics(problems)) => self.tell(format!("{problems:?}")),
+            Err(error) => panic!("{error:?}"),
+        }
+        self.holds_together().await;
+    }
+
+    /// What is recorded is what its events lead to, and holds together, now and at any time before.
+    async fn holds_together(&mut self) {
+        let history = self.store.history(1..=u64::MAX).await.expect("a store in memory");
+        let state = self.state().await;
+        assert_eq!(
+            replay(&history).expect("it was recorded"),
+            state,
+            "replay leads to what is there"
+        );
+        let cut = self.dice.random_range(0..=history.len());
+        for entries in [&history[..cut], &history[..]] {
+            let state = replay(entries).expect("it was recorded");
+            invariants::check(&state).unwrap_or_else(|problem| panic!("{problem}, at serial {}", state.serial));
         }
     }
 
