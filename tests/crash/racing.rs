@@ -146,7 +146,11 @@ fn of_two_that_race_the_stopped_one_is_fenced() {
     let mut dice = StdRng::seed_from_u64(seed);
     let rounds = 20 / every(10);
     let mut fenced = 0;
-    for round in 0..rounds {
+    // A few more where each was stopped in the middle of a commit.
+    for round in 0..rounds + 8 {
+        if round >= rounds && fenced > 0 {
+            break;
+        }
         let cloud = Cloud::new(Faults::default());
         let endpoint = &cloud.endpoint;
         let text = format!("provider \"fake\" {{\n  endpoint = \"{endpoint}\"\n}}\nnode \"a\" {{ count = 20 }}\n");
