@@ -1,7 +1,7 @@
 //! What is fuzzed: each takes any bytes, and neither panics nor reads something as what it is not. Shared by the short runs
 //! of the test suite and by the long ones of `fuzz/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ pub fn plan_file(data: &[u8]) {
     if let Ok(file) = PlanFile::parse(text, Path::new("saved.plan")) {
         file.observations();
         // Secrets that are missing or others are an error.
-        let _ = file.sources(&BTreeMap::new());
+        let _ = file.sources(&BTreeMap::new(), &BTreeSet::new());
     }
 }
 

@@ -267,7 +267,10 @@ impl World {
             }
             // What was to be made anew went with an earlier run, or is not selected.
             Some(Err(FleetError::Diagnostics(problems)))
-                if problems.0.iter().all(|it| it.summary == "Unknown resource") =>
+                if problems
+                    .0
+                    .iter()
+                    .all(|it| ["Unknown resource", "Not selected"].contains(&&*it.summary)) =>
             {
                 self.tell("it is gone already");
             }
