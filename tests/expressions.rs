@@ -150,6 +150,10 @@ fn terraform(expression: &str) -> String {
         fs::create_dir_all(to.parent().expect("it has a parent")).expect("a folder");
         fs::copy(files.join(name), to).expect("a copy");
     }
+    if expression.contains('\n') {
+        let file = format!("locals {{\n  it = {expression}\n}}\n");
+        fs::write(folder.path().join("main.tf"), file).expect("a file");
+    }
     let config = folder.path().join("terraformrc");
     fs::write(&config, "").expect("a file");
     let mut child = Command::new("terraform")
@@ -163,7 +167,13 @@ fn terraform(expression: &str) -> String {
         .spawn()
         .expect("terraform runs");
     let mut stdin = child.stdin.take().expect("it has an input");
-    writeln!(stdin, "{expression}").expect("terraform reads");
+    // The console reads one line, so one of several stands in a file.
+    let asked = if expression.contains('\n') {
+        "local.it"
+    } else {
+        expression
+    };
+    writeln!(stdin, "{asked}").expect("terraform reads");
     drop(stdin);
     let output = child.wait_with_output().expect("terraform ends");
     let text = format!(

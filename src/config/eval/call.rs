@@ -1,6 +1,6 @@
 //! Function calls.
 
-use hcl_edit::expr::FuncCall;
+use hcl_edit::expr::{Expression, FuncCall};
 use simfleet_provider_api::{Data, Value};
 
 use super::evaluator::{Evaluated, Evaluator, Failed, Names, unknown};
@@ -15,6 +15,7 @@ impl Evaluator<'_> {
             match name {
                 "try" => return self.attempt_each(call, names),
                 "can" => return self.can(call, names),
+                "templatestring" => self.check_template(call)?,
                 _ => {}
             }
             if let Some(function) = functions::find(name) {
@@ -34,6 +35,24 @@ impl Evaluator<'_> {
             diagnostic.nearest(name, functions::names())
         };
         Err(self.fail(diagnostic.at(self.span(&call.name.name))))
+    }
+
+    /// Checks that a template is named: one that is written out is a template string already.
+    fn check_template(&mut self, call: &FuncCall) -> Result<(), Failed> {
+        let is_named = |template: &Expression| match template {
+            Expression::Variable(_) => true,
+            Expression::Traversal(traversal) => traversal.expr.is_variable(),
+            _ => false,
+        };
+        match call.args.iter().next().filter(|template| !is_named(template)) {
+            None => Ok(()),
+            Some(template) => {
+                let detail = "`templatestring` renders a template that is found elsewhere, so its first argument must be a \
+                              reference, such as local.greeting.";
+                let diagnostic = Diagnostic::error("Invalid function argument", detail).at(self.span(template));
+                Err(self.fail(diagnostic.hint("a template that is written out is a string: \"Hello, ${name}\"")))
+            }
+        }
     }
 
     fn apply(&mut self, function: &Function, call: &FuncCall, names: Names<'_>) -> Evaluated {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hcl_edit::expr::{Array, Conditional, Expression, Object, ObjectKey};
 use hcl_edit::template::Template;
 use simfleet_provider_api::{Data, Type, Value, convert};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _};
 
 use super::Scope;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
@@ -107,7 +108,7 @@ impl<'a> Evaluator<'a> {
             Expression::Null(_) => Ok(Value::NULL),
             Expression::Bool(value) => Ok((*value.value()).into()),
             Expression::Number(number) => self.number(number, expr),
-            Expression::String(text) => Ok(Value::string(text.value().as_str())),
+            Expression::String(text) => Ok(normal(text.value().as_str().into())),
             Expression::Array(array) => self.array(array, names),
             Expression::Object(object) => self.object(object, names),
             Expression::StringTemplate(template) => self.string_template(template, names),
@@ -369,4 +370,12 @@ pub(super) fn syntax_error(error: &hcl_edit::parser::Error, file: &Arc<SourceFil
         file: Arc::clone(file),
         range: start..end,
     })
+}
+
+/// Returns a text in the composed form of Unicode: texts that look the same are equal, whoever wrote them.
+pub(super) fn normal(text: Cow<'_, str>) -> Value {
+    match unicode_normalization::is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Value::string(text.into_owned()),
+        _ => Value::string(text.nfc().collect::<String>()),
+    }
 }

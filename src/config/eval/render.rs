@@ -1,6 +1,9 @@
 //! A value as text in HCL: what `console` prints.
 
+use std::sync::LazyLock;
+
 use hcl_edit::expr::Expression;
+use regex::Regex;
 use simfleet_provider_api::{Data, Type, Value};
 
 use super::{Expr, Scope, evaluate};
@@ -112,11 +115,22 @@ fn quote(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            char if char.is_control() => out.push_str(&format!("\\u{:04x}", char as u32)),
-            char => out.push(char),
+            char if is_shown(char) => out.push(char),
+            char if u32::from(char) > 0xffff => out.push_str(&format!("\\U{:08x}", u32::from(char))),
+            char => out.push_str(&format!("\\u{:04x}", u32::from(char))),
         }
     }
     out.push('"');
+}
+
+/// Whether a character can be seen: one that joins others, or is a space of another width, is written as its number.
+fn is_shown(char: char) -> bool {
+    static SHOWN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\pL\pM\pN\pP\pS]$").ok());
+    if char.is_ascii() {
+        return !char.is_control();
+    }
+    let shown = SHOWN.as_ref();
+    shown.is_none_or(|shown| shown.is_match(char.encode_utf8(&mut [0; 4])))
 }
 
 /// Prints a type as the function `type` does.

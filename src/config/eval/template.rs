@@ -10,7 +10,7 @@ use hcl_edit::template::{
 use simfleet_provider_api::{Type, Value, convert};
 
 use super::comprehension::Items;
-use super::evaluator::{Binding, Evaluated, Evaluator, Failed, Names, Truth, unknown};
+use super::evaluator::{Binding, Evaluated, Evaluator, Failed, Names, Truth, normal, unknown};
 use crate::diagnostic::Diagnostic;
 
 /// A template whose strip markers and indentation have been applied.
@@ -110,7 +110,7 @@ impl Evaluator<'_> {
         }
         Ok(match output.unknown {
             Some(unknown) => unknown,
-            None => Value::string(output.text),
+            None => normal(output.text.into()),
         }
         .mark(output.sensitive))
     }

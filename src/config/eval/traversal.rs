@@ -113,11 +113,15 @@ impl Evaluator<'_> {
                     return Ok(self.splat(current, rest, names)?.mark(sensitive));
                 }
                 TraversalOperator::AttrSplat(_) => {
-                    // Only attributes go to each element; an index behind them is one of the result.
-                    let attributes = rest
-                        .iter()
-                        .take_while(|operator| matches!(operator.value(), TraversalOperator::GetAttr(_)))
-                        .count();
+                    // Only what stands behind dots goes to each element; an index in brackets is one of the result.
+                    let is_dotted = |operator: &&Decorated<TraversalOperator>| {
+                        let operator = operator.value();
+                        matches!(
+                            operator,
+                            TraversalOperator::GetAttr(_) | TraversalOperator::LegacyIndex(_)
+                        )
+                    };
+                    let attributes = rest.iter().take_while(is_dotted).count();
                     let (each, then) = rest.split_at(attributes);
                     let value = self.splat(current, each, names)?.mark(sensitive);
                     return self.steps(value, then, names);

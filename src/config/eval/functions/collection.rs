@@ -20,14 +20,14 @@ pub(super) static FUNCTIONS: &[Function] = &[
         chunklist,
     ),
     Function::raw("coalesce", &[], coalesce).and(any("vals").nullable()),
-    Function::elements("coalescelist", &[], coalescelist).and(any("vals").nullable()),
+    Function::elements("coalescelist", &[], coalescelist).and(any("vals")),
     Function::plain("compact", &[strings("list")], compact),
     Function::elements("concat", &[], concat).and(any("seqs")),
-    Function::elements("contains", &[any("list"), any("value").nullable()], has),
+    Function::elements("contains", &[any("list"), any("value")], has),
     Function::plain("distinct", &[param("list", Accepts::AnyList)], distinct),
     Function::elements("element", &[any("list"), number("index")], element),
     Function::elements("flatten", &[any("list")], flatten),
-    Function::elements("index", &[any("list"), any("value").nullable()], index),
+    Function::elements("index", &[any("list"), any("value")], index),
     Function::elements("length", &[any("value")], length),
     Function::plain(
         "matchkeys",
@@ -113,9 +113,6 @@ fn coalesce(args: &[Value], _: &Call<'_>) -> Outcome {
 
 fn coalescelist(args: &[Value], _: &Call<'_>) -> Outcome {
     for (i, value) in args.iter().enumerate() {
-        if value.is_null() {
-            continue;
-        }
         if !sequence(args, i)?.is_empty() {
             return Ok(value.clone());
         }

@@ -8,6 +8,8 @@ use crate::config::eval::render::render_type;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::raw("env", &[string("name")], env).and(any("default").nullable()),
+    // No value of a fleet is ephemeral.
+    Function::raw("ephemeralasnull", &[any("value").nullable()], |args, _| Ok(first(args))),
     Function::raw("issensitive", &[any("value").nullable()], |args, _| {
         Ok(args.iter().any(Value::is_sensitive).into())
     }),

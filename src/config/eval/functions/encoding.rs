@@ -51,7 +51,7 @@ fn jsonencode(args: &[Value], call: &Call<'_>) -> Outcome {
 }
 
 /// Values are shared, so that a small expression can stand for a very large text; it is measured before it is written.
-fn measure(value: &Value, call: &Call<'_>) -> Result<(), Problem> {
+pub(super) fn measure(value: &Value, call: &Call<'_>) -> Result<(), Problem> {
     call.charge(1 + value.as_str().map_or(0, |text| text.len() as u64 / 8))?;
     for item in value.as_slice().unwrap_or_default() {
         measure(item, call)?;

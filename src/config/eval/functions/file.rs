@@ -31,6 +31,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Ok(shown(&expand(args.text(0), call)).into())
     }),
     Function::elements("templatefile", &[string("path"), any("vars")], templatefile),
+    Function::elements("templatestring", &[string("template"), any("vars")], templatestring),
 ];
 
 /// How large a file may be that an expression reads: it is held in memory.
@@ -261,14 +262,30 @@ fn templatefile(args: &[Value], call: &Call<'_>) -> Outcome {
     if call.in_template {
         return Err("a template file cannot use other template files".into());
     }
-    let variables = args.get(1).unwrap_or(&Value::NULL);
-    if variables.as_fields().is_none() {
-        return Err(Problem::Argument(1, "the variables must be a map or object".into()));
-    }
     let file = Arc::new(SourceFile {
         path: resolve(args.text(0), call),
         text: read_text(args, call)?,
     });
+    render(file, args, call)
+}
+
+/// Renders a text that is a template; the evaluator has seen that it is no literal.
+fn templatestring(args: &[Value], call: &Call<'_>) -> Outcome {
+    if call.in_template {
+        return Err("a template cannot use other templates".into());
+    }
+    let file = Arc::new(SourceFile {
+        path: "<template>".into(),
+        text: args.text(0).to_owned(),
+    });
+    render(file, args, call)
+}
+
+fn render(file: Arc<SourceFile>, args: &[Value], call: &Call<'_>) -> Outcome {
+    let variables = args.get(1).unwrap_or(&Value::NULL);
+    if variables.as_fields().is_none() {
+        return Err(Problem::Argument(1, "the variables must be a map or object".into()));
+    }
     let template: Template = file
         .text
         .parse()

@@ -10,7 +10,7 @@ use simfleet_provider_api::{Number, Type, Value, convert};
 
 use super::Scope;
 use super::call::first_unknown;
-use super::evaluator::{Budget, unknown};
+use super::evaluator::{Budget, normal, unknown};
 use crate::diagnostic::Diagnostic;
 
 mod collection;
@@ -25,23 +25,14 @@ mod network;
 mod numeric;
 mod set;
 mod string;
+mod text;
+mod yaml;
 
 /// Functions that Terraform has and that are not built yet.
-pub(super) const NOT_YET: &[&str] = &[
-    "base64gunzip",
-    "base64gzip",
-    "bcrypt",
-    "ephemeralasnull",
-    "rsadecrypt",
-    "templatestring",
-    "textdecodebase64",
-    "textencodebase64",
-    "yamldecode",
-    "yamlencode",
-];
+pub(super) const NOT_YET: &[&str] = &["bcrypt", "rsadecrypt"];
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    let families: [&[Function]; 12] = [
+    let families: [&[Function]; 14] = [
         collection::FUNCTIONS,
         conversion::FUNCTIONS,
         date::FUNCTIONS,
@@ -54,6 +45,8 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock:
         numeric::FUNCTIONS,
         set::FUNCTIONS,
         string::FUNCTIONS,
+        text::FUNCTIONS,
+        yaml::FUNCTIONS,
     ];
     families
         .into_iter()
@@ -286,6 +279,10 @@ impl Function {
                 Problem::Call(_) if sensitive => Problem::Call(SECRET.to_owned()),
                 problem => problem,
             })?,
+        };
+        let result = match result.as_str() {
+            Some(text) if !text.is_ascii() => normal(text.into()).mark(result.is_sensitive()),
+            _ => result,
         };
         if let Some(length) = result.len().or_else(|| result.as_str().map(|text| text.len() / 8)) {
             call.charge(length as u64)?;

@@ -17,7 +17,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("pow", &[number("num"), number("power")], |args, _| {
         result(args.number(0).pow(args.number(1)))
     }),
-    Function::plain("signum", &[number("num")], |args, _| Ok(args.number(0).signum().into())),
+    Function::plain("signum", &[number("num")], |args, _| Ok(args.whole(0)?.signum().into())),
     Function::plain("sum", &[any("list")], sum),
 ];
 

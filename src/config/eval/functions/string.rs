@@ -16,7 +16,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("indent", &[number("spaces"), string("str")], indent),
     Function::plain("join", &[string("separator")], join).and(strings("lists")),
     Function::plain("lower", &[string("str")], |args, _| {
-        Ok(args.text(0).to_lowercase().into())
+        // Letter by letter, as Go does: `ß` has no upper case of one letter, and stays.
+        Ok(args.text(0).chars().map(lower).collect::<String>().into())
     }),
     Function::plain("regex", &[string("pattern"), string("string")], regex),
     Function::plain("regexall", &[string("pattern"), string("string")], regexall),
@@ -52,9 +53,21 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Ok(text.strip_suffix(args.text(1)).unwrap_or(text).into())
     }),
     Function::plain("upper", &[string("str")], |args, _| {
-        Ok(args.text(0).to_uppercase().into())
+        Ok(args.text(0).chars().map(upper).collect::<String>().into())
     }),
 ];
+
+fn lower(char: char) -> char {
+    char.to_lowercase().next().unwrap_or(char)
+}
+
+fn upper(char: char) -> char {
+    let mut upper = char.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) => one,
+        _ => char,
+    }
+}
 
 fn indent(args: &[Value], call: &Call<'_>) -> Outcome {
     let text = args.text(1);
