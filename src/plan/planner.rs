@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Attributes, ObjectId, Observed, Value};
-use simfleet_state::{Declaration, Event, Operation, Snapshot, State};
+use simfleet_provider_api::{Address, Attribute, Attributes, ChangeEffect, ObjectId, Observed, Value};
+use simfleet_state::{Declaration, Event, Operation, Resource, Snapshot, State};
 
 use super::disruption;
 use super::moves::Basis;
@@ -431,6 +431,10 @@ impl Work<'_, '_> {
         let desired = &*desired;
         refuse_shared_ports(desired)?;
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
+        let is_kept = matches!(change.action, Action::NoOp | Action::Update);
+        if is_kept && recorded.is_some_and(|recorded| is_elsewhere(provider.settings(), recorded, desired)) {
+            make_anew(&mut change, Reason::Provider, schema);
+        }
         let asked = self.planner.replace.contains(&desired.address);
         if asked && !matches!(change.action, Action::Create | Action::Replace) {
             make_anew(&mut change, Reason::Asked, schema);
@@ -647,6 +651,17 @@ fn refuse_shared_ports(desired: &Desired) -> Result<(), Diagnostic> {
     let diagnostic = Diagnostic::error("Cannot be created before it is destroyed", detail).on(desired.address.clone());
     let hint = "take create_before_destroy out of it, and of what reads it";
     Err(diagnostic.at(desired.span.clone()).hint(hint))
+}
+
+/// Whether the provider of a resource is another place from now on, so that its object cannot become what is wanted. As
+/// long as a setting is not known, it is taken for what it was: the next plan tells.
+fn is_elsewhere(settings: &[Attribute], recorded: &Resource, desired: &Desired) -> bool {
+    let places = settings
+        .iter()
+        .filter(|setting| setting.change == ChangeEffect::Replace);
+    let (before, after) = (&recorded.declared.provider.settings, &desired.provider.settings);
+    let mut pairs = places.map(|place| (before.get(place.name), after.get(place.name)));
+    pairs.any(|(before, after)| !after.is_some_and(Value::is_unknown) && !same(before, after))
 }
 
 /// Returns the names of objects that are not those of their addresses.

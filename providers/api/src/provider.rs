@@ -16,7 +16,8 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
     /// The label of its `provider` block.
     fn name(&self) -> &'static str;
 
-    /// The attributes of its `provider` block.
+    /// The attributes of its `provider` block. Those that [`Attribute::replaces`] marks say where its objects are: once one
+    /// of them changes, each object is made anew at the other place, and deleted where it was.
     fn settings(&self) -> &[Attribute];
 
     /// The kinds of object that it manages.

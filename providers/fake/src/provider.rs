@@ -39,7 +39,8 @@ impl FakeType {
                     "endpoint",
                     Type::String,
                     "Where the cloud is; without it, it is in this process.",
-                ),
+                )
+                .replaces(),
                 Attribute::new(
                     "seed",
                     Type::Number,
