@@ -156,3 +156,15 @@ fn a_state_in_a_database_is_not_taken_for_an_empty_one() {
         assert!(run.stderr.contains("The state is to be in PostgreSQL"), "{run}");
     }
 }
+
+/// What holds for every run in a folder lies in its `*.auto.vars.hcl`; a mistake there is told with its place, too.
+#[test]
+fn variables_of_a_folder() {
+    let lab = Lab::new("variable \"size\" { type = number }\nvalue \"a\" { count = var.size }\n");
+    lab.write("lab.auto.vars.hcl", "size = 2\n");
+    assert_eq!(lab.run_with("console", "var.size").exits(0).stdout, "2\n");
+    assert_eq!(lab.run_with("console --var size=3", "var.size").exits(0).stdout, "3\n");
+    lab.write("z.auto.vars.hcl", "size = \"many\"\nsise = 1\n");
+    insta::assert_snapshot!("automatic", lab.run("validate").exits(1));
+    insta::assert_snapshot!("automatic_json", lab.run("validate --json").exits(1));
+}
