@@ -283,6 +283,8 @@ fn words(ty: &AttributeType) -> String {
         AttributeType::Value(ty) => ty.to_string(),
         AttributeType::Integer(from, MOST) => format!("whole number from {from}"),
         AttributeType::Integer(from, to) => format!("whole number, {from} to {to}"),
+        AttributeType::Number(f64::MIN, f64::MAX) => "number".to_owned(),
+        AttributeType::Number(f64::MIN, to) => format!("number, at most {to}"),
         AttributeType::Number(from, to) if *to < f64::MAX => format!("number, {from} to {to}"),
         AttributeType::Number(from, _) => format!("number from {from}"),
         AttributeType::Percent => "percent, 0 to 100".to_owned(),

@@ -8,11 +8,13 @@ mod routes;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,11 +22,12 @@ use tokio::sync::{Mutex, watch};
 
 use self::auth::BearerToken;
 use crate::durable;
-use crate::identity::ProcessIdentity;
+use crate::identity::{ProcessIdentity, marked_with};
 use crate::layout::{AgentRecord, Claim, DataFolder};
 use crate::load::Meter;
 use crate::node::NodeRecord;
 use crate::protocol::{Health, OnShutdown};
+use crate::shim::COOKIE;
 use crate::supervisor::{Shared, Supervisor};
 
 /// How an agent is started.
@@ -156,7 +159,8 @@ impl Inner {
     }
 }
 
-/// Runs an agent until it is told to end: by a request, or by SIGTERM or SIGINT, which leave its simulators running.
+/// Runs an agent until it is told to end: by a request, or by SIGTERM or SIGINT, which leave its simulators running; or
+/// until its data folder is deleted, which ends its simulators too.
 ///
 /// What it needs and does not find in its data folder (a claim, a token) it makes. A second agent on the same folder is
 /// refused; one that follows another takes over its simulators without touching their processes.
@@ -176,7 +180,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
         source,
     })?;
     let data = DataFolder::new(&path);
-    let _lock = lock(&data)?;
+    let lock = lock(&data)?;
     let claim = claim(&data)?;
     let identity = ProcessIdentity::of_self();
     // First the identity, then the look at what revokes it: who deletes the node does the same in the other order, so
@@ -215,6 +219,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
         .map_err(|source| file(data.simulators(), source))?;
     forget_failures(&data);
     let (end, ended) = watch::channel(None);
+    let cookie = format!("{}:", claim.node);
     let app = App(Arc::new(Inner {
         supervisor: supervisor.clone(),
         node: Mutex::new(node),
@@ -231,6 +236,50 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
     tokio::select! {
         result = server => result.map_err(AgentError::Server),
         result = told_to_end(ended, supervisor) => result.map_err(AgentError::Server),
+        () = deleted(&lock) => {
+            tracing::warn!("the data folder was deleted: the agent ends, and its simulators with it");
+            stop_all(&cookie).await;
+            Ok(())
+        }
+    }
+}
+
+/// Returns when the data folder was deleted, and its lock with it. One that was moved is still there.
+///
+/// Nobody can reach an agent without its token file, so it and what it runs would stay for ever.
+async fn deleted(lock: &File) {
+    let mut look = tokio::time::interval(Duration::from_secs(2));
+    while !lock.metadata().is_ok_and(|lock| lock.nlink() == 0) {
+        look.tick().await;
+    }
+}
+
+/// Stops all processes of a node's simulators, without any file of theirs: at first kindly.
+async fn stop_all(cookie: &str) {
+    for (signal, patience) in [
+        (Signal::TERM, Duration::from_secs(30)),
+        (Signal::KILL, Duration::from_secs(5)),
+    ] {
+        let until = tokio::time::Instant::now() + patience;
+        // What is started meanwhile is found the next time.
+        let mut told: Vec<ProcessIdentity> = Vec::new();
+        loop {
+            let left = marked_with(COOKIE, cookie);
+            if left.is_empty() {
+                return;
+            }
+            for process in left {
+                if !told.contains(&process) {
+                    // It can be gone by now.
+                    let _ = process.signal(signal);
+                    told.push(process);
+                }
+            }
+            if tokio::time::Instant::now() > until {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 

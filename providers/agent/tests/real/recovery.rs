@@ -1,5 +1,7 @@
 //! Agents and shims that are killed.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal};
 use simfleet_provider_agent::durable;
 use simfleet_provider_agent::layout::Claim;
@@ -192,4 +194,22 @@ async fn the_next_owner_of_a_node_claims_what_runs_there_by_a_create() {
 fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("an id")).expect("an id");
     rustix::process::kill_process(pid, signal).expect("is ours");
+}
+
+#[tokio::test]
+async fn an_agent_whose_folder_is_deleted_ends_with_its_simulators() {
+    let mut agent = Agent::start().await;
+    let provider = agent.provider().await;
+    let made = create(&*provider, &token(1), &shell("job", "while :; do sleep 1; done")).await;
+    assert!(is_alive(pid(&made.expect("it starts"))));
+    // A folder that was moved is no reason to end.
+    let moved = agent.folder.path().with_extension("moved");
+    std::fs::rename(agent.folder.path(), &moved).expect("moves");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(agent.process.try_wait().expect("is ours").is_none());
+    std::fs::remove_dir_all(&moved).expect("deletes");
+    let ended = tokio::task::spawn_blocking(move || agent.process.wait().map(|status| (status, agent)));
+    let (status, agent) = ended.await.expect("no panic").expect("is ours");
+    assert!(status.success());
+    assert_eq!(agent.processes(), [0; 0]);
 }
