@@ -10,8 +10,10 @@ use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId, Observe
 use simfleet_state::{Event, ProviderConfig, State};
 
 use super::moves::Basis;
+use super::planner::Planner;
 use super::{Change, NAME, marked, typed};
 use crate::apply::declaration;
+use crate::config::Import;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::providers::Registry;
 use crate::refresh::Observations;
@@ -174,5 +176,79 @@ impl Basis {
             self.imports.insert(address.clone(), adoptee.id.clone());
         }
         diagnostics.or(()).map(drop)
+    }
+}
+
+impl Planner<'_> {
+    /// Returns what the plan is made from where something moves or is imported; `None` where nothing does.
+    pub(super) fn basis(&self, state: &State, observations: &Observations) -> Result<Option<Basis>, Diagnostics> {
+        let mut basis = Basis::moved(self.config, state, observations)?;
+        let adoptees = match &basis {
+            Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(basis))?,
+            None => self.adoptees_of(state, observations, None)?,
+        };
+        if !adoptees.is_empty() {
+            let basis = basis.get_or_insert_with(|| Basis::of(state, observations));
+            basis.adopt(&adoptees, observations, self.registry)?;
+        }
+        Ok(basis)
+    }
+
+    /// Returns the objects that `import` blocks have become those of resources, and that are to be looked at for a plan.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned.
+    pub fn adoptees(&self, state: &State, observations: &Observations) -> Result<Vec<Adoptee>, Diagnostics> {
+        match Basis::moved(self.config, state, observations)? {
+            Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(&basis)),
+            None => self.adoptees_of(state, observations, None),
+        }
+    }
+
+    fn adoptees_of(
+        &self,
+        state: &State,
+        seen: &Observations,
+        basis: Option<&Basis>,
+    ) -> Result<Vec<Adoptee>, Diagnostics> {
+        let is_done = |import: &Import| import.single().is_some_and(|to| state.resources.contains_key(to));
+        if self.config.imports.iter().all(is_done) {
+            return Ok(Vec::new());
+        }
+        let (session, work) = self.assess(state, seen, basis)?;
+        let mut diagnostics = Diagnostics::new();
+        let mut adoptees = Vec::new();
+        for import in &self.config.imports {
+            let adoptions = diagnostics.keep(import.adoptions(&session.names())).unwrap_or_default();
+            // What is recorded already has its object.
+            for adoption in adoptions.into_iter().filter(|it| !state.resources.contains_key(&it.to)) {
+                let span = Some(adoption.span.clone());
+                let adoptee = Adoptee::of(&work.found.changes, state, &adoption.to, &adoption.id, span);
+                adoptees.extend(diagnostics.keep(adoptee.map_err(Diagnostics::from)));
+            }
+        }
+        diagnostics.or(adoptees).map(|(adoptees, _)| adoptees)
+    }
+
+    /// Returns an object that a command has become that of a resource.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned, and why it cannot be imported.
+    pub fn adoptee(
+        &self,
+        state: &State,
+        seen: &Observations,
+        to: &Address,
+        id: &Arc<str>,
+    ) -> Result<Adoptee, Diagnostics> {
+        if state.resources.contains_key(to) {
+            let detail = format!("{to} has an object already.");
+            let diagnostic = Diagnostic::error("Managed already", detail).on(to.clone());
+            return Err(diagnostic
+                .hint(format!("`simfleet state rm {to}` forgets that one"))
+                .into());
+        }
+        let (_, work) = self.assess(state, seen, None)?;
+        Ok(Adoptee::of(&work.found.changes, state, to, id, None)?)
     }
 }

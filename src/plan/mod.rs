@@ -1,7 +1,15 @@
 //! The plan: a pure function of the configuration, the recorded state and what was observed.
+//!
+//! - [`planner`]: the way in; [`session`]: the configuration held against the state, in the order of what reads what
+//! - [`work`]: each resource held against what was seen, by [`assess`]; [`change`]: what comes of it; [`difference`]: how
+//!   attributes differ
+//! - [`moves`], [`adopt`]: addresses and objects that a plan is made with as if they were recorded already
+//! - [`disruption`]: how many members of a pool go at once; [`select`]: a part of a plan; [`beside`]: what else it tells
+//! - [`file`]: saved plans
 
 mod adopt;
 mod assess;
+mod beside;
 mod change;
 mod difference;
 mod disruption;
@@ -12,6 +20,7 @@ mod planner;
 mod select;
 mod session;
 mod values;
+mod work;
 
 pub use adopt::Adoptee;
 pub use assess::{Assessment, HostFate, NAME, assess, dismiss, go_on, ignore, make_anew};
