@@ -210,11 +210,8 @@ impl Fleet {
     /// What of the configuration cannot be planned, or why the state cannot be read.
     pub async fn plan(&self) -> Result<Planned<'_>, FleetError> {
         let snapshot = self.snapshot().await?;
-        let mut observations = self.observe(&snapshot).await;
-        if self.options.mode == Mode::Apply {
-            let adoptees = self.planner().adoptees(&snapshot.state, &observations)?;
-            observations.extend(self.look_at(&adoptees, &snapshot).await);
-        }
+        let observations = self.observe(&snapshot).await;
+        let observations = self.with_imports(&snapshot, observations).await?;
         self.plan_from(snapshot, observations)
     }
 

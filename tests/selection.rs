@@ -243,3 +243,32 @@ async fn what_is_there_is_recorded_and_nothing_is_changed() {
     assert!(lab.apply(Mode::Apply, &[]).await.is_complete());
     assert!(lab.plan(Mode::Apply, &[], &[]).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_an_earlier_run_left_of_a_part_is_finished_beside_an_import() {
+    let lab = Lab::new(CHAIN);
+    assert!(lab.apply(Mode::Apply, &[]).await.is_complete());
+    let (d, id) = ("node.d".parse().expect("an address"), lab.object("node.a").await);
+    // What was begun with `d` is never heard of again.
+    let lost = json!([{ "fault": "lost_request", "to": { "call": "update" } }]);
+    lab.cloud
+        .set_faults(serde_json::from_value(json!({ "rules": lost })).expect("faults"));
+    lab.bench
+        .write(&CHAIN.replace("max_simulators = 2", "max_simulators = 3"));
+    let outcome = lab.apply(Mode::Apply, &["+node.d"]).await;
+    lab.cloud.set_faults(Faults::default());
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    let (progress, _told) = mpsc::unbounded_channel();
+    let forgotten: Vec<_> = ["node.c", "node.b", "node.a"]
+        .map(|it| it.parse().expect("an address"))
+        .into();
+    lab.fleet(Mode::Apply, &[], &[])
+        .forget(&forgotten, &progress)
+        .await
+        .expect("they are recorded");
+    lab.bench
+        .write(&format!("{CHAIN}import {{\n  to = node.a\n  id = \"{id}\"\n}}\n"));
+    let fleet = lab.fleet(Mode::Apply, &["+node.d"], &[]);
+    fleet.recover(&progress).await.expect("the import is no obstacle");
+    assert!(!lab.state().await.intents.contains_key(&d));
+}

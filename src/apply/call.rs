@@ -6,7 +6,6 @@ use std::time::Duration;
 use simfleet_provider_api::{
     Attributes, Found, Handle, Kind, Object, ObjectId, Observed, Provider, ProviderError, Step, Token,
 };
-use simfleet_state::DeposedKey;
 use tokio::time::Instant;
 
 use super::lease::LeaseWatch;
@@ -75,8 +74,6 @@ pub enum Request {
     Delete {
         /// The object as it was.
         prior: Object,
-        /// Its name, where its replacement is there already.
-        deposed: Option<DeposedKey>,
     },
 }
 
@@ -184,7 +181,7 @@ impl Call {
         turn.heard(match request {
             Request::Create { wanted } => provider.create(kind, token, wanted).await,
             Request::Update { prior, wanted } => provider.update(kind, prior, wanted, token).await,
-            Request::Delete { prior, .. } => provider.delete(kind, prior, token).await,
+            Request::Delete { prior } => provider.delete(kind, prior, token).await,
         })
     }
 

@@ -233,7 +233,7 @@ async fn carry_out(open: &Open, call: &Call) -> Result<Reply, CallError> {
             prior,
             wanted: wanted.clone(),
         },
-        (_, Some((prior, _))) => Request::Delete { prior, deposed: None },
+        (_, Some((prior, _))) => Request::Delete { prior },
         (_, None) => return Ok(Reply::Gone),
     };
     if !matches!(request, Request::Delete { .. }) && wanted.iter().any(|(_, value)| value.has_sensitive()) {

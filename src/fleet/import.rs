@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{Fleet, FleetError};
 use crate::apply::Progress;
 use crate::diagnostic::Diagnostics;
-use crate::plan::Adoptee;
+use crate::plan::{Adoptee, Mode};
 use crate::providers::Providers;
 use crate::refresh::Observations;
 
@@ -37,8 +37,21 @@ impl Fleet {
         .await
     }
 
+    /// Adds what is seen of the objects that `import` blocks name: without it no plan can be made.
+    pub(super) async fn with_imports(
+        &self,
+        snapshot: &Snapshot,
+        mut observations: Observations,
+    ) -> Result<Observations, FleetError> {
+        if self.options.mode == Mode::Apply {
+            let adoptees = self.planner().adoptees(&snapshot.state, &observations)?;
+            observations.extend(self.look_at(&adoptees, snapshot).await);
+        }
+        Ok(observations)
+    }
+
     /// Looks at objects that are to become those of resources.
-    pub(super) async fn look_at(&self, adoptees: &[Adoptee], snapshot: &Snapshot) -> Observations {
+    async fn look_at(&self, adoptees: &[Adoptee], snapshot: &Snapshot) -> Observations {
         let providers = self.providers(snapshot);
         let looks = adoptees.iter().map(async |adoptee| {
             let seen = look(adoptee, &providers).await;

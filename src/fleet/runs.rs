@@ -25,7 +25,7 @@ impl Fleet {
         let snapshot = self.snapshot().await?;
         let mut busy = busy(&snapshot);
         if !busy.is_empty() && !self.options.selection.is_all() {
-            let part = self.part(snapshot)?;
+            let part = self.part(snapshot).await?;
             busy.retain(|address| part.contains(address));
         }
         if busy.is_empty() {
@@ -51,8 +51,8 @@ impl Fleet {
     }
 
     /// Returns the addresses that a run of a part of the fleet is about, by what is recorded.
-    fn part(&self, snapshot: Snapshot) -> Result<BTreeSet<Address>, FleetError> {
-        let seen = recorded(&snapshot.state);
+    async fn part(&self, snapshot: Snapshot) -> Result<BTreeSet<Address>, FleetError> {
+        let seen = self.with_imports(&snapshot, recorded(&snapshot.state)).await?;
         let planned = self.plan_from(snapshot, seen)?;
         let changes = planned.plan.changes.into_iter().map(|change| change.address);
         let pools = planned.plan.pools.into_iter().map(|pool| pool.address);

@@ -22,18 +22,12 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let whole = text.replace('*', "x");
-        let is_module = whole.starts_with("module.") && whole.split('.').count() == 2;
-        match text.contains('*') || is_module {
-            true if text.is_empty() => Err("it is empty".to_owned()),
-            true => Ok(Pattern(text.to_owned())),
-            false => match whole.parse::<Address>() {
-                Ok(_) => Ok(Pattern(text.to_owned())),
-                // A module within a module is no address of a resource.
-                Err(_) if whole.starts_with("module.") => Ok(Pattern(text.to_owned())),
-                Err(error) => Err(error.to_string()),
-            },
+        // What stands in a module is no address where the module is all that is named, or one within another.
+        if text.contains('*') || text.starts_with("module.") {
+            return Ok(Pattern(text.to_owned()));
         }
+        let address = text.parse::<Address>().map_err(|error| error.to_string())?;
+        Ok(Pattern(address.to_string()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet::apply::{self, Outcome};
+use simfleet::apply::{self, Outcome, Patience};
 use simfleet::config::{Inputs, Setting};
 use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
 use simfleet::plan::{Action, Mode, Plan, Selection};
@@ -97,5 +97,15 @@ pub fn over(options: Options, store: &MemoryStore, cloud: &Arc<Gateway>) -> Flee
 pub fn on(fleet: Fleet, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
     let mut registry = Registry::built_in();
     registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
-    fleet.over(Arc::new(store.clone()), registry, apply::Options::default())
+    // A cloud of the test's own process answers at once: nothing is gained by waiting as long as for a real one.
+    let patience = Patience {
+        base: Duration::from_millis(2),
+        longest: Duration::from_millis(50),
+        ..Patience::default()
+    };
+    let walk = apply::Options {
+        patience,
+        ..apply::Options::default()
+    };
+    fleet.over(Arc::new(store.clone()), registry, walk)
 }

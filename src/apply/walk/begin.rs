@@ -87,15 +87,20 @@ impl<'a> Walk<'a> {
         given_up.into_iter().chain(dropped).collect()
     }
 
+    /// Returns the name of the object that a change deletes, where it is not the current one.
+    fn deposed_key(&self, change: &Change) -> Option<DeposedKey> {
+        match change.is_made_first() {
+            true => self.deposed.get(&change.address).cloned(),
+            false => change.deposed.clone(),
+        }
+    }
+
     pub(super) async fn begin_delete(&mut self, node: NodeIndex, change: &'a Change, batch: &mut Batch<'a>) {
-        let key = match change.is_made_first() {
-            true => self.deposed.get(&change.address),
-            false => change.deposed.as_ref(),
-        };
-        let resource = match (key, change.is_made_first()) {
+        let key = self.deposed_key(change);
+        let resource = match (&key, change.is_made_first()) {
             // Nothing was there to make room.
             (None, true) => None,
-            (key, _) => self.state.object_of(&change.address, key),
+            (key, _) => self.state.object_of(&change.address, key.as_ref()),
         };
         let Some(resource) = resource else {
             // What an earlier run began with it left nothing.
@@ -108,10 +113,8 @@ impl<'a> Walk<'a> {
         let host = host.filter(|host| !self.state.deposed.contains_key(*host));
         let host = host.and_then(|host| self.state.resources.get(host));
         let provider = reached_by(&resource.declared.provider, host.map(|host| &host.object.attributes)).into_owned();
-        let request = Request::Delete {
-            prior: resource.object.clone(),
-            deposed: key.cloned(),
-        };
+        let prior = resource.object.clone();
+        let request = Request::Delete { prior };
         self.launch(node, change, request, provider, batch).await;
     }
 
@@ -253,10 +256,10 @@ impl<'a> Walk<'a> {
                     Some(wanted.clone()),
                 )
             }
-            Request::Delete { prior, deposed } => (
+            Request::Delete { prior } => (
                 Operation::Delete {
                     prior: prior.id.clone(),
-                    deposed: deposed.clone(),
+                    deposed: self.deposed_key(change),
                 },
                 None,
             ),

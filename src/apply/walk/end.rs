@@ -154,10 +154,7 @@ impl<'a> Walk<'a> {
                 });
                 match difference {
                     Some(difference) if !difference.replaces.is_empty() => {
-                        let request = Request::Delete {
-                            prior: object,
-                            deposed: None,
-                        };
+                        let request = Request::Delete { prior: object };
                         self.launch(node, change, request, provider.clone(), batch).await;
                         if let Some(active) = self.active.get_mut(&node) {
                             active.anew = Some(Resolved { wanted, provider });
