@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet::apply::{Outcome, Progress, Verb};
@@ -16,16 +15,9 @@ use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::cloud::Effect;
 use simfleet_provider_fake::faults::{Fault, Faults, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{Event, MemoryStore, StateStore, System};
-use support::bench::{Bench, changes, over};
+use simfleet_state::{Event, StateStore};
+use support::bench::{Lab, changes};
 use tokio::sync::{mpsc, watch};
-
-/// A fleet, its state and its cloud.
-struct Lab {
-    bench: Bench,
-    store: MemoryStore,
-    cloud: Arc<Gateway>,
-}
 
 /// What an apply did and told.
 struct Applied {
@@ -35,16 +27,8 @@ struct Applied {
 }
 
 impl Lab {
-    fn new(text: &str) -> Self {
-        Lab {
-            bench: Bench::new(text),
-            store: MemoryStore::new(Arc::new(System)),
-            cloud: Gateway::new(Faults::default()),
-        }
-    }
-
     async fn plan(&self, mode: Mode) -> Plan {
-        let fleet = over(self.bench.options(mode, &[]), &self.store, &self.cloud);
+        let fleet = self.open(mode);
         fleet.plan().await.expect("it can be planned").plan
     }
 
@@ -54,7 +38,7 @@ impl Lab {
     }
 
     async fn apply_until(&self, mode: Mode, stop: watch::Receiver<bool>) -> Applied {
-        let fleet = over(self.bench.options(mode, &[]), &self.store, &self.cloud);
+        let fleet = self.open(mode);
         let (progress, mut receiver) = mpsc::unbounded_channel();
         let began = tokio::time::Instant::now();
         let planned = fleet.plan().await.expect("it can be planned");

@@ -3,16 +3,12 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use serde_json::json;
 use simfleet::apply::Outcome;
 use simfleet::fleet::{Fleet, FleetError};
 use simfleet::plan::{Mode, Plan, Selection};
 use simfleet_provider_fake::faults::Faults;
-use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{MemoryStore, State, StateStore, System};
-use support::bench::{Bench, changes, over};
+use support::bench::{Lab, changes, over};
 use tokio::sync::{mpsc, watch};
 
 /// `c` needs `b`, which needs `a`; `d` needs nothing; `job[0]` and `job[1]` run on `d`.
@@ -31,21 +27,7 @@ simulator "exec" "job" {
 output "size" { value = node.a.size }
 "#;
 
-struct Lab {
-    bench: Bench,
-    store: MemoryStore,
-    cloud: Arc<Gateway>,
-}
-
 impl Lab {
-    fn new(text: &str) -> Self {
-        Lab {
-            bench: Bench::new(text),
-            store: MemoryStore::new(Arc::new(System)),
-            cloud: Gateway::new(Faults::default()),
-        }
-    }
-
     fn fleet(&self, mode: Mode, flags: &[&str], vars: &[(&str, &str)]) -> Fleet {
         let mut options = self.bench.options(mode, vars);
         options.selection = selection(flags);
@@ -68,10 +50,6 @@ impl Lab {
         let planned = fleet.plan().await.expect("it can be planned");
         let outcome = fleet.apply(planned, &progress, stop).await;
         outcome.expect("nobody has locks")
-    }
-
-    async fn state(&self) -> State {
-        self.store.load().await.expect("a state").state
     }
 
     async fn object(&self, address: &str) -> String {

@@ -14,68 +14,24 @@ use rand::{Rng, SeedableRng};
 use rustix::process::{Signal, kill_process};
 
 use crate::cloud::{Cloud, foul};
+use crate::field::{SIXTY, without_numbers};
 use crate::processes::{finish, processes_of, signal};
 use crate::support::Fleet;
 
 const APPLY: [&str; 2] = ["apply", "--auto-approve"];
 const DESTROY: [&str; 2] = ["destroy", "--auto-approve"];
 
-/// Sixty resources: a pool of four with forty-eight simulators, seven nodes, and a value that reads them.
-fn sixty(provider: &str) -> String {
-    format!(
-        r#"
-{provider}
-pool "field" {{
-  node {{
-    max_simulators = 12
-    port_range "any" {{
-      protocol = "tcp"
-      from     = 20000
-      to       = 20030
-    }}
-  }}
-  autoscale {{
-    min = 4
-    max = 4
-  }}
-}}
-node "extra" {{
-  count = 7
-}}
-simulator "exec" "job" {{
-  count      = 48
-  placement  = pool.field
-  command    = ["sleep", "1000"]
-  stop_grace = "1s"
-  port "main" {{ range = "any" }}
-}}
-value "addresses" {{
-  input = [for n in node.extra : n.address]
-}}
-"#
-    )
-}
-
-/// What `state list` prints, but for the numbers of members, which are never used again.
+/// What `state list` prints.
 fn recorded(fleet: &Fleet) -> BTreeMap<String, usize> {
-    let mut names = BTreeMap::new();
-    for name in fleet.ok(&["state list"]).out.lines() {
-        *names.entry(without_number(name)).or_default() += 1;
-    }
-    names
+    let list = fleet.ok(&["state list"]).out;
+    without_numbers(list.lines().map(|name| (name, 1)))
 }
 
-fn without_number(name: &str) -> String {
-    let is_member = name.starts_with("pool.field/m");
-    if is_member { "pool.field/m" } else { name }.to_owned()
-}
-
-/// What there should be: each address and how many objects of it.
+/// What should be recorded.
 fn wanted() -> BTreeMap<String, usize> {
-    let nodes = (0..7).map(|i| (format!("node.extra[{i}]"), 1));
-    let jobs = (0..48).map(|i| (format!("simulator.exec.job[{i}]"), 1));
-    let members = [("pool.field/m".to_owned(), 4), ("value.addresses".to_owned(), 1)];
-    nodes.chain(jobs).chain(members).collect()
+    let mut wanted = SIXTY.objects();
+    wanted.insert("value.addresses".to_owned(), 1);
+    wanted
 }
 
 fn kills() -> u32 {
@@ -154,14 +110,12 @@ fn killed_at_instants(fleet: &Fleet, check: &dyn Fn(&BTreeMap<String, usize>, &s
 fn killed_at_any_instant_over_the_fake_cloud() {
     let cloud = Cloud::new(foul(7));
     let endpoint = &cloud.endpoint;
-    let fleet = Fleet::new(&sixty(&format!(
+    let fleet = Fleet::new(&SIXTY.text(&format!(
         "provider \"fake\" {{\n  endpoint = \"{endpoint}\"\n  lag_ms = 50\n}}\n"
     )));
     let check = |wanted: &BTreeMap<String, usize>, case: &str| {
-        let mut objects = BTreeMap::new();
-        for (name, count) in cloud.objects() {
-            *objects.entry(without_number(&name)).or_default() += count;
-        }
+        let objects = cloud.objects();
+        let objects = without_numbers(objects.iter().map(|(name, count)| (&**name, *count)));
         let mut wanted = wanted.clone();
         wanted.remove("value.addresses");
         assert_eq!(objects, wanted, "{case}");
@@ -172,10 +126,10 @@ fn killed_at_any_instant_over_the_fake_cloud() {
 /// Between the kill and the next run some of the other processes die too: none, the agents, or everything.
 #[test]
 fn killed_at_any_instant_over_local_processes() {
-    let fleet = Fleet::new(&sixty("provider \"local\" {}"));
+    let fleet = Fleet::new(&SIXTY.text("provider \"local\" {}"));
     let check = |wanted: &BTreeMap<String, usize>, case: &str| {
         let running = processes_of(&fleet);
-        let count = if wanted.is_empty() { (0, 0) } else { (11, 48) };
+        let count = if wanted.is_empty() { (0, 0) } else { SIXTY.processes() };
         assert_eq!((running.agents.len(), running.shims.len()), count, "{case}");
     };
     let meanwhile = |dice: &mut StdRng| {
@@ -225,7 +179,7 @@ impl Drop for SmallDisk {
 fn a_disk_that_gets_full_in_the_middle_loses_nothing() {
     let cloud = Cloud::new(foul(8));
     let endpoint = &cloud.endpoint;
-    let fleet = Fleet::new(&sixty(&format!(
+    let fleet = Fleet::new(&SIXTY.text(&format!(
         "provider \"fake\" {{\n  endpoint = \"{endpoint}\"\n  lag_ms = 50\n}}\n"
     )));
     let Some(disk) = SmallDisk::mount(fleet.states(), "64k") else {

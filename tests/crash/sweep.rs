@@ -7,52 +7,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cloud::{Cloud, foul};
+use crate::field::{TWENTY, without_numbers};
 use crate::processes::{Running, files_of, processes_of};
 use crate::support::{Ended, Fleet, every};
 use crate::{APPLY, DESTROY};
-
-/// Twenty resources: a pool of four with twelve simulators, three nodes, and a value that reads them.
-fn twenty(provider: &str) -> String {
-    format!(
-        r#"
-{provider}
-pool "field" {{
-  node {{
-    max_simulators = 4
-    port_range "any" {{
-      protocol = "tcp"
-      from     = 20000
-      to       = 20010
-    }}
-  }}
-  autoscale {{
-    min = 4
-    max = 4
-  }}
-}}
-node "extra" {{
-  count = 3
-}}
-simulator "exec" "job" {{
-  count      = 12
-  placement  = pool.field
-  command    = ["sleep", "1000"]
-  stop_grace = "1s"
-  port "main" {{ range = "any" }}
-}}
-value "addresses" {{
-  input = [for n in node.extra : n.address]
-}}
-"#
-    )
-}
-
-fn names() -> BTreeMap<String, usize> {
-    let members = (1..=4).map(|i| format!("pool.field/m{i}"));
-    let nodes = (0..3).map(|i| format!("node.extra[{i}]"));
-    let jobs = (0..12).map(|i| format!("simulator.exec.job[{i}]"));
-    members.chain(nodes).chain(jobs).map(|name| (name, 1)).collect()
-}
 
 /// Runs with a crash at a write; returns whether the run got that far.
 fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
@@ -120,20 +78,6 @@ fn sweep(
     });
 }
 
-/// The names of all objects; of members of the pool without their numbers, as a number is never used again.
-fn without_numbers(objects: &BTreeMap<String, usize>) -> BTreeMap<String, usize> {
-    let mut names = BTreeMap::new();
-    for (name, count) in objects {
-        let name = if name.starts_with("pool.field/m") {
-            "pool.field/m"
-        } else {
-            name
-        };
-        *names.entry(name.to_owned()).or_default() += count;
-    }
-    names
-}
-
 #[test]
 fn killed_at_every_write_over_the_fake_cloud() {
     let clouds = Mutex::new(BTreeMap::new());
@@ -144,18 +88,15 @@ fn killed_at_every_write_over_the_fake_cloud() {
             "provider \"fake\" {{\n  endpoint = \"{}\"\n  lag_ms = 50\n}}\n",
             cloud.endpoint
         );
-        let fleet = Fleet::new(&twenty(&text));
+        let fleet = Fleet::new(&TWENTY.text(&text));
         clouds.insert(fleet.path().to_owned(), cloud);
         fleet
     };
     let check = |fleet: &Fleet, applied: bool, case: &str| {
         let objects = clouds.lock().expect("no test panicked with it")[fleet.path()].objects();
-        let expected = if applied {
-            without_numbers(&names())
-        } else {
-            BTreeMap::new()
-        };
-        assert_eq!(without_numbers(&objects), expected, "{case}");
+        let objects = without_numbers(objects.iter().map(|(name, count)| (&**name, *count)));
+        let expected = if applied { TWENTY.objects() } else { BTreeMap::new() };
+        assert_eq!(objects, expected, "{case}");
     };
     sweep(every(15), &check, &fleet, &|_| ());
 }
@@ -213,13 +154,13 @@ fn sweep_local(step: usize, killed: &(dyn Fn(&Running) -> Vec<Pid> + Sync)) {
         let running = processes_of(fleet);
         let count = (running.agents.len(), running.shims.len());
         if applied {
-            assert_eq!(count, (7, 12), "{case}");
+            assert_eq!(count, TWENTY.processes(), "{case}");
         } else {
             assert_eq!(count, (0, 0), "{case}");
             assert_eq!(files_of(fleet), ["fleet.db", "fleet.db-journal"], "{case}");
         }
     };
-    let fleet = || Fleet::new(&twenty("provider \"local\" {}"));
+    let fleet = || Fleet::new(&TWENTY.text("provider \"local\" {}"));
     let kill = |fleet: &Fleet| {
         for pid in killed(&processes_of(fleet)) {
             // It can have died of the death of another.
@@ -246,7 +187,7 @@ fn killed_at_every_write_with_everything_as_in_a_power_cut() {
 
 #[test]
 fn killed_agents_and_simulators_are_found_and_healed_in_one_apply() {
-    let fleet = Fleet::new(&twenty("provider \"local\" {}"));
+    let fleet = Fleet::new(&TWENTY.text("provider \"local\" {}"));
     fleet.ok(&APPLY);
     let status = |fleet: &Fleet| -> serde_json::Value {
         serde_json::from_str(&fleet.ok(&["status", "-o", "json"]).out).expect("JSON")
@@ -280,7 +221,7 @@ fn killed_agents_and_simulators_are_found_and_healed_in_one_apply() {
     fleet.ok(&APPLY);
     let after = status(&fleet);
     let running = processes_of(&fleet);
-    assert_eq!((running.agents.len(), running.shims.len()), (7, 12));
+    assert_eq!((running.agents.len(), running.shims.len()), TWENTY.processes());
     let still = |pid: &u64| {
         after["simulators"]
             .as_array()

@@ -11,8 +11,9 @@ use simfleet::fleet::{Fleet, FleetError, Options, Refresh};
 use simfleet::plan::{Action, Mode, Plan, Selection};
 use simfleet::providers::Registry;
 use simfleet_provider_fake::FakeType;
+use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::MemoryStore;
+use simfleet_state::{MemoryStore, State, StateStore, System};
 use tokio::sync::{mpsc, watch};
 
 /// A fleet in a folder of its own, over a cloud in this process.
@@ -77,6 +78,55 @@ impl Bench {
             .apply(planned, &progress, stop)
             .await
             .expect("nobody else has locks")
+    }
+}
+
+/// A fleet over a store and a cloud that the test can look into and break.
+pub struct Lab {
+    pub bench: Bench,
+    pub store: MemoryStore,
+    pub cloud: Arc<Gateway>,
+}
+
+impl Lab {
+    pub fn new(text: &str) -> Self {
+        Lab {
+            bench: Bench::new(text),
+            store: MemoryStore::new(Arc::new(System)),
+            cloud: Gateway::new(Faults::default()),
+        }
+    }
+
+    pub fn open(&self, mode: Mode) -> Fleet {
+        over(self.bench.options(mode, &[]), &self.store, &self.cloud)
+    }
+
+    /// Plans and applies.
+    pub async fn run(&self, mode: Mode) -> (Plan, Outcome) {
+        let (progress, _told) = mpsc::unbounded_channel();
+        let (_keep, stop) = watch::channel(false);
+        let fleet = self.open(mode);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let plan = planned.plan.clone();
+        let outcome = fleet.apply(planned, &progress, stop).await;
+        (plan, outcome.expect("nobody has locks"))
+    }
+
+    /// Plans and applies, and demands success.
+    pub async fn complete(&self, mode: Mode) -> Plan {
+        let (plan, outcome) = self.run(mode).await;
+        assert!(outcome.is_complete(), "{outcome:?}");
+        plan
+    }
+
+    pub async fn state(&self) -> State {
+        self.store.load().await.expect("a state").state
+    }
+
+    /// Has the cloud break calls by these rules, as JSON, from now on.
+    pub fn set_rules(&self, rules: &serde_json::Value) {
+        let faults = serde_json::json!({ "rules": rules });
+        self.cloud.set_faults(serde_json::from_value(faults).expect("faults"));
     }
 }
 

@@ -1,0 +1,97 @@
+//! The fleet that is killed: a pool with simulators on its members, nodes, and a value that reads them.
+
+use std::collections::BTreeMap;
+
+/// How large it is.
+#[derive(Clone, Copy)]
+pub struct Field {
+    /// Members of the pool.
+    pub members: usize,
+    /// Simulators that run on them.
+    pub jobs: usize,
+    /// Nodes beside the pool.
+    pub nodes: usize,
+}
+
+/// Twenty resources.
+pub const TWENTY: Field = Field {
+    members: 4,
+    jobs: 12,
+    nodes: 3,
+};
+
+/// Sixty resources.
+pub const SIXTY: Field = Field {
+    members: 4,
+    jobs: 48,
+    nodes: 7,
+};
+
+impl Field {
+    /// Its text, after the block of its provider.
+    pub fn text(self, provider: &str) -> String {
+        let Field { members, jobs, nodes } = self;
+        let of_one = jobs.div_ceil(members);
+        format!(
+            r#"
+{provider}
+pool "field" {{
+  node {{
+    max_simulators = {of_one}
+    port_range "any" {{
+      protocol = "tcp"
+      from     = 20000
+      to       = 20030
+    }}
+  }}
+  autoscale {{
+    min = {members}
+    max = {members}
+  }}
+}}
+node "extra" {{
+  count = {nodes}
+}}
+simulator "exec" "job" {{
+  count      = {jobs}
+  placement  = pool.field
+  command    = ["sleep", "1000"]
+  stop_grace = "1s"
+  port "main" {{ range = "any" }}
+}}
+value "addresses" {{
+  input = [for n in node.extra : n.address]
+}}
+"#
+        )
+    }
+
+    /// How many objects there should be of each name, members by [`without_number`].
+    pub fn objects(self) -> BTreeMap<String, usize> {
+        let nodes = (0..self.nodes).map(|i| (format!("node.extra[{i}]"), 1));
+        let jobs = (0..self.jobs).map(|i| (format!("simulator.exec.job[{i}]"), 1));
+        let members = [(MEMBER.to_owned(), self.members)];
+        nodes.chain(jobs).chain(members).collect()
+    }
+
+    /// How many agents and simulators there should be of it on this machine.
+    pub fn processes(self) -> (usize, usize) {
+        (self.members + self.nodes, self.jobs)
+    }
+}
+
+const MEMBER: &str = "pool.field/m";
+
+/// The name of a member of the pool without its number, as a number is never used again; any other as it is.
+pub fn without_number(name: &str) -> &str {
+    if name.starts_with(MEMBER) { MEMBER } else { name }
+}
+
+/// Counts names without numbers.
+pub fn without_numbers<'a>(names: impl IntoIterator<Item = (&'a str, usize)>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for (name, count) in names {
+        *counts.entry(without_number(name).to_owned()).or_default() += count;
+    }
+    counts
+}
