@@ -10,7 +10,7 @@ use simfleet_provider_api::Address;
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
 use simfleet_provider_fake::server::Server;
-use support::bench::{Bench, changes};
+use support::bench::{Bench, Lab, changes};
 
 /// A cloud of its own, and where it is reached.
 struct Cloud {
@@ -170,12 +170,11 @@ async fn what_waits_for_a_provider_is_made_by_a_later_run() {
         "provider \"fake\" {}",
         "provider \"fake\" { endpoint = \"http://127.0.0.1:1\" }",
     );
-    let bench = Bench::new(&text);
-    let outcome = bench.apply(Mode::Apply, &[]).await;
+    let lab = Lab::new(&text);
+    let (_, outcome) = lab.run(Mode::Apply).await;
     assert!(!outcome.is_complete());
     assert_eq!(cloud.names(), named(&[]));
-    bench.write(&discovered(&cloud, ""));
-    let outcome = bench.apply(Mode::Apply, &[]).await;
-    assert!(outcome.is_complete(), "{outcome:?}");
+    lab.bench.write(&discovered(&cloud, ""));
+    lab.complete(Mode::Apply).await;
     assert_eq!(cloud.names(), ["node.inner[0]", "node.inner[1]"]);
 }

@@ -215,8 +215,14 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
+/// So many cases under `scripts/test`, a quarter of them in the inner loop.
+fn cases(all: u32) -> ProptestConfig {
+    let is_whole = std::env::var_os("SIMFLEET_TEST_SWEEP").is_some();
+    ProptestConfig::with_cases(if is_whole { all } else { all / 4 })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn every_prefix_of_a_journal_replays_to_the_state_at_that_time(steps in steps()) {
@@ -246,7 +252,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(cases(40))]
 
     /// The stores refuse what replay refuses, and load the same, with snapshots as without.
     #[test]
