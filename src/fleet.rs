@@ -286,6 +286,7 @@ impl Fleet {
         let context = Context {
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             folder: self.folder.clone(),
+            root: std::path::absolute(&self.config.root).unwrap_or_else(|_| self.config.root.clone()),
             program: self.options.program.clone(),
         };
         Providers::new(self.registry.clone(), context)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
 use simfleet_provider_agent::AgentClient;
 use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
@@ -43,6 +44,8 @@ pub struct Node {
     pub max_simulators: Option<u64>,
     /// Its load; `None` where nobody measures it.
     pub load: Option<Load>,
+    /// Since when nothing new is placed on it, where it is a member of a pool that a run was about to remove.
+    pub cordoned: Option<Timestamp>,
 }
 
 /// The load of a node, in percent of what it declares.
@@ -206,6 +209,7 @@ fn node(
         simulators,
         max_simulators: attributes.get("max_simulators").and_then(Value::as_u64),
         load,
+        cordoned: resource.cordoned,
         health,
     }
 }

@@ -100,6 +100,7 @@ impl Bench {
         let context = Context {
             lineage: "test".into(),
             folder: "unused".into(),
+            root: "unused".into(),
             program: "unused".into(),
         };
         let clock = Clock(jiff::Timestamp::now(), tokio::time::Instant::now());
@@ -234,6 +235,7 @@ fn options() -> Options {
     Options {
         parallelism: 4,
         patience,
+        ..Options::default()
     }
 }
 

@@ -85,6 +85,8 @@ pub struct CallError {
     pub error: ProviderError,
     /// Whether it is known what the call did.
     pub effect: Effect,
+    /// Whether it was given up because its time was over.
+    pub is_timeout: bool,
 }
 
 /// What a failed call did.
@@ -102,7 +104,11 @@ impl From<ProviderError> for CallError {
             ProviderError::Ambiguous { .. } | ProviderError::Broken { .. } => Effect::Unknown,
             _ => Effect::None,
         };
-        CallError { error, effect }
+        CallError {
+            error,
+            effect,
+            is_timeout: false,
+        }
     }
 }
 
@@ -142,9 +148,10 @@ impl Call {
             };
             lost |= matches!(error, ProviderError::Ambiguous { .. });
             let pause = self.patience.pause(attempt, error.retry_after());
-            if !error.is_transient() || attempt >= self.patience.attempts || Instant::now() + pause >= deadline {
-                let refused = !error.is_transient();
+            let (refused, is_late) = (!error.is_transient(), Instant::now() + pause >= deadline);
+            if refused || attempt >= self.patience.attempts || is_late {
                 let mut failure = CallError::from(error);
+                failure.is_timeout = is_late && !refused;
                 if !lost {
                     return Err(failure);
                 }
@@ -243,7 +250,11 @@ impl Call {
                 Err(error) if !error.is_transient() || (is_late && attempt >= self.patience.attempts) => {
                     let is_proof = matches!(error, ProviderError::Rejected { .. });
                     let effect = if is_proof { Effect::None } else { Effect::Unknown };
-                    return Err(CallError { error, effect });
+                    return Err(CallError {
+                        error,
+                        effect,
+                        is_timeout: false,
+                    });
                 }
                 Ok(None) | Err(_) => {}
             }
@@ -272,6 +283,7 @@ impl Call {
                     return Err(CallError {
                         error: self.timed_out(),
                         effect: Effect::Unknown,
+                        is_timeout: true,
                     });
                 }
                 Ok(step) => return Ok(step),
@@ -285,7 +297,11 @@ impl Call {
                 Err(error) => {
                     let rejected = matches!(error, ProviderError::Rejected { .. });
                     let effect = if rejected { Effect::None } else { Effect::Unknown };
-                    return Err(CallError { error, effect });
+                    return Err(CallError {
+                        is_timeout: error.is_transient() && Instant::now() >= deadline,
+                        error,
+                        effect,
+                    });
                 }
             }
         }

@@ -21,6 +21,15 @@ pub enum Estimate {
     AtLeast(Duration),
 }
 
+impl Estimate {
+    /// Returns the time that is known.
+    pub fn length(self) -> Duration {
+        match self {
+            Estimate::About(length) | Estimate::AtLeast(length) => length,
+        }
+    }
+}
+
 /// Returns how long a plan takes to carry out; `None` where nothing is known of what it does.
 pub fn estimate(plan: &Plan, timings: &Timings, parallelism: usize) -> Option<Estimate> {
     if timings.is_empty() || plan.changes.iter().all(|change| change.action == Action::NoOp) {

@@ -1,5 +1,6 @@
 //! What an apply tells while it runs, and at its end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simfleet_provider_api::Address;
@@ -138,6 +139,8 @@ pub struct Outcome {
     pub done: Vec<(Address, Verb)>,
     /// What failed, and why.
     pub failed: Vec<(Address, Verb, String)>,
+    /// What of that ran into its time-out: it may still go on.
+    pub timed_out: BTreeSet<Address>,
     /// What was not begun, and why.
     pub skipped: Vec<(Address, Verb, String)>,
     /// What was begun and left to a later run, as its end is not known.
@@ -153,6 +156,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether all that went wrong is that operations ran into their time-outs.
+    pub fn is_only_late(&self) -> bool {
+        let is_late = |(address, ..): &(Address, Verb, String)| self.timed_out.contains(address);
+        !self.failed.is_empty()
+            && self.failed.iter().all(is_late)
+            && !self.interrupted
+            && self.stopped_by.is_none()
+            && self.unplaced.is_empty()
+    }
+
     /// Whether everything that was asked for is there.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty()

@@ -180,6 +180,7 @@ pub(super) async fn take_up(
                 Err(CallError {
                     error,
                     effect: Effect::Unknown,
+                    is_timeout: false,
                 }),
             );
         }
@@ -320,6 +321,7 @@ pub(super) fn settle(
         Err(CallError {
             error,
             effect: Effect::None,
+            ..
         }) => {
             let reason = error.to_string();
             events.push(Event::Failed {
@@ -337,6 +339,7 @@ pub(super) fn settle(
         Err(CallError {
             error,
             effect: Effect::Unknown,
+            ..
         }) => {
             still_open(error.to_string());
             format!("what became of it is still not known: {error}")

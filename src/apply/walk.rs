@@ -21,7 +21,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Attributes, Observed, Step as Reply, Token, Value};
-use simfleet_state::{DeposedKey, Event, Journal, ProviderConfig, State};
+use simfleet_state::{DeposedKey, Event, Host, Journal, ProviderConfig, State, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -43,6 +43,8 @@ pub struct Options {
     pub parallelism: usize,
     /// How often and how long a call is repeated.
     pub patience: Patience,
+    /// The clock, for what an earlier run began.
+    pub host: Arc<dyn Host>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
         Options {
             parallelism: 10,
             patience: Patience::default(),
+            host: Arc::new(System),
         }
     }
 }

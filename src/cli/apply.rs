@@ -11,10 +11,13 @@ use super::plan::mode;
 use super::program::Run;
 use super::reporting::reported;
 use crate::apply::Outcome;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, FleetError};
 use crate::plan::{Mode, PlanFile, Planned};
 use crate::view::plan::{Detail, Purpose, View, json};
 use crate::view::{outcome, outputs};
+
+/// How often a plan is made at the most, where other runs change what it was made from.
+const ATTEMPTS: usize = 10;
 
 /// Change the fleet to what is declared
 ///
@@ -128,8 +131,23 @@ impl Destroy {
 }
 
 impl Manner {
-    /// Finishes what earlier runs began, makes a plan, asks, and carries it out.
+    /// Finishes what earlier runs began, makes a plan, asks, and carries it out. Where another run was faster, it plans anew
+    /// if nobody has to agree: who agreed to a plan agreed to that one.
     pub(super) async fn change(&self, run: &Run, fleet: &Fleet) -> Result<Exit, Failure> {
+        let mut attempts = 1;
+        loop {
+            match self.change_once(run, fleet).await {
+                Err(Failure::Fleet(FleetError::Stale { address })) if self.auto_approve && attempts < ATTEMPTS => {
+                    attempts += 1;
+                    let text = format!("Another run changed {address} after this plan was made. Planning anew.\n\n");
+                    run.terminal.tell(&text);
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn change_once(&self, run: &Run, fleet: &Fleet) -> Result<Exit, Failure> {
         reported(run, self.json, async |progress| fleet.recover(&progress).await).await?;
         let planned = fleet.plan().await?;
         warn(run, &planned.warnings);
@@ -209,6 +227,7 @@ impl Manner {
         Ok(match outcome.is_complete() {
             true => Exit::Success,
             false if outcome.interrupted => Exit::Interrupted,
+            false if outcome.is_only_late() => Exit::TimedOut,
             false => Exit::Failure,
         })
     }

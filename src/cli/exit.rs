@@ -18,6 +18,8 @@ pub(super) enum Exit {
     Failure,
     /// The plan has changes, and `--detailed-exitcode` was given.
     Changes,
+    /// Operations ran into their time-outs; nothing else went wrong.
+    TimedOut,
     /// `--fail-on` names something that the plan does.
     Refused,
     /// The user stopped it.
@@ -89,6 +91,7 @@ impl From<Exit> for ExitCode {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Changes => 2,
+            Exit::TimedOut => 4,
             Exit::Refused => 5,
             Exit::Interrupted => INTERRUPTED,
         })

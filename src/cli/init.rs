@@ -11,15 +11,39 @@ use super::exit::{Exit, Failure};
 use super::program::Run;
 use crate::diagnostic::Diagnostic;
 
-/// The examples that the program carries, by name.
-const EXAMPLES: [(&str, &str); 6] = [
-    ("quickstart", include_str!("../../examples/quickstart.hcl")),
-    ("px4_azure", include_str!("../../examples/px4_azure.hcl")),
-    ("tonypi", include_str!("../../examples/tonypi.hcl")),
-    ("oci_pools", include_str!("../../examples/oci_pools.hcl")),
-    ("machine_server", include_str!("../../examples/machine_server.hcl")),
-    ("virtualbox", include_str!("../../examples/virtualbox.hcl")),
+/// A fleet that the program carries.
+struct Example {
+    name: &'static str,
+    text: &'static str,
+    /// The files that it reads, by their paths beside it.
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+/// The examples that the program carries, the one for the first look first.
+const EXAMPLES: [Example; 6] = [
+    example("quickstart", include_str!("../../examples/quickstart.hcl")),
+    example("px4_azure", include_str!("../../examples/px4_azure.hcl")),
+    example("tonypi", include_str!("../../examples/tonypi.hcl")),
+    example("oci_pools", include_str!("../../examples/oci_pools.hcl")),
+    Example {
+        files: &[
+            (
+                "firmware/blinky.elf",
+                include_bytes!("../../examples/firmware/blinky.elf"),
+            ),
+            (
+                "peripherals/lamp.repl",
+                include_bytes!("../../examples/peripherals/lamp.repl"),
+            ),
+        ],
+        ..example("machine_server", include_str!("../../examples/machine_server.hcl"))
+    },
+    example("virtualbox", include_str!("../../examples/virtualbox.hcl")),
 ];
+
+const fn example(name: &'static str, text: &'static str) -> Example {
+    Example { name, text, files: &[] }
+}
 
 /// Write a commented fleet file to start from
 ///
@@ -36,18 +60,15 @@ pub(super) struct Init {
     path: PathBuf,
     /// The example to start from
     #[arg(long, value_name = "NAME", default_value = "quickstart",
-        value_parser = PossibleValuesParser::new(EXAMPLES.map(|(name, _)| name)))]
+        value_parser = PossibleValuesParser::new(EXAMPLES.map(|example| example.name)))]
     example: String,
 }
 
 impl Init {
     pub(super) fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        let text = EXAMPLES
-            .iter()
-            .find(|(name, _)| *name == self.example)
-            .map(|(_, text)| *text);
+        let example = EXAMPLES.iter().find(|example| example.name == self.example);
         // The parser lets no other name through.
-        let text = text.unwrap_or(EXAMPLES[0].1);
+        let example = example.unwrap_or(&EXAMPLES[0]);
         let single = self.path.extension().is_some_and(|extension| extension == "hcl");
         let file = if single {
             self.path.clone()
@@ -66,14 +87,23 @@ impl Init {
             let hint = "give the path of a new file or folder: simfleet init lab";
             return Err(Diagnostic::error("There is a fleet already", detail).hint(hint).into());
         }
-        write_new(&file, text)?;
-        let (file, path) = (file.display(), self.path.display());
+        write_new(&file, example.text.as_bytes())?;
+        let mut written = vec![file.clone()];
+        for (name, content) in example.files {
+            let beside = file.with_file_name(name);
+            // One of that name that is there is the user's own.
+            if !beside.exists() {
+                write_new(&beside, content)?;
+                written.push(beside);
+            }
+        }
+        let (written, path) = (names(&written), self.path.display());
         let command = if self.path == Path::new(".") {
             String::new()
         } else {
             format!(" {path}")
         };
-        run.terminal.print(&format!("Wrote {file}.\n"))?;
+        run.terminal.print(&format!("Wrote {written}.\n"))?;
         run.terminal.tell(&format!(
             "Next: simfleet plan{command} shows what it would make, simfleet apply{command} makes it.\n"
         ));
@@ -96,10 +126,16 @@ fn fleet_file(folder: &Path) -> Option<PathBuf> {
     }
 }
 
-fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
+/// Returns the names of files: `a, b`.
+fn names(files: &[PathBuf]) -> String {
+    let names = files.iter().map(|file| file.display().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn write_new(file: &Path, content: &[u8]) -> Result<(), Failure> {
     let failed = |error: &io::Error| {
         Failure::io(
-            "The fleet file cannot be written",
+            "The file cannot be written",
             format!("Writing `{}` failed", file.display()),
             error,
         )
@@ -115,5 +151,5 @@ fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
         }
         other => other.map_err(|error| failed(&error))?,
     };
-    new.write_all(text.as_bytes()).map_err(|error| failed(&error))
+    new.write_all(content).map_err(|error| failed(&error))
 }

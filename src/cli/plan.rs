@@ -100,7 +100,8 @@ impl Plan {
         let planned = fleet.plan().await?;
         warn(run, &planned.warnings);
         if self.json {
-            run.terminal.print_json(&json::document(&planned.plan))?;
+            run.terminal
+                .print_json(&json::document(&planned.plan, fleet.estimate(&planned)))?;
         } else {
             let detail = if self.expand { Detail::Expanded } else { Detail::Folded };
             let view = View {

@@ -31,8 +31,8 @@ Examples:
 
 Flags can be typed as Terraform's are: -auto-approve, -out=FILE, -var name=value.
 Exit codes: 0 success, 1 error, or apply left something out, 2 the plan has changes
-(--detailed-exitcode), 3 locked by another run, 5 refused by --fail-on, 64 wrong usage,
-130 interrupted.";
+(--detailed-exitcode), 3 locked by another run, 4 an operation ran into its time-out,
+5 refused by --fail-on, 64 wrong usage, 130 interrupted.";
 
 /// Keeps fleets of simulators and robots as you declare them.
 #[derive(Debug, Parser)]

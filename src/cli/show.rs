@@ -56,7 +56,8 @@ impl Show {
         let fleet = self.looking.open_saved(run, file)?;
         let planned = fleet.replan(file).await?;
         if self.json {
-            run.terminal.print_json(&json::document(&planned.plan))?;
+            run.terminal
+                .print_json(&json::document(&planned.plan, fleet.estimate(&planned)))?;
         } else {
             let purpose = Purpose::of(file.mode);
             let view = View {

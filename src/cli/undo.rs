@@ -36,7 +36,6 @@ impl Undo {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
-        self.manner.check(run)?;
         let (path, serial): (PathBuf, _) = named(&self.path_and_serial, |text| text.parse::<u64>().is_ok());
         let wrong = |text: &String| {
             let hint = "`simfleet state history` shows the serials";
@@ -48,6 +47,7 @@ impl Undo {
         let fleet = self.planning.open(run, path, Mode::Destroy)?;
         let (since, goal) = fleet.earlier_goal(serial).await?;
         let fleet = fleet.back_to(&goal)?;
+        self.manner.check(run)?;
         if !self.manner.json {
             let what = match goal {
                 Goal::Configuration(_) => "the configuration",

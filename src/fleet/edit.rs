@@ -37,8 +37,9 @@ struct Pulled {
     state: State,
 }
 
-/// The version of pulled states. Raised with every change that another simfleet could not read.
-const PULLED: u32 = 1;
+/// The version of pulled states. Raised with every change that an older simfleet could not read, or would read and lose a
+/// part of. All of 1 is as it was.
+const PULLED: u32 = 2;
 
 impl Fleet {
     /// Gives what is recorded of a resource another address, with its instances and children, and everything that names
@@ -408,19 +409,27 @@ fn read(text: &str) -> Result<Pulled, Diagnostics> {
         Diagnostics::from(diagnostic.hint("`simfleet state pull` writes one; nothing was changed"))
     };
     let pulled: Pulled = serde_json::from_str(text).map_err(|error| none(format!("It cannot be read: {error}.")))?;
-    if pulled.simfleet_state != PULLED {
-        return Err(none(format!(
-            "It has format {}, and this simfleet knows {PULLED}.",
+    if !(1..=PULLED).contains(&pulled.simfleet_state) {
+        let detail = format!(
+            "It was written by a newer simfleet: it has format {}, and this one knows formats up to {PULLED}.",
             pulled.simfleet_state
-        )));
+        );
+        let diagnostic = Diagnostic::error("Not a pulled state", detail);
+        return Err(diagnostic
+            .hint("push it with the simfleet that pulled it; nothing was changed")
+            .into());
     }
     invariants::check(&pulled.state).map_err(|problem| none(format!("It contradicts itself: {problem}.")))?;
     Ok(pulled)
 }
 
 fn older(pushed: u64, last: u64) -> Diagnostic {
-    let detail = format!("The pushed state is that of serial {pushed}, and the one here is at serial {last}.");
-    let hint = "pull it again; or give --force, which has what was recorded since be history";
+    let detail = format!(
+        "The pushed state was pulled at serial {pushed}, and the one here is at serial {last} by now: what was recorded since \
+         would be lost sight of."
+    );
+    let hint = "pull it again, and change and push that; --force pushes this one all the same, and what was recorded since \
+                is left in `simfleet state history` only";
     Diagnostic::error("An older state", detail).hint(hint)
 }
 

@@ -44,6 +44,10 @@ pub(super) fn state_path(path: &Path, config: &Config) -> Result<PathBuf, Diagno
     Ok(own)
 }
 
+/// How long the path of a state can be. SQLite takes paths of 512 bytes, and the names of its journal and of the draft that
+/// a new state is made as are longer than that of the state.
+const LONGEST: usize = 460;
+
 /// The variable that holds the key, or keys, for the secrets of a state.
 const KEY: &str = "SIMFLEET_STATE_KEY";
 /// The variable that names a file of them.
@@ -60,6 +64,16 @@ pub(super) fn store(location: PathBuf, environment: &BTreeMap<String, String>) -
         );
         return Err(Diagnostic::error("Not UTF-8", detail)
             .hint("rename the folder, or keep the state elsewhere: --state FILE")
+            .into());
+    }
+    let length = absolute.as_os_str().len();
+    if length > LONGEST {
+        let detail = format!(
+            "The path of the state has {length} bytes, and SQLite takes {LONGEST} at the most: `{}`.",
+            absolute.display()
+        );
+        return Err(Diagnostic::error("Path too long", detail)
+            .hint("keep the state elsewhere: --state FILE, or the backend block")
             .into());
     }
     let mut store = SqliteStore::new(location);
@@ -101,6 +115,14 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+
+    #[test]
+    fn a_path_that_sqlite_does_not_take_is_told_as_that() {
+        let path = |length: usize| PathBuf::from(format!("/{}", "a".repeat(length - 1)));
+        let found = store(path(LONGEST + 1), &BTreeMap::new()).expect_err("it is too long");
+        assert_eq!(found.0[0].summary, "Path too long");
+        assert!(store(path(LONGEST), &BTreeMap::new()).is_ok());
+    }
 
     #[test]
     fn a_state_is_not_kept_where_its_path_cannot_be_written_down() {

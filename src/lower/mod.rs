@@ -98,7 +98,7 @@ impl Lowering<'_> {
     /// No provider for it, or values that do not fit together.
     pub fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
-            Block::Node(node) => Ok(vec![node::resource(self, &node)?]),
+            Block::Node(_) => Ok(vec![node::resource(self)?]),
             Block::Pool(pool) => node::members(self, &pool),
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Value(value) => {

@@ -7,7 +7,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 use super::layout::{member, number_of};
 use super::{Desired, Layout, Lowering, Objects, name_of};
 use crate::config::Record;
-use crate::config::blocks::{Node, Pool};
+use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::Reason;
 
@@ -18,14 +18,12 @@ pub(super) const NODE: Kind = Kind::new("node");
 const OUTPUTS: [&str; 7] = ["id", "name", "address", "public_ip", "private_ip", "runtime", "status"];
 
 /// Returns the one resource of a `node`.
-pub(super) fn resource(lowering: &Lowering<'_>, node: &Node) -> Result<Desired, Diagnostics> {
-    refuse_unbuilt(lowering, node)?;
+pub(super) fn resource(lowering: &Lowering<'_>) -> Result<Desired, Diagnostics> {
     machine(lowering, lowering.address.clone(), lowering.record)
 }
 
 /// Returns the members of a `pool`.
 pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<Desired>, Diagnostics> {
-    refuse_unbuilt(lowering, &declared.node)?;
     let Some(pool) = lowering.layout.pools.get(lowering.address) else {
         return Ok(Vec::new());
     };
@@ -48,21 +46,6 @@ pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<De
         members.push(desired);
     }
     Ok(members)
-}
-
-/// What is said and would be ignored is refused.
-fn refuse_unbuilt(lowering: &Lowering<'_>, node: &Node) -> Result<(), Diagnostics> {
-    let word = match (node.processes.is_empty(), &node.health_check) {
-        (false, _) => "process",
-        (_, Some(_)) => "health_check",
-        _ => return Ok(()),
-    };
-    let detail = format!("`{word}` of a node is a block of the language, but this version does not act on it.");
-    let diagnostic = Diagnostic::error("Not available yet", detail).on(lowering.address.clone());
-    let diagnostic = diagnostic.at(lowering.declaration.span.clone());
-    Err(diagnostic
-        .hint("take it out; a simulator \"exec\" can run a program on the node")
-        .into())
 }
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.

@@ -9,7 +9,7 @@ use super::beside::{deposed, interrupts, pools, unfinished};
 use super::disruption;
 use super::moves::Basis;
 use super::session::Session;
-use super::{Action, Plan, Selection};
+use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::providers::Registry;
@@ -167,14 +167,19 @@ impl<'a> Planner<'a> {
                     was,
                     "declare it with prevent_destroy = false and apply that first, or give it up with a `removed` block",
                 ),
+                // What goes with its node, unless a `removed` block gives it up.
+                Action::Forget if !change.reasons.contains(&Reason::Removed) => (
+                    was,
+                    "keep its node until it can be reached and the two can go in turn, or give it up with a `removed` block",
+                ),
                 _ => (false, ""),
             };
             if is_protected {
                 let reason = change.reasons.first().map(ToString::to_string).unwrap_or_default();
-                let verb = if change.action == Action::Replace {
-                    "made anew"
-                } else {
-                    "deleted"
+                let verb = match change.action {
+                    Action::Replace => "made anew",
+                    Action::Forget => "lost with its node",
+                    _ => "deleted",
                 };
                 let detail = format!(
                     "{} would be {verb}, as {reason}; it has prevent_destroy.",

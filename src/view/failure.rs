@@ -55,7 +55,10 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                     .into(),
             ),
         ),
-        FleetError::Stale { .. } => ("The plan is stale", Some("make a new plan".into())),
+        FleetError::Stale { .. } => (
+            "The plan is stale",
+            Some("run the command again, which plans from what is recorded now; a saved plan is to be made anew".into()),
+        ),
         FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint().into())),
         FleetError::Ended(_) => (
             "The run ended early",

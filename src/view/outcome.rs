@@ -189,6 +189,7 @@ pub fn event(outcome: &Outcome, at: Timestamp, again: &str) -> Json {
             .iter()
             .map(|(address, verb)| json!({"address": address, "action": verb.as_str()}))
             .collect::<Vec<_>>(),
+        "timed_out": outcome.timed_out,
         "unplaced": outcome
             .unplaced
             .iter()

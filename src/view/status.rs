@@ -48,6 +48,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
         }
     }
     ended(&status.simulators, &mut document);
+    cordoned(&status.nodes, &mut document);
     for (address, verb) in &status.open {
         let text = format!(": its {verb} is in flight, or was left by an earlier run; apply finishes it");
         document.line(Line::new().tone(Tone::Change, address.to_string()).text(text));
@@ -56,19 +57,39 @@ pub fn render(status: &Status, theme: Theme) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// Returns the nodes as a table; a line that says so where there are none.
+/// Returns the nodes as a table, and what is out of the ordinary; a line that says so where there are none.
 pub fn nodes(nodes: &[Node]) -> String {
-    bare(&node_table(nodes), "There are no nodes.")
+    let mut document = Document::new();
+    cordoned(nodes, &mut document);
+    followed(bare(&node_table(nodes), "There are no nodes."), &document)
 }
 
 /// Returns the simulators as a table; a line that says so where there are none.
 pub fn simulators(simulators: &[Simulator]) -> String {
     let mut document = Document::new();
     ended(simulators, &mut document);
-    let table = bare(&simulator_table(simulators), "There are no simulators.");
-    match document.is_empty() {
+    followed(
+        bare(&simulator_table(simulators), "There are no simulators."),
+        &document,
+    )
+}
+
+/// Returns a table with remarks below it.
+fn followed(table: String, remarks: &Document) -> String {
+    match remarks.is_empty() {
         true => table,
-        false => format!("{table}\n{}", document.render(Theme::Plain)),
+        false => format!("{table}\n{}", remarks.render(Theme::Plain)),
+    }
+}
+
+/// Says of each member that is about to go since when nothing is placed on it.
+fn cordoned(nodes: &[Node], document: &mut Document) {
+    for node in nodes {
+        let Some(since) = node.cordoned else { continue };
+        let text = format!(
+            " takes nothing new since {since:.0}: a run is about to remove it, or was and did not end; apply goes on"
+        );
+        document.line(Line::new().tone(Tone::Change, node.address.to_string()).text(text));
     }
 }
 
@@ -117,7 +138,10 @@ fn node_table(nodes: &[Node]) -> Vec<Vec<String>> {
         vec![
             node.address.to_string(),
             node.provider.clone(),
-            node.health.word().to_owned(),
+            match node.cordoned {
+                Some(_) => format!("{}, cordoned", node.health.word()),
+                None => node.health.word().to_owned(),
+            },
             or_dash(node.endpoint.as_ref()),
             places,
             percent(node.load.map(|load| load.cpu)),
@@ -180,7 +204,8 @@ fn reason(health: &Health) -> Option<&str> {
     }
 }
 
-/// Returns the nodes as JSON. `cpu` and `memory` are percents.
+/// Returns the nodes as JSON. `cpu` and `memory` are percents; `cordoned` is since when nothing is placed on a member that
+/// is about to go, or null.
 pub fn nodes_json(nodes: &[Node]) -> Json {
     nodes
         .iter()
@@ -190,6 +215,7 @@ pub fn nodes_json(nodes: &[Node]) -> Json {
                 "provider": node.provider,
                 "status": node.health.word(),
                 "reason": reason(&node.health),
+                "cordoned": node.cordoned.map(|since| since.to_string()),
                 "endpoint": node.endpoint,
                 "runtime": node.runtime,
                 "pid": node.pid,
@@ -235,7 +261,9 @@ mod tests {
     use crate::view::fixture::{at, fleet};
 
     fn status() -> Status {
-        let state = fleet().state;
+        let mut state = fleet().state;
+        let leaving = state.resources.get_mut(&at("pool.field/m1")).unwrap();
+        leaving.cordoned = Some("2026-03-01T10:00:00.25Z".parse().unwrap());
         let seen = |address: &str| Observed::Present(state.resources[&at(address)].object.clone());
         let unreachable = Observed::Unreachable {
             reason: "connection refused".into(),

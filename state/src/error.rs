@@ -65,7 +65,9 @@ pub enum StateError {
         location: String,
     },
     /// A newer simfleet wrote the state.
-    #[error("the state in {location} has format {found}, and this simfleet knows formats up to {known}")]
+    #[error(
+        "the state in {location} was written by a newer simfleet: it has format {found}, and this one knows formats up to {known}"
+    )]
     Newer {
         /// Where.
         location: String,
@@ -143,7 +145,7 @@ impl StateError {
             StateError::WrongKey { .. } => {
                 "nothing was changed; give the key that it was written with, or that one in a line after the new one"
             }
-            StateError::Newer { .. } => "use the newer simfleet that wrote it",
+            StateError::Newer { .. } => "nothing was changed; use the simfleet that wrote it, or one that is newer",
             StateError::Foreign { .. } => "check the path of the state (--state, or the backend block)",
             StateError::Log { .. } => {
                 "nothing was changed; move it away if it is of another file; if a tool left it of this one, have SQLite end \

@@ -11,8 +11,19 @@ use crate::event::{Configuration, Declaration, Event, Operation, Outcome, Remain
 use crate::state::State;
 
 /// The version of the stored form of events, kept with each group. Raised with every change that an older simfleet could not
-/// read; what older versions wrote is brought up to date by [`read`].
-pub const VERSION: u32 = 1;
+/// read, or would read and lose a part of; what older versions wrote is brought up to date by [`read`].
+///
+/// - 1: the first
+/// - 2: `cordoned` and `uncordoned`; how a member is emptied, in its declaration. All of 1 is as it was.
+pub const VERSION: u32 = 2;
+
+/// The oldest version that is understood.
+const OLDEST: u32 = 1;
+
+/// Whether the stored form of a version is understood.
+pub fn is_known(version: u32) -> bool {
+    (OLDEST..=VERSION).contains(&version)
+}
 
 /// Why stored events cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +65,9 @@ pub fn write(events: &[Event]) -> Result<String, StateError> {
 /// # Errors
 /// Where they are newer, or none.
 pub fn read(version: u32, text: &str) -> Result<Vec<Event>, ReadError> {
-    match version {
-        VERSION => serde_json::from_str(text).map_err(|source| ReadError::Malformed { source }),
-        found => Err(ReadError::Newer { found }),
+    match is_known(version) {
+        true => serde_json::from_str(text).map_err(|source| ReadError::Malformed { source }),
+        false => Err(ReadError::Newer { found: version }),
     }
 }
 

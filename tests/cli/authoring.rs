@@ -13,6 +13,31 @@ fn init_writes_a_fleet_that_is_valid() {
     assert_eq!(lab.read("fleet.hcl"), written);
 }
 
+/// Whatever an example reads is written with it.
+#[test]
+fn every_example_of_init_is_valid_where_nothing_else_is() {
+    let lab = Lab::empty();
+    let known = lab.run("init --example nope").exits(64).stderr;
+    let names = known
+        .split_once("[possible values: ")
+        .and_then(|(_, names)| names.split_once(']'));
+    let names: Vec<&str> = names.expect("it tells them").0.split(", ").collect();
+    assert!(names.len() >= 6, "{names:?}");
+    for name in names {
+        lab.run(&format!("init {name} --example {name}")).exits(0);
+        lab.run(&format!("validate {name}")).exits(0);
+    }
+    // A file of the user's own stays.
+    lab.write("firmware", "");
+    lab.run("init --example machine_server").exits(1);
+    let own = Lab::empty();
+    std::fs::create_dir(own.path().join("firmware")).expect("a folder");
+    own.write("firmware/blinky.elf", "own");
+    let wrote = own.run("init --example machine_server").exits(0).stdout;
+    assert_eq!(wrote, "Wrote fleet.hcl, peripherals/lamp.repl.\n");
+    assert_eq!(own.read("firmware/blinky.elf"), "own");
+}
+
 #[test]
 fn init_of_another_example_elsewhere() {
     let lab = Lab::empty();

@@ -484,3 +484,62 @@ fn another_run_is_waited_for_and_told() {
     let _ = kill_process(first.pid(), Signal::INT);
     assert_eq!(first.code(), Some(130));
 }
+
+/// An operation that takes longer than it may has an exit code of its own: it may still come to its end.
+#[test]
+fn an_operation_that_runs_into_its_time_out() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+node "a" {}
+simulator "exec" "slow" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+  ready {
+    pattern = "never written"
+    timeout = "3s"
+  }
+  timeouts { create = "1s" }
+}
+"#,
+    );
+    let late = lab.run("apply --auto-approve").exits(4);
+    assert!(late.stdout.contains("did not end within its time-out of 1 s"), "{late}");
+    let events = lab.run("apply --auto-approve --json").exits(4).stdout;
+    let summary: serde_json::Value = events
+        .lines()
+        .last()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .expect("JSON");
+    assert_eq!(summary["timed_out"], serde_json::json!(["simulator.exec.slow"]));
+}
+
+/// Where the files of nodes are says where the nodes are: they are made anew in another folder, and none is lost.
+#[test]
+fn nodes_whose_folder_is_another_are_made_anew_there() {
+    let text = |folder: &str| {
+        format!(
+            "provider \"local\" {{ data_dir = \"{folder}\" }}\nnode \"a\" {{}}\nsimulator \"exec\" \"s\" {{\n  placement = node.a\n  command = [\"sleep\", \"1000\"]\n}}\n"
+        )
+    };
+    let lab = Running::new(&text("one"));
+    lab.run("apply --auto-approve").exits(0);
+    // A relative path starts at the fleet, not where the command is run.
+    std::fs::create_dir(lab.path().join("elsewhere")).expect("a folder");
+    let mut command = lab.command("plan --detailed-exitcode ../fleet.hcl --state ../.simfleet/state.db");
+    let status = command.current_dir(lab.path().join("elsewhere")).status();
+    assert_eq!(status.expect("it runs").code(), Some(0));
+
+    let before = pid_of(&lab.run("nodes -o json").exits(0), 0);
+    lab.write("fleet.hcl", &text("two"));
+    insta::assert_snapshot!("another_folder", lab.run("plan").exits(0));
+    lab.run("apply --auto-approve").exits(0);
+    eventually("the old agent ends", || {
+        rustix::process::test_kill_process(before).is_err()
+    });
+    assert_eq!(
+        lab.run("status --json").exits(0).json()["nodes"][0]["status"],
+        "running"
+    );
+    lab.run("plan --detailed-exitcode").exits(0);
+}

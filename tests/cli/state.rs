@@ -203,6 +203,9 @@ fn going_back() {
     lab.run("undo 1 --auto-approve").exits(0);
     assert_eq!(lab.run("state list").exits(0).stdout.matches("value.part").count(), 2);
     lab.run("undo 99 --auto-approve").exits(1);
+    // What is wrong with the serial comes before who could agree to it.
+    let unknown = lab.run("undo 99").exits(1);
+    assert!(unknown.stderr.contains("99"), "{unknown}");
     insta::assert_snapshot!("undo_nobody_to_ask", lab.run("undo").exits(64));
     lab.run("destroy --auto-approve").exits(0);
     lab.run("undo --auto-approve").exits(0);

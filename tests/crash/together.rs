@@ -7,6 +7,7 @@ use simfleet_provider_fake::faults::{Faults, Pattern};
 use simfleet_provider_fake::gateway::{Hold, HoldId, Moment};
 
 use crate::cloud::Cloud;
+use crate::processes::finish;
 use crate::support::{Ended, Fleet};
 
 /// Two nodes, each with what runs on it.
@@ -95,4 +96,21 @@ fn runs_on_disjoint_parts_work_at_once_and_others_wait() {
     let runs: Vec<Vec<String>> = history["runs"].as_array().expect("runs").iter().map(of_run).collect();
     assert_eq!(runs[0], ["node.a", "simulator.exec.on_a"], "{history:#}");
     assert_eq!(runs[1], ["node.b", "simulator.exec.on_b"], "{history:#}");
+}
+
+/// Whoever comes second plans anew from what the first one made, unless somebody has agreed to a plan already.
+#[test]
+fn two_first_runs_at_once_both_end_well() {
+    for _ in 0..5 {
+        let cloud = Cloud::new(Faults::default());
+        let fleet = Fleet::new(&format!("{}{HALVES}", cloud.provider()));
+        let apply = ["apply", "--auto-approve", "--lock-timeout", "60s"];
+        let runs = [0, 1, 2].map(|_| fleet.start(&apply, &[]));
+        for run in runs {
+            let ended = finish(run);
+            assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+        }
+        let names = ["node.a", "node.b", "simulator.exec.on_a", "simulator.exec.on_b"];
+        assert_eq!(cloud.objects(), once(&names));
+    }
 }

@@ -73,6 +73,34 @@ async fn what_is_protected_is_not_deleted_until_that_is_taken_back_and_applied()
     assert!(bench.apply(Mode::Destroy, &[]).await.is_complete());
 }
 
+/// What cannot be asked to end goes with its node, which is a deletion, too.
+#[tokio::test]
+async fn what_is_protected_is_not_lost_with_its_node() {
+    let lab = Lab::new(
+        "provider \"fake\" {}\nnode \"a\" {}\nsimulator \"exec\" \"job\" {\n  placement = node.a\n  command = [\"work\"]\n  \
+         lifecycle { prevent_destroy = true }\n}\n",
+    );
+    lab.complete(Mode::Apply).await;
+    lab.set_rules(&json!([{ "fault": { "unreachable": { "reason": "it is off" } } }]));
+    lab.bench.write("provider \"fake\" {}\n");
+    for mode in [Mode::Apply, Mode::Destroy] {
+        let refused = lab.open(mode).plan().await.map(|_| ());
+        let Err(FleetError::Diagnostics(problems)) = refused else {
+            panic!("it is to be refused: {refused:?}")
+        };
+        let detail = &problems.0[0].detail;
+        assert!(
+            detail.starts_with("simulator.exec.job would be lost with its node, as "),
+            "{mode:?}: {detail}"
+        );
+    }
+    let given_up = "provider \"fake\" {}\nremoved {\n  from = simulator.exec.job\n  lifecycle { destroy = false }\n}\n";
+    lab.bench.write(given_up);
+    let fleet = lab.open(Mode::Apply);
+    let plan = fleet.plan().await.expect("it is given up").plan;
+    assert_eq!(changes(&plan), ["delete node.a", "forget simulator.exec.job"]);
+}
+
 #[tokio::test]
 async fn what_is_ignored_stays_as_it_is_and_all_else_changes() {
     let bench = Bench::new(&nodes("small", "lifecycle { ignore_changes = [labels] }"));
@@ -183,6 +211,7 @@ async fn an_operation_may_take_as_long_as_its_block_says() {
         (90..120).contains(&took.as_secs()),
         "by the clock of the test it took {took:?}"
     );
+    assert!(outcome.is_only_late(), "{outcome:?}");
     // What was begun is not lost by that: the next run asks after it.
     assert_eq!(outcome.open.len(), 1);
 }

@@ -145,8 +145,6 @@ pub fn over(options: Options, store: &MemoryStore, cloud: &Arc<Gateway>) -> Flee
 
 /// Has a fleet be over a store and a cloud of the test.
 pub fn on(fleet: Fleet, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
-    let mut registry = Registry::built_in();
-    registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
     // A cloud of the test's own process answers at once: nothing is gained by waiting as long as for a real one.
     let patience = Patience {
         base: Duration::from_millis(2),
@@ -157,5 +155,12 @@ pub fn on(fleet: Fleet, store: &MemoryStore, cloud: &Arc<Gateway>) -> Fleet {
         patience,
         ..apply::Options::default()
     };
-    fleet.over(Arc::new(store.clone()), registry, walk)
+    fleet.over(Arc::new(store.clone()), registry(cloud), walk)
+}
+
+/// Returns the providers of this build, and one of a cloud of the test.
+pub fn registry(cloud: &Arc<Gateway>) -> Registry {
+    let mut registry = Registry::built_in();
+    registry.add(Arc::new(FakeType::with_cloud(cloud.clone())));
+    registry
 }

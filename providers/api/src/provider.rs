@@ -79,6 +79,8 @@ pub struct Context {
     pub lineage: Arc<str>,
     /// A folder for files of the provider, beside the state. It may not exist yet.
     pub folder: PathBuf,
+    /// The folder of the fleet, absolute: relative paths in settings start there, wherever the command is run.
+    pub root: PathBuf,
     /// The `simfleet` program itself, for providers that start it as an agent.
     pub program: PathBuf,
 }

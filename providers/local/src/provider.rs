@@ -95,7 +95,7 @@ impl ProviderType for LocalType {
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
         let path = match settings.str("data_dir") {
             // Several fleets can share it.
-            Some(folder) => PathBuf::from(folder).join(&*context.lineage),
+            Some(folder) => context.root.join(folder).join(&*context.lineage),
             None => context.folder.clone(),
         };
         let denied = |error: io::Error| ProviderError::Denied {

@@ -13,8 +13,10 @@ pub(crate) fn settings() -> &'static [Attribute] {
         vec![Attribute::new(
             "data_dir",
             Type::String,
-            "the folder for the nodes' files; without it one beside the state",
-        )]
+            "the folder for the nodes' files, a relative path from the fleet's folder; without it one beside the state",
+        )
+        // The nodes stay where their files are.
+        .replaces()]
     });
     &SETTINGS
 }

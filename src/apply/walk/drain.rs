@@ -1,13 +1,14 @@
 //! A member of a pool is emptied before it goes: nothing new is placed on it, and what ends by itself is waited for. After
 //! that what runs on it is stopped, each with its own grace, and then the member is deleted; those are steps of their own.
 //!
-//! That it is cordoned is recorded first. A run that dies while it waits leaves a member that the next one empties again,
-//! or that stays, if that is what is wanted by then.
+//! That it is cordoned is recorded first. A run that dies while it waits leaves a member that the next one goes on to empty,
+//! for what is left of the time, or that stays, if that is what is wanted by then.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Kind, ObjectId, Observed, Provider};
 use simfleet_state::{Drain, Event, Resource, WaitFor};
@@ -20,6 +21,9 @@ use crate::providers::Limited;
 
 /// How often what runs on a member is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a run waits at least that goes on with what another began, so that what is about to end can.
+const LEAST: Duration = Duration::from_secs(5);
 
 /// Something that runs on a member and that ends by itself.
 struct Job {
@@ -57,7 +61,8 @@ impl<'a> Walk<'a> {
             ..Active::idle(change.provider_before.clone())
         };
         self.active.insert(node, active);
-        let empty = async move { (node, End::Drained(wait(jobs, drain.timeout).await)) };
+        let left = time_left(drain.timeout, member.cordoned, self.options.host.now());
+        let empty = async move { (node, End::Drained(wait(jobs, left).await)) };
         batch.launches.push(empty.boxed());
     }
 
@@ -97,6 +102,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Returns how long a member is waited for that takes nothing new since some time: by the clock of another machine perhaps,
+/// so never longer than the whole.
+fn time_left(timeout: Duration, cordoned: Option<Timestamp>, now: Timestamp) -> Duration {
+    let waited = cordoned.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+    // A clock that runs behind has nothing waited yet.
+    let waited = Duration::try_from(waited).unwrap_or_default();
+    timeout.saturating_sub(waited).max(LEAST.min(timeout))
+}
+
 /// Waits until all have ended; returns those that had not in time.
 async fn wait(jobs: Vec<Job>, timeout: Duration) -> Vec<Address> {
     let ended = jobs.into_iter().map(|job| async move {
@@ -118,6 +132,28 @@ impl Job {
                 }
             }
             tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_wait() {
+        let seconds = Duration::from_secs;
+        let now = Timestamp::constant(1_800_000_000, 0);
+        for (case, timeout, cordoned, left) in [
+            ("it begins", 60, None, 60),
+            ("it was begun", 60, Some(-20), 40),
+            ("nearly over", 60, Some(-58), 5),
+            ("long over", 60, Some(-86_400), 5),
+            ("short from the first", 2, Some(-86_400), 2),
+            ("a clock that was ahead", 60, Some(3_600), 60),
+        ] {
+            let since = cordoned.map(|offset| now + SignedDuration::from_secs(offset));
+            assert_eq!(time_left(seconds(timeout), since, now), seconds(left), "{case}");
         }
     }
 }

@@ -193,6 +193,9 @@ impl<'a> Walk<'a> {
     ) {
         let Some(active) = self.active.get(&node) else { return };
         let began = active.began;
+        if error.is_timeout {
+            self.outcome.timed_out.insert(change.address.clone());
+        }
         let text = error.error.to_string();
         match (error.effect, active.intent.clone()) {
             (Effect::None, Some(token)) => {

@@ -55,7 +55,7 @@ pub use node::{Node, PortRange};
 pub use placement::Placement;
 pub use pool::{Drain, Pool, WaitFor};
 pub use port::{Port, PortSource, Protocol};
-pub use process::{Log, Process, Ready, Restart};
+pub use process::{Log, Ready, Restart};
 pub use removed::Removed;
 pub use settings::{Backend, Settings};
 pub use simulator::{Desired, Kind, Resources, Simulator};

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use simfleet_provider_api::Value;
 
-use super::health_check::{self, HealthCheck};
+use super::health_check;
 use super::port::Protocol;
-use super::process::{self, Process};
+use super::process;
 use crate::config::decode::Reader;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 mod later;
+
+pub(super) use later::AGENT_PORT;
 
 /// One machine, or the template of a pool's members.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +32,6 @@ pub struct Node {
     pub tags: Option<Value>,
     /// The port ranges that it publishes, by name.
     pub port_ranges: BTreeMap<Arc<str>, PortRange>,
-    /// Workloads of its own, by name.
-    pub processes: BTreeMap<Arc<str>, Process>,
-    /// How it is told whether it is healthy.
-    pub health_check: Option<HealthCheck>,
 }
 
 /// A range of ports, both ends included.
@@ -83,8 +81,8 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
         )])
         .attributes(later::attributes())
         .any(port_range_schema())
-        .any(process::schema())
-        .optional(health_check::schema())
+        .any(process::schema().later())
+        .optional(health_check::schema().later())
         .optional(later::ssh())
         .any(later::forward())
         .optional(later::bootstrap())
@@ -109,8 +107,6 @@ impl Node {
         let max_simulators = reader.maybe::<u64>("max_simulators");
         let (labels, tags) = (reader.maybe("labels"), reader.maybe("tags"));
         let port_ranges = reader.named("port_range", PortRange::decode);
-        let processes = reader.named("process", Process::decode);
-        let health_check = reader.block("health_check", HealthCheck::decode);
         if let Some(ranges) = &port_ranges {
             check_overlap(&mut reader, ranges);
             if let Some(Some(max)) = max_simulators {
@@ -125,8 +121,6 @@ impl Node {
                 labels: labels?,
                 tags: tags?,
                 port_ranges: port_ranges?,
-                processes: processes?,
-                health_check: health_check?,
             })
         };
         let node = node();

@@ -1,4 +1,4 @@
-//! What a supervised process is made of: the kind `exec` of a simulator, and `process` of a node.
+//! What a supervised process is made of: the kind `exec` of a simulator. `process` of a node is checked only.
 
 use std::time::Duration;
 
@@ -21,19 +21,6 @@ words! {
         /// It is started again unless it was stopped on purpose.
         UnlessStopped = "unless-stopped",
     }
-}
-
-/// A workload of a node itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Process {
-    /// The program and its arguments: a list of strings. Can be unknown.
-    pub command: Value,
-    /// Environment variables: a map of strings. Can be unknown.
-    pub env: Option<Value>,
-    /// What is done when it ends by itself.
-    pub restart: Restart,
-    /// What shows that it has started.
-    pub ready: Option<Ready>,
 }
 
 /// What shows that a process has started.
@@ -73,17 +60,23 @@ pub(super) fn command() -> AttributeSchema {
 }
 
 pub(super) fn ready_schema() -> BlockSchema {
-    BlockSchema::new("ready", "What shows that it has started.").attributes([
-        AttributeSchema::string("pattern", "a regular expression that a line of its output matches"),
-        AttributeSchema::string("tcp", "a port that it listens on, by name, number or address"),
-        AttributeSchema::string("http", "a URL that answers"),
-        AttributeSchema::duration("timeout", "how long it may take"),
-    ])
+    BlockSchema::new("ready", "What shows that it has started.")
+        .attributes([
+            AttributeSchema::string("pattern", "a regular expression that a line of its output matches"),
+            AttributeSchema::string("tcp", "a port that it listens on, by name, number or address"),
+            AttributeSchema::string("http", "a URL that answers"),
+            AttributeSchema::duration("timeout", "how long it may take"),
+        ])
+        // A process of a node has no typed form.
+        .rule(|record, found| drop(found.keep(Ready::decode(record))))
 }
 
 pub(super) fn log_schema() -> BlockSchema {
     BlockSchema::new("log", "Where its output goes.").attributes([
-        AttributeSchema::string("path", "the file"),
+        AttributeSchema::string(
+            "path",
+            "the file; without it one of the simulator's own, which goes with it, while this one is left where it is",
+        ),
         AttributeSchema::new("max_size", AttributeType::Size, "the size at which a new file is begun"),
         AttributeSchema::count("keep", 0, "how many old files are kept"),
     ])
@@ -94,24 +87,6 @@ pub(super) fn schema() -> BlockSchema {
         .labels(&["name"])
         .attributes([command(), env(), restart().default("no")])
         .optional(ready_schema())
-}
-
-impl Process {
-    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
-        let mut reader = Reader::new(record);
-        let (command, env) = (reader.take("command"), reader.maybe("env"));
-        let (restart, ready) = (reader.take("restart"), reader.block("ready", Ready::decode));
-        let process = || {
-            Some(Process {
-                command: command?,
-                env: env?,
-                restart: restart?,
-                ready: ready?,
-            })
-        };
-        let process = process();
-        reader.finish(process)
-    }
 }
 
 impl Ready {

@@ -88,6 +88,7 @@ fn broken() -> Vec<(&'static str, String)> {
         ("E13_ranges", pool("", "    port_range \"a\" {\n      from = 14560\n      to   = 14570\n    }\n    port_range \"b\" {\n      from = 14570\n      to   = 14580\n    }", "")),
         ("E13_forward", pool("", "    forward \"app\" {\n      host  = 5005\n      guest = 80\n    }\n    port_range \"a\" {\n      protocol = \"tcp\"\n      from     = 5000\n      to       = 5010\n    }", "")),
         ("E13_agent", pool("", "    port_range \"a\" {\n      protocol = \"tcp\"\n      from     = 8000\n      to       = 8500\n    }", "")),
+        ("E13_port", "node \"n\" {}\nsimulator \"exec\" \"s\" {\n  placement = node.n\n  command   = [\"serve\"]\n  port \"http\" {\n    protocol = \"tcp\"\n    host     = 8443\n  }\n}\n".to_owned()),
         ("E14_px4", px4("1", "255")),
         ("E14_vehicle", px4("1", "255").replace("px4", "vehicle")),
         ("E15_one_block", px4("3", "0")),
@@ -177,6 +178,7 @@ fn every_rule_is_there() {
 fn what_keeps_the_rules_is_not_told() {
     let kept = [
         ("E13", pool("", "    port_range \"a\" {\n      from = 8000\n      to   = 8500\n    }", "")),
+        ("E13", "node \"n\" {}\nsimulator \"exec\" \"s\" {\n  placement = node.n\n  command   = [\"serve\"]\n  port \"gcs\" { host = 8443 }\n}\n".to_owned()),
         ("E15", px4("3", "count.index")),
         ("E15", px4("3", "0").replace("node.n\n", "pool.p\n") + "pool \"p\" {\n  node {}\n  autoscale {\n    min = 1\n    max = 4\n  }\n}\n"),
         ("E16", robots("  topic \"state\" { kind = \"state\" }", "  topic \"state\" { kind = \"state\" }")),

@@ -1,20 +1,23 @@
 //! A plan for programs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use simfleet_provider_api::{Attributes, Value};
 
 use super::View;
 use super::changes::secrets;
+use crate::apply::Estimate;
 use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
 use crate::view::FORMAT_VERSION;
 use crate::view::values::{self, Mask, mask};
 
-/// Returns a plan as one JSON document.
+/// Returns a plan as one JSON document, with how long it takes as far as that is known.
 ///
 /// A part of a value that is sensitive or not known yet is `null` in `before` and `after`, and `true` at the same place
 /// in `after_sensitive` and `after_unknown`.
-pub fn document(plan: &Plan) -> Json {
+pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
     json!({
         "format_version": FORMAT_VERSION,
         "simfleet_version": env!("CARGO_PKG_VERSION"),
@@ -74,8 +77,14 @@ pub fn document(plan: &Plan) -> Json {
             .map(|roll| json!({"pool": roll.pool, "at_once": roll.at_once, "members": roll.members}))
             .collect::<Vec<_>>(),
         "partial": plan.is_partial,
+        "eta_ms": estimate.map(|estimate| milliseconds(estimate.length())),
+        "eta_at_least": matches!(estimate, Some(Estimate::AtLeast(_))),
         "summary": summary(plan),
     })
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn summary(plan: &Plan) -> Json {
@@ -103,6 +112,8 @@ pub fn event(view: View<'_>, at: Timestamp) -> Json {
         "type": "planned",
         "at": at.to_string(),
         "message": view.summary(),
+        "eta_ms": view.estimate.map(|estimate| milliseconds(estimate.length())),
+        "eta_at_least": matches!(view.estimate, Some(Estimate::AtLeast(_))),
         "summary": summary(view.plan),
     })
 }

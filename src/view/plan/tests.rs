@@ -423,7 +423,7 @@ fn changes_of_other_things_than_resources() {
 
 #[test]
 fn json_document() {
-    let mut document = json::document(&everything());
+    let mut document = json::document(&everything(), Some(Estimate::AtLeast(Duration::from_millis(4200))));
     assert_eq!(document["simfleet_version"], env!("CARGO_PKG_VERSION"));
     document["simfleet_version"] = "[version]".into();
     insta::assert_snapshot!("document", format!("{document:#}"));
@@ -432,7 +432,7 @@ fn json_document() {
 #[test]
 fn what_is_sensitive_is_nowhere() {
     let plan = everything();
-    let all = text(&plan) + &json::document(&plan).to_string();
+    let all = text(&plan) + &json::document(&plan, None).to_string();
     for secret in ["hunter2", "\"old\"", "\"new\"", "guessed", "\"k\""] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }

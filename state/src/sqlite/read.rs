@@ -177,9 +177,9 @@ impl SnapshotRow {
             .optional()
     }
 
-    /// Returns what it holds; `None` where it is not as it was written, or of another version: the journal has it all.
+    /// Returns what it holds; `None` where it is not as it was written, or of a newer version: the journal has it all.
     fn read(&self) -> Option<Replayed> {
-        if self.version != stored::VERSION || self.checksum != self.sum() {
+        if !stored::is_known(self.version) || self.checksum != self.sum() {
             return None;
         }
         let state: State = serde_json::from_str(&self.state).ok()?;

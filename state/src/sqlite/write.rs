@@ -422,10 +422,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_group_of_a_newer_version_is_refused_and_not_added_to() {
-        let bench = Bench::new();
-        let mut writer = bench.writer();
+    /// Adds a group as another version of simfleet would.
+    fn add_of(version: u32, events: &str, bench: &Bench, writer: &Writer) {
         let mut fleet = read::fleet(&bench.file(), &writer.connection).expect("sound");
         let stamp = Stamp {
             serial: 1,
@@ -435,14 +433,32 @@ mod tests {
         };
         let group = Group {
             stamp,
-            version: stored::VERSION + 1,
-            events: "[{\"dreamt\":{}}]".to_owned(),
+            version,
+            events: events.to_owned(),
         };
         fleet.head = insert(&writer.connection, &group, &fleet.head).expect("a row");
         fleet.serial = 1;
         fleet.events = 1;
         fleet.update(&writer.connection).expect("a row");
-        let newer = |error| matches!(error, StateError::Newer { found: 2, known: 1, .. });
+    }
+
+    #[test]
+    fn a_group_of_the_first_version_is_read_and_added_to() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        let began = r#"[{"began":{"by":"ann@lab","command":"simfleet apply"}}]"#;
+        add_of(1, began, &bench, &writer);
+        assert_eq!(read::load(&bench.file()).expect("an older one").state.serial, 1);
+        writer.append(vec![create(&node("a"), 1)], false).expect("it can go on");
+        assert_eq!(read::load(&bench.file()).expect("both").state.intents.len(), 1);
+    }
+
+    #[test]
+    fn a_group_of_a_newer_version_is_refused_and_not_added_to() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        add_of(stored::VERSION + 1, r#"[{"dreamt":{}}]"#, &bench, &writer);
+        let newer = |error| matches!(error, StateError::Newer { found, known, .. } if found == known + 1);
         assert!(newer(read::load(&bench.file()).expect_err("newer")));
         assert!(newer(
             writer.append(vec![create(&node("a"), 1)], false).expect_err("newer")

@@ -49,6 +49,8 @@ pub mod code {
     pub const PROTOCOL: &str = "protocol";
     /// There is no such thing.
     pub const NOT_FOUND: &str = "not_found";
+    /// It is there, and is asked in another way: the method is wrong.
+    pub const NOT_ALLOWED: &str = "not_allowed";
     /// Another object has the name, or the object has changed since it was read.
     pub const CONFLICT: &str = "conflict";
     /// The node has `max_simulators` already.

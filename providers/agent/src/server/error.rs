@@ -22,6 +22,7 @@ pub(super) enum ApiError {
         attribute: Option<Path>,
     },
     NoRoute,
+    NoMethod,
     Node(NodeError),
     Supervisor(SupervisorError),
     Timeout,
@@ -90,6 +91,12 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 code::NOT_FOUND,
                 "there is nothing here".to_owned(),
+                None,
+            ),
+            ApiError::NoMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                code::NOT_ALLOWED,
+                "what is here is not asked in this way".to_owned(),
                 None,
             ),
             ApiError::Timeout => (

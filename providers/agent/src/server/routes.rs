@@ -48,7 +48,7 @@ pub(super) fn routes(app: App) -> Router {
         .route("/v1/simulators/{name}/logs", get(logs))
         .route("/v1/tokens/{token}", get(token))
         .fallback(no_route)
-        .method_not_allowed_fallback(no_route)
+        .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), authorize))
         // After the token, so that who has none learns nothing.
         .route("/healthz", get(healthz))
@@ -65,6 +65,10 @@ async fn limit_time(request: Request, next: Next) -> Response {
 
 async fn no_route() -> ApiError {
     ApiError::NoRoute
+}
+
+async fn no_method() -> ApiError {
+    ApiError::NoMethod
 }
 
 async fn healthz(State(app): State<App>) -> Response {

@@ -74,6 +74,7 @@ impl Agent {
         Context {
             lineage: "lineage".into(),
             folder: self.folder.path().join("unused"),
+            root: self.folder.path().to_owned(),
             program: PROGRAM.into(),
         }
     }

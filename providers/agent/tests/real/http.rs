@@ -115,7 +115,9 @@ async fn what_makes_no_sense_is_refused_and_nothing_breaks() {
         ("DELETE /v1/simulators/a?id=x", String::new(), 404),
         ("GET /v1/simulators/a/logs?tail=-1", String::new(), 400),
         ("POST /v1/simulators/a/start", String::new(), 404),
-        ("POST /v1/simulators", String::new(), 404),
+        ("POST /v1/simulators", String::new(), 405),
+        ("POST /metrics", String::new(), 405),
+        ("DELETE /v1/nothing", String::new(), 404),
         (
             "PUT /v1/node",
             json!({ "token": "t", "revision": 1, "settings": { "cpus": -1 } }).to_string(),

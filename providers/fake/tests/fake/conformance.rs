@@ -126,6 +126,7 @@ impl Harness for FakeHarness {
         Context {
             lineage: lineage.into(),
             folder: PathBuf::new(),
+            root: PathBuf::new(),
             program: PathBuf::new(),
         }
     }

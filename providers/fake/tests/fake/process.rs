@@ -22,6 +22,7 @@ async fn provider(cloud: &CloudProcess) -> Arc<dyn Provider> {
     let context = Context {
         lineage: "l".into(),
         folder: PathBuf::new(),
+        root: PathBuf::new(),
         program: PathBuf::new(),
     };
     FakeType::new()
@@ -224,6 +225,7 @@ async fn an_endpoint_that_is_none_is_refused_with_its_form() {
         let context = Context {
             lineage: "l".into(),
             folder: PathBuf::new(),
+            root: PathBuf::new(),
             program: PathBuf::new(),
         };
         let refused = FakeType::new().configure(&settings, &context).await;

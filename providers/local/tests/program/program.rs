@@ -58,6 +58,7 @@ fn create(arguments: &[OsString]) -> Result<()> {
             .to_string_lossy()
             .into(),
         folder: folder.into(),
+        root: folder.into(),
         program: std::env::current_exe()?,
     };
     let planned = Attributes::from_iter([("name", name.to_string_lossy().as_ref())]);

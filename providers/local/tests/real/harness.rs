@@ -42,6 +42,7 @@ impl Fleet {
             // One of its own, as every state has: nodes of one lineage and name want the same address.
             lineage: self.root.path().to_string_lossy().into(),
             folder: self.folder(),
+            root: self.root.path().to_owned(),
             program: PROGRAM.into(),
         }
     }

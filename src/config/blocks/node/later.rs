@@ -9,7 +9,7 @@ use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// The port at which the agent of a node is reached.
-const AGENT_PORT: u64 = 8443;
+pub(in crate::config::blocks) const AGENT_PORT: u64 = 8443;
 
 pub(super) fn attributes() -> impl Iterator<Item = AttributeSchema> {
     let disk = [

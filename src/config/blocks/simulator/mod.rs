@@ -7,6 +7,7 @@ use std::time::Duration;
 use simfleet_provider_api::Value;
 
 use super::health_check::{self, HealthCheck};
+use super::node::AGENT_PORT;
 use super::placement::{self, Placement};
 use super::port::{self, Port};
 use super::process::{self, Log, Restart};
@@ -14,7 +15,7 @@ use super::scale::schedule;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 pub(super) mod container;
 pub mod exec;
@@ -120,6 +121,19 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .any(route())
         .any(schedule::times("When it runs.").later())
         .resource(OUTPUTS)
+}
+
+/// E13: a process on a node cannot have the port of the node's agent.
+fn port_of_the_agent(simulator: &Record, found: &mut Diagnostics) {
+    for port in simulator.blocks("port") {
+        let is_tcp = port.get("protocol").and_then(Value::as_str) == Some("tcp");
+        if is_tcp && port.get("host").and_then(Value::as_u64) == Some(AGENT_PORT) {
+            let name = port.label(0);
+            let detail = format!("`port {name:?}` is {AGENT_PORT}, at which the agent of the node listens.");
+            let span = port.attribute_span("host").unwrap_or(port.span()).clone();
+            found.push(Diagnostic::error("E13 ports overlap", detail).at(span));
+        }
+    }
 }
 
 fn route() -> BlockSchema {

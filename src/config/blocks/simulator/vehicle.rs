@@ -43,10 +43,12 @@ pub struct Home {
 const LAST_INSTANCE: u64 = 254;
 
 pub(in crate::config::blocks) fn schema() -> BlockSchema {
-    super::shared("vehicle", "The built-in MAVLink vehicle: a point-mass quadrotor.").attributes([
-        AttributeSchema::one_of("model", Model::WORDS, "what flies").default("quad"),
-        home(),
-    ])
+    super::shared("vehicle", "The built-in MAVLink vehicle: a point-mass quadrotor.")
+        .attributes([
+            AttributeSchema::one_of("model", Model::WORDS, "what flies").default("quad"),
+            home(),
+        ])
+        .rule(super::port_of_the_agent)
 }
 
 /// Where a vehicle starts.
