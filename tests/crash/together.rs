@@ -114,3 +114,29 @@ fn two_first_runs_at_once_both_end_well() {
         assert_eq!(cloud.objects(), once(&names));
     }
 }
+
+/// A run that looked at the fleet before another one changed it does not end with a plan that is stale.
+#[test]
+fn a_plan_that_another_run_overtook_is_made_anew() {
+    let cloud = Cloud::new(Faults::default());
+    let text = |cpus: u32| format!("{}node \"a\" {{ cpus = {cpus} }}\n", cloud.provider());
+    let fleet = Fleet::new(&text(1));
+    let apply = ["apply", "--auto-approve"];
+    fleet.ok(&apply);
+    fleet.write(&text(2));
+    let to = Pattern {
+        call: Some(Call::Read),
+        ..Pattern::default()
+    };
+    let (nth, at) = (1, Moment::After);
+    let held = cloud.gateway.hold(Hold { to, nth, at });
+    let slow = fleet.start(&apply, &[]);
+    cloud.wait_held(held);
+    fleet.ok(&apply);
+    cloud.gateway.release(held);
+    let ended = finish(slow);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    let told = "Another run changed node.a after this plan was made. Planning anew.";
+    assert!(ended.err.contains(told), "{}", ended.err);
+    assert!(ended.out.contains("No changes."), "{}", ended.out);
+}
