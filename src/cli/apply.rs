@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::again::quoted;
 use super::exit::{Exit, Failure};
-use super::flags::{Planning, quoted, saved_plan, warn, warn_unseen};
+use super::flags::{Planning, saved_plan, warn, warn_unseen};
 use super::plan::mode;
-use super::program::Run;
 use super::reporting::reported;
+use super::run::Run;
 use crate::apply::Outcome;
 use crate::fleet::{Fleet, FleetError};
 use crate::plan::{Mode, PlanFile, Planned};

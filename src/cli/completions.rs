@@ -1,10 +1,10 @@
 //! `simfleet completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::exit::{Exit, Failure};
-use super::program::{Arguments, Run};
+use super::run::Run;
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
@@ -19,9 +19,9 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self, run: &Run) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, run: &Run, mut command: Command) -> Result<Exit, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "simfleet", &mut script);
+        clap_complete::generate(self.shell, &mut command, "simfleet", &mut script);
         run.terminal.print(&String::from_utf8_lossy(&script))?;
         Ok(Exit::Success)
     }

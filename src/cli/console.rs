@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
-use super::program::Run;
+use super::run::Run;
 use crate::config::eval::{Expr, Scope, console};
 use crate::config::{Instance, Names, NoResources};
 use crate::diagnostic::Diagnostics;

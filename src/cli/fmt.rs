@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::program::Run;
+use super::run::Run;
 use crate::config::source;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use crate::format;

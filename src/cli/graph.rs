@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
-use super::program::Run;
+use super::run::Run;
 use crate::graph::Graph;
 use crate::view::graph;
 

@@ -9,8 +9,8 @@ use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Variables, duration};
-use super::program::Run;
 use super::reporting::reported;
+use super::run::Run;
 
 /// Have an object that exists be that of a declared resource
 ///

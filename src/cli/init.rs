@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::exit::{Exit, Failure};
-use super::program::Run;
+use super::run::Run;
 use crate::diagnostic::Diagnostic;
 
 /// A fleet that the program carries.

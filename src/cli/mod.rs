@@ -1,10 +1,13 @@
 //! The command line: one verb a file. Nothing is decided here beyond reading flags, calling the library, and choosing a
 //! view and an exit code.
 //!
-//! - `program`: the arguments, the verbs, and how one is carried out; `spelling`: flags as Terraform users type them
+//! - `program`: the arguments, the verbs, and how one is carried out; `run`: what each verb is given; `again`: the command line,
+//!   as others are told it
+//! - `spelling`: flags as Terraform users type them
 //! - `flags`: what several verbs take; `exit`: exit codes; `reporting`: what is told meanwhile
 //! - `terminal`, `signals`, `logging`: the streams, Ctrl-C, logs
 
+mod again;
 mod agent;
 mod apply;
 mod completions;
@@ -20,6 +23,7 @@ mod output;
 mod plan;
 mod program;
 mod reporting;
+mod run;
 mod schema;
 mod show;
 mod signals;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, warn, warn_unseen};
-use super::program::Run;
+use super::run::Run;
 use crate::plan::{self, Action, Mode};
 use crate::view::plan::{Detail, Purpose, View, json};
 

@@ -1,17 +1,16 @@
 //! The program: its arguments, its verbs, and how one of them is carried out.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::Timestamp;
 use simfleet_provider_agent::shim;
 
+use super::again::Again;
 use super::exit::{Exit, Failure, USAGE};
-use super::flags::Again;
-use super::logging::LogFormat;
+use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
@@ -44,29 +43,6 @@ pub(super) struct Arguments {
     verb: Verb,
 }
 
-/// What every verb takes.
-#[derive(Debug, Clone, Args)]
-pub(super) struct Global {
-    /// Change to this folder first
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global flags")]
-    chdir: Option<PathBuf>,
-    /// Keep the state in this file instead of .simfleet/ beside the fleet
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global flags")]
-    pub(super) state: Option<PathBuf>,
-    /// How logs are written; SIMFLEET_LOG says which ones (info, simfleet=debug, …)
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        default_value = "text",
-        help_heading = "Global flags"
-    )]
-    log_format: LogFormat,
-    /// Write no colours
-    #[arg(long, global = true, help_heading = "Global flags")]
-    no_color: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Init),
@@ -92,15 +68,6 @@ enum Verb {
     Vehicle(vehicle::Vehicle),
     Completions(completions::Completions),
     Version(version::Version),
-}
-
-/// What a verb is given besides its flags.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) global: Global,
-    pub(super) terminal: Terminal,
-    pub(super) signals: Signals,
-    pub(super) again: Again,
 }
 
 /// Carries out a command line, the name of the program first.
@@ -253,7 +220,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Import(verb) => verb.run(run).await,
         Verb::Undo(verb) => verb.run(run).await,
         Verb::Unlock(verb) => verb.run(run).await,
-        Verb::Completions(verb) => verb.run(run),
+        Verb::Completions(verb) => verb.run(run, Arguments::command()),
         Verb::Version(verb) => verb.run(run),
         Verb::Agent(verb) => verb.run().await,
         Verb::Vehicle(verb) => verb.run(run.terminal).await,

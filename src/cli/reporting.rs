@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::program::Run;
+use super::run::Run;
 use crate::apply::Progress;
 use crate::view::progress::Reporter;
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::program::Run;
+use super::run::Run;
 use crate::diagnostic::Diagnostic;
 use crate::providers::Registry;
 use crate::reference::{Group, entries};

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, saved_plan};
-use super::program::Run;
+use super::run::Run;
 use crate::fleet::Moment;
 use crate::plan::PlanFile;
 use crate::view::plan::{Detail, Purpose, View, json};

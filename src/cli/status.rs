@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
-use super::program::Run;
+use super::run::Run;
 use crate::status::{self, Asked};
 use crate::view::status as view;
 

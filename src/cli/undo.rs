@@ -7,7 +7,7 @@ use clap::Args;
 use super::apply::Manner;
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, named};
-use super::program::Run;
+use super::run::Run;
 use crate::fleet::Goal;
 use crate::plan::Mode;
 

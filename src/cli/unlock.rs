@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, named};
-use super::program::Run;
+use super::run::Run;
 use crate::diagnostic::Diagnostic;
 use crate::fleet::Held;
 use crate::view::locks;

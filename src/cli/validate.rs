@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
-use super::program::Run;
+use super::run::Run;
 use crate::diagnostic::Diagnostics;
 use crate::fleet::FleetError;
 use crate::view;

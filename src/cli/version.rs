@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
-use super::program::Run;
+use super::run::Run;
 use crate::providers::Registry;
 use crate::view::FORMAT_VERSION;
 

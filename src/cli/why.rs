@@ -5,7 +5,7 @@ use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Planning, named, no_address, saved_plan};
-use super::program::Run;
+use super::run::Run;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Mode, Plan};
 use crate::view::why as view;

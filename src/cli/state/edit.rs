@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::super::exit::{Exit, Failure};
 use super::super::flags::{Looking, duration};
-use super::super::program::Run;
 use super::super::reporting::reported;
+use super::super::run::Run;
 use super::addresses;
 use crate::fleet::{Age, Fleet};
 

@@ -7,7 +7,7 @@ use simfleet_provider_api::Address;
 
 use super::super::exit::{Exit, Failure};
 use super::super::flags::{Looking, named, no_address};
-use super::super::program::Run;
+use super::super::run::Run;
 use super::not_an_address;
 use crate::diagnostic::Diagnostic;
 use crate::fleet::Moment;

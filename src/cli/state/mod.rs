@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
-use super::program::Run;
+use super::run::Run;
 
 /// Look into the state, or change it by hand
 #[derive(Debug, Args)]
