@@ -5,6 +5,7 @@
 //! evaluated again, from the state, when something that reads its block is resolved. So each is evaluated once more at
 //! most, however many others read it.
 
+mod conditions;
 mod resolving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,13 +15,12 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, ModuleStep, Object, PathStep, Value};
 use simfleet_state::State;
 
+pub(super) use self::conditions::{postcondition, precondition};
 use super::Mode;
 use super::order::{self, Ordered};
 use super::values::Values;
 use crate::config::eval::evaluate;
-use crate::config::{
-    Block, Condition, Config, Declaration, Held, Instance, InstanceScope, Names, Need, ProviderBlock, Record,
-};
+use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::{Action, Change};
@@ -309,24 +309,6 @@ impl<'a> Session<'a> {
         lower::value(declared.declaration, &one.address, record, &self.layout, objects)
     }
 
-    /// Tells whether the conditions of one instance hold, before and after it is made.
-    ///
-    /// # Errors
-    /// Those that do not, and those that cannot be evaluated.
-    fn holds(
-        &self,
-        declared: &Declared<'_>,
-        one: &One,
-        names: &Names<'_>,
-        objects: &dyn Objects,
-    ) -> Result<Held, Diagnostics> {
-        let scope = scope(names, &declared.block, one.instance.clone())?;
-        let before = precondition(declared, &scope)?;
-        let record = declared.declaration.evaluate(&scope)?;
-        let value = self.value(declared, one, &record, objects)?;
-        Ok(before.max(postcondition(declared, one, value, names)?))
-    }
-
     /// Sets the values that others read of a declaration, one for each instance.
     pub(super) fn publish(&self, declared: &Declared<'_>, values: Vec<Value>) {
         self.values.set(declared, values);
@@ -465,34 +447,6 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-const PRECONDITION: &str = "Precondition failed";
-const POSTCONDITION: &str = "Postcondition failed";
-
-/// Checks what must hold before an instance is made or changed.
-pub(super) fn precondition(declared: &Declared<'_>, scope: &InstanceScope<'_, '_>) -> Result<Held, Diagnostics> {
-    let conditions = &declared.declaration.meta.lifecycle.preconditions;
-    Condition::check_all(conditions, PRECONDITION, scope)
-}
-
-/// Checks what must hold of an instance as it is or will be: `self`.
-pub(super) fn postcondition(
-    declared: &Declared<'_>,
-    one: &One,
-    value: Value,
-    names: &Names<'_>,
-) -> Result<Held, Diagnostics> {
-    let conditions = &declared.declaration.meta.lifecycle.postconditions;
-    if conditions.is_empty() {
-        return Ok(Held::Yes);
-    }
-    let instance = Instance {
-        this: Some(value),
-        ..one.instance.clone()
-    };
-    let scope = scope(names, &declared.block, instance)?;
-    Condition::check_all(conditions, POSTCONDITION, &scope)
 }
 
 /// Returns what stands for one instance before it is lowered: what is declared is known, what it will have is not.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use simfleet_provider_api::Value;
 use simfleet_state::State;
 
-use super::{POSTCONDITION, PRECONDITION, Session, precondition, scope};
+use super::conditions::{POSTCONDITION, PRECONDITION, precondition};
+use super::{Session, scope};
 use crate::apply::{Resolve, Resolved};
 use crate::config::eval::Reference;
 use crate::config::{Check, Config, Need, Output};
