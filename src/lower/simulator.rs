@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet_provider_api::{Address, Attributes, Data, Hosting, Kind as ObjectKind, Number, Type, Value, convert};
+use simfleet_provider_api::process::PROCESS;
+use simfleet_provider_api::{Address, Attributes, Data, Hosting, Number, Type, Value, convert};
 use simfleet_state::ProviderConfig;
 
 use super::node::{self, NODE};
@@ -14,8 +15,6 @@ use super::{Desired, Layout, Lowering, Objects, name_of};
 use crate::config::blocks::{HealthCheck, Kind, Log, Ready, Resources, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// The kind of a supervised process.
-const PROCESS: ObjectKind = ObjectKind::new("process");
 /// The provider of what runs under an agent.
 const AGENT: &str = "agent";
 /// Its settings, which are attributes of the node.

@@ -1,18 +1,15 @@
 //! What happens to a fleet, as the journal records it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use simfleet_provider_api::{
-    Address, Attributes, Handle, Kind, Object, ObjectId, ProviderName, Token, Value, encoding,
-};
+use simfleet_provider_api::{Address, Attributes, Handle, Object, Token, Value, encoding};
 
+use crate::declaration::{Declaration, DeposedKey, Operation, Outcome, Remains};
 use crate::host::HolderId;
+use crate::port::Port;
 use crate::state::State;
 use crate::stored;
 
@@ -228,191 +225,6 @@ pub enum Event {
     },
 }
 
-/// What the configuration says of a resource: all that is needed to finish, refresh or delete it without the files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Declaration {
-    /// The kind of object.
-    pub kind: Kind,
-    /// Whose.
-    pub provider: ProviderConfig,
-    /// The version of the schema that the attributes, wanted and recorded, follow.
-    pub schema_version: u32,
-    /// The attributes that the configuration wants.
-    #[serde(with = "encoding::attributes")]
-    pub inputs: Attributes,
-    /// The resources that have to be there first, and that are deleted after it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub depends_on: Vec<Address>,
-    /// The node that it runs on: it is gone when that is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hosted_on: Option<Address>,
-    /// Whether to delete it is an error; kept here, so that deleting its block does not lift it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub prevent_destroy: bool,
-    /// Whether its replacement is made first.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub create_before_destroy: bool,
-    /// How it is emptied before it goes, where it is a member of a pool.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drain: Option<Drain>,
-}
-
-/// How a member of a pool is emptied before it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drain {
-    /// How long is waited at most.
-    pub timeout: Duration,
-    /// What is waited for.
-    pub wait_for: WaitFor,
-}
-
-/// What a member waits for before it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// Its connections.
-    Connections,
-    /// Its simulators, those that end by themselves.
-    Simulators,
-    /// Its lease.
-    Lease,
-}
-
-/// A provider with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProviderConfig {
-    /// The provider.
-    pub name: ProviderName,
-    /// The attributes of its `provider` block.
-    #[serde(with = "encoding::attributes")]
-    pub settings: Attributes,
-}
-
-/// What to do to an object.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// To make it.
-    Create {
-        /// How.
-        declared: Declaration,
-    },
-    /// To change it in place.
-    Update {
-        /// To what.
-        declared: Declaration,
-        /// The object.
-        prior: ObjectId,
-    },
-    /// To delete it.
-    Delete {
-        /// The object.
-        prior: ObjectId,
-        /// Its name, where it is not the current one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deposed: Option<DeposedKey>,
-    },
-}
-
-/// What there is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// This object.
-    Object(#[serde(with = "stored::object")] Object),
-    /// Nothing; that is proven.
-    Gone,
-}
-
-/// What a failed operation left; only what is proven.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Remains {
-    /// It had no effect: no object where one was to be made, else the object as it was.
-    AsBefore,
-    /// This object. One that was to be made is recorded as tainted.
-    Object(#[serde(with = "stored::object")] Object),
-    /// No object any more.
-    Gone,
-}
-
-/// Names an object that waits to be deleted after its replacement was made: a few hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeposedKey(pub Arc<str>);
-
-impl fmt::Display for DeposedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A port of a host: `14550/udp`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Port {
-    /// Its number.
-    pub number: u16,
-    /// Its protocol.
-    pub protocol: Protocol,
-}
-
-/// A transport protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match self.protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        write!(f, "{}/{protocol}", self.number)
-    }
-}
-
-/// A text that is not a port.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a port; the form is NUMBER/tcp or NUMBER/udp")]
-pub struct PortError(pub String);
-
-impl FromStr for Port {
-    type Err = PortError;
-
-    fn from_str(text: &str) -> Result<Self, PortError> {
-        let port = || {
-            let (number, protocol) = text.split_once('/')?;
-            let protocol = match protocol {
-                "tcp" => Protocol::Tcp,
-                "udp" => Protocol::Udp,
-                _ => return None,
-            };
-            let number = number.parse().ok()?;
-            Some(Port { number, protocol })
-        };
-        port().ok_or_else(|| PortError(text.to_owned()))
-    }
-}
-
-impl Serialize for Port {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Port {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
 /// As what a resource is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -463,33 +275,6 @@ pub struct Entry {
     pub stamp: Stamp,
     /// What happened, in order.
     pub events: Vec<Event>,
-}
-
-impl Operation {
-    /// What the configuration says; `None` for a delete, as the resource has it.
-    pub fn declared(&self) -> Option<&Declaration> {
-        match self {
-            Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
-            Operation::Delete { .. } => None,
-        }
-    }
-
-    /// What the configuration says, to change it.
-    pub(crate) fn declared_mut(&mut self) -> Option<&mut Declaration> {
-        match self {
-            Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
-            Operation::Delete { .. } => None,
-        }
-    }
-
-    /// A word for it: `create`, `update`, `delete`.
-    pub fn verb(&self) -> &'static str {
-        match self {
-            Operation::Create { .. } => "create",
-            Operation::Update { .. } => "update",
-            Operation::Delete { .. } => "delete",
-        }
-    }
 }
 
 impl Event {

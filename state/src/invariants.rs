@@ -1,6 +1,6 @@
 //! What holds of every state, whatever led to it. Replay keeps it so; a state that was edited by hand may not be.
 
-use crate::event::Operation;
+use crate::declaration::Operation;
 use crate::state::State;
 use crate::transition::number_of;
 

@@ -4,6 +4,7 @@
 //! or an open intent by which it is found again.
 //!
 //! - [`event`]: what happens to a fleet; [`stored`]: how that is written
+//! - [`declaration`]: what is declared of a resource, and what is done to it; [`port`]: a port of a node
 //! - [`state`]: what is recorded of a fleet; [`mod@replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
 //! - [`invariants`]: what holds of every state, whatever led to it
@@ -14,12 +15,14 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod declaration;
 pub mod error;
 pub mod event;
 pub mod host;
 pub mod invariants;
 pub mod locks;
 pub mod memory;
+pub mod port;
 pub mod replay;
 pub mod secrets;
 pub mod sqlite;
@@ -29,14 +32,13 @@ pub mod stored;
 mod timings;
 mod transition;
 
+pub use declaration::{Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, WaitFor};
 pub use error::StateError;
-pub use event::{
-    ConfigDigest, Configuration, Declaration, DeposedKey, Drain, Entry, Event, HeldState, Operation, Outcome, Port,
-    Protocol, ProviderConfig, Remains, Stamp, WaitFor,
-};
+pub use event::{ConfigDigest, Configuration, Entry, Event, HeldState, Stamp};
 pub use host::{Holder, HolderId, Host, Liveness, Process, System};
 pub use locks::{LEASE, Lease, LockSet, Locked};
 pub use memory::MemoryStore;
+pub use port::{Port, Protocol};
 pub use replay::{ReplayError, replay};
 pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;

@@ -2,7 +2,8 @@
 
 use simfleet_provider_api::{Address, Token};
 
-use crate::event::{Entry, Event, Port, Stamp};
+use crate::event::{Entry, Event, Stamp};
+use crate::port::Port;
 use crate::state::{Hold, Pool, Reservation, State};
 use crate::transition::{Place, resource};
 

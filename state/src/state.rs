@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Address, Handle, Object, Token, Value};
 
-use crate::event::{ConfigDigest, Configuration, Declaration, DeposedKey, HeldState, Operation, Port};
+use crate::declaration::{Declaration, DeposedKey, Operation};
+use crate::event::{ConfigDigest, Configuration, HeldState};
 use crate::host::HolderId;
+use crate::port::Port;
 use crate::stored;
 use crate::timings::Timings;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use simfleet_provider_api::encoding::{self, Digests};
 use simfleet_provider_api::{Attributes, Value};
 
+use crate::declaration::{Declaration, Operation, Outcome, Remains};
 use crate::error::StateError;
-use crate::event::{Configuration, Declaration, Event, Operation, Outcome, Remains};
+use crate::event::{Configuration, Event};
 use crate::state::State;
 
 /// The version of the stored form of events, kept with each group. Raised with every change that an older simfleet could not

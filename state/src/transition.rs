@@ -4,7 +4,9 @@ use std::collections::btree_map::Entry as Slot;
 
 use simfleet_provider_api::{Address, Object, ObjectId, Token};
 
-use crate::event::{Declaration, DeposedKey, Operation, Outcome, Port, Remains, Stamp};
+use crate::declaration::{Declaration, DeposedKey, Operation, Outcome, Remains};
+use crate::event::Stamp;
+use crate::port::Port;
 use crate::replay::ReplayError;
 use crate::state::{Intent, Pool, Reservation, Resource, State};
 

@@ -6,6 +6,7 @@
 //! - [`attributes`]: what an object holds, and paths into it
 //! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
+//! - [`process`]: the kind that several providers have alike
 //! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once
 //! - `conformance` (feature of that name): the suite that every provider passes
 
@@ -18,6 +19,7 @@ pub mod encoding;
 pub mod json;
 pub mod limits;
 pub mod number;
+pub mod process;
 pub mod provider;
 pub mod schema;
 pub mod ty;

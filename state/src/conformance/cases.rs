@@ -8,8 +8,9 @@ use jiff::SignedDuration;
 use simfleet_provider_api::{Address, Value, encoding};
 
 use super::*;
+use crate::declaration::Outcome;
 use crate::error::StateError;
-use crate::event::{Event, Outcome};
+use crate::event::Event;
 use crate::host::Holder;
 use crate::locks::{LEASE, LockSet, Locked};
 use crate::replay::{ReplayError, replay};
@@ -522,7 +523,7 @@ pub async fn history_is_a_range<F: Fixture>() {
         append(&mut journal, &[create(&node("a"), number)]).await;
         append(
             &mut journal,
-            &[failed(&node("a"), number, crate::event::Remains::AsBefore)],
+            &[failed(&node("a"), number, crate::declaration::Remains::AsBefore)],
         )
         .await;
     }
@@ -570,7 +571,7 @@ pub async fn secrets_are_never_kept<F: Fixture>() {
         }],
     )
     .await;
-    let operation = crate::event::Operation::Create { declared: hidden };
+    let operation = crate::declaration::Operation::Create { declared: hidden };
     append(
         &mut journal,
         &[Event::Started {
@@ -590,7 +591,11 @@ pub async fn secrets_are_never_kept<F: Fixture>() {
     )
     .await;
     append(&mut journal, &[update(&a, 2, "i-b", 1)]).await;
-    append(&mut journal, &[failed(&a, 2, crate::event::Remains::Object(object))]).await;
+    append(
+        &mut journal,
+        &[failed(&a, 2, crate::declaration::Remains::Object(object))],
+    )
+    .await;
     append(
         &mut journal,
         &[Event::Outputs {

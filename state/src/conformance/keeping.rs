@@ -6,8 +6,9 @@ use simfleet_provider_api::{Address, Data, Value, encoding};
 
 use super::cases::{Bench, append};
 use super::*;
+use crate::declaration::{Operation, Remains};
 use crate::error::StateError;
-use crate::event::{Event, Operation, Remains};
+use crate::event::Event;
 use crate::locks::LockSet;
 use crate::replay::replay;
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
-use crate::event::{
-    ConfigDigest, Configuration, Declaration, DeposedKey, Drain, Event, HeldState, Operation, Outcome, Port, Protocol,
-    ProviderConfig, Remains, WaitFor,
-};
+use crate::declaration::{Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, WaitFor};
+use crate::event::{ConfigDigest, Configuration, Event, HeldState};
+use crate::port::{Port, Protocol};
 
 /// A text that [`secret`] holds and that must never be found in what a store keeps.
 pub const SECRET: &str = "correct horse battery staple";

@@ -269,7 +269,7 @@ fn insert(transaction: &Connection, group: &Group, before: &Checksum) -> rusqlit
 mod tests {
     use super::*;
     use crate::conformance::{VirtualHost, create, declared, made, node, token};
-    use crate::event::Operation;
+    use crate::declaration::Operation;
     use crate::locks::LEASE;
     use crate::store::Journal;
     use crate::{SqliteStore, StateStore};

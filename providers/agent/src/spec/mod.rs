@@ -7,13 +7,14 @@ mod reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use simfleet_provider_api::process::DEFAULT_STOP_GRACE;
 use simfleet_provider_api::{Attributes, Data, Path, PathStep, ProviderError, Value};
 
 use self::marks::{collect_marks, with_mark};
 pub(crate) use self::mask::without_secrets;
 use self::reader::Reader;
 use crate::protocol::{HealthCheck, Log, ProcessSpec, Ready, Resources, SimulatorView};
-use crate::schema::{DEFAULT_STOP_GRACE, number};
+use crate::schema::number;
 
 /// What is wrong with an attribute.
 #[derive(Debug, Clone, PartialEq)]
