@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Data, Value, encoding};
 
-use super::cases::{Bench, append};
+use super::bench::{Bench, append};
 use super::*;
 use crate::declaration::{Operation, Remains};
 use crate::error::StateError;

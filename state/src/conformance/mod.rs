@@ -2,9 +2,11 @@
 //!
 //! [`suite!`](crate::suite) makes one test of each case.
 
+mod bench;
 mod cases;
 mod host;
 mod keeping;
+mod locking;
 mod samples;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 pub use self::cases::*;
 pub use self::host::VirtualHost;
 pub use self::keeping::*;
+pub use self::locking::*;
 pub use self::samples::*;
 use crate::secrets::Keys;
 use crate::store::StateStore;
