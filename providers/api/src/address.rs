@@ -2,10 +2,13 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod rank;
 
 /// The key of one instance of a block with `count` or `for_each`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,11 +40,17 @@ pub struct ModuleStep {
 /// The address of a resource: `node.a`, `node.a[0]`, `simulator.px4.iris["x"]`, `module.m.node.a`, or a child of one,
 /// `pool.p/m7`, `node.a/nic`.
 ///
-/// Cheap to clone. The order is that of people: indexes by number, member `m2` before `m10`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Address(Arc<Parts>);
+/// Cheap to clone and to compare. The order is that of people: indexes by number, member `m2` before `m10`.
+#[derive(Clone)]
+pub struct Address(Arc<Ranked>);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The parts of an address, and what it is compared by.
+struct Ranked {
+    parts: Parts,
+    rank: Box<[u8]>,
+}
+
+#[derive(Clone)]
 struct Parts {
     modules: Vec<ModuleStep>,
     block: Arc<str>,
@@ -68,17 +77,29 @@ pub fn label_count(block: &str) -> usize {
 impl Address {
     /// Makes the address of a block in the root module, without a key: `Address::new("simulator", ["px4", "iris"])`.
     pub fn new<L: Into<Arc<str>>>(block: impl Into<Arc<str>>, labels: impl IntoIterator<Item = L>) -> Self {
-        Address(Arc::new(Parts {
+        Self::of(Parts {
             modules: Vec::new(),
             block: block.into(),
             labels: labels.into_iter().map(Into::into).collect(),
             key: None,
             child: None,
-        }))
+        })
+    }
+
+    fn of(parts: Parts) -> Self {
+        let rank = rank::of(&parts);
+        Address(Arc::new(Ranked { parts, rank }))
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
     /// Returns the same address inside a module.
     pub fn in_module(&self, modules: &[ModuleStep]) -> Self {
+        if self.modules() == modules {
+            return self.clone();
+        }
         self.with(|parts| parts.modules = modules.to_vec())
     }
 
@@ -94,11 +115,17 @@ impl Address {
 
     /// Returns the address of the resource that this one is a child of, or of itself.
     pub fn parent(&self) -> Self {
+        if self.parts().child.is_none() {
+            return self.clone();
+        }
         self.with(|parts| parts.child = None)
     }
 
     /// Returns the address of the block that declares this resource: no key, no child.
     pub fn declaration(&self) -> Self {
+        if self.parts().key.is_none() && self.parts().child.is_none() {
+            return self.clone();
+        }
         self.with(|parts| {
             parts.key = None;
             parts.child = None;
@@ -106,44 +133,44 @@ impl Address {
     }
 
     fn with(&self, change: impl FnOnce(&mut Parts)) -> Self {
-        let mut parts = (*self.0).clone();
+        let mut parts = self.parts().clone();
         change(&mut parts);
-        Address(Arc::new(parts))
+        Self::of(parts)
     }
 
     /// The modules that lead to the resource, outermost first.
     pub fn modules(&self) -> &[ModuleStep] {
-        &self.0.modules
+        &self.parts().modules
     }
 
     /// The names of the modules that lead to the resource, outermost first, whichever instances of them they are.
     pub fn module_path(&self) -> Vec<Arc<str>> {
-        self.0.modules.iter().map(|step| Arc::clone(&step.name)).collect()
+        self.parts().modules.iter().map(|step| Arc::clone(&step.name)).collect()
     }
 
     /// The type of the block: `node`, `pool`, `simulator` …
     pub fn block(&self) -> &str {
-        &self.0.block
+        &self.parts().block
     }
 
     /// The labels of the block: one, or two for a simulator.
     pub fn labels(&self) -> &[Arc<str>] {
-        &self.0.labels
+        &self.parts().labels
     }
 
     /// The last label of the block: its name.
     pub fn name(&self) -> &str {
-        self.0.labels.last().map_or("", |label| label)
+        self.parts().labels.last().map_or("", |label| label)
     }
 
     /// The instance, where the block has `count` or `for_each`.
     pub fn key(&self) -> Option<&Key> {
-        self.0.key.as_ref()
+        self.parts().key.as_ref()
     }
 
     /// The name of the child, where this is one.
     pub fn child_name(&self) -> Option<&str> {
-        self.0.child.as_deref()
+        self.parts().child.as_deref()
     }
 
     /// Returns a name made of the address that fits where only letters, digits and `-` do: `simulator-px4-iris-0`.
@@ -163,21 +190,21 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for module in &self.0.modules {
+        for module in &self.parts().modules {
             write!(f, "module.{}", module.name)?;
             if let Some(key) = &module.key {
                 write!(f, "{key}")?;
             }
             f.write_str(".")?;
         }
-        f.write_str(&self.0.block)?;
-        for label in &self.0.labels {
+        f.write_str(&self.parts().block)?;
+        for label in &self.parts().labels {
             write!(f, ".{label}")?;
         }
-        if let Some(key) = &self.0.key {
+        if let Some(key) = &self.parts().key {
             write!(f, "{key}")?;
         }
-        if let Some(child) = &self.0.child {
+        if let Some(child) = &self.parts().child {
             write!(f, "/{child}")?;
         }
         Ok(())
@@ -192,14 +219,10 @@ impl fmt::Debug for Address {
 
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (&*self.0, &*other.0);
-        a.modules
-            .cmp(&b.modules)
-            .then_with(|| a.block.cmp(&b.block))
-            .then_with(|| a.labels.cmp(&b.labels))
-            .then_with(|| a.key.cmp(&b.key))
-            .then_with(|| child_order(&a.child).cmp(&child_order(&b.child)))
-            .then_with(|| a.child.cmp(&b.child))
+        match Arc::ptr_eq(&self.0, &other.0) {
+            true => Ordering::Equal,
+            false => self.0.rank.cmp(&other.0.rank),
+        }
     }
 }
 
@@ -209,11 +232,18 @@ impl PartialOrd for Address {
     }
 }
 
-/// Splits `m10` into `("m", 10)`, so that members sort by number.
-fn child_order(child: &Option<Arc<str>>) -> Option<(&str, u64)> {
-    let child = child.as_deref()?;
-    let stem = child.trim_end_matches(|c: char| c.is_ascii_digit());
-    Some((stem, child[stem.len()..].parse().unwrap_or(0)))
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.rank.hash(state);
+    }
 }
 
 impl Serialize for Address {
@@ -272,13 +302,13 @@ impl Reader<'_> {
         if !self.rest.is_empty() {
             return self.fail("there is text after its end");
         }
-        Ok(Address(Arc::new(Parts {
+        Ok(Address::of(Parts {
             modules,
             block,
             labels,
             key,
             child,
-        })))
+        }))
     }
 
     fn fail<T>(&self, problem: &'static str) -> Result<T, AddressError> {
@@ -415,7 +445,33 @@ mod tests {
 
     #[test]
     fn the_order_is_by_number() {
-        let sorted = ["node.a[2]", "node.a[10]", "pool.p", "pool.p/m2", "pool.p/m10"];
+        let sorted = [
+            "node.a",
+            "node.a[2]",
+            "node.a[10]",
+            "node.a[\"\"]",
+            "node.a[\"\0\"]",
+            "node.a[\"\u{1}\"]",
+            "node.a[\"x\"]",
+            "node.a-b",
+            "node.ab",
+            "pool.p",
+            "pool.p/m",
+            "pool.p/m0",
+            "pool.p/m00",
+            "pool.p/m02",
+            "pool.p/m2",
+            "pool.p/m10",
+            "pool.p/n",
+            "pool.p[0]",
+            "simulator.px4.b",
+            "simulator.vehicle.a",
+            "module.m.node.z",
+            "module.m.module.k.node.a",
+            "module.m[0].node.a",
+            "module.m[\"a\"].node.a",
+            "module.mm.node.a",
+        ];
         let mut addresses: Vec<Address> = sorted.iter().rev().map(|t| t.parse().expect(t)).collect();
         addresses.sort();
         let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
