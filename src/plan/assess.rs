@@ -156,7 +156,7 @@ fn decide(
         _ => &resource.object.attributes,
     };
     change.before = Some(current.clone());
-    let anew = planned(schema, &desired.address, wanted);
+    let anew = || Some(planned(schema, &desired.address, wanted));
     let replace = if resource.declared.provider.name != desired.provider.name || resource.declared.kind != desired.kind
     {
         Some(Reason::Provider)
@@ -180,14 +180,14 @@ fn decide(
             let reason = reason.clone();
             change.reasons.push(Reason::Unreachable { reason });
         }
-        change.after = Some(anew);
+        change.after = anew();
         return;
     }
     match observed {
         None | Some(Observed::Absent) => {
             change.action = Action::Create;
             change.reasons.push(Reason::Gone);
-            change.after = Some(anew);
+            change.after = anew();
         }
         Some(Observed::Unreachable { reason }) => {
             change.after = Some(current.clone());
@@ -218,7 +218,7 @@ fn decide(
             change.reasons.dedup();
             if !difference.replaces.is_empty() {
                 change.action = Action::Replace;
-                change.after = Some(anew);
+                change.after = anew();
             } else if !difference.changed.is_empty() {
                 change.action = Action::Update;
                 change.after = Some(difference.after);

@@ -1,8 +1,10 @@
 //! How one object differs from what is wanted: the core's own diff, against the schema of its kind.
 
+use std::sync::Arc;
+
 use simfleet_provider_api::convert::convert;
 use simfleet_provider_api::encoding::digest_matches;
-use simfleet_provider_api::{Address, Attributes, ChangeEffect, Data, Mode, Path, Schema, Value};
+use simfleet_provider_api::{Address, Attribute, Attributes, ChangeEffect, Data, Mode, Path, Schema, Value};
 
 use super::AttributeDrift;
 
@@ -71,11 +73,13 @@ pub fn typed(schema: &Schema, attributes: &Attributes) -> Attributes {
         let attribute = schema.attribute(name)?;
         convert(value, &attribute.ty).ok()
     };
-    let typed = |value: &Value, name: &str| convert(name, value).unwrap_or_else(|| value.clone());
-    attributes
-        .iter()
-        .map(|(name, value)| (name.clone(), typed(value, name)))
-        .collect()
+    let mut typed = attributes.clone();
+    for (name, value) in attributes.iter() {
+        if let Some(converted) = convert(name, value).filter(|converted| converted != value) {
+            typed.set(Arc::clone(name), converted);
+        }
+    }
+    typed
 }
 
 /// Returns the attributes of an object that is still to be made: what is wanted, and unknown for what the far side sets.
@@ -100,25 +104,18 @@ pub fn compare(schema: &Schema, wanted: &Attributes, current: &Attributes, appli
         after: current.clone(),
         ..Difference::default()
     };
-    for attribute in &schema.attributes {
-        let name = attribute.name;
-        if !attribute.is_configurable() {
-            continue;
-        }
-        let want = wanted.get(name);
-        if want.is_none() && attribute.mode == Mode::OptionalComputed {
-            continue;
-        }
+    let is_settled = |attribute: &&Attribute| {
+        let is_left = attribute.mode == Mode::OptionalComputed && wanted.get(attribute.name).is_none();
+        attribute.is_configurable() && !is_left
+    };
+    for attribute in schema.attributes.iter().filter(is_settled) {
+        let (name, want) = (attribute.name, wanted.get(attribute.name));
         let secret = attribute.sensitive || want.is_some_and(Value::has_sensitive);
         let have = match current.get(name) {
             None if secret => applied.get(name),
             have => have,
         };
         let have = have.map(|value| convert(value, &attribute.ty).unwrap_or_else(|_| value.clone()));
-        match want {
-            Some(value) => difference.after.set(name, value.clone()),
-            None => drop(difference.after.remove(name)),
-        }
         if same(want, have.as_ref()) {
             continue;
         }
@@ -126,6 +123,13 @@ pub fn compare(schema: &Schema, wanted: &Attributes, current: &Attributes, appli
         if attribute.change == ChangeEffect::Replace {
             difference.replaces.push(Path::attribute(name));
         }
+    }
+    if difference.changed.is_empty() {
+        return difference;
+    }
+    for attribute in schema.attributes.iter().filter(is_settled) {
+        let want = wanted.get(attribute.name).cloned().unwrap_or(Value::NULL);
+        difference.after.set(attribute.name, want);
     }
     difference
 }
@@ -236,7 +240,7 @@ pub fn same(want: Option<&Value>, have: Option<&Value>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use simfleet_provider_api::{Attribute, Type};
+    use simfleet_provider_api::Type;
 
     use super::*;
 

@@ -9,13 +9,23 @@ use serde::{Deserialize, Serialize};
 use crate::Value;
 
 /// The attributes of an object by name. An attribute that is `null` counts as absent: it is never stored.
+///
+/// Cheap to clone: what is cloned is shared until one of the two is changed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attributes(BTreeMap<Arc<str>, Value>);
+pub struct Attributes(Arc<BTreeMap<Arc<str>, Value>>);
 
 impl Attributes {
     /// Returns no attributes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes attributes of the fields of an object.
+    pub(crate) fn of(mut fields: Arc<BTreeMap<Arc<str>, Value>>) -> Self {
+        if fields.values().any(Value::is_null) {
+            Arc::make_mut(&mut fields).retain(|_, value| !value.is_null());
+        }
+        Attributes(fields)
     }
 
     /// Returns the value of an attribute; `None` where it is absent.
@@ -29,18 +39,25 @@ impl Attributes {
     }
 
     /// Sets an attribute; `null` removes it.
-    pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Value>) {
-        let (name, value) = (name.into(), value.into());
+    pub fn set(&mut self, name: impl AsRef<str> + Into<Arc<str>>, value: impl Into<Value>) {
+        let value = value.into();
         if value.is_null() {
-            self.0.remove(&name);
-        } else {
-            self.0.insert(name, value);
+            self.remove(name.as_ref());
+            return;
+        }
+        let fields = Arc::make_mut(&mut self.0);
+        match fields.get_mut(name.as_ref()) {
+            Some(field) => *field = value,
+            None => drop(fields.insert(name.into(), value)),
         }
     }
 
     /// Removes an attribute.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        match self.0.contains_key(name) {
+            true => Arc::make_mut(&mut self.0).remove(name),
+            false => None,
+        }
     }
 
     /// Returns the attributes in the order of their names.
@@ -60,17 +77,14 @@ impl Attributes {
 
     /// Returns the attributes as one object value.
     pub fn to_value(&self) -> Value {
-        Value::object(self.0.iter().map(|(k, v)| (k.clone(), v.clone())))
+        Value::fields(Arc::clone(&self.0))
     }
 }
 
 impl<K: Into<Arc<str>>, V: Into<Value>> FromIterator<(K, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(fields: I) -> Self {
-        let mut attributes = Attributes::new();
-        for (name, value) in fields {
-            attributes.set(name, value);
-        }
-        attributes
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Attributes::of(Arc::new(fields.collect()))
     }
 }
 

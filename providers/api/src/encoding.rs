@@ -136,7 +136,7 @@ impl Encoded {
     /// Where it is none, or a mark is for a place that it does not have.
     pub fn decode_attributes(&self) -> Result<Attributes, EncodingError> {
         match self.decode()?.into_data() {
-            Data::Object(Object { fields, .. }) => Ok(fields.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
+            Data::Object(Object { fields, .. }) => Ok(Attributes::of(fields)),
             _ => Err(EncodingError::NotAnObject),
         }
     }

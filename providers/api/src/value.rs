@@ -111,12 +111,12 @@ impl Value {
 
     /// Makes an object.
     pub fn object<K: Into<Arc<str>>>(fields: impl IntoIterator<Item = (K, Value)>) -> Self {
-        let fields = fields.into_iter().map(|(k, v)| (k.into(), v)).collect();
-        Data::Object(Object {
-            fields: Arc::new(fields),
-            origin: None,
-        })
-        .into()
+        Self::fields(Arc::new(fields.into_iter().map(|(k, v)| (k.into(), v)).collect()))
+    }
+
+    /// Makes an object of fields that others may share.
+    pub(crate) fn fields(fields: Arc<BTreeMap<Arc<str>, Value>>) -> Self {
+        Data::Object(Object { fields, origin: None }).into()
     }
 
     /// Makes a list. The elements are of one type; [`convert`](crate::convert::convert) makes them so.
