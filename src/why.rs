@@ -175,7 +175,7 @@ fn waiting(plan: &Plan, address: &Address) -> Vec<Address> {
 /// Returns a name as it is written.
 fn told(reference: &Reference) -> String {
     let mut text = reference.root.to_string();
-    for step in &reference.steps {
+    for step in reference.steps.iter() {
         match step {
             PathStep::Name(name) => text.push_str(&format!(".{name}")),
             PathStep::Index(index) => text.push_str(&format!("[{index}]")),

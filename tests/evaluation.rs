@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use simfleet::config::eval::{Expr, Reference, Scope, evaluate, references, render};
+use simfleet::config::eval::{Expr, Reference, Scope, evaluate, render};
 use simfleet::diagnostic::{Diagnostic, Diagnostics};
 use simfleet_provider_api::{Address, PathStep, Value};
 
@@ -406,8 +406,9 @@ fn all_independent_errors_are_reported() {
 #[test]
 fn references_are_found_in_the_order_of_the_text() {
     let found = |text: &str| -> Vec<String> {
-        references(&Expr::parse("fleet.hcl", text).unwrap())
-            .into_iter()
+        let expr = Expr::parse("fleet.hcl", text).unwrap();
+        let references = expr.references().iter();
+        references
             .map(|reference| {
                 let place = reference.span.file.text[reference.span.range.clone()].to_owned();
                 let steps: Vec<String> = reference
@@ -662,7 +663,6 @@ proptest! {
     #[test]
     fn no_text_panics(text in text()) {
         if let Ok(expr) = Expr::parse("fleet.hcl", &text) {
-            references(&expr);
             let _ = evaluate(&expr, &fleet()).map(|value| render(&value));
         }
     }

@@ -10,7 +10,7 @@ use super::blocks::{self, Check, Import, Moved, Removed, Settings};
 use super::check::{self, Body};
 use super::condition::Condition;
 use super::declaration::{Declaration, Local, Output, ProviderBlock};
-use super::eval::{self, evaluate};
+use super::eval::evaluate;
 use super::load::Inputs;
 use super::meta;
 use super::module::{self, Call, Unread};
@@ -218,10 +218,14 @@ impl Sorter<'_> {
             }
             _ if body.schema.meta == Meta::None => config.sections.push(body),
             _ => {
-                let index = config.declarations.len();
-                let labels: Vec<&str> = body.labels.iter().map(|label| &*label.text).collect();
-                config.index.insert(super::key(body.schema.name, &labels), index);
                 let declaration = Declaration::new(body, &config.path, &self.constants, diagnostics);
+                let place = config.declarations.len();
+                let name = declaration.address.labels().last();
+                config
+                    .index
+                    .entry(name.cloned().unwrap_or_default())
+                    .or_default()
+                    .push(place);
                 config.declarations.push(declaration);
             }
         }
@@ -275,7 +279,6 @@ impl Sorter<'_> {
             let span = attribute.name.span;
             if self.is_new(format!("local.{}", attribute.name.text), &span, None) {
                 let local = Local {
-                    references: eval::references(&attribute.expr),
                     expr: attribute.expr,
                     span,
                     value: None,

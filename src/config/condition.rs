@@ -3,7 +3,7 @@
 use simfleet_provider_api::{Data, Type, Value, convert};
 
 use super::check::Body;
-use super::eval::{self, Expr, Reference, Scope, evaluate};
+use super::eval::{Expr, Reference, Scope, evaluate};
 use super::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
@@ -48,9 +48,7 @@ impl Condition {
 
     /// Returns the names in it.
     pub fn references(&self) -> Vec<Reference> {
-        let mut references = eval::references(&self.condition);
-        references.extend(eval::references(&self.error_message));
-        references
+        [self.condition.references(), self.error_message.references()].concat()
     }
 
     /// Evaluates several; all are looked at.

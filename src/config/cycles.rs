@@ -1,18 +1,63 @@
 //! E23: what depends on itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::fmt;
+use std::mem::Discriminant;
 
 use simfleet_provider_api::PathStep;
 
 use super::Config;
+use super::declaration::Declaration;
 use super::eval::Reference;
 use super::names;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
-/// Something that can be part of a cycle: its name, and what it refers to.
-struct Node {
-    name: String,
+/// What can need something: locals and declarations; and for modules their variables, their outputs, and the `module`
+/// blocks, which say how many instances there are.
+#[derive(Clone, Copy)]
+enum Thing<'c> {
+    Local(&'c Config, &'c str),
+    Variable(&'c Config, &'c str),
+    Output(&'c Config, &'c str),
+    Call(&'c Config, &'c str),
+    Declaration(&'c Declaration),
+}
+
+impl<'c> Thing<'c> {
+    /// What tells it apart from others: its sort, where it stands, and its name there.
+    fn key(&self) -> Key<'c> {
+        let (of, name) = match *self {
+            Thing::Local(module, name)
+            | Thing::Variable(module, name)
+            | Thing::Output(module, name)
+            | Thing::Call(module, name) => (std::ptr::from_ref(module).cast(), name),
+            Thing::Declaration(declaration) => (std::ptr::from_ref(declaration).cast(), ""),
+        };
+        (std::mem::discriminant(self), of, name)
+    }
+}
+
+type Key<'c> = (Discriminant<Thing<'c>>, *const (), &'c str);
+
+impl fmt::Display for Thing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (module, sort, name) = match self {
+            Thing::Declaration(declaration) => return declaration.address.fmt(f),
+            Thing::Local(module, name) => (module, "local", name),
+            Thing::Variable(module, name) => (module, "var", name),
+            Thing::Output(module, name) => (module, "output", name),
+            Thing::Call(module, name) => (module, "module", name),
+        };
+        for step in &module.path {
+            write!(f, "module.{step}.")?;
+        }
+        write!(f, "{sort}.{name}")
+    }
+}
+
+/// Something that can be part of a cycle, and what it refers to.
+struct Node<'c> {
+    thing: Thing<'c>,
     edges: Vec<(usize, Span)>,
 }
 
@@ -59,11 +104,11 @@ enum Mark {
 
 /// Describes a cycle; each step of the path is a node and the number of edges that were looked at, so the last of these
 /// is the edge of the cycle.
-fn report(nodes: &[Node], path: &[(usize, usize)]) -> Diagnostic {
-    let mut names: Vec<&str> = path.iter().map(|(node, _)| &*nodes[*node].name).collect();
-    names.extend(names.first().copied());
+fn report(nodes: &[Node<'_>], path: &[(usize, usize)]) -> Diagnostic {
+    let mut names: Vec<String> = path.iter().map(|(node, _)| nodes[*node].thing.to_string()).collect();
+    names.extend(names.first().cloned());
     let detail = match path.len() {
-        1 => format!("`{}` refers to itself.", names.first().unwrap_or(&"")),
+        1 => format!("`{}` refers to itself.", names[0]),
         _ => format!("Each of these needs the next one first: {}.", names.join(" -> ")),
     };
     let mut diagnostic = Diagnostic::error("E23 dependency cycle", detail);
@@ -73,7 +118,10 @@ fn report(nodes: &[Node], path: &[(usize, usize)]) -> Diagnostic {
         };
         diagnostic = match i {
             0 => diagnostic.at(span.clone()),
-            _ => diagnostic.related(span.clone(), format!("{} needs {}", nodes[*node].name, nodes[*to].name)),
+            _ => diagnostic.related(
+                span.clone(),
+                format!("{} needs {}", nodes[*node].thing, nodes[*to].thing),
+            ),
         };
     }
     diagnostic
@@ -99,10 +147,10 @@ pub(super) fn of_chains<T: Ord + Clone>(links: &[(T, T)]) -> Vec<Vec<T>> {
     cycles
 }
 
-fn nodes(config: &Config) -> Vec<Node> {
+fn nodes(config: &Config) -> Vec<Node<'_>> {
     let mut graph = Graph::default();
     for module in config.modules() {
-        graph.name_all(module);
+        graph.add_all(module);
     }
     for module in config.modules() {
         graph.connect_all(config, module);
@@ -110,116 +158,104 @@ fn nodes(config: &Config) -> Vec<Node> {
     graph.nodes
 }
 
-/// What can need something: locals and declarations; and for modules their variables, their outputs, and the `module`
-/// blocks, which say how many instances there are.
 #[derive(Default)]
-struct Graph {
-    nodes: Vec<Node>,
-    index: HashMap<String, usize>,
+struct Graph<'c> {
+    nodes: Vec<Node<'c>>,
+    /// The place of each thing among the nodes.
+    places: HashMap<Key<'c>, usize>,
 }
 
-impl Graph {
-    fn name_all(&mut self, module: &Config) {
-        let mut add = |name: String| {
-            self.index.insert(name.clone(), self.nodes.len());
+impl<'c> Graph<'c> {
+    fn add_all(&mut self, module: &'c Config) {
+        let mut add = |thing: Thing<'c>| {
+            self.places.insert(thing.key(), self.nodes.len());
             let edges = Vec::new();
-            self.nodes.push(Node { name, edges });
+            self.nodes.push(Node { thing, edges });
         };
-        let inside = |name: String| within(&module.path, &name);
-        module
-            .locals
-            .keys()
-            .for_each(|name| add(inside(format!("local.{name}"))));
-        module
-            .declarations
-            .iter()
-            .for_each(|declaration| add(declaration.address.to_string()));
-        module
-            .calls
-            .keys()
-            .for_each(|name| add(inside(format!("module.{name}"))));
+        module.locals.keys().for_each(|name| add(Thing::Local(module, name)));
+        module.declarations.iter().for_each(|it| add(Thing::Declaration(it)));
+        module.calls.keys().for_each(|name| add(Thing::Call(module, name)));
         if !module.path.is_empty() {
             module
                 .variables
                 .keys()
-                .for_each(|name| add(inside(format!("var.{name}"))));
-            module
-                .outputs
-                .keys()
-                .for_each(|name| add(inside(format!("output.{name}"))));
+                .for_each(|name| add(Thing::Variable(module, name)));
+            module.outputs.keys().for_each(|name| add(Thing::Output(module, name)));
         }
     }
 
-    fn connect_all(&mut self, root: &Config, module: &Config) {
-        let inside = |name: String| within(&module.path, &name);
+    fn connect_all(&mut self, root: &'c Config, module: &'c Config) {
         for (name, local) in &module.locals {
-            self.connect(inside(format!("local.{name}")), module, &local.references);
+            self.connect(Thing::Local(module, name), module, local.expr.references());
         }
         let called = module.path.split_last();
+        let called = called.and_then(|(last, outer)| {
+            let outer = root.module(outer)?;
+            Some((outer, outer.calls.get_key_value(last)?))
+        });
         for declaration in &module.declarations {
-            let from = declaration.address.to_string();
-            self.connect(from.clone(), module, &declaration.references());
-            self.connect_after(from.clone(), module, &declaration.meta.depends_on);
-            if let Some((last, outer)) = called {
-                self.edge(&from, within(outer, &format!("module.{last}")), &declaration.span);
+            let from = Thing::Declaration(declaration);
+            self.connect(from, module, &declaration.references());
+            self.connect_after(from, module, &declaration.meta.depends_on);
+            if let Some((outer, (last, _))) = called {
+                self.edge(from, Thing::Call(outer, last), &declaration.span);
             }
         }
         for (name, call) in &module.calls {
-            let from = inside(format!("module.{name}"));
-            self.connect(from.clone(), module, &call.meta.references());
-            self.connect_after(from.clone(), module, &call.meta.depends_on);
-            if let Some((last, outer)) = called {
-                self.edge(&from, within(outer, &format!("module.{last}")), &call.span);
+            let from = Thing::Call(module, name);
+            self.connect(from, module, &call.meta.references());
+            self.connect_after(from, module, &call.meta.depends_on);
+            if let Some((outer, (last, _))) = called {
+                self.edge(from, Thing::Call(outer, last), &call.span);
             }
         }
-        let Some((last, outer)) = called else { return };
+        let Some((outer, (_, call))) = called else { return };
         for (name, output) in &module.outputs {
-            self.connect(inside(format!("output.{name}")), module, &output.references());
+            self.connect(Thing::Output(module, name), module, &output.references());
         }
-        let outer = root.module(outer);
-        let Some((outer, call)) = outer.and_then(|outer| Some((outer, outer.calls.get(last)?))) else {
-            return;
-        };
         for (name, input) in &call.inputs {
-            self.connect(
-                inside(format!("var.{name}")),
-                outer,
-                &super::eval::references(&input.expr),
-            );
+            self.connect(Thing::Variable(module, name), outer, input.expr.references());
         }
     }
 
-    fn edge(&mut self, from: &str, to: String, span: &Span) {
-        if let (Some(from), Some(to)) = (self.index.get(from), self.index.get(&to)) {
+    fn edge(&mut self, from: Thing<'c>, to: Thing<'c>, span: &Span) {
+        if let (Some(from), Some(to)) = (self.places.get(&from.key()), self.places.get(&to.key())) {
             self.nodes[*from].edges.push((*to, span.clone()));
         }
     }
 
     /// Adds an edge to everything that references of a module name.
-    fn connect(&mut self, from: String, module: &Config, references: &[Reference]) {
+    fn connect(&mut self, from: Thing<'c>, module: &'c Config, references: &[Reference]) {
         for reference in references {
             let Some(PathStep::Name(name)) = reference.steps.first() else {
                 continue;
             };
-            let inside = |name: String| within(&module.path, &name);
             match &*reference.root {
-                root @ ("local" | "var") => self.edge(&from, inside(format!("{root}.{name}")), &reference.span),
+                "local" => {
+                    if let Some((name, _)) = module.locals.get_key_value(name) {
+                        self.edge(from, Thing::Local(module, name), &reference.span);
+                    }
+                }
+                "var" => {
+                    if let Some((name, _)) = module.variables.get_key_value(name) {
+                        self.edge(from, Thing::Variable(module, name), &reference.span);
+                    }
+                }
                 "count" | "each" | "path" | "workspace" | "self" | "member" => {}
                 "module" => {
                     let Ok((name, call)) = names::call(module, reference) else {
                         continue;
                     };
-                    self.edge(&from, inside(format!("module.{name}")), &reference.span);
+                    self.edge(from, Thing::Call(module, name), &reference.span);
                     let outputs = call.module.outputs.keys();
                     let wanted = call.output_of(reference);
                     for output in outputs.filter(|output| wanted.is_none_or(|wanted| wanted == *output)) {
-                        let to = within(&call.module.path, &format!("output.{output}"));
-                        self.edge(&from, to, &reference.span);
+                        self.edge(from, Thing::Output(&call.module, output), &reference.span);
                     }
                 }
                 _ => {
                     if let Ok((declaration, _)) = names::declaration(module, reference) {
-                        self.edge(&from, declaration.address.to_string(), &reference.span);
+                        self.edge(from, Thing::Declaration(declaration), &reference.span);
                     }
                 }
             }
@@ -227,26 +263,14 @@ impl Graph {
     }
 
     /// Adds an edge to all that is in the modules that `depends_on` names.
-    fn connect_after(&mut self, from: String, module: &Config, depends_on: &[Reference]) {
+    fn connect_after(&mut self, from: Thing<'c>, module: &'c Config, depends_on: &[Reference]) {
         for reference in depends_on.iter().filter(|reference| &*reference.root == "module") {
             let Ok((_, call)) = names::call(module, reference) else {
                 continue;
             };
             for declaration in call.module.modules().into_iter().flat_map(|inner| &inner.declarations) {
-                self.edge(&from, declaration.address.to_string(), &reference.span);
+                self.edge(from, Thing::Declaration(declaration), &reference.span);
             }
         }
     }
-}
-
-/// Returns the name of something in a module.
-fn within(module: &[Arc<str>], name: &str) -> String {
-    let mut whole = String::new();
-    for step in module {
-        whole.push_str("module.");
-        whole.push_str(step);
-        whole.push('.');
-    }
-    whole.push_str(name);
-    whole
 }

@@ -7,7 +7,7 @@ use simfleet_provider_api::{Address, Key, ModuleStep, PathStep, Value};
 use super::blocks::{self, Block};
 use super::check::Body;
 use super::condition::Condition;
-use super::eval::{self, Expr, Reference, Scope};
+use super::eval::{Expr, Reference, Scope};
 use super::meta::{Instances, MetaArguments};
 use super::names::Place;
 use super::record::{Mode, Record};
@@ -49,7 +49,7 @@ impl Declaration {
     pub fn references(&self) -> Vec<Reference> {
         let mut references = self.meta.references();
         self.body
-            .expressions(&mut |attribute| references.extend(eval::references(&attribute.expr)));
+            .expressions(&mut |attribute| references.extend_from_slice(attribute.expr.references()));
         references
     }
 
@@ -83,18 +83,20 @@ impl Declaration {
         blocks::decode(&self.body.schema, record)
     }
 
-    /// Returns what stands for the resource where nothing of it is known: every attribute and output is unknown. With
-    /// `count` or `for_each`, even the instances are.
-    pub fn placeholder(&self) -> Value {
-        let origin = self.address.to_string();
-        if self.meta.count.is_some() || self.meta.for_each.is_some() {
-            return Value::unknown(origin);
+    /// Returns what stands for the resource where nothing of it is known, and how many of the steps into it that takes:
+    /// every attribute and output is unknown. With `count` or `for_each`, even the instances are.
+    pub fn placeholder(&self, steps: &[PathStep]) -> (Value, usize) {
+        let unknown = |name: &str| Value::unknown(format!("{}.{name}", self.address));
+        match steps.first() {
+            _ if self.meta.count.is_some() || self.meta.for_each.is_some() => {
+                (Value::unknown(self.address.to_string()), 0)
+            }
+            Some(PathStep::Name(name)) if self.has_part(name) => (unknown(name), 1),
+            _ => {
+                let fields = self.parts().iter().map(|name| (Arc::clone(name), unknown(name)));
+                (Value::object(fields).with_origin(self.address.clone()), 0)
+            }
         }
-        let fields = self
-            .parts()
-            .into_iter()
-            .map(|name| (name, Value::unknown(format!("{origin}.{name}"))));
-        Value::object(fields).with_origin(self.address.clone())
     }
 
     /// Returns the instance that the steps behind its name say, where they say one.
@@ -107,22 +109,13 @@ impl Declaration {
     }
 
     /// Returns the names that can be read of it: its attributes, its blocks and its outputs.
-    pub fn parts(&self) -> Vec<&'static str> {
-        let schema = &self.body.schema;
-        let outputs = schema.outputs.iter().map(|(name, _)| *name);
-        let attributes = schema.attributes.iter().map(|attribute| attribute.name);
-        let mut parts: Vec<_> = outputs.chain(attributes).collect();
-        for nested in &schema.blocks {
-            if !parts.contains(&nested.schema.name) {
-                parts.push(nested.schema.name);
-            }
-        }
-        parts
+    pub fn parts(&self) -> &[Arc<str>] {
+        self.body.schema.parts()
     }
 
     /// Whether something of this name can be read of it.
     pub(super) fn has_part(&self, name: &str) -> bool {
-        self.parts().contains(&name)
+        self.parts().iter().any(|part| **part == *name)
     }
 
     /// Where its references stand.
@@ -151,8 +144,6 @@ pub struct Local {
     pub expr: Expr,
     /// Where its name is set.
     pub span: Span,
-    /// The names in the expression.
-    pub references: Vec<Reference>,
     /// Its value, where that depends on no resource.
     pub value: Option<Value>,
 }
@@ -160,7 +151,8 @@ pub struct Local {
 impl Local {
     /// Returns the other locals that it names.
     pub(super) fn locals(&self) -> impl Iterator<Item = &Arc<str>> {
-        let locals = self.references.iter().filter(|reference| &*reference.root == "local");
+        let references = self.expr.references().iter();
+        let locals = references.filter(|reference| &*reference.root == "local");
         locals.filter_map(|reference| match reference.steps.first() {
             Some(PathStep::Name(name)) => Some(name),
             _ => None,
@@ -188,7 +180,7 @@ pub struct Output {
 impl Output {
     /// Returns every name in it.
     pub fn references(&self) -> Vec<Reference> {
-        let mut references = eval::references(&self.expr);
+        let mut references = self.expr.references().to_vec();
         references.extend(self.depends_on.iter().cloned());
         references.extend(self.preconditions.iter().flat_map(Condition::references));
         references
@@ -243,7 +235,7 @@ impl ProviderBlock {
     pub fn references(&self) -> Vec<Reference> {
         let mut references = Vec::new();
         self.body
-            .expressions(&mut |attribute| references.extend(eval::references(&attribute.expr)));
+            .expressions(&mut |attribute| references.extend_from_slice(attribute.expr.references()));
         references
     }
 

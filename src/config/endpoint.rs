@@ -169,11 +169,7 @@ impl<'e> Reader<'e> {
                 Some(index) => (Some(Key::Index(index)), None),
                 None => return Err("An index must be a whole number.".to_owned()),
             },
-            TraversalOperator::Index(key) => {
-                let syntax = Arc::new(key.clone());
-                let file = Arc::clone(&self.expr.file);
-                (None, Some(Expr { syntax, file }))
-            }
+            TraversalOperator::Index(key) => (None, Some(Expr::new(key.clone(), &self.expr.file))),
             TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
                 return Err("`[*]` stands for several instances; an address names one, or the block.".to_owned());
             }

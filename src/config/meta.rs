@@ -10,7 +10,7 @@ use simfleet_provider_api::Value;
 use super::check::Body;
 use super::condition::{self, Condition};
 use super::decode::Reader;
-use super::eval::{self, Expr, Reference, Scope};
+use super::eval::{Expr, Reference, Scope};
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema, Nested};
 use super::scope::Constants;
@@ -176,7 +176,7 @@ impl MetaArguments {
     /// Returns all names in them.
     pub(super) fn references(&self) -> Vec<Reference> {
         let expressions = self.count.iter().chain(&self.for_each);
-        let mut references: Vec<_> = expressions.flat_map(eval::references).collect();
+        let mut references: Vec<_> = expressions.flat_map(Expr::references).cloned().collect();
         references.extend(self.inner_references());
         references.extend(self.lifecycle.postconditions.iter().flat_map(Condition::references));
         references
@@ -285,11 +285,12 @@ fn not_a_reference(attribute: &Attribute, expr: &Expr) -> Diagnostic {
 
 /// Returns the elements of a list that is written as one.
 fn items(attribute: &Attribute) -> Option<Vec<Expr>> {
-    let items = attribute.expr.syntax.as_array()?.iter().map(|item| Expr {
-        syntax: Arc::new(item.clone()),
-        file: Arc::clone(&attribute.expr.file),
-    });
-    Some(items.collect())
+    let items = attribute.expr.syntax.as_array()?.iter();
+    Some(
+        items
+            .map(|item| Expr::new(item.clone(), &attribute.expr.file))
+            .collect(),
+    )
 }
 
 /// Returns the reference that an expression consists of, where it is nothing else.
@@ -299,8 +300,8 @@ pub(super) fn reference(expr: &Expr) -> Option<Reference> {
         Expression::Traversal(traversal) if traversal.expr.is_variable() => traversal.operators.len(),
         _ => return None,
     };
-    let mut references = eval::references(expr).into_iter();
-    references.next().filter(|reference| reference.steps.len() == whole)
+    let first = expr.references().first();
+    first.filter(|reference| reference.steps.len() == whole).cloned()
 }
 
 pub(super) fn provider_reference(attribute: &Attribute) -> Result<ProviderReference, Diagnostics> {

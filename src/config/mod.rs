@@ -117,8 +117,8 @@ pub struct Config {
     pub unavailable: Diagnostics,
     /// What becomes of variables, of the environment too, that are not set.
     pub unset: Unset,
-    /// The place of each declaration by its [`key`].
-    index: HashMap<String, usize>,
+    /// The places of the declarations of each name, the last label.
+    index: HashMap<Arc<str>, Vec<usize>>,
 }
 
 impl Config {
@@ -156,7 +156,12 @@ impl Config {
 
     /// Returns a declaration of this module: `declaration("simulator", &["vehicle", "quad"])`.
     pub fn declaration(&self, block: &str, labels: &[&str]) -> Option<&Declaration> {
-        self.declarations.get(*self.index.get(&key(block, labels))?)
+        let named = self.index.get(*labels.last()?)?.iter();
+        let mut named = named.filter_map(|at| self.declarations.get(*at));
+        named.find(|declaration| {
+            let own = declaration.address.labels().iter().map(|label| &**label);
+            declaration.address.block() == block && own.eq(labels.iter().copied())
+        })
     }
 
     /// Returns the configuration of a provider.
@@ -241,14 +246,4 @@ impl Config {
             variables: self.variables.iter().map(value).collect(),
         }
     }
-}
-
-/// Returns the name of a block in its module: `simulator.vehicle.quad`.
-fn key(block: &str, labels: &[&str]) -> String {
-    let mut key = block.to_owned();
-    for label in labels {
-        key.push('.');
-        key.push_str(label);
-    }
-    key
 }

@@ -10,7 +10,7 @@ use simfleet_provider_api::PathStep;
 
 use super::Config;
 use super::check::Body;
-use super::eval::{self, Expr, Reference, evaluate};
+use super::eval::{Expr, Reference, evaluate};
 use super::meta::{self, MetaArguments, ProviderReference};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
@@ -145,8 +145,8 @@ impl Unread {
 impl Call {
     /// Returns every name in the block.
     pub fn references(&self) -> Vec<Reference> {
-        let inputs = self.inputs.values().flat_map(|input| eval::references(&input.expr));
-        self.meta.references().into_iter().chain(inputs).collect()
+        let inputs = self.inputs.values().flat_map(|input| input.expr.references());
+        self.meta.references().into_iter().chain(inputs.cloned()).collect()
     }
 
     /// Whether it has several instances.
@@ -226,10 +226,7 @@ fn read_providers(attribute: &Attribute) -> Result<BTreeMap<ProviderName, Provid
             file: Arc::clone(&attribute.expr.file),
             range: syntax.span().unwrap_or_default(),
         },
-        expr: Expr {
-            syntax: Arc::new(syntax),
-            file: Arc::clone(&attribute.expr.file),
-        },
+        expr: Expr::new(syntax, &attribute.expr.file),
         ..attribute.clone()
     };
     for (key, value) in object {

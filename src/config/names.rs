@@ -104,7 +104,7 @@ fn check_root(config: &Config, reference: &Reference, place: &Place) -> Result<(
         ("path", Some("module" | "root" | "cwd")) | ("workspace", Some("name")) => Ok(()),
         ("count" | "each" | "path" | "workspace", Some(name)) => Err(unknown_part(reference, name)),
         _ if is_every_robot(reference) => Ok(()),
-        _ => check_resource(config, reference),
+        _ => resource(config, reference).map(drop),
     }
 }
 
@@ -198,19 +198,17 @@ pub(super) fn declaration<'c>(
 ) -> Result<(&'c Declaration, usize), Diagnostic> {
     let root = &*reference.root;
     let count = label_count(root);
-    let mut labels: Vec<&str> = Vec::with_capacity(count);
-    for step in reference.steps.iter().take(count) {
-        match step {
-            PathStep::Name(name) => labels.push(name),
-            PathStep::Index(_) => return Err(incomplete(reference)),
+    let mut labels = [""; 2];
+    let labels = &mut labels[..count];
+    for (at, label) in labels.iter_mut().enumerate() {
+        match reference.steps.get(at) {
+            Some(PathStep::Name(name)) => *label = name,
+            Some(PathStep::Index(_)) | None => return Err(incomplete(reference)),
         }
     }
-    if labels.len() < count {
-        return Err(incomplete(reference));
-    }
-    match config.declaration(root, &labels) {
+    match config.declaration(root, labels) {
         Some(declaration) => Ok((declaration, count)),
-        None => Err(undeclared(config, root, &labels)),
+        None => Err(undeclared(config, root, labels)),
     }
 }
 
@@ -299,13 +297,15 @@ fn check_call(config: &Config, reference: &Reference) -> Result<(), Diagnostic> 
     }
 }
 
-fn check_resource(config: &Config, reference: &Reference) -> Result<(), Diagnostic> {
-    let root = &*reference.root;
-    if !blocks::is_resource(root) {
+/// Returns the resource that a reference names, and how many of its steps that takes, once it is sure that the resource
+/// has what the others ask for.
+pub(super) fn resource<'c>(config: &'c Config, reference: &Reference) -> Result<(&'c Declaration, usize), Diagnostic> {
+    if !blocks::is_resource(&reference.root) {
         return Err(unknown_root(config, reference));
     }
     let (declaration, labels) = declaration(config, reference)?;
-    check_steps(declaration, &reference.steps[labels..])
+    check_steps(declaration, &reference.steps[labels..])?;
+    Ok((declaration, labels))
 }
 
 fn unknown_root(config: &Config, reference: &Reference) -> Diagnostic {
@@ -331,10 +331,10 @@ fn unknown_root(config: &Config, reference: &Reference) -> Diagnostic {
 
 /// Checks what a reference takes of a resource: its key and its first attribute.
 fn check_steps(declaration: &Declaration, steps: &[PathStep]) -> Result<(), Diagnostic> {
-    let address = here(&declaration.address);
     let Some(step) = steps.first() else {
         return Ok(());
     };
+    let address = std::fmt::from_fn(|f| f.write_str(&here(&declaration.address)));
     let attribute = match step {
         PathStep::Name(name) if declaration.meta.count.is_some() => {
             let detail = format!("`{address}` has `count`, so it is a list of instances and has no `{name}` itself.");
@@ -379,7 +379,7 @@ fn has_part(declaration: &Declaration, name: &str) -> Result<(), Diagnostic> {
     }
     let detail = format!("`{}` has no `{name}`.", here(&declaration.address));
     let parts = declaration.parts();
-    Err(match nearest(name, parts.iter().copied()) {
+    Err(match nearest(name, parts.iter().map(|part| &**part)) {
         Some(near) => unknown(detail, Some(format!("did you mean `{near}`?"))),
         None => unknown(detail, Some(format!("it has {}", parts.join(", ")))),
     })

@@ -155,7 +155,7 @@ impl<'c> Search<'c> {
                     if let Some(local) = module.locals.get(name)
                         && self.is_new(module, &reference.root, name, shared)
                     {
-                        self.read(module, &local.references, shared);
+                        self.read(module, local.expr.references(), shared);
                     }
                 }
                 "var" => {
@@ -165,7 +165,7 @@ impl<'c> Search<'c> {
                         && let Some(input) = outer.calls.get(last).and_then(|call| call.inputs.get(name))
                     {
                         let shared = shared.min(outer.path.len());
-                        self.read(outer, &super::eval::references(&input.expr), shared);
+                        self.read(outer, input.expr.references(), shared);
                     }
                 }
                 "module" => {
@@ -211,7 +211,7 @@ pub(super) fn dynamic_locals(config: &Config) -> HashSet<Arc<str>> {
             users.entry(used).or_default().push(name);
         }
         let is_dynamic = |reference: &Reference| &*reference.root == "module" || blocks::is_resource(&reference.root);
-        if local.references.iter().any(is_dynamic) {
+        if local.expr.references().iter().any(is_dynamic) {
             queue.push(name);
         }
     }

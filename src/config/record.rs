@@ -31,17 +31,19 @@ pub struct Record {
     labels: Vec<Name>,
     span: Span,
     mode: Mode,
-    fields: BTreeMap<&'static str, Field>,
+    fields: Vec<Field>,
     blocks: Vec<Record>,
 }
 
 /// The value of an attribute.
 #[derive(Debug, Clone)]
-pub struct Field {
+struct Field {
+    /// The attribute.
+    name: &'static str,
     /// The value.
-    pub value: Value,
+    value: Value,
     /// Where it is set; `None` for a default.
-    pub span: Option<Span>,
+    span: Option<Span>,
 }
 
 impl Record {
@@ -50,16 +52,14 @@ impl Record {
     ///
     /// An attribute that fails is not known in the record, so that a caller can go on and find more.
     pub fn evaluate(body: &Body, scope: &dyn Scope, mode: Mode, diagnostics: &mut Diagnostics) -> Record {
-        let mut fields = BTreeMap::new();
+        let mut fields = Vec::with_capacity(body.attributes.len());
         for schema in &body.schema.attributes {
             let field = match body.attribute(schema.name) {
                 Some(_) if matches!(schema.ty, AttributeType::Expression) => continue,
                 Some(attribute) => given(attribute, schema, body, scope, diagnostics),
                 None => absent(schema),
             };
-            if let Some(field) = field {
-                fields.insert(schema.name, field);
-            }
+            fields.extend(field);
         }
         let blocks = body
             .blocks
@@ -77,14 +77,17 @@ impl Record {
 
     /// Returns the fields of an object value that conforms to `AttributeType::Object` as a record.
     pub(super) fn of_object(&self, name: &str, schemas: &[AttributeSchema]) -> Option<Record> {
-        let field = self.fields.get(name)?;
+        let field = self.field(name)?;
         let span = field.span.clone().unwrap_or_else(|| self.span.clone());
-        let mut fields = BTreeMap::new();
+        let mut fields = Vec::new();
         for schema in schemas {
             if let Some(value) = field.value.get(schema.name).filter(|value| !value.is_null()) {
                 let value = value.clone().mark(field.value.is_sensitive());
-                let span = Some(span.clone());
-                fields.insert(schema.name, Field { value, span });
+                fields.push(Field {
+                    name: schema.name,
+                    value,
+                    span: Some(span.clone()),
+                });
             }
         }
         Some(Record {
@@ -97,29 +100,31 @@ impl Record {
         })
     }
 
+    fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// Returns a value; `None` where it is not set and has no default.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.fields.get(name).map(|field| &field.value)
+        self.field(name).map(|field| &field.value)
     }
 
     /// Returns where an attribute is set.
     pub fn attribute_span(&self, name: &str) -> Option<&Span> {
-        self.fields.get(name)?.span.as_ref()
+        self.field(name)?.span.as_ref()
     }
 
     /// Returns where each attribute is set, those of the blocks in it by the name of the block.
-    pub fn spans(&self) -> BTreeMap<Arc<str>, Span> {
+    pub fn spans(&self) -> BTreeMap<&'static str, Span> {
         let mut spans = BTreeMap::new();
         for block in &self.blocks {
             if let Some(schema) = &block.schema {
-                spans
-                    .entry(Arc::from(schema.name))
-                    .or_insert_with(|| block.span.clone());
+                spans.entry(schema.name).or_insert_with(|| block.span.clone());
             }
         }
-        for (name, field) in &self.fields {
+        for field in &self.fields {
             if let Some(span) = &field.span {
-                spans.insert(Arc::from(*name), span.clone());
+                spans.insert(field.name, span.clone());
             }
         }
         spans
@@ -129,7 +134,7 @@ impl Record {
     pub fn attributes(&self) -> Attributes {
         self.fields
             .iter()
-            .map(|(name, field)| (*name, field.value.clone()))
+            .map(|field| (field.name, field.value.clone()))
             .collect()
     }
 
@@ -192,6 +197,7 @@ pub(super) fn check(record: &Record, found: &mut Diagnostics) {
 fn absent(schema: &AttributeSchema) -> Option<Field> {
     match &schema.presence {
         Presence::Default { value, .. } => Some(Field {
+            name: schema.name,
             value: value.clone(),
             span: None,
         }),
@@ -207,20 +213,25 @@ fn given(
     diagnostics: &mut Diagnostics,
 ) -> Option<Field> {
     let span = Some(attribute.value_span.clone());
+    let field = |value| {
+        Some(Field {
+            name: schema.name,
+            value,
+            span: span.clone(),
+        })
+    };
     let value = match evaluate(&attribute.expr, scope) {
         Ok(value) => value,
         Err(errors) => {
             diagnostics.extend(errors);
-            let value = Value::unknown(schema.name);
-            return Some(Field { value, span });
+            return field(Value::unknown(schema.name));
         }
     };
     if value.is_null() {
         if matches!(schema.presence, Presence::Required) {
             let detail = format!("`{}` of `{}` must be set, but is null.", schema.name, body.schema.name);
             diagnostics.push(Diagnostic::error("Missing attribute", detail).at(span.clone()));
-            let value = Value::unknown(schema.name);
-            return Some(Field { value, span });
+            return field(Value::unknown(schema.name));
         }
         return absent(schema);
     }
@@ -230,14 +241,10 @@ fn given(
         diagnostics.push(diagnostic.hint("take it from the environment: env(\"NAME\"), or from a sensitive variable"));
     }
     match conform(&value, &schema.ty) {
-        Ok(value) => Some(Field {
-            value: value.mark(schema.sensitive),
-            span,
-        }),
+        Ok(value) => field(value.mark(schema.sensitive)),
         Err(wrong) => {
             diagnostics.push(invalid(schema.name, &wrong, attribute.value_span.clone()));
-            let value = Value::unknown(schema.name);
-            Some(Field { value, span })
+            field(Value::unknown(schema.name))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Not to be mixed up with the schemas of a provider's objects in `simfleet_provider_api`: a block is what a person
 //! writes, an object what it expands to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use simfleet_provider_api::{Mode, Type, Value};
 
@@ -37,6 +37,8 @@ pub struct BlockSchema {
     pub rules: Vec<Rule>,
     /// One sentence for the reference documentation.
     pub doc: &'static str,
+    /// See [`BlockSchema::parts`].
+    parts: OnceLock<Vec<Arc<str>>>,
 }
 
 /// Reports what in a block does not go together, or is suspicious. What is not known is passed over.
@@ -152,6 +154,7 @@ impl BlockSchema {
             availability: Availability::Now,
             rules: Vec::new(),
             doc,
+            parts: OnceLock::new(),
         }
     }
 
@@ -224,6 +227,23 @@ impl BlockSchema {
     pub fn attribute(&self, name: &str) -> Option<&AttributeSchema> {
         let mut all = self.attributes.iter().chain(self.meta_attributes());
         all.find(|attribute| attribute.name == name)
+    }
+
+    /// The names that can be read of it: its outputs, its attributes and its blocks.
+    pub fn parts(&self) -> &[Arc<str>] {
+        self.parts.get_or_init(|| {
+            let outputs = self.outputs.iter().map(|(name, _)| *name);
+            let attributes = self.attributes.iter().map(|attribute| attribute.name);
+            let blocks = self.blocks.iter().map(|nested| nested.schema.name);
+            let mut parts: Vec<Arc<str>> = Vec::new();
+            for part in outputs.chain(attributes).chain(blocks) {
+                // Blocks that a kind tells apart have one name.
+                if !parts.iter().any(|known| **known == *part) {
+                    parts.push(part.into());
+                }
+            }
+            parts
+        })
     }
 
     /// The meta-arguments that it takes as attributes.

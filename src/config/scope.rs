@@ -112,9 +112,12 @@ impl<'n, 'a> InstanceScope<'n, 'a> {
     }
 
     fn resource(&self, reference: &Reference) -> Result<(Value, usize), Diagnostic> {
-        let (declaration, labels) = names::declaration(self.module.config, reference)?;
-        let value = self.names.resource(&self.module, declaration);
-        Ok((value.unwrap_or_else(|| declaration.placeholder()), labels))
+        let (declaration, labels) = names::resource(self.module.config, reference)?;
+        if let Some(value) = self.names.resource(&self.module, declaration) {
+            return Ok((value, labels));
+        }
+        let (value, taken) = declaration.placeholder(&reference.steps[labels..]);
+        Ok((value, labels + taken))
     }
 }
 
@@ -149,10 +152,9 @@ impl Scope for InstanceScope<'_, '_> {
             },
             ("count" | "each", _) => self.of_instance(reference),
             _ if names::is_every_robot(reference) => Ok((Value::unknown("robot[\"*\"]"), 1)),
-            _ => match names::check(config, reference, &Place::anywhere()) {
-                Err(diagnostic) => Err(diagnostic),
-                Ok(()) => self.resource(reference),
-            },
+            ("workspace", Some(name)) => Err(names::unknown_part(reference, name)),
+            ("var" | "local" | "module" | "path" | "workspace", None) => Err(names::incomplete(reference)),
+            _ => self.resource(reference),
         }
         .map_err(|diagnostic| match diagnostic.span {
             Some(_) => diagnostic,

@@ -95,10 +95,7 @@ impl Tree<'_> {
                 span: self.span(attribute.key.span()),
             },
             value_span: self.span(attribute.value.span()),
-            expr: Expr {
-                syntax: Arc::new(attribute.value),
-                file: Arc::clone(self.file),
-            },
+            expr: Expr::new(attribute.value, self.file),
         }
     }
 

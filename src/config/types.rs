@@ -275,10 +275,7 @@ impl Reader<'_> {
             [ty] => Some((self.constraint(ty)?, true, None)),
             [ty, default] => {
                 let constraint = self.constraint(ty)?;
-                let value = Expr {
-                    syntax: Arc::new((*default).clone()),
-                    file: Arc::clone(&self.file.file),
-                };
+                let value = Expr::new((*default).clone(), &self.file.file);
                 let value = self.diagnostics.keep(evaluate(&value, self.scope))?;
                 match constraint.apply(&value) {
                     Ok(value) => Some((constraint, true, Some(value))),

@@ -12,7 +12,7 @@ use simfleet_provider_api::{Key, ModuleStep, PathStep, Value};
 
 use super::Config;
 use super::declaration::Declaration;
-use super::eval::{self, Expr, Reference, evaluate};
+use super::eval::{Expr, Reference, evaluate};
 use super::meta::Instances;
 use super::module::Call;
 use super::names;
@@ -357,15 +357,15 @@ impl<'a> Names<'a> {
     fn needed(&self, module: &Rc<Module<'a>>, name: &Name) -> Vec<Step<'a>> {
         match (name, &module.caller) {
             (Name::Local(name), _) => match module.config.locals.get(name) {
-                Some(local) => of_references(module, &local.references),
+                Some(local) => of_references(module, local.expr.references()),
                 None => Vec::new(),
             },
             (Name::Output(name), _) => match module.config.outputs.get(name) {
-                Some(output) => of_references(module, &eval::references(&output.expr)),
+                Some(output) => of_references(module, output.expr.references()),
                 None => Vec::new(),
             },
             (Name::Variable(name), Some((caller, call, _))) => match call.inputs.get(name) {
-                Some(input) => of_references(caller, &eval::references(&input.expr)),
+                Some(input) => of_references(caller, input.expr.references()),
                 None => Vec::new(),
             },
             (Name::Variable(_), None) => Vec::new(),

@@ -224,10 +224,7 @@ fn expression(origin: &str, text: &str) -> Result<Expr, Diagnostic> {
         text: text.to_owned(),
     });
     match text.parse() {
-        Ok(syntax) => Ok(Expr {
-            syntax: Arc::new(syntax),
-            file,
-        }),
+        Ok(syntax) => Ok(Expr::new(syntax, &file)),
         Err(error) => Err(syntax::syntax_error(&file, &error)),
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Value};
 
-use super::condition::Condition;
-use super::eval::{self, Reference, evaluate};
+use super::eval::{Reference, evaluate};
 use super::meta::ProviderReference;
 use super::names::{self, Place};
 use super::record::{self, Mode, Record};
@@ -31,29 +30,27 @@ pub(super) fn verify(config: &mut Config, diagnostics: &mut Diagnostics) {
 
 /// Checks every name in every expression.
 fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
-    let mut check = |references: Vec<Reference>, place: &Place| {
+    let mut check = |references: &[Reference], place: &Place| {
         for reference in references {
-            if let Err(diagnostic) = names::check(config, &reference, place) {
+            if let Err(diagnostic) = names::check(config, reference, place) {
                 diagnostics.push(diagnostic);
             }
         }
     };
     for local in config.locals.values() {
-        check(local.references.clone(), &Place::default());
+        check(local.expr.references(), &Place::default());
     }
     for output in config.outputs.values() {
-        check(output.references(), &Place::default());
+        check(&output.references(), &Place::default());
     }
     for provider in &config.providers {
-        check(provider.references(), &Place::default());
+        check(&provider.references(), &Place::default());
     }
     for one in &config.checks {
-        check(one.references(), &Place::default());
+        check(&one.references(), &Place::default());
     }
     for section in &config.sections {
-        let mut own = Vec::new();
-        section.expressions(&mut |attribute| own.extend(eval::references(&attribute.expr)));
-        check(own, &Place::default());
+        section.expressions(&mut |attribute| check(attribute.expr.references(), &Place::default()));
     }
     for call in config.calls.values() {
         let keys = Place {
@@ -66,21 +63,21 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
             instances: true,
             ..Place::default()
         };
-        check(outer.flat_map(eval::references).collect(), &instances);
-        check(call.meta.depends_on.clone(), &Place::default());
-        let inputs = call.inputs.values().flat_map(|input| eval::references(&input.expr));
-        check(inputs.collect(), &keys);
+        outer.for_each(|expr| check(expr.references(), &instances));
+        check(&call.meta.depends_on, &Place::default());
+        let inputs = call.inputs.values();
+        inputs.for_each(|input| check(input.expr.references(), &keys));
     }
     for import in &config.imports {
         check(
-            import.outer_references(),
+            &import.outer_references(),
             &Place {
                 instances: true,
                 ..Place::default()
             },
         );
         check(
-            import.references(),
+            &import.references(),
             &Place {
                 each: import.has_each(),
                 ..Place::default()
@@ -94,26 +91,17 @@ fn check_names(config: &Config, diagnostics: &mut Diagnostics) {
             instances: true,
             ..Place::default()
         };
-        check(outer.flat_map(eval::references).collect(), &instances);
-        check(declaration.meta.inner_references(), &place);
-        let postconditions = declaration.meta.lifecycle.postconditions.iter();
-        check(
-            postconditions.flat_map(Condition::references).collect(),
-            &Place { this: true, ..place },
-        );
-        let mut own = Vec::new();
-        declaration
-            .body
-            .attributes
-            .iter()
-            .for_each(|attribute| own.extend(eval::references(&attribute.expr)));
-        check(own, &place);
+        outer.for_each(|expr| check(expr.references(), &instances));
+        check(&declaration.meta.inner_references(), &place);
+        for condition in &declaration.meta.lifecycle.postconditions {
+            check(&condition.references(), &Place { this: true, ..place });
+        }
+        let own = declaration.body.attributes.iter();
+        own.for_each(|attribute| check(attribute.expr.references(), &place));
         for block in &declaration.body.blocks {
-            let mut inner = Vec::new();
-            block.expressions(&mut |attribute| inner.extend(eval::references(&attribute.expr)));
             // The members of a pool are made of its `node` block.
             let member = declaration.body.schema.name == "pool" && block.schema.name == "node";
-            check(inner, &Place { member, ..place });
+            block.expressions(&mut |attribute| check(attribute.expr.references(), &Place { member, ..place }));
         }
     }
 }

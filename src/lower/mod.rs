@@ -50,7 +50,7 @@ pub struct Desired {
     /// Where it is declared.
     pub span: Option<Span>,
     /// Where its attributes are declared.
-    pub spans: BTreeMap<Arc<str>, Span>,
+    pub spans: BTreeMap<&'static str, Span>,
     /// Why it is there, or is as it is, where that is not the declaration of an attribute.
     pub because: Option<Reason>,
     /// How changes of it are made.
@@ -256,17 +256,6 @@ pub fn value(
     layout: &Layout,
     objects: &dyn Objects,
 ) -> Result<Value, Diagnostics> {
-    let mut fields: BTreeMap<Arc<str>, Value> = declaration
-        .parts()
-        .into_iter()
-        .map(|name| (name.into(), Value::NULL))
-        .collect();
-    fields.extend(
-        record
-            .attributes()
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone())),
-    );
     let outputs = match declaration.decode(record)? {
         Block::Node(_) => node::outputs(address, objects),
         Block::Pool(_) => node::pool_outputs(address, layout, objects),
@@ -280,8 +269,12 @@ pub fn value(
             vec![field("output"), field("id")]
         }
     };
-    fields.extend(outputs.into_iter().map(|(name, value)| (Arc::from(name), value)));
-    Ok(Value::object(fields).with_origin(address.clone()))
+    let field = |name: &Arc<str>| {
+        let output = outputs.iter().find(|(output, _)| *output == &**name);
+        let value = output.map(|(_, value)| value).or_else(|| record.get(name));
+        (Arc::clone(name), value.cloned().unwrap_or(Value::NULL))
+    };
+    Ok(Value::object(declaration.parts().iter().map(field)).with_origin(address.clone()))
 }
 
 /// Returns a name made of an address that tells instances of a block apart: `quad-0`, `iris-x`, `field-m2`.

@@ -69,7 +69,7 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
     let mut desired = lowering.desired(lowering.address.clone(), PROCESS, provider, attributes);
     desired.hosted_on = Some(place.host.clone());
     if let Some(span) = desired.spans.get("port").cloned() {
-        desired.spans.insert("ports".into(), span);
+        desired.spans.insert("ports", span);
     }
     Ok(Some(desired))
 }

@@ -97,21 +97,17 @@ pub(super) fn in_order(config: &Config) -> Result<Vec<Ordered<'_>>, Diagnostics>
     Ok(order.into_iter().filter_map(|index| ordered[index].take()).collect())
 }
 
-/// Returns what a declaration refers to, without where it is placed: the node that a simulator runs on is its host, and
-/// nothing that it depends on.
-pub(super) fn references(declaration: &Declaration) -> Vec<Reference> {
-    let placement = declaration
-        .body
-        .attribute("placement")
-        .map(|attribute| &attribute.value_span);
+/// Returns what a declaration refers to beside where it is placed, where it says that: the node that a simulator runs on is
+/// its host, and nothing that it depends on.
+pub(super) fn beside_placement(declaration: &Declaration) -> Option<Vec<Reference>> {
+    let placement = &declaration.body.attribute("placement")?.value_span;
     let is_placement = |reference: &Reference| {
-        placement.is_some_and(|span| {
-            let range = &reference.span.range;
-            span.file == reference.span.file && span.range.start <= range.start && range.end <= span.range.end
-        })
+        let range = &reference.span.range;
+        let is_inside = placement.range.start <= range.start && range.end <= placement.range.end;
+        is_inside && placement.file == reference.span.file
     };
     let references = declaration.references().into_iter();
-    references.filter(|reference| !is_placement(reference)).collect()
+    Some(references.filter(|reference| !is_placement(reference)).collect())
 }
 
 #[cfg(test)]

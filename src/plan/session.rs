@@ -8,7 +8,7 @@
 mod conditions;
 mod resolving;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -73,9 +73,9 @@ pub struct Session<'a> {
     /// The declarations, each after those that it reads.
     pub(super) order: Vec<Declared<'a>>,
     /// The place of each in the order, by the address of the block.
-    places: BTreeMap<Address, usize>,
+    places: HashMap<Address, usize>,
     /// The places of each declaration, by its address: those of the instances of its module, which are sorted.
-    groups: BTreeMap<&'a Address, Range<usize>>,
+    groups: HashMap<&'a Address, Range<usize>>,
     pub(super) layout: Layout,
     values: Values,
     mode: Mode,
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
             let declared = Declared {
                 declaration,
                 reads: self.reads(&ordered.needs, &module),
-                depends_on: self.depends_on(declaration, &module),
+                depends_on: self.depends_on(ordered, &module),
                 triggers: self.triggers(declaration, &module),
                 create_before_destroy: declaration.meta.lifecycle.create_before_destroy,
                 behind: BTreeSet::new(),
@@ -200,8 +200,10 @@ impl<'a> Session<'a> {
 
     /// Returns the resources that a declaration comes after: one where a reference names it, else the block, which stands
     /// for all.
-    fn depends_on(&self, declaration: &Declaration, module: &[ModuleStep]) -> BTreeSet<Address> {
-        let needs = self.config.needs(declaration, &order::references(declaration));
+    fn depends_on(&self, ordered: &Ordered<'_>, module: &[ModuleStep]) -> BTreeSet<Address> {
+        let declaration = ordered.declaration;
+        let beside = order::beside_placement(declaration).map(|beside| self.config.needs(declaration, &beside));
+        let needs = beside.as_ref().unwrap_or(&ordered.needs);
         needs.iter().flat_map(|need| self.addresses(need, module)).collect()
     }
 
@@ -250,8 +252,8 @@ impl<'a> Session<'a> {
             config,
             registry,
             order: Vec::new(),
-            places: BTreeMap::new(),
-            groups: BTreeMap::new(),
+            places: HashMap::new(),
+            groups: HashMap::new(),
             layout: Layout::default(),
             values: Values::default(),
             mode,
@@ -452,16 +454,16 @@ impl<'a> Session<'a> {
 /// Returns what stands for one instance before it is lowered: what is declared is known, what it will have is not.
 fn placeholder(declaration: &Declaration, address: &Address, record: &Record) -> Value {
     let outputs = declaration.body.schema.outputs;
-    let field = |name: &'static str| {
-        let is_output = outputs.iter().any(|(output, _)| *output == name);
+    let field = |name: &Arc<str>| {
+        let is_output = outputs.iter().any(|(output, _)| *output == &**name);
         let value = match record.get(name) {
             Some(declared) => declared.clone(),
             None if is_output => Value::unknown(format!("{address}.{name}")),
             None => Value::NULL,
         };
-        (name, value)
+        (Arc::clone(name), value)
     };
-    Value::object(declaration.parts().into_iter().map(field)).with_origin(address.clone())
+    Value::object(declaration.parts().iter().map(field)).with_origin(address.clone())
 }
 
 fn expand(declaration: &Declaration, block: &Address, names: &Names<'_>) -> Result<Vec<One>, Diagnostics> {

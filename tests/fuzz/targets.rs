@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use simfleet::config::eval::{Expr, Reference, Scope, evaluate, references, render};
+use simfleet::config::eval::{Expr, Reference, Scope, evaluate, render};
 use simfleet::config::{self, Inputs, Sources};
 use simfleet::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use simfleet::fleet::with_providers;
@@ -76,7 +76,6 @@ pub fn expression(data: &[u8]) {
     let Ok(parsed) = Expr::parse("fleet.hcl", text) else {
         return;
     };
-    references(&parsed);
     match evaluate(&parsed, &Nothing) {
         Ok(value) => drop(render(&value)),
         Err(Diagnostics(problems)) => assert!(problems.iter().all(|problem| problem.span.is_some()), "{problems:?}"),

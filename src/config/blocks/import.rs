@@ -7,7 +7,7 @@ use simfleet_provider_api::{Address, Key, Type, Value, convert};
 
 use crate::config::check::Body;
 use crate::config::endpoint::{self, Endpoint};
-use crate::config::eval::{self, Expr, Reference, evaluate};
+use crate::config::eval::{Expr, Reference, evaluate};
 use crate::config::meta::{self, Instances, MetaArguments, ProviderReference};
 use crate::config::record::Mode;
 use crate::config::schema::{AttributeSchema, BlockSchema};
@@ -84,7 +84,7 @@ impl Import {
     /// Returns every name in it, beside the resource itself.
     pub fn references(&self) -> Vec<Reference> {
         let all = self.key.iter().chain([&self.id]).chain(&self.for_each);
-        all.flat_map(eval::references).collect()
+        all.flat_map(Expr::references).cloned().collect()
     }
 
     /// Whether it is one for each element of a collection.
@@ -94,7 +94,7 @@ impl Import {
 
     /// Returns the names in `for_each`.
     pub(in crate::config) fn outer_references(&self) -> Vec<Reference> {
-        self.for_each.iter().flat_map(eval::references).collect()
+        self.for_each.iter().flat_map(Expr::references).cloned().collect()
     }
 
     /// Returns the one resource that it is about; `None` where its key is an expression.

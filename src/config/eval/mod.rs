@@ -4,11 +4,12 @@
 //!
 //! - `evaluator`: the walk; `operators`, `traversal`, `template`, `comprehension`, `call`: what it meets on its way
 //! - [`functions`]: Terraform's functions, one file a family
-//! - [`references`]: the names in an expression; [`render`]: a value as `console` prints it
+//! - `references`: the names in an expression; [`render`]: a value as `console` prints it
 
 use std::path::Path;
 use std::sync::Arc;
 
+use hcl_edit::expr::Expression;
 use jiff::Timestamp;
 use simfleet_provider_api::{PathStep, Value};
 
@@ -24,19 +25,35 @@ pub mod render;
 mod template;
 mod traversal;
 
-pub use references::references;
 pub use render::{console, render};
 
 /// An expression and the file that it stands in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Expr {
     /// The syntax tree, its spans in bytes of `file`.
-    pub syntax: Arc<hcl_edit::expr::Expression>,
+    pub syntax: Arc<Expression>,
     /// The file.
     pub file: Arc<SourceFile>,
+    /// The names in it.
+    references: Arc<[Reference]>,
 }
 
 impl Expr {
+    /// Makes an expression of a part of a file.
+    pub fn new(syntax: Expression, file: &Arc<SourceFile>) -> Self {
+        Expr {
+            references: references::of(&syntax, file).into(),
+            syntax: Arc::new(syntax),
+            file: Arc::clone(file),
+        }
+    }
+
+    /// Returns the names that it refers to, in the order in which they stand there, without those that it binds itself
+    /// (`for`).
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
     /// Reads an expression that stands alone: a line of `console`, a value of `--var`. `name` stands for the file in
     /// messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
@@ -45,23 +62,20 @@ impl Expr {
             text: text.to_owned(),
         });
         match text.parse() {
-            Ok(syntax) => Ok(Expr {
-                syntax: Arc::new(syntax),
-                file,
-            }),
+            Ok(syntax) => Ok(Expr::new(syntax, &file)),
             Err(error) => Err(evaluator::syntax_error(&error, &file)),
         }
     }
 }
 
 /// A name that an expression refers to: a root and the constant steps behind it, as far as they are constant:
-/// `simulator`, `["vehicle", "quad", 0, "ports", "gcs"]`.
+/// `simulator`, `["vehicle", "quad", 0, "ports", "gcs"]`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     /// The first name: `var`, `local`, `pool`, `each` …
     pub root: Arc<str>,
     /// The attributes and indexes behind it that are constants.
-    pub steps: Vec<PathStep>,
+    pub steps: Arc<[PathStep]>,
     /// Where.
     pub span: Span,
 }

@@ -7,18 +7,17 @@ use hcl_edit::expr::{Expression, ForExpr, ObjectKey, Traversal, TraversalOperato
 use hcl_edit::template::{Directive, Element, Template};
 use simfleet_provider_api::PathStep;
 
-use super::{Expr, Reference};
-use crate::diagnostic::Span;
+use super::Reference;
+use crate::diagnostic::{SourceFile, Span};
 
-/// Returns the names that an expression refers to, in the order in which they stand there, without those that it binds
-/// itself (`for`).
-pub fn references(expr: &Expr) -> Vec<Reference> {
+/// Returns the names that an expression refers to.
+pub(super) fn of(expr: &Expression, file: &Arc<SourceFile>) -> Vec<Reference> {
     let mut collector = Collector {
-        expr,
+        file,
         bound: Vec::new(),
         found: Vec::new(),
     };
-    collector.expression(&expr.syntax);
+    collector.expression(expr);
     collector.found
 }
 
@@ -34,7 +33,7 @@ pub(super) fn constant_step(operator: &TraversalOperator) -> Option<PathStep> {
 }
 
 struct Collector<'e> {
-    expr: &'e Expr,
+    file: &'e Arc<SourceFile>,
     bound: Vec<&'e str>,
     found: Vec<Reference>,
 }
@@ -143,9 +142,9 @@ impl<'e> Collector<'e> {
         }
         self.found.push(Reference {
             root: name.as_str().into(),
-            steps,
+            steps: steps.into(),
             span: Span {
-                file: Arc::clone(&self.expr.file),
+                file: Arc::clone(self.file),
                 range,
             },
         });

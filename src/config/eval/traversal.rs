@@ -48,7 +48,7 @@ impl Evaluator<'_> {
                 None => Err(self.unknown_variable(name, variables, expr)),
             };
         }
-        let steps: Vec<_> = operators
+        let steps: Arc<[_]> = operators
             .iter()
             .map_while(|operator| constant_step(operator.value()))
             .collect();
