@@ -54,7 +54,8 @@ impl Layout {
                 _ => None,
             })
             .collect();
-        let has_local_node = declared.iter().any(|(address, _)| *address == local_node());
+        let local = local_node();
+        let has_local_node = declared.iter().any(|(address, _)| *address == local);
         let target_of = |simulator: &Simulator| match &simulator.placement {
             Placement::Local if has_local_node => Placement::On(local_node()),
             placement => placement.clone(),

@@ -199,6 +199,9 @@ impl Planner<'_> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn adoptees(&self, state: &State, observations: &Observations) -> Result<Vec<Adoptee>, Diagnostics> {
+        if self.config.imports.is_empty() {
+            return Ok(Vec::new());
+        }
         match Basis::moved(self.config, state, observations)? {
             Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(&basis)),
             None => self.adoptees_of(state, observations, None),
