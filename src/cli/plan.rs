@@ -1,5 +1,6 @@
 //! `simfleet plan`: what would change, and why.
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -96,8 +97,9 @@ impl Plan {
             return Err(Failure::usage(&detail, "give it another ending: --out fleet.plan"));
         }
         let mode = mode(self.destroy, self.refresh_only);
-        let fleet = self.planning.open(run, self.path.clone(), mode)?;
-        let planned = fleet.plan().await?;
+        // The process ends with this verb: to give a large fleet back piece by piece would take a tenth of the run.
+        let fleet = ManuallyDrop::new(self.planning.open(run, self.path.clone(), mode)?);
+        let planned = ManuallyDrop::new(fleet.plan().await?);
         warn(run, &planned.warnings);
         if self.json {
             run.terminal
