@@ -140,7 +140,10 @@ fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
         available: schema.availability == Availability::Now,
     };
     fill(&mut entry, "", &schema.attributes, &schema.blocks);
-    let replaces = replacing(schema.name, registry);
+    let replaces = match (schema.name, schema.kind.as_deref()) {
+        ("provider", Some(name)) => places(name, registry),
+        (name, _) => replacing(name, registry),
+    };
     for row in &mut entry.rows {
         // A path in a block is one of an attribute of the object, which is replaced or not as a whole.
         let root = row.path.split('.').next().unwrap_or_default();
@@ -213,6 +216,16 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
         });
         fill(entry, &format!("{path}."), &schema.attributes, &schema.blocks);
     }
+}
+
+/// Returns the settings of a provider that say where its objects are, as [`replacing`] does.
+fn places(provider: &str, registry: &Registry) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let Some(provider) = registry.get(provider) else {
+        return BTreeMap::new();
+    };
+    let settings = provider.settings().iter();
+    let places = settings.filter(|setting| setting.change == ChangeEffect::Replace);
+    places.map(|setting| (setting.name, vec![provider.name()])).collect()
 }
 
 /// Returns the providers of which a change of an attribute makes a new object, by attribute, for the objects that a block

@@ -17,13 +17,16 @@ use super::run::Run;
 /// It is recorded as it is found, and nothing is done to it: `simfleet plan` then shows how it differs from what is
 /// declared. An `import` block in the fleet does the same as part of a plan.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "simfleet import [OPTIONS] [PATH] <ADDRESS> <ID>",
+    after_help = "\
 Examples:
   simfleet import node.lab 3f2a9c           the object 3f2a9c becomes node.lab
-  simfleet import fleets/ 'node.lab[0]' 3f2a9c")]
+  simfleet import fleets/ 'node.lab[0]' 3f2a9c"
+)]
 pub(super) struct Import {
     /// The fleet, a file or a folder; the address of the resource; the provider's id of the object
-    #[arg(value_name = "PATH] ADDRESS [ID", num_args = 2..=3, required = true)]
+    #[arg(value_name = "ADDRESS> <ID", num_args = 1..=3, required = true)]
     path_address_and_id: Vec<String>,
     #[command(flatten)]
     variables: Variables,
@@ -38,10 +41,8 @@ impl Import {
             [path, address, id] => (path.into(), address, id),
             [address, id] => (".".into(), address, id),
             _ => {
-                return Err(Failure::usage(
-                    "An address and an id are needed.",
-                    "simfleet import ADDRESS ID",
-                ));
+                let detail = "The address of a resource and the provider's id of an object are needed.";
+                return Err(Failure::usage(detail, "simfleet import [PATH] ADDRESS ID"));
             }
         };
         let address: Address = address

@@ -151,9 +151,20 @@ fn plain(value: &Value, ty: &Type) -> Result<Value, Wrong> {
         Wrong {
             path,
             problem: format!("does not fit: {}", error.reason),
-            hint: None,
+            hint: brackets(value, ty).map(str::to_owned),
         }
     })
+}
+
+/// Says how a list or a map is written, where something of another form stands in its place.
+fn brackets(value: &Value, ty: &Type) -> Option<&'static str> {
+    match ty {
+        Type::List(_) | Type::Set(_) if value.as_slice().is_none() => {
+            Some("a list is written in brackets: [\"one\", \"two\"]")
+        }
+        Type::Map(_) if value.as_fields().is_none() => Some("a map is written in braces: { name = \"value\" }"),
+        _ => None,
+    }
 }
 
 /// Returns the value as a message may show it.

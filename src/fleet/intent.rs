@@ -73,14 +73,15 @@ impl Fleet {
             None => goals.iter().rfind(|(_, goal)| Some(goal) != now),
         };
         earlier.cloned().ok_or_else(|| {
-            let detail = match serial {
-                Some(serial) => format!("Nothing had been applied yet at serial {serial}."),
-                None => "Only one configuration was ever applied.".to_owned(),
+            let (detail, hint) = match serial {
+                _ if goals.is_empty() => (
+                    "Nothing was ever applied.".to_owned(),
+                    "`simfleet apply` applies what the files say",
+                ),
+                Some(serial) => (format!("Nothing had been applied yet at serial {serial}."), OTHER_WAYS),
+                None => ("Only one configuration was ever applied.".to_owned(), OTHER_WAYS),
             };
-            let diagnostic = Diagnostic::error("Nothing to go back to", detail);
-            diagnostic
-                .hint("`simfleet state history` shows what was applied; `simfleet destroy` removes everything")
-                .into()
+            Diagnostic::error("Nothing to go back to", detail).hint(hint).into()
         })
     }
 
@@ -122,6 +123,8 @@ impl Fleet {
         })
     }
 }
+
+const OTHER_WAYS: &str = "`simfleet state history` shows what was applied; `simfleet destroy` removes everything";
 
 /// Returns the goals of a fleet, each with the serial since which it was.
 fn goals(history: &[Entry]) -> Vec<(u64, Goal)> {

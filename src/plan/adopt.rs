@@ -52,9 +52,8 @@ impl Adoptee {
             .and_then(|change| Some((change, change.provider.as_ref()?)));
         let Some((change, provider)) = declared else {
             let names: Vec<String> = changes.keys().map(ToString::to_string).collect();
-            let detail =
-                format!("{to} is not declared, or has no place: an object becomes that of a declared resource.");
-            return error("Unknown resource", detail)
+            let detail = "It is not declared, or has no place: an object becomes that of a declared resource.";
+            return error("Unknown resource", detail.to_owned())
                 .map_err(|error| error.nearest(&to.to_string(), names.iter().map(String::as_str)));
         };
         let is_it = |(_, resource): &(&Address, &simfleet_state::Resource)| {

@@ -137,3 +137,27 @@ fn a_log_filter_that_is_none() {
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("SIMFLEET_LOG"));
 }
+
+/// What a user is told who begins at the wrong end.
+#[test]
+fn verbs_over_a_fleet_that_was_never_applied() {
+    let lab = Lab::new("value \"a\" {}\n");
+    let mut told = String::new();
+    for (line, code) in [
+        ("state list", 0),
+        ("state history", 0),
+        ("state show value.a", 1),
+        ("state check", 0),
+        ("output", 0),
+        ("output size", 1),
+        ("undo", 1),
+        ("undo 999", 1),
+        ("status", 0),
+        ("unlock", 0),
+        ("import value.a", 64),
+        ("import value.b x", 1),
+    ] {
+        told += &format!("{}\n", lab.run(line).exits(code));
+    }
+    insta::assert_snapshot!(told);
+}

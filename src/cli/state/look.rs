@@ -71,7 +71,11 @@ impl List {
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
         let snapshot = fleet.snapshot_at(self.at).await?;
-        run.terminal.print(&state::list(&snapshot.state))?;
+        let list = state::list(&snapshot.state);
+        if list.is_empty() {
+            run.terminal.tell("Nothing is recorded.\n");
+        }
+        run.terminal.print(&list)?;
         Ok(Exit::Success)
     }
 }
@@ -97,9 +101,12 @@ impl Show {
             let known: Vec<String> = state.resources.keys().map(ToString::to_string).collect();
             let then = self.at.map_or("", |_| " at that time");
             let diagnostic = Diagnostic::error("Unknown resource", format!("{address} is not recorded{then}."));
-            return Err(diagnostic
-                .nearest(&address.to_string(), known.iter().map(String::as_str))
-                .into());
+            let diagnostic = diagnostic.nearest(&address.to_string(), known.iter().map(String::as_str));
+            return Err(match diagnostic.hint {
+                Some(_) => diagnostic,
+                None => diagnostic.hint("`simfleet state list` prints what is recorded"),
+            }
+            .into());
         };
         run.terminal.print(&text)?;
         Ok(Exit::Success)

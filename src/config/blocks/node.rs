@@ -136,10 +136,13 @@ fn check_width(reader: &mut Reader<'_>, max: u64, ranges: &BTreeMap<Arc<str>, Po
                 "`max_simulators` is {max}, but `port_range {name:?}` has {width} ports ({} to {}), one for each.",
                 range.from, range.to
             );
-            reader.error(
-                Diagnostic::error("E12 more simulators than ports", detail),
-                "max_simulators",
-            );
+            let needed = u64::from(range.from) + max - 1;
+            let hint = match u16::try_from(needed) {
+                Ok(to) => format!("have the range go on to {to}, or lower `max_simulators` to {width}"),
+                Err(_) => format!("lower `max_simulators` to {width}"),
+            };
+            let diagnostic = Diagnostic::error("E12 more simulators than ports", detail);
+            reader.error(diagnostic.hint(hint), "max_simulators");
         }
     }
 }

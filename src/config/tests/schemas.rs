@@ -1,5 +1,7 @@
 //! The schemas themselves.
 
+use simfleet_provider_api::{Type, Value};
+
 use super::super::blocks::fleet_schema;
 use super::super::conform::conform;
 use super::super::schema::{AttributeSchema, AttributeType, BlockSchema, Presence};
@@ -34,6 +36,29 @@ fn every_default_is_what_its_attribute_may_be_set_to() {
         }
     });
     assert!(defaults > 30, "{defaults} defaults were looked at");
+}
+
+/// What stands for a list or a map in another form is told how it is written.
+#[test]
+fn lists_and_maps_in_other_forms() {
+    for (ty, value, hint) in [
+        (
+            Type::list(Type::String),
+            Value::from("sleep 1"),
+            "a list is written in brackets: [\"one\", \"two\"]",
+        ),
+        (
+            Type::map(Type::String),
+            Value::list([Value::from("x")]),
+            "a map is written in braces: { name = \"value\" }",
+        ),
+    ] {
+        let wrong = conform(&value, &AttributeType::Value(ty)).expect_err("it does not fit");
+        assert_eq!(wrong.hint.as_deref(), Some(hint));
+    }
+    let of_numbers = Value::list([Value::list([])]);
+    let wrong = conform(&of_numbers, &AttributeType::Value(Type::list(Type::String))).expect_err("it does not fit");
+    assert_eq!((wrong.path.as_str(), wrong.hint), ("[0]", None));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Simulator {
         let now = Instant::now();
         match next {
             Next::Restart(delay) if !self.record.was_ready() && now + delay >= self.create_by => {
-                self.fail_create(exit.to_string()).await;
+                self.fail_create(why(&exit)).await;
                 return;
             }
             Next::Restart(delay) => {
@@ -76,11 +76,19 @@ impl Simulator {
                 self.record.restarts += 1;
             }
             Next::Stay if !self.record.was_ready() => {
-                self.fail_create(exit.to_string()).await;
+                self.fail_create(why(&exit)).await;
                 return;
             }
             Next::Stay => self.record.exited = true,
         }
         self.keep().await;
+    }
+}
+
+/// Returns why a process that ended did not start.
+fn why(exit: &Exit) -> String {
+    match exit {
+        Exit::NotStarted(cause) => cause.clone(),
+        exit => exit.to_string(),
     }
 }
