@@ -107,7 +107,7 @@ async fn what_exists_becomes_the_object_of_a_resource() {
         ("node.a", "node-none", "There is no node with the id `node-none`."),
         ("node.a", &*ids[1], "is that of node.b[0] already"),
         ("node.b[0]", &*ids[0], "node.b[0] has an object already"),
-        ("node.c", &*ids[0], "node.c is not declared"),
+        ("node.c", &*ids[0], "It is not declared"),
     ] {
         match by_hand(address, id).await {
             Err(FleetError::Diagnostics(problems)) => assert!(problems.0[0].detail.contains(problem), "{problems:?}"),
