@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet::fleet::{Fleet, FleetError};
 use simfleet::plan::{Mode, Plan, PlanFile, Reason};
@@ -11,7 +12,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId};
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
 use simfleet_state::{Declaration, Event, Holder, LockSet, MemoryStore, ProviderConfig, StateStore, System};
-use support::bench::{Bench, changes, over};
+use support::bench::{Bench, Lab, changes, on, over};
 use tokio::sync::{mpsc, watch};
 
 const QUADS: &str = r#"
@@ -747,4 +748,57 @@ async fn limits_of_a_provider_are_no_change_of_its_resources() {
     let text = |limits: &str| format!("provider \"fake\" {{\n{limits}\n}}\nnode \"a\" {{}}\nnode \"b\" {{}}\n");
     let limits = "parallelism = 1\nrate_limit = { per_second = 1000 }";
     apply_in_turn(&[&text(""), &text(limits), &text("")]).await;
+}
+
+/// A run that is asked to stop begins nothing more. What the far side has accepted it leaves; a call that is on its way it
+/// brings to its end.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_asked_to_stop_ends_its_calls_and_begins_no_other() {
+    let nodes = "provider \"fake\" { parallelism = 1 }\nnode \"a\" {}\nnode \"b\" { cpus = node.a.cpus }\n";
+    let accepted = serde_json::json!({ "fault": { "long_running": { "polls": 0, "ms": 60_000 } } });
+    let asks_for_a_pause = serde_json::json!({
+        "fault": { "throttled": { "retry_after_ms": 20_000 } }, "to": { "call": "create" }, "when": { "nth": [1] }
+    });
+    for (rule, done, open) in [(accepted, 0, 1), (asks_for_a_pause, 1, 0)] {
+        let lab = Lab::new(nodes);
+        lab.set_rules(&serde_json::json!([rule]));
+        let outcome = lab.run_until(Mode::Apply, Duration::from_secs(5)).await;
+        assert!(outcome.interrupted, "{outcome:?}");
+        assert_eq!(
+            (outcome.done.len(), outcome.open.len(), outcome.skipped.len()),
+            (done, open, 1),
+            "{outcome:?}"
+        );
+        assert!(lab.state().await.intents.len() == open && lab.cloud.objects().len() == done);
+    }
+}
+
+/// A plan that was kept is carried out only where what it was made from is as it was.
+#[tokio::test]
+async fn a_kept_plan_is_stale_once_the_state_or_a_file_has_changed() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" { size = file(\"${path.module}/size\") }\n");
+    let size = lab.bench.path().join("size");
+    std::fs::write(&size, "small").expect("a file");
+    let kept = lab.bench.path().join("kept.plan");
+    let replan = async || {
+        let kept = PlanFile::read(&kept).expect("it is whole");
+        let fleet = Fleet::of_plan(&kept, lab.bench.options(Mode::Apply, &[])).expect("sound");
+        let replanned = on(fleet, &lab.store, &lab.cloud).replan(&kept).await.map(drop);
+        replanned
+            .map_err(|error| std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
+    };
+    let keep = async || {
+        let fleet = lab.open(Mode::Apply);
+        let planned = fleet.plan().await.expect("it can be planned");
+        fleet.save_plan(&planned, &kept).expect("it is kept");
+    };
+    keep().await;
+    assert_eq!(replan().await, Ok(()));
+    std::fs::write(&size, "large").expect("a file");
+    let told = replan().await.expect_err("a file has changed");
+    assert!(told.contains("a file that the fleet reads has changed"), "{told}");
+    keep().await;
+    lab.complete(Mode::Apply).await;
+    let told = replan().await.expect_err("the state has changed");
+    assert!(told.contains("the state has changed"), "{told}");
 }

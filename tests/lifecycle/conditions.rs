@@ -53,6 +53,17 @@ async fn what_must_hold_and_is_not_known_yet_is_checked_on_the_way() {
         [(address, _, error)] => format!("{address}: {error}"),
         other => panic!("one that failed: {other:?}"),
     };
+    // Before `c` is made, all of which is known.
+    let all_known = conditions("", "").replace(
+        "{ labels = { of = node.b.id } }",
+        &format!(
+            "{{\n  lifecycle {{\n{}\n  }}\n}}",
+            condition("precondition", "node.a.id == \"x\"")
+        ),
+    );
+    let bench = Bench::new(&all_known);
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert_eq!(failed(&outcome), "node.c: Precondition failed: It is small.");
     // Before `b` is made.
     let bench = Bench::new(&conditions("", &condition("precondition", "node.a.id == \"x\"")));
     let outcome = bench.apply(Mode::Apply, &[]).await;

@@ -1,6 +1,6 @@
 //! `create_before_destroy`: what is made before the old object goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use simfleet::plan::{Action, Mode};
@@ -32,6 +32,17 @@ fn happened(cloud: &Gateway, from: usize) -> Vec<String> {
         }
     }
     steps
+}
+
+/// The names of all objects that were ever made.
+fn made(cloud: &Gateway) -> Vec<String> {
+    let log = cloud.log().into_iter();
+    let made = log.filter(|entry| entry.effects.iter().any(|effect| matches!(effect, Effect::Made(_))));
+    made.filter_map(|entry| match entry.cause {
+        Cause::Called { name, .. } => name,
+        _ => None,
+    })
+    .collect()
 }
 
 #[tokio::test]
@@ -67,6 +78,12 @@ async fn a_replacement_is_made_before_the_old_object_goes() {
     assert!(
         at("+ c") < at("- c") && at("- c") < at("- a") && at("~ d") < at("- a"),
         "{order:?}"
+    );
+    let names: BTreeSet<String> = made(&lab.cloud).into_iter().collect();
+    assert_eq!(
+        names.len(),
+        made(&lab.cloud).len(),
+        "no two objects ever have one name: {names:?}"
     );
     assert_eq!(lab.cloud.objects().len(), 4);
     let (plan, _) = run(Mode::Apply).await;

@@ -1,5 +1,9 @@
 //! `moved` blocks, and blocks that get or lose a `count`: the same objects with other addresses.
 
+use std::time::Duration;
+
+use serde_json::json;
+use simfleet::fleet::FleetError;
 use simfleet::plan::Mode;
 
 use crate::support::bench::{Bench, Lab, changes};
@@ -85,4 +89,38 @@ async fn a_block_that_gets_a_count_keeps_its_object() {
     assert!(bench.apply(Mode::Apply, &[]).await.is_complete());
     assert!(bench.plan(Mode::Apply, &[]).await.is_empty());
     assert!(bench.apply(Mode::Destroy, &[]).await.is_complete());
+}
+
+/// Where both addresses have an object, neither takes the place of the other.
+#[tokio::test]
+async fn what_is_to_move_where_something_is_stays_and_goes() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" {}\nnode \"b\" {}\n");
+    lab.complete(Mode::Apply).await;
+    let kept = lab.state().await.resources[&"node.b".parse().expect("an address")]
+        .object
+        .id
+        .clone();
+    lab.bench
+        .write("provider \"fake\" {}\nnode \"b\" {}\nmoved {\n  from = node.a\n  to = node.b\n}\n");
+    assert_eq!(changes(&lab.complete(Mode::Apply).await), ["delete node.a"]);
+    let left: Vec<String> = lab.cloud.objects().into_iter().map(|object| object.id).collect();
+    assert_eq!(left, [kept.to_string()]);
+}
+
+/// An object that an earlier run is changing, and nobody finished that, stays where it is found.
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_does_not_move() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" {}\n");
+    lab.complete(Mode::Apply).await;
+    lab.bench
+        .write("provider \"fake\" {}\nnode \"a\" { size = \"large\" }\n");
+    lab.set_rules(&json!([{ "fault": { "long_running": { "polls": 0, "ms": 60_000 } } }]));
+    let outcome = lab.run_until(Mode::Apply, Duration::from_secs(5)).await;
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    lab.bench
+        .write("provider \"fake\" {}\nnode \"b\" {}\nmoved {\n  from = node.a\n  to = node.b\n}\n");
+    match lab.open(Mode::Apply).plan().await {
+        Err(FleetError::Diagnostics(problems)) => assert_eq!(problems.0[0].summary, "Cannot be moved yet"),
+        other => panic!("a plan that is to be refused: {:?}", other.map(|planned| planned.plan)),
+    }
 }

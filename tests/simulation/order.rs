@@ -187,20 +187,36 @@ impl<'p> Calls<'p> {
         self.reached(one, either).contains(other) && self.reached(other, either).contains(one)
     }
 
-    /// Whether its old object cannot wait for all that needs it to change over: something contradicts it, can only be made
-    /// once it is gone, or goes with it.
+    /// Whether its old object cannot wait for all that needs it to change over.
     fn cannot_wait(&self, address: &'p Address) -> bool {
-        self.changes.values().any(|other| {
-            let is_lost = other.is_lost_with_host() && other.was_hosted_on.as_ref() == Some(address);
-            let is_other = other.address != *address;
-            is_lost || (is_other && (self.contradict(address, &other.address) || self.comes_after(other, address)))
+        let mut others = self.changes.values();
+        others.any(|other| {
+            self.is_lost_with(other, address) || (other.address != *address && self.is_free(other, address))
         })
+    }
+
+    /// Whether something need not go after what needed it or stops needing it: what is recorded contradicts that, or the
+    /// other can only be made, or be removed, once it is gone.
+    fn is_free(&self, other: &'p Change, gone: &'p Address) -> bool {
+        let is_held_by_lost = |lost: &&'p Change| {
+            let needed = self.reached(&lost.address, |change| self.was_needed(change));
+            self.is_lost_with(lost, gone) && needed.contains(&other.address)
+        };
+        self.contradict(&other.address, gone)
+            || self.comes_after(other, gone)
+            || self.changes.values().any(|lost| is_held_by_lost(&lost))
+    }
+
+    /// Whether something is dropped once the node that it ran on is known to be gone.
+    fn is_lost_with(&self, change: &Change, host: &Address) -> bool {
+        change.is_lost_with_host() && change.was_hosted_on.as_ref() == Some(host)
     }
 
     /// Whether a change can only be made once something is gone: it needs what is made anew, and that goes before.
     fn comes_after(&self, change: &'p Change, gone: &'p Address) -> bool {
         let needs = self.reached(&change.address, |change| self.needed(change));
-        let needed = self.reached(gone, |change| self.was_needed(change));
+        let mut needed = self.reached(gone, |change| self.was_needed(change));
+        needed.insert(gone);
         let is_anew = |change: &Change| change.action == Action::Replace && !change.is_made_first();
         needs
             .intersection(&needed)
@@ -243,7 +259,7 @@ impl<'p> Calls<'p> {
                 .filter(|intent| !self.is_left_over(&other.address, intent))
             {
                 let told = || format!("{address} goes before {}, which needed it", other.address);
-                if !self.contradict(&other.address, address) {
+                if !self.is_free(other, address) {
                     removal.ended_before(began, told)?;
                 }
             }
@@ -252,7 +268,7 @@ impl<'p> Calls<'p> {
             let stops = self.was_needed(other).any(|at| at == address) && !self.needed(other).any(|at| at == address);
             for making in self.makings(&other.address).iter().filter(|_| stops) {
                 let told = || format!("{address} goes before {}, which stops needing it", other.address);
-                if !self.contradict(&other.address, address) && !self.comes_after(other, address) {
+                if !self.is_free(other, address) {
                     making.ended_before(began, told)?;
                 }
             }

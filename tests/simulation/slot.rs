@@ -100,8 +100,9 @@ pub fn declared<'s>(slots: &'s [Slot], text: &mut String) -> Vec<&'s Slot> {
             with_ports.push(slot);
         }
         *text += &block;
-        for was in &slot.was {
-            *text += &format!("moved {{\nfrom = {}.{was}\nto = {}\n}}\n", slot.kind, slot.address());
+        for (was, then) in slot.was.iter().zip(slot.was.iter().skip(1).chain([&slot.name])) {
+            let kind = slot.kind;
+            *text += &format!("moved {{\nfrom = {kind}.{was}\nto = {kind}.{then}\n}}\n");
         }
         below.push(slot);
     }

@@ -112,6 +112,20 @@ impl Lab {
         (plan, outcome.expect("nobody has locks"))
     }
 
+    /// Plans and applies, and asks it to stop after a while.
+    pub async fn run_until(&self, mode: Mode, after: Duration) -> Outcome {
+        let (progress, _told) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let fleet = self.open(mode);
+        let planned = fleet.plan().await.expect("it can be planned");
+        let stopping = async {
+            tokio::time::sleep(after).await;
+            stop.send_replace(true);
+        };
+        let (outcome, ()) = tokio::join!(fleet.apply(planned, &progress, stopped), stopping);
+        outcome.expect("nobody has locks")
+    }
+
     /// Plans and applies, and demands success.
     pub async fn complete(&self, mode: Mode) -> Plan {
         let (plan, outcome) = self.run(mode).await;
