@@ -4,7 +4,7 @@ use simfleet::fleet::FleetError;
 use simfleet::plan::Mode;
 
 use crate::refused;
-use crate::support::bench::{Bench, changes};
+use crate::support::bench::{Bench, Lab, changes};
 
 /// `a`, whose id is known after it is made, and `b`, which reads `a`.
 fn conditions(a: &str, b: &str) -> String {
@@ -61,9 +61,10 @@ async fn what_must_hold_and_is_not_known_yet_is_checked_on_the_way() {
             condition("precondition", "node.a.id == \"x\"")
         ),
     );
-    let bench = Bench::new(&all_known);
-    let outcome = bench.apply(Mode::Apply, &[]).await;
+    let lab = Lab::new(&all_known);
+    let (_, outcome) = lab.run(Mode::Apply).await;
     assert_eq!(failed(&outcome), "node.c: Precondition failed: It is small.");
+    assert_eq!(lab.cloud.objects().len(), 2, "it is not made");
     // Before `b` is made.
     let bench = Bench::new(&conditions("", &condition("precondition", "node.a.id == \"x\"")));
     let outcome = bench.apply(Mode::Apply, &[]).await;
