@@ -198,13 +198,13 @@ impl<'p> Calls<'p> {
     /// Whether something need not go after what needed it or stops needing it: what is recorded contradicts that, or the
     /// other can only be made, or be removed, once it is gone.
     fn is_free(&self, other: &'p Change, gone: &'p Address) -> bool {
-        let is_held_by_lost = |lost: &&'p Change| {
+        let is_held_by_lost = |lost: &'p Change| {
             let needed = self.reached(&lost.address, |change| self.was_needed(change));
             self.is_lost_with(lost, gone) && needed.contains(&other.address)
         };
         self.contradict(&other.address, gone)
             || self.comes_after(other, gone)
-            || self.changes.values().any(|lost| is_held_by_lost(&lost))
+            || self.changes.values().any(|lost| is_held_by_lost(lost))
     }
 
     /// Whether something is dropped once the node that it ran on is known to be gone.

@@ -62,9 +62,11 @@ impl World {
     /// Runs as the command line does. After `stop_after` milliseconds it is asked to stop, after so many `polls` it dies.
     /// Either way its calls came in the order of its plan.
     pub async fn run(&mut self, fleet: &Fleet, stop_after: Option<u64>, polls: u32) -> Ran {
-        let (from, mut plan) = (self.cloud.log().len(), None);
-        let ended = cut_off(polls, run(fleet, stop_after, &mut plan)).await;
-        if let Some(plan) = plan {
+        let cloud = self.cloud.clone();
+        let mut planned = None;
+        let begins = |plan: &Plan| planned = Some((plan.clone(), cloud.log().len()));
+        let ended = cut_off(polls, run(fleet, stop_after, begins)).await;
+        if let Some((plan, from)) = planned {
             let history = self.store.history(1..=u64::MAX).await.expect("a store in memory");
             if let Err(early) = order::check(&plan, &history, &self.cloud.log(), from) {
                 self.tell(order::told(&plan));
@@ -203,12 +205,13 @@ impl World {
     }
 }
 
-async fn run(fleet: &Fleet, stop_after: Option<u64>, plan: &mut Option<Plan>) -> Result<Outcome, FleetError> {
+/// Finishes what earlier runs left, plans and applies; `begins` is told the plan before anything of it is done.
+async fn run(fleet: &Fleet, stop_after: Option<u64>, begins: impl FnOnce(&Plan)) -> Result<Outcome, FleetError> {
     let (progress, _told) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     fleet.recover(&progress).await?;
     let planned = fleet.plan().await?;
-    *plan = Some(planned.plan.clone());
+    begins(&planned.plan);
     let stopping = async {
         if let Some(after) = stop_after {
             tokio::time::sleep(Duration::from_millis(after)).await;
