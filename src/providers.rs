@@ -29,6 +29,8 @@ impl Registry {
         registry.add(Arc::new(simfleet_provider_agent::AgentType));
         #[cfg(feature = "local")]
         registry.add(Arc::new(simfleet_provider_local::LocalType));
+        #[cfg(feature = "docker")]
+        registry.add(Arc::new(simfleet_provider_docker::DockerType));
         #[cfg(feature = "fake")]
         registry.add(Arc::new(simfleet_provider_fake::FakeType::default()));
         registry
