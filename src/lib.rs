@@ -12,7 +12,7 @@
 //!
 //! - [`fleet`]: one fleet and the runs over it; the way in for the command line
 //! - [`config`]: text to declarations. [`config::blocks`] has a file for each block, [`config::eval`] the expressions
-//! - [`lower`]: what a node, pool or simulator expands to; sizes of pools, places and ports of simulators
+//! - [`lower`]: what a node, pool, network, service or simulator expands to; sizes of pools, places and ports of simulators
 //! - [`refresh`]: recorded objects to observed ones
 //! - [`plan`]: what would change, and why; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
@@ -23,8 +23,9 @@
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
 //!
 //! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
-//! `providers/agent` (nodes and simulators on this machine), `providers/fake` (a cloud with faults, for tests), `state`
-//! (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).
+//! `providers/agent` (nodes and simulators on this machine), `providers/docker` (networks, volumes and containers),
+//! `providers/fake` (a cloud with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink
+//! vehicle).
 //!
 //! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 

@@ -7,10 +7,11 @@ use simfleet_provider_api::{Attribute, ChangeEffect, Kind, Mode, Schema, Value};
 use crate::config::blocks::fleet_schema;
 use crate::config::schema::{AttributeSchema, AttributeType, Availability, BlockSchema, MOST, Meta, Nested, Presence};
 use crate::fleet::with_providers;
+use crate::lower::in_resource;
 use crate::providers::Registry;
 
 /// A cloud for tests, which is no part of what users are told.
-const FOR_TESTS: &str = "fake";
+pub(crate) const FOR_TESTS: &str = "fake";
 
 /// One block of the language, or one kind of object.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,18 +143,11 @@ fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
     fill(&mut entry, "", &schema.attributes, &schema.blocks);
     let replaces = match (schema.name, schema.kind.as_deref()) {
         ("provider", Some(name)) => places(name, registry),
-        (name, _) => replacing(name, registry),
+        _ => replacing(schema, registry),
     };
     for row in &mut entry.rows {
-        // A path in a block is one of an attribute of the object, which is replaced or not as a whole.
         let root = row.path.split('.').next().unwrap_or_default();
-        // A block can stand several times, and its attribute is then named for all.
-        let many = format!("{root}s");
-        row.replaces = replaces
-            .get(root)
-            .or_else(|| replaces.get(many.as_str()))
-            .cloned()
-            .unwrap_or_default();
+        row.replaces = replaces.get(goes_into(schema, root)).cloned().unwrap_or_default();
     }
     entry
 }
@@ -230,11 +224,13 @@ fn places(provider: &str, registry: &Registry) -> BTreeMap<&'static str, Vec<&'s
 
 /// Returns the providers of which a change of an attribute makes a new object, by attribute, for the objects that a block
 /// becomes.
-fn replacing(block: &str, registry: &Registry) -> BTreeMap<&'static str, Vec<&'static str>> {
-    let kind = match block {
-        "node" | "pool" => "node",
-        "simulator" => "process",
-        "value" => "value",
+fn replacing(schema: &BlockSchema, registry: &Registry) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let kind = match (schema.name, schema.kind.as_deref()) {
+        ("node" | "pool", _) => "node",
+        ("service", _) | ("simulator", Some("container" | "px4")) => "container",
+        ("simulator", _) => "process",
+        ("network", _) => "network",
+        ("value", _) => "value",
         _ => return BTreeMap::new(),
     };
     let mut replacing: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -248,6 +244,15 @@ fn replacing(block: &str, registry: &Registry) -> BTreeMap<&'static str, Vec<&'s
         }
     }
     replacing
+}
+
+/// Returns what an attribute or a block of a block goes into in the object.
+fn goes_into<'n>(schema: &BlockSchema, name: &'n str) -> &'n str {
+    match (schema.kind.as_deref(), name) {
+        (Some("px4"), "model" | "world" | "home" | "headless") => "env",
+        (Some("px4"), "instance") | (Some("vehicle"), "model" | "home" | "instance") => "command",
+        _ => in_resource(name),
+    }
 }
 
 fn object(provider: &'static str, schema: &Schema) -> Entry {

@@ -145,8 +145,12 @@ impl Status {
                 simulator.last_line = asked.last_lines.get(address).cloned();
                 for (name, (host, port)) in ports.get(address).into_iter().flatten() {
                     simulator.ports.insert(name.to_string(), port.number);
+                    // A container is reached where its engine is.
+                    let at_node = state.resources.contains_key(*host).then(|| (*host).clone());
+                    simulator.node = simulator.node.or(at_node);
                     let host = state.resources.get(*host);
-                    if let Some(at) = host.and_then(|host| host.object.attributes.str("address")) {
+                    let its_own = resource.object.attributes.str("address");
+                    if let Some(at) = its_own.or_else(|| host?.object.attributes.str("address")) {
                         let protocol = port.to_string();
                         let protocol = protocol.rsplit('/').next().unwrap_or("tcp");
                         let endpoint = format!("{protocol}://{at}:{}", port.number);
@@ -174,7 +178,10 @@ fn looked_at<'a>(resource: &'a Resource, observed: Option<&'a Observed>) -> (&'a
     let recorded = &resource.object.attributes;
     match observed {
         Some(Observed::Present(object)) => {
-            let word = object.attributes.str("status").map(str::to_owned);
+            let status = object.attributes.str("status");
+            // Of what runs, a container tells whether it is healthy beside that it runs.
+            let health = object.attributes.str("health").filter(|_| status == Some("running"));
+            let word = health.or(status).map(str::to_owned);
             (&object.attributes, Health::Present(word))
         }
         Some(Observed::Absent) => (recorded, Health::Gone),
@@ -233,7 +240,11 @@ fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>
 /// Returns how a process ended that is there no more, although it should be.
 fn exit(attributes: &Attributes, health: &Health) -> Option<String> {
     match health {
-        Health::Present(_) if !health.is_good() => attributes.str("exit").map(str::to_owned),
+        Health::Present(_) if !health.is_good() => {
+            let code = || attributes.get("exit_code").and_then(Value::as_u64);
+            let exit = attributes.str("exit").map(str::to_owned);
+            exit.or_else(|| Some(format!("exit code {}", code()?)))
+        }
         _ => None,
     }
 }

@@ -39,17 +39,71 @@ pub static PORTS: Form = Form {
     },
 };
 
-/// `1883:1883`, `127.0.0.1:53:5353/udp`: as Docker publishes a port.
+/// `1883:1883`, `127.0.0.1:53:5353/udp`, `8000-8010:8000-8010`: as Docker publishes a port.
 pub static PUBLISHED: Form = Form {
     name: "a published port, HOST:CONTAINER",
     example: "8080:80",
-    fits: |text| {
-        let ports = text.strip_suffix("/tcp").or(text.strip_suffix("/udp")).unwrap_or(text);
-        let mut parts = ports.rsplitn(3, ':');
-        let are_ports = parts.by_ref().take(2).filter_map(port).count() == 2;
-        are_ports && parts.next().is_none_or(|address| address.parse::<IpAddr>().is_ok())
-    },
+    fits: |text| super::published::parse(text).is_some(),
 };
+
+/// `/var/lib/data`
+pub static INSIDE: Form = Form {
+    name: "an absolute path",
+    example: "/var/lib/data",
+    fits: |text| text.starts_with('/') && text.len() > 1,
+};
+
+/// `/dev/kvm`, `/dev/ttyUSB0:/dev/ttyS1:rw`: as Docker hands a device of the host to a container.
+pub static DEVICE: Form = Form {
+    name: "a device, HOST:CONTAINER:PERMISSIONS",
+    example: "/dev/kvm:/dev/kvm:rwm",
+    fits: |text| device(text).is_some(),
+};
+
+/// Returns a device in full: `/dev/kvm:/dev/kvm:rwm`.
+pub fn device(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_path = |path: &str| path.starts_with('/');
+    let may = |text: &str| !text.is_empty() && text.chars().all(|c| "rwm".contains(c));
+    let (host, container, permissions) = match parts.as_slice() {
+        [host] => (*host, *host, "rwm"),
+        [host, permissions] if may(permissions) => (*host, *host, *permissions),
+        [host, container] => (*host, *container, "rwm"),
+        [host, container, permissions] if may(permissions) => (*host, *container, *permissions),
+        _ => return None,
+    };
+    (is_path(host) && is_path(container)).then(|| format!("{host}:{container}:{permissions}"))
+}
+
+/// `1024`, `1024:2048`: a limit of the system, soft and hard.
+pub static LIMIT: Form = Form {
+    name: "a limit, SOFT:HARD",
+    example: "1024:2048",
+    fits: |text| limit(text).is_some(),
+};
+
+/// Returns a limit in full: `1024:1024`.
+pub fn limit(text: &str) -> Option<String> {
+    let (soft, hard) = text.split_once(':').unwrap_or((text, text));
+    // There is no limit where it is -1.
+    let number = |text: &str| text.parse::<i64>().ok().filter(|limit| *limit >= -1);
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    let fits = hard == -1 || (soft != -1 && soft <= hard);
+    fits.then(|| format!("{soft}:{hard}"))
+}
+
+/// `NET_ADMIN`, `CAP_NET_ADMIN`, `ALL`: a capability of Linux.
+pub static CAPABILITY: Form = Form {
+    name: "a capability",
+    example: "NET_ADMIN",
+    fits: |text| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphabetic() || c == '_'),
+};
+
+/// Returns a capability as engines name it: `NET_ADMIN`.
+pub fn capability(text: &str) -> String {
+    let upper = text.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
+}
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `:8443`: where a server listens.
 pub static LISTEN: Form = Form {
@@ -157,9 +211,17 @@ mod tests {
             (&PORTS, &["22", "1-2"], &["0", "5-4", "70000", "a", ""]),
             (
                 &PUBLISHED,
-                &["53:53/udp", "127.0.0.1:1:2"],
-                &["80", "80:0", "h:80:80", "80:80/sctp"],
+                &["53:53/udp", "127.0.0.1:1:2", "80", "1-2:3-4"],
+                &["80:0", "h:80:80", "80:80/sctp", "1-2:3"],
             ),
+            (&INSIDE, &["/a"], &["", "/", "a", "./a"]),
+            (
+                &DEVICE,
+                &["/dev/kvm", "/dev/kvm:r", "/dev/a:/dev/b"],
+                &["", "kvm", "/dev/a:b:rw", "/dev/a:/dev/b:x"],
+            ),
+            (&LIMIT, &["1", "-1", "10:-1"], &["", "a", "2:1", "-1:5", "-2"]),
+            (&CAPABILITY, &["ALL", "cap_net_raw"], &["", "NET ADMIN", "1"]),
             (
                 &LISTEN,
                 &[":8443", "[::1]:80", "0.0.0.0:1"],

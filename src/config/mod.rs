@@ -41,6 +41,7 @@ pub mod module;
 mod names;
 mod needs;
 mod ports;
+pub mod published;
 pub mod record;
 mod refactoring;
 mod rules;

@@ -99,12 +99,20 @@ impl<'c> Search<'c> {
         let named = declaration.meta.provider.as_ref();
         let block = match named {
             Some(named) => root.provider_in(&module.path, &named.name, named.alias.as_deref()),
-            None if !matches!(declaration.address.block(), "node" | "pool") => None,
-            // Which of several it is, the kinds that they offer tell; they are not known here.
-            None => match root.providers.as_slice() {
-                [only] => root.provider_in(&module.path, &only.name, None),
-                _ => None,
-            },
+            // Which of several it is, the kinds that they offer tell; they are not known here, but for what only one has.
+            None => {
+                let kind = declaration.address.labels().first().map_or("", |kind| &**kind);
+                let may = |name: &str| match (declaration.address.block(), kind) {
+                    ("node" | "pool" | "network", _) => true,
+                    ("service", _) | ("simulator", "container" | "px4") => name == "docker",
+                    _ => false,
+                };
+                let mut blocks = root.providers.iter().filter(|block| may(&block.name));
+                match (blocks.next(), blocks.next()) {
+                    (Some(only), None) => root.provider_in(&module.path, &only.name, None),
+                    _ => None,
+                }
+            }
         };
         if let Some(block) = block {
             self.read(root, &block.references(), 0);

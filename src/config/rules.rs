@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::record::Record;
 use super::scope::Instance;
 use super::units::Written;
 use super::values::Names;
-use super::{Config, declaration};
+use super::{Config, declaration, published};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, nearest};
 
 /// A declaration as far as it is known without a state.
@@ -29,6 +30,7 @@ pub(super) struct Checked<'c> {
 /// Checks the declarations of a fleet and all its modules against each other. A module stands for all its instances.
 pub(super) fn check(config: &Config, names: &Names<'_>, all: &BTreeMap<Address, Checked<'_>>, found: &mut Diagnostics) {
     debugger_ports(all, found);
+    published_ports(all, found);
     kill_notice(config, all, found);
     consoles(config, names, all, found);
     instances(names, all, found);
@@ -52,6 +54,60 @@ fn debugger_ports(all: &BTreeMap<Address, Checked<'_>>, found: &mut Diagnostics)
                         .on(address.clone()),
                 );
             }
+        }
+    }
+}
+
+/// E13: a port of an engine's host leads to one service.
+fn published_ports(all: &BTreeMap<Address, Checked<'_>>, found: &mut Diagnostics) {
+    let mut seen: BTreeMap<_, Vec<(IpAddr, &Address, Span)>> = BTreeMap::new();
+    for (address, checked) in all.iter().filter(|(address, _)| address.block() == "service") {
+        let provider = checked.declaration.meta.provider.as_ref();
+        let engine = provider.map(|provider| (&provider.name, &provider.alias));
+        let engine = engine.filter(|(name, alias)| ***name != *"docker" || alias.is_some());
+        let several = checked.instances.as_ref().map_or(1, Instances::len) > 1;
+        let publish = checked
+            .record
+            .get("publish")
+            .and_then(Value::as_slice)
+            .unwrap_or_default();
+        let span = checked
+            .record
+            .attribute_span("publish")
+            .unwrap_or(checked.record.span());
+        let ports = publish
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(published::parse)
+            .flatten();
+        for (port, host) in ports.filter_map(|port| Some((port, port.host?))) {
+            let overlap = |detail: String| {
+                let diagnostic = Diagnostic::error("E13 ports overlap", detail).at(span.clone());
+                let hint = format!(
+                    "of {:?} the engine chooses the port of the host",
+                    port.container.to_string()
+                );
+                diagnostic.on(address.clone()).hint(hint)
+            };
+            if several {
+                found.push(overlap(format!("Each of its instances is to publish port {host}.")));
+                break;
+            }
+            let same = seen.entry((engine, port.protocol, host)).or_default();
+            let meets = |at: &IpAddr| *at == port.address || at.is_unspecified() || port.address.is_unspecified();
+            if let Some((_, other, first)) = same.iter().find(|(at, ..)| meets(at)) {
+                let (detail, diagnostic) = match *other == address {
+                    true => (format!("It publishes port {host} twice."), None),
+                    false => (format!("Port {host} is published by {other} too."), Some(first.clone())),
+                };
+                let told = overlap(detail);
+                found.push(match diagnostic {
+                    Some(first) => told.related(first, "the other one"),
+                    None => told,
+                });
+                break;
+            }
+            same.push((port.address, address, span.clone()));
         }
     }
 }

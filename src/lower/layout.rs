@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simfleet_provider_api::{Address, Value};
-use simfleet_state::{Declaration, Operation, Port, Protocol, Reservation, State};
+use simfleet_provider_api::Address;
+use simfleet_state::{Port, Protocol, State};
 
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
+use super::recorded::{is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
 use super::size::{self, Bounds};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, Unplaced};
@@ -28,6 +29,8 @@ pub struct Layout {
     protocols: BTreeMap<(Address, Arc<str>), Protocol>,
     /// Whether a simulator is placed on the implied node of this machine.
     pub needs_local_node: bool,
+    /// Whether there is such a node, or one is declared by its name.
+    has_local_node: bool,
 }
 
 /// The members of a pool.
@@ -46,7 +49,7 @@ pub struct Members {
 impl Layout {
     /// Settles the sizes of pools and the places of simulators. What was decided before is kept where it can be.
     pub fn of(declared: &[(Address, Block)], state: &State) -> Self {
-        let recorded = recorded_places(state);
+        let mut recorded = recorded_places(state);
         let simulators: Vec<(&Address, &Simulator)> = declared
             .iter()
             .filter_map(|(address, block)| match block {
@@ -60,6 +63,17 @@ impl Layout {
             Placement::Local if has_local_node => Placement::On(local_node()),
             placement => placement.clone(),
         };
+        for (address, simulator) in simulators.iter().filter(|(_, it)| it.kind.is_container()) {
+            let host = match target_of(simulator) {
+                Placement::Local => local_node(),
+                Placement::On(node) => node,
+            };
+            // No host is recorded with a container, but on a node there is only one that it can be on.
+            if host.block() == "node" && is_recorded(state, address) {
+                let ports = reserved(state, &host, address);
+                recorded.insert((*address).clone(), Place { host, ports });
+            }
+        }
         let in_use = ports_in_use(state);
         let mut layout = Layout::default();
         let mut settle = |target: Placement, hosts: &dyn Fn(&mut Layout, &[Need]) -> Vec<Host>| {
@@ -81,16 +95,19 @@ impl Layout {
                 Block::Pool(pool) => settle(Placement::On(address.clone()), &|layout, needs| {
                     layout.size(address, pool, needs, &recorded, state)
                 }),
-                Block::Simulator(_) | Block::Value(_) => {}
+                Block::Simulator(_) | Block::Network(_) | Block::Service(_) | Block::Value(_) => {}
             }
         }
-        if simulators
-            .iter()
-            .any(|(_, simulator)| target_of(simulator) == Placement::Local)
-        {
+        let on_local = || {
+            let all = simulators.iter();
+            all.filter(|(_, simulator)| target_of(simulator) == Placement::Local)
+        };
+        if on_local().next().is_some() {
             settle(Placement::Local, &|_, _| vec![unlimited(local_node())]);
-            layout.needs_local_node = true;
         }
+        // Containers need no agent.
+        layout.needs_local_node = on_local().any(|(_, simulator)| !simulator.kind.is_container());
+        layout.has_local_node = has_local_node || layout.needs_local_node;
         layout
     }
 
@@ -185,6 +202,11 @@ impl Layout {
         self.places.extend(placement.places);
     }
 
+    /// Whether there is an object for a host: the one that stands for this machine can be only a name.
+    pub fn has_node(&self, host: &Address) -> bool {
+        self.has_local_node || *host != local_node()
+    }
+
     /// Returns the protocol of a simulator's port, as URLs have it.
     pub fn protocol(&self, address: &Address, port: &Arc<str>) -> &'static str {
         match self.protocols.get(&(address.clone(), port.clone())) {
@@ -199,10 +221,13 @@ impl Layout {
         for (host, ports) in &state.reservations {
             for (port, reservation) in ports {
                 let address = &reservation.address;
-                let is_kept = self.places.get(address).is_some_and(|place| {
+                let place = self.places.get(address);
+                let is_kept = place.is_some_and(|place| {
                     place.host == *host && place.ports.get(&reservation.name) == Some(&port.number)
                 });
-                if !is_kept && !is_in_use(state, host, *port, address) {
+                let moved = place.filter(|place| place.host != *host);
+                let is_moved = moved.is_some_and(|place| is_taken_along(state, address, *port, &place.host));
+                if !is_kept && (is_moved || !is_in_use(state, host, *port, address)) {
                     changes.push(PortChange::Release {
                         address: address.clone(),
                         host: host.clone(),
@@ -294,7 +319,7 @@ fn need(address: &Address, simulator: &Simulator) -> Need {
             blocks::PortSource::Host(port) => PortSource::Given(*port),
         },
     };
-    let resources = &simulator.resources;
+    let resources = &simulator.workload.resources;
     Need {
         address: address.clone(),
         group: 0,
@@ -314,79 +339,4 @@ fn protocol(protocol: blocks::Protocol) -> Protocol {
 /// Thousandths of a processor; the language allows no negative ones.
 fn millis(cpus: f64) -> u64 {
     (cpus * 1000.0).round() as u64
-}
-
-/// Returns where simulators are by the state: the node of the object, or of the one being made, and the ports there. One
-/// whose object is gone still has its ports, so it goes back to them.
-fn recorded_places(state: &State) -> BTreeMap<Address, Place> {
-    let mut places: BTreeMap<Address, Place> = BTreeMap::new();
-    for (host, ports) in &state.reservations {
-        for (port, reservation) in ports {
-            let empty = || Place {
-                host: host.clone(),
-                ports: BTreeMap::new(),
-            };
-            let place = places.entry(reservation.address.clone()).or_insert_with(empty);
-            // While a simulator is replaced it can have two ports of one name; the one that it uses counts.
-            let is_known = place.ports.contains_key(&reservation.name);
-            if place.host == *host && (!is_known || is_in_use(state, host, *port, &reservation.address)) {
-                place.ports.insert(reservation.name.clone(), port.number);
-            }
-        }
-    }
-    let being_made = state
-        .intents
-        .iter()
-        .filter_map(|(address, intent)| match &intent.operation {
-            Operation::Create { declared } => Some((address, declared.hosted_on.as_ref()?)),
-            _ => None,
-        });
-    let made = state
-        .resources
-        .iter()
-        .filter_map(|(address, it)| Some((address, it.declared.hosted_on.as_ref()?)));
-    for (address, host) in being_made.chain(made) {
-        let place = places.entry(address.clone()).or_insert_with(|| Place {
-            host: host.clone(),
-            ports: BTreeMap::new(),
-        });
-        if place.host != *host {
-            let ports = state.reservations.get(host).into_iter().flatten();
-            let own = ports.filter(|(_, reservation)| reservation.address == *address);
-            let ports = own
-                .map(|(port, reservation)| (reservation.name.clone(), port.number))
-                .collect();
-            *place = Place {
-                host: host.clone(),
-                ports,
-            };
-        }
-    }
-    places
-}
-
-/// Whether what has a port of a host is there, or perhaps is, and uses it.
-pub fn is_in_use(state: &State, host: &Address, port: Port, by: &Address) -> bool {
-    let uses = |declared: &Declaration| {
-        let ports = declared.inputs.get("ports").and_then(Value::as_fields);
-        let mut numbers = ports.into_iter().flatten().filter_map(|(_, number)| number.as_u64());
-        declared.hosted_on.as_ref() == Some(host) && numbers.any(|number| number == u64::from(port.number))
-    };
-    let being_made = state.intents.get(by).and_then(|intent| intent.operation.declared());
-    let made = state.resources.get(by).map(|resource| &resource.declared);
-    being_made.into_iter().chain(made).any(uses)
-}
-
-/// Returns the ports, by node, of what is there, and who has them: to others they are free once it is gone.
-fn ports_in_use(state: &State) -> BTreeMap<Address, BTreeMap<(Protocol, u16), Address>> {
-    let mut in_use: BTreeMap<Address, BTreeMap<(Protocol, u16), Address>> = BTreeMap::new();
-    for (host, ports) in &state.reservations {
-        for (port, Reservation { address, .. }) in ports {
-            if is_in_use(state, host, *port, address) {
-                let ports = in_use.entry(host.clone()).or_default();
-                ports.insert((port.protocol, port.number), address.clone());
-            }
-        }
-    }
-    in_use
 }

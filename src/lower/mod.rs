@@ -1,9 +1,10 @@
 //! Declarations and state to resources of a provider: what a node, a pool and a simulator expand to. Pure.
 //!
 //! - [`Layout`]: what has to be settled for the fleet as a whole: sizes of pools, places and ports of simulators
-//! - [`placement`], [`size`]: how that is done
+//! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
-//! - [`node`], [`simulator`]: what one instance of a block becomes, and what others can read of it
+//! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
+//! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,17 +18,26 @@ use crate::config::{Config, Declaration, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::plan::Reason;
 use crate::providers::Registry;
+use crate::reference::FOR_TESTS;
 
+mod container;
 mod layout;
+mod network;
 mod node;
 mod placement;
 mod policy;
+mod process;
+mod px4;
+mod recorded;
 mod simulator;
 mod size;
+mod workload;
 
-pub use layout::{LOCAL_NODE, Layout, Members, is_in_use, number_of};
-pub use policy::{Policy, Trigger};
-pub use simulator::{ends_by_itself, reached_by};
+pub use layout::{LOCAL_NODE, Layout, Members, number_of};
+pub use policy::{Policy, Trigger, in_resource};
+pub use process::reached_by;
+pub use recorded::is_in_use;
+pub use simulator::ends_by_itself;
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";
@@ -92,7 +102,20 @@ pub struct Lowering<'l> {
 }
 
 impl Lowering<'_> {
-    /// Returns the resources that the instance expands to.
+    /// Returns what the instance is made of beside itself, and reads: to be planned before [`Lowering::resources`] is
+    /// asked for.
+    ///
+    /// # Errors
+    /// No provider for it, or values that do not fit together.
+    pub fn parts(&self) -> Result<Vec<Desired>, Diagnostics> {
+        match self.declaration.decode(self.record)? {
+            Block::Service(service) => container::volumes_of_service(self, &service),
+            Block::Simulator(simulator) => simulator::parts(self, &simulator),
+            Block::Node(_) | Block::Pool(_) | Block::Network(_) | Block::Value(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns the resources that the instance expands to, without its parts.
     ///
     /// # Errors
     /// No provider for it, or values that do not fit together.
@@ -101,6 +124,8 @@ impl Lowering<'_> {
             Block::Node(_) => Ok(vec![node::resource(self)?]),
             Block::Pool(pool) => node::members(self, &pool),
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
+            Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
+            Block::Service(service) => Ok(vec![container::service(self, &service)?]),
             Block::Value(value) => {
                 let mut attributes = Attributes::new();
                 attributes.set("input", value.input.unwrap_or(Value::NULL));
@@ -120,6 +145,13 @@ impl Lowering<'_> {
     }
 
     fn desired(&self, address: Address, kind: Kind, provider: ProviderConfig, attributes: Attributes) -> Desired {
+        let mut spans = self.record.spans();
+        let renamed = spans.iter().filter_map(|(&name, span)| {
+            let called = in_resource(name);
+            (called != name).then(|| (called, span.clone()))
+        });
+        let renamed: Vec<(&'static str, Span)> = renamed.collect();
+        spans.extend(renamed);
         Desired {
             address,
             kind,
@@ -128,7 +160,7 @@ impl Lowering<'_> {
             depends_on: self.depends_on.clone(),
             hosted_on: None,
             span: Some(self.declaration.span.clone()),
-            spans: self.record.spans(),
+            spans,
             because: None,
             policy: Policy::of(self.declaration, self.triggers.to_vec(), self.create_before_destroy),
         }
@@ -159,10 +191,7 @@ impl Lowering<'_> {
         let blocks: Vec<&ProviderBlock> = match named {
             Some(named) => known(&named.name, named.alias.as_deref()).into_iter().collect(),
             None => {
-                let offering = self
-                    .registry
-                    .names()
-                    .filter(|name| self.registry.schema(name, kind).is_some());
+                let offering = self.offering(kind);
                 offering.filter_map(|name| known(name, None)).collect()
             }
         };
@@ -197,11 +226,10 @@ impl Lowering<'_> {
                     self.registry.names().collect::<Vec<_>>().join(", ")
                 ),
             )),
-            ([], None) => Err(error(
-                "No provider",
-                format!("No configured provider offers the kind `{kind}`."),
-                "add a provider block: provider \"local\" {}".to_owned(),
-            )),
+            ([], None) => {
+                let (detail, hint) = self.none_offers(kind);
+                Err(error("No provider", detail, hint))
+            }
             (several, _) => Err(error(
                 "Several providers",
                 format!(
@@ -215,6 +243,34 @@ impl Lowering<'_> {
                 format!("say which one: provider = {}", several[0].name),
             )),
         }
+    }
+
+    /// Returns what is told where no configured provider without an alias offers a kind, and what to do about it.
+    fn none_offers(&self, kind: &Kind) -> (String, String) {
+        let offering: Vec<&str> = self.offering(kind).filter(|name| *name != FOR_TESTS).collect();
+        let blocks = self.config.providers.iter();
+        let others = blocks.filter(|block| offering.contains(&&*block.name));
+        let aliases = others.filter_map(|block| Some(format!("{}.{}", block.name, block.alias.as_ref()?)));
+        let aliases: Vec<String> = aliases.collect();
+        if let Some(first) = aliases.first() {
+            let aliases = aliases.join(" and ");
+            return (
+                format!("`{kind}` is offered by {aliases}, used only where it is named."),
+                format!("say which one: provider = {first}"),
+            );
+        }
+        let blocks: Vec<String> = offering.iter().map(|name| format!("provider {name:?} {{}}")).collect();
+        (
+            format!("No configured provider offers the kind `{kind}`."),
+            format!("add a provider block: {}", blocks.join(" or ")),
+        )
+    }
+
+    /// Returns the providers of this build that have a kind.
+    fn offering<'k>(&'k self, kind: &'k Kind) -> impl Iterator<Item = &'static str> + use<'k> {
+        let registry = self.registry;
+        let names = registry.names();
+        names.filter(move |name| registry.schema(name, kind).is_some())
     }
 
     /// Returns how simulators on the nodes of a provider are managed.
@@ -259,7 +315,9 @@ pub fn value(
     let outputs = match declaration.decode(record)? {
         Block::Node(_) => node::outputs(address, objects),
         Block::Pool(_) => node::pool_outputs(address, layout, objects),
-        Block::Simulator(_) => simulator::outputs(address, layout, objects),
+        Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
+        Block::Network(_) => network::outputs(address, objects),
+        Block::Service(_) => container::outputs(address, objects),
         Block::Value(_) => {
             let attributes = objects.attributes(address);
             let field = |name: &'static str| match &attributes {

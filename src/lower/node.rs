@@ -52,7 +52,9 @@ pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<De
 fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
     let provider = lowering.provider(lowering.declaration, &NODE)?;
     let schema = lowering.registry.schema(&provider.name, &NODE);
-    let mut attributes = schema.map(|schema| taken(schema, record)).unwrap_or_default();
+    let mut attributes = schema
+        .map(|schema| taken(schema, &record.attributes()))
+        .unwrap_or_default();
     attributes.set("name", unique_name(&address));
     if let Some(schema) = schema {
         refuse_others(lowering, schema, record, &provider.name)?;
@@ -63,8 +65,7 @@ fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result
 }
 
 /// Returns the declared attributes that a provider's kind has.
-fn taken(schema: &Schema, record: &Record) -> Attributes {
-    let attributes = record.attributes();
+pub(super) fn taken(schema: &Schema, attributes: &Attributes) -> Attributes {
     let known = attributes
         .iter()
         .filter(|(name, _)| schema.attribute(name).is_some_and(|a| a.is_configurable()));
@@ -116,6 +117,17 @@ pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static
 /// Returns a node or a member of a pool as what runs on it sees it.
 pub(super) fn value(address: &Address, objects: &dyn Objects) -> Value {
     Value::object(outputs(address, objects)).with_origin(address.clone())
+}
+
+/// Returns what stands for a node that is only a name of this machine: nothing is made for it, and all that is known of it
+/// is where its engine is.
+pub(super) fn this_machine(address: &Address, at: &Value) -> Value {
+    let output = |name: &'static str| match name {
+        "name" => (name, address.name().into()),
+        "address" | "public_ip" | "private_ip" => (name, at.clone()),
+        _ => (name, Value::NULL),
+    };
+    Value::object(OUTPUTS.map(output)).with_origin(address.clone())
 }
 
 /// Returns what others read of a pool.

@@ -45,7 +45,9 @@ impl Policy {
                 IgnoreChanges::All => IgnoreChanges::All,
                 // The template of a pool is all that its members are.
                 IgnoreChanges::Only(names) if names.iter().any(|name| &**name == "node") => IgnoreChanges::All,
-                IgnoreChanges::Only(names) => IgnoreChanges::Only(names.iter().map(of_resource).collect()),
+                IgnoreChanges::Only(names) => {
+                    IgnoreChanges::Only(names.iter().map(|name| in_resource(name).into()).collect())
+                }
             },
             triggers,
             timeouts: declaration.meta.timeouts,
@@ -87,9 +89,12 @@ impl Policy {
 }
 
 /// Returns what an attribute or a block of a declaration is called in the resource.
-fn of_resource(name: &Arc<str>) -> Arc<str> {
-    match &**name {
-        "port" => "ports".into(),
-        _ => name.clone(),
+pub fn in_resource(name: &str) -> &str {
+    match name {
+        "port" => "ports",
+        "volume" => "mounts",
+        "file" => "files",
+        "log_driver" | "log_options" => "log",
+        _ => name,
     }
 }

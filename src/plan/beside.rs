@@ -24,7 +24,8 @@ pub(super) fn deposed(state: &State) -> impl Iterator<Item = Change> {
 /// Returns the simulators that changes stop.
 pub(super) fn interrupts(changes: &[Change]) -> Vec<Interrupt> {
     let stops = |change: &&Change| matches!(change.action, Action::Replace | Action::Delete | Action::Forget);
-    let simulators = changes.iter().filter(|change| change.was_hosted_on.is_some());
+    let is_simulator = |address: &Address| address.block() == "simulator" && address.child_name().is_none();
+    let simulators = changes.iter().filter(|change| is_simulator(&change.address));
     let interrupt = |change: &Change| Interrupt {
         address: change.address.clone(),
         action: change.action,

@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
         Names::new(self.config, &self.values)
     }
 
-    /// Lowers one instance of a declaration: the resources that it expands to.
+    /// Lowers one instance of a declaration: `to` its parts, or to the resources that it expands to.
     pub(super) fn lower(
         &self,
         declared: &Declared<'_>,
@@ -273,6 +273,7 @@ impl<'a> Session<'a> {
         record: &Record,
         names: &Names<'_>,
         objects: &dyn Objects,
+        to: impl FnOnce(&Lowering<'_>) -> Result<Vec<Desired>, Diagnostics>,
     ) -> Result<Vec<Desired>, Diagnostics> {
         let declaration = declared.declaration;
         let evaluate_for_member = |member: Value| {
@@ -297,7 +298,7 @@ impl<'a> Session<'a> {
             triggers: &declared.triggers,
             create_before_destroy: declared.create_before_destroy,
         };
-        lowering.resources()
+        to(&lowering)
     }
 
     /// Returns the value that others read of one instance.

@@ -15,7 +15,7 @@ use super::{
     make_anew,
 };
 use crate::builtin;
-use crate::config::{Held, Names};
+use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{Desired, Objects, Trigger, implied_local_node};
 use crate::plan::difference::{drift, same};
@@ -125,14 +125,11 @@ impl Work<'_, '_> {
         let scope = scope(names, &declared.block, one.instance.clone())?;
         let before = precondition(declared, &scope).map_err(|errors| errors.on(&one.address))?;
         let record = declared.declaration.evaluate(&scope)?;
-        let mut diagnostics = Diagnostics::new();
-        let lowered = session.lower(declared, one, &record, names, &*self)?;
-        for desired in &lowered {
-            if let Err(error) = self.assess(desired) {
-                diagnostics.push(error);
-            }
-        }
-        diagnostics.or(())?;
+        let mut lowered = session.lower(declared, one, &record, names, &*self, |it| it.parts())?;
+        self.assess_all(&lowered)?;
+        let whole = session.lower(declared, one, &record, names, &*self, |it| it.resources())?;
+        self.assess_all(&whole)?;
+        lowered.extend(whole);
         let value = session.value(declared, one, &record, &*self)?;
         let after = postcondition(declared, one, value.clone(), names).map_err(|errors| errors.on(&one.address))?;
         if before.max(after) == Held::NotKnown {
@@ -142,6 +139,16 @@ impl Work<'_, '_> {
             }
         }
         Ok(value)
+    }
+
+    fn assess_all(&mut self, all: &[Desired]) -> Result<(), Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        for desired in all {
+            if let Err(error) = self.assess(desired) {
+                diagnostics.push(error);
+            }
+        }
+        diagnostics.or(()).map(drop)
     }
 
     fn assess(&mut self, desired: &Desired) -> Result<(), Diagnostic> {
@@ -378,13 +385,21 @@ impl Work<'_, '_> {
     }
 }
 
-/// Refuses that two processes of one simulator are to have the same ports for a while.
+/// Refuses that two processes or containers of one simulator or service are to have the same ports for a while.
 fn refuse_shared_ports(desired: &Desired) -> Result<(), Diagnostic> {
     let ports = desired.attributes.get("ports").and_then(Value::as_fields);
-    if !desired.policy.create_before_destroy || desired.hosted_on.is_none() || ports.is_none_or(BTreeMap::is_empty) {
+    let publish = desired.attributes.get("publish").and_then(Value::as_slice);
+    // Where none is given the engine chooses the port.
+    let is_given = |port: &Value| {
+        let ports = port.as_str().and_then(published::parse);
+        ports.is_some_and(|ports| ports.iter().any(|port| port.host.is_some()))
+    };
+    let has_ports = desired.hosted_on.is_some() && ports.is_some_and(|ports| !ports.is_empty())
+        || publish.is_some_and(|publish| publish.iter().any(is_given));
+    if !desired.policy.create_before_destroy || !has_ports {
         return Ok(());
     }
-    let detail = "It has ports, which a new process cannot have before the old one is gone.";
+    let detail = "It has ports, which its replacement cannot have before the old one is gone.";
     let diagnostic = Diagnostic::error("Cannot be created before it is destroyed", detail).on(desired.address.clone());
     let hint = "take create_before_destroy out of it, and of what reads it";
     Err(diagnostic.at(desired.span.clone()).hint(hint))

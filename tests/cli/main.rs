@@ -2,6 +2,7 @@
 
 mod authoring;
 mod changing;
+mod containers;
 mod damage;
 mod lab;
 mod language;

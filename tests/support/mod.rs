@@ -3,6 +3,8 @@
 
 #[cfg(feature = "fake")]
 pub mod bench;
+#[cfg(feature = "fake")]
+pub mod memory;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -191,7 +191,12 @@ fn name() -> Attribute {
 }
 
 fn labels() -> Attribute {
-    Attribute::new("labels", Type::map(Type::String), "Words about it, beside the image's own.").replaces()
+    Attribute::new(
+        "labels",
+        Type::map(Type::String),
+        "Words about it, beside the image's own.",
+    )
+    .replaces()
 }
 
 fn text(name: &'static str, doc: &'static str) -> Attribute {

@@ -16,6 +16,7 @@ mod access;
 mod alert;
 mod audit;
 pub mod checks;
+pub mod container;
 pub mod health_check;
 pub mod import;
 mod limits;
@@ -24,7 +25,7 @@ mod log;
 mod metrics;
 pub mod moved;
 mod mqtt_broker;
-mod network;
+pub mod network;
 pub mod node;
 mod node_agent;
 mod peripheral;
@@ -39,27 +40,32 @@ mod report;
 mod robot;
 pub mod scale;
 mod serve;
-mod service;
+pub mod service;
 pub mod settings;
 pub mod simulator;
 mod telemetry;
 mod test;
 pub mod value;
 mod webhook;
+pub mod workload;
 
 pub use checks::Check;
+pub use container::{Container, Volume};
 pub use health_check::{HealthCheck, HealthCheckType};
 pub use import::{Adoption, Import};
 pub use moved::Moved;
+pub use network::Network;
 pub use node::{Node, PortRange};
 pub use placement::Placement;
 pub use pool::{Drain, Pool, WaitFor};
 pub use port::{Port, PortSource, Protocol};
 pub use process::{Log, Ready, Restart};
 pub use removed::Removed;
+pub use service::Service;
 pub use settings::{Backend, Settings};
-pub use simulator::{Desired, Kind, Resources, Simulator};
+pub use simulator::{Desired, Kind, Simulator};
 pub use value::StoredValue;
+pub use workload::{Resources, Workload};
 
 /// A resource block in its typed form.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +76,10 @@ pub enum Block {
     Pool(Box<Pool>),
     /// `simulator`.
     Simulator(Box<Simulator>),
+    /// `network`.
+    Network(Network),
+    /// `service`.
+    Service(Box<Service>),
     /// `value`.
     Value(StoredValue),
 }
@@ -115,13 +125,25 @@ fn resources() -> &'static [Resource] {
                 schema: boxed(value::schema()),
                 decode: |record| StoredValue::decode(record).map(Block::Value),
             },
-            Resource::checked(simulator::px4::schema()),
-            Resource::checked(simulator::container::schema()),
+            Resource {
+                schema: boxed(simulator::container::schema()),
+                decode: simulator::container::decode,
+            },
+            Resource {
+                schema: boxed(simulator::px4::schema()),
+                decode: simulator::px4::decode,
+            },
+            Resource {
+                schema: boxed(network::schema()),
+                decode: |record| Network::decode(record).map(Block::Network),
+            },
+            Resource {
+                schema: boxed(service::schema()),
+                decode: |record| Service::decode(record).map(|service| Block::Service(Box::new(service))),
+            },
             Resource::checked(simulator::qemu::schema()),
             Resource::checked(simulator::renode::schema()),
             Resource::checked(robot::schema()),
-            Resource::checked(network::schema()),
-            Resource::checked(service::schema()),
             Resource::checked(program::schema()),
             Resource::checked(peripheral::schema()),
             Resource::checked(mqtt_broker::schema()),

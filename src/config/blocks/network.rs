@@ -1,11 +1,36 @@
 //! `network`: a network, its subnets, and what may reach what is in it.
 
-use simfleet_provider_api::Value;
+use simfleet_provider_api::{Attributes, Value};
 
 use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+
+/// A network. What it has, its provider says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Its attributes, by name. Can be unknown.
+    pub attributes: Attributes,
+    /// The blocks that are in it, and where: `subnet`, `rule`.
+    pub blocks: Vec<(&'static str, Span)>,
+}
+
+impl Network {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let blocks = BLOCKS.into_iter().flat_map(|name| {
+            let those = record.blocks(name).map(move |block| (name, block.span().clone()));
+            those.collect::<Vec<_>>()
+        });
+        Ok(Network {
+            attributes: record.attributes(),
+            blocks: blocks.collect(),
+        })
+    }
+}
+
+/// The blocks in it.
+const BLOCKS: [&str; 2] = ["subnet", "rule"];
 
 pub(super) fn schema() -> BlockSchema {
     let cidr = |doc| AttributeSchema::text("cidr", &forms::CIDR, doc);
@@ -31,10 +56,10 @@ pub(super) fn schema() -> BlockSchema {
             AttributeSchema::one_of("driver", &["bridge", "nat", "hostonly"], "how it is made").default("bridge"),
             AttributeSchema::bool("internal", "nothing in it reaches what is outside").default(false),
         ])
+        .attributes(super::labels())
         .any(subnet)
         .any(rule)
         .resource(&[("id", "its identity at its provider"), ("name", "its name")])
-        .later()
 }
 
 fn open_to_all(rule: &Record, found: &mut Diagnostics) {

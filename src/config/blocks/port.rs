@@ -24,6 +24,8 @@ pub struct Port {
     pub source: PortSource,
     /// Its protocol; that of the range where it is not set.
     pub protocol: Option<Protocol>,
+    /// The port in the container; that of its kind where it is not set.
+    pub container: Option<u16>,
 }
 
 /// Where a port comes from.
@@ -49,7 +51,10 @@ pub(super) fn schema() -> BlockSchema {
                 Protocol::WORDS,
                 "its protocol; without it that of the range, and udp for a given port",
             ),
-            AttributeSchema::port("container", "the port in the container").later(),
+            AttributeSchema::port(
+                "container",
+                "the port in the container; without it the same number, and PX4's own: 18570 + instance",
+            ),
             AttributeSchema::port("guest", "the port in the machine").later(),
         ])
         // Some kinds of simulators have no typed form.
@@ -64,6 +69,7 @@ impl Port {
             reader.maybe::<u64>("host"),
             reader.maybe("protocol"),
         );
+        let container = reader.maybe("container");
         let source = match (range, host) {
             (Some(Some(range)), Some(None)) => Some(PortSource::Range(range)),
             (Some(None), Some(Some(host))) => match u16::try_from(host) {
@@ -90,6 +96,7 @@ impl Port {
             Some(Port {
                 source: source?,
                 protocol: protocol?,
+                container: container?,
             })
         };
         let port = port();

@@ -2,80 +2,63 @@
 
 use simfleet_provider_api::Value;
 
-use super::{health_check, process, simulator};
+use super::container::{self, Container};
+use super::workload::{self, Workload};
+use super::{health_check, process};
+use crate::config::decode::Reader;
 use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
+
+/// A container that the fleet needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// The container.
+    pub container: Container,
+    /// What it has as everything that runs.
+    pub workload: Workload,
+    /// The ports of its host that lead to it, as they are declared: a list. Can be unknown.
+    pub publish: Option<Value>,
+}
 
 pub(super) fn schema() -> BlockSchema {
-    container(BlockSchema::new(
+    container::schema(BlockSchema::new(
         "service",
         "A container that the fleet needs, such as a broker or a store.",
     ))
     .labels(&["name"])
-    .attributes([
-        process::env(),
-        process::restart().default("unless-stopped"),
-        simulator::resources(),
-        AttributeSchema::texts(
-            "publish",
-            &forms::PUBLISHED,
-            "ports of the host that lead to it: \"8080:80\"",
-        ),
-    ])
+    .attributes(workload::attributes(process::restart().default("unless-stopped")))
+    .attributes(super::labels())
+    .attributes([AttributeSchema::texts(
+        "publish",
+        &forms::PUBLISHED,
+        "ports of the host that lead to it: \"8080:80\", \"127.0.0.1:53:53/udp\", \"8000-8010:8000-8010\"; of \"80\" the \
+         engine chooses the port of the host",
+    )])
     .optional(health_check::schema())
     .resource(&[
         ("id", "its identity at its provider"),
-        ("name", "its name"),
-        ("address", "the address at which it is reached"),
+        ("name", "its name, by which others in its networks reach it"),
+        ("address", "the address of its host, at which its published ports are reached"),
         ("status", "what it does now"),
     ])
-    .later()
 }
 
-/// Adds what every container has.
-pub(super) fn container(schema: BlockSchema) -> BlockSchema {
-    let volume = BlockSchema::new("volume", "A volume in it.")
-        .labels(&["name"])
-        .attributes([
-            AttributeSchema::string("target", "where it is in the container").required(),
-            AttributeSchema::string(
-                "source",
-                "the folder of the host; without it a volume of the label's name",
-            ),
-            AttributeSchema::bool("read_only", "the container cannot write to it").default(false),
-        ]);
-    let file = BlockSchema::new("file", "A file in it.").labels(&["name"]).attributes([
-        AttributeSchema::string("target", "where it is in the container").required(),
-        AttributeSchema::string("content", "what is in it").required(),
-    ]);
-    schema
-        .attributes([
-            AttributeSchema::string("image", "the image").required(),
-            AttributeSchema::strings("command", "what it runs, where that is not the image's own"),
-            AttributeSchema::strings("networks", "the ids of the networks that it is in"),
-            AttributeSchema::string("user", "as whom it runs"),
-        ])
-        .any(volume)
-        .any(file)
-        .rule(latest)
-}
-
-/// An image without a tag, or with this one, is another one every day.
-pub(super) fn latest(record: &Record, found: &mut Diagnostics) {
-    let Some(image) = record.get("image").and_then(Value::as_str) else {
-        return;
-    };
-    let name = image.rsplit('/').next().unwrap_or(image);
-    let is_latest = match name.split_once(':') {
-        Some((_, tag)) => tag == "latest",
-        None => !name.contains('@'),
-    };
-    if is_latest {
-        let detail = format!("`image` is {image:?}: what that is changes, and no plan shows it.");
-        let span = record.attribute_span("image").cloned();
-        let diagnostic = Diagnostic::warning("W04 image without a version", detail).at(span);
-        found.push(diagnostic.hint("name a tag or a digest"));
+impl Service {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let container = Container::decode(&mut reader);
+        let workload = Workload::decode(&mut reader);
+        let publish = reader.maybe("publish");
+        let service = || {
+            Some(Service {
+                container: container?,
+                workload: workload?,
+                publish: publish?,
+            })
+        };
+        let service = service();
+        reader.finish(service)
     }
 }

@@ -120,6 +120,7 @@ pool "cloud" {
 simulator "px4" "iris" {
   count     = 2
   placement = pool.cloud
+  image     = "px4io/px4-sitl:v1.17.0"
   instance  = count.index
   home      = { latitude = 1, longitude = 2 }
 }
@@ -201,7 +202,7 @@ fn mistakes_in_what_is_only_checked() {
         ("  cidr     = \"10.0.0.0/16\"", "  cidr     = \"10.0.0.0\""),
         ("ports = [\"80\", \"8000-8100\"]", "ports = [\"80\", \"8100-8000\"]"),
         ("ports = [", "port = ["),
-        ("publish  = [\"1883:1883\"]", "publish  = [\"1883\"]"),
+        ("publish  = [\"1883:1883\"]", "publish  = [\"1883:\"]"),
         ("  image    = \"eclipse-mosquitto:2.0\"\n", ""),
         ("retries = 5", "retries = 5\n    unhealthy_threshold = 4"),
         ("    command = [\"true\"]\n    retries", "    retries"),

@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::view::{Theme, diagnostics};
 
 mod broken;
+mod containers;
 mod files;
 mod later;
 mod modules;

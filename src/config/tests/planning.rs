@@ -96,7 +96,7 @@ fn what_a_provider_carries_may_be_unknown_and_what_is_planned_with_may_not() {
         panic!("a program");
     };
     assert_eq!(exec.command.unknown_origin(), Some("value.v.output"));
-    assert!(simulator_of.labels.is_some_and(|labels| labels.is_unknown()));
+    assert!(simulator_of.workload.labels.is_some_and(|labels| labels.is_unknown()));
 
     let wrong = config(&text("command = [\"sleep\"]\n  instance = value.v.output"));
     let told = simulator(&wrong, &unknown).expect_err("an instance is planned with");
@@ -114,7 +114,7 @@ fn a_secret_that_plans_would_show_is_refused() {
          simulator \"exec\" \"e\" {\n  placement = \"local\"\n  command = [\"sleep\", \"${var.v}\"]\n  env = { A = var.v }\n}\n",
     );
     let simulator = simulator(&config, &known([])).expect("a provider can carry a secret");
-    assert!(simulator.env.is_some_and(|env| env.has_sensitive()));
+    assert!(simulator.workload.env.is_some_and(|env| env.has_sensitive()));
     let told =
         load_text("variable \"v\" {\n  default = 3\n  sensitive = true\n}\nnode \"n\" { max_simulators = var.v }\n");
     assert_eq!(told.expect_err("a mistake").0[0].summary, "Sensitive value");

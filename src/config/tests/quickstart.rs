@@ -94,7 +94,7 @@ fn each_vehicle_is_an_instance_with_its_number() {
         Placement::On("pool.field".parse().expect("an address"))
     );
     assert_eq!(simulator.ports["gcs"].source, PortSource::Range("mavlink".into()));
-    let check = simulator.health_check.expect("declared");
+    let check = simulator.workload.health_check.expect("declared");
     assert_eq!(
         (check.interval, check.timeout, check.unhealthy_threshold),
         (Duration::from_secs(1), Duration::from_secs(1), 3)

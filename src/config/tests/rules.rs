@@ -45,7 +45,7 @@ fn robots(first: &str, second: &str) -> String {
 fn px4(count: &str, instance: &str) -> String {
     format!(
         "provider \"local\" {{}}\nnode \"n\" {{}}\nsimulator \"px4\" \"iris\" {{\n  count     = {count}\n  placement = \
-         node.n\n  instance  = {instance}\n}}\n"
+         node.n\n  image     = \"px4:1\"\n  instance  = {instance}\n}}\n"
     )
 }
 
@@ -90,7 +90,7 @@ fn broken() -> Vec<(&'static str, String)> {
         ("E13_agent", pool("", "    port_range \"a\" {\n      protocol = \"tcp\"\n      from     = 8000\n      to       = 8500\n    }", "")),
         ("E13_port", "node \"n\" {}\nsimulator \"exec\" \"s\" {\n  placement = node.n\n  command   = [\"serve\"]\n  port \"http\" {\n    protocol = \"tcp\"\n    host     = 8443\n  }\n}\n".to_owned()),
         ("E14_px4", px4("1", "255")),
-        ("E14_vehicle", px4("1", "255").replace("px4", "vehicle")),
+        ("E14_vehicle", px4("1", "255").replace("  image     = \"px4:1\"\n", "").replace("px4", "vehicle")),
         ("E15_one_block", px4("3", "0")),
         ("E15_two_blocks", px4("1", "2") + "simulator \"vehicle\" \"quad\" {\n  count     = 3\n  placement = node.n\n  instance  = count.index\n}\n"),
         ("E16_topics", robots("  prefix = \"lab\"\n  topic \"state\" { kind = \"state\" }", "  prefix = \"lab\"\n  topic \"state\" { kind = \"state\" }")),

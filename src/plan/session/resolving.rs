@@ -37,7 +37,12 @@ impl Resolve for Session<'_> {
                 precondition(declared, &scope)?;
                 declared.declaration.evaluate(&scope)
             })
-            .and_then(|record| self.lower(declared, one, &record, &names, state))
+            .and_then(|record| {
+                self.lower(declared, one, &record, &names, state, |lowering| {
+                    let parts = lowering.parts()?;
+                    Ok(parts.into_iter().chain(lowering.resources()?).collect())
+                })
+            })
             .map_err(|errors| first(&errors))?;
         let desired = lowered.into_iter().find(|desired| desired.address == change.address);
         let desired = desired.ok_or_else(|| format!("{} is not wanted any more", change.address))?;

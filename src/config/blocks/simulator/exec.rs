@@ -28,6 +28,7 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
             AttributeSchema::string("working_dir", "the folder that it runs in; without it one of its own"),
         ])
         .optional(process::ready_schema())
+        .optional(process::log_schema())
         .rule(super::port_of_the_agent)
 }
 

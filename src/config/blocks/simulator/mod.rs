@@ -1,17 +1,18 @@
 //! `simulator`: a simulation that is placed on a node or pool. What all kinds share is here, each kind has a file.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use simfleet_provider_api::Value;
 
-use super::health_check::{self, HealthCheck};
+use super::container::Container;
+use super::health_check;
 use super::node::AGENT_PORT;
 use super::placement::{self, Placement};
 use super::port::{self, Port};
-use super::process::{self, Log, Restart};
+use super::process::{self, Log};
 use super::scale::schedule;
+use super::workload::{self, Workload};
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
@@ -19,12 +20,13 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 
 pub(super) mod container;
 pub mod exec;
-pub(super) mod px4;
+pub mod px4;
 pub(super) mod qemu;
 pub(super) mod renode;
 pub mod vehicle;
 
 pub use exec::Exec;
+pub use px4::Px4;
 pub use vehicle::{Home, Vehicle};
 
 words! {
@@ -46,22 +48,12 @@ pub struct Simulator {
     pub placement: Placement,
     /// Its number among those of its kind: a vehicle `i` has the MAVLink system id `i + 1`.
     pub instance: Option<u64>,
-    /// What it is expected to use.
-    pub resources: Resources,
-    /// Environment variables: a map of strings. Can be unknown.
-    pub env: Option<Value>,
-    /// What is done when it ends by itself; the kind's own habit where it is not set.
-    pub restart: Option<Restart>,
-    /// How long it has to end before it is killed.
-    pub stop_grace: Option<Duration>,
+    /// What it has as everything that runs.
+    pub workload: Workload,
     /// What it should do.
     pub state: Desired,
-    /// Words about it: a map of strings. Can be unknown.
-    pub labels: Option<Value>,
     /// The ports that it needs, by name.
     pub ports: BTreeMap<Arc<str>, Port>,
-    /// How it is told whether it is healthy.
-    pub health_check: Option<HealthCheck>,
     /// Where its output goes.
     pub log: Option<Log>,
     /// What is particular to its kind.
@@ -75,15 +67,10 @@ pub enum Kind {
     Vehicle(Vehicle),
     /// Any program.
     Exec(Exec),
-}
-
-/// What a simulator is expected to use.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resources {
-    /// Processors; a fraction is a share of one.
-    pub cpu: Option<f64>,
-    /// Memory in bytes.
-    pub memory: Option<u64>,
+    /// Any image.
+    Container(Box<Container>),
+    /// PX4 in a container.
+    Px4(Box<Px4>),
 }
 
 /// What can be read of every simulator beside its attributes.
@@ -104,12 +91,9 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .attributes([
             placement::attribute(),
             AttributeSchema::count("instance", 0, "its number among those of its kind"),
-            resources(),
-            process::env(),
-            process::restart(),
-            AttributeSchema::duration("stop_grace", "how long it has to end before it is killed"),
-            AttributeSchema::one_of("state", Desired::WORDS, "what it should do").default("running"),
         ])
+        .attributes(workload::attributes(process::restart()))
+        .attributes([AttributeSchema::one_of("state", Desired::WORDS, "what it should do").default("running")])
         .attributes(super::labels())
         .attributes([
             AttributeSchema::duration("max_lifetime", "how long it may run").later(),
@@ -117,7 +101,6 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         ])
         .any(port::schema())
         .optional(health_check::schema())
-        .optional(process::log_schema())
         .any(route())
         .any(schedule::times("When it runs.").later())
         .resource(OUTPUTS)
@@ -142,59 +125,38 @@ fn route() -> BlockSchema {
         .later()
 }
 
-/// What something is expected to use.
-pub(super) fn resources() -> AttributeSchema {
-    AttributeSchema::object("resources", resource_fields().to_vec(), "what it is expected to use")
-}
-
-fn resource_fields() -> &'static [AttributeSchema] {
-    static FIELDS: LazyLock<Vec<AttributeSchema>> = LazyLock::new(|| {
-        vec![
-            AttributeSchema::number("cpu", 0.0, f64::MAX, "processors; a fraction is a share of one"),
-            AttributeSchema::size("memory", "memory"),
-        ]
-    });
-    &FIELDS
-}
-
 impl Simulator {
     /// Reads what all kinds share.
     fn decode_shared(reader: &mut Reader<'_>, kind: Option<Kind>) -> Option<Self> {
         let (placement, instance) = (reader.take("placement"), reader.maybe("instance"));
-        let resources = reader.object("resources", resource_fields(), Resources::decode);
-        let (env, restart, stop_grace) = (reader.maybe("env"), reader.maybe("restart"), reader.maybe("stop_grace"));
-        let (state, labels) = (reader.take("state"), reader.maybe("labels"));
+        let workload = Workload::decode(reader);
+        let state = reader.take("state");
         let ports = reader.named("port", Port::decode);
-        let health_check = reader.block("health_check", HealthCheck::decode);
         let log = reader.block("log", Log::decode);
+        if !kind.as_ref().is_none_or(Kind::is_container) {
+            for port in reader.record().blocks("port") {
+                if let Some(span) = port.attribute_span("container") {
+                    let detail = "`container` is the port in a container, and this is none.";
+                    let diagnostic = Diagnostic::error("Unknown attribute", detail).at(span.clone());
+                    reader.push(diagnostic.hint("take it out: a program listens on the port of its node"));
+                }
+            }
+        }
         Some(Simulator {
             placement: placement?,
             instance: instance?,
-            resources: resources?.unwrap_or_default(),
-            env: env?,
-            restart: restart?,
-            stop_grace: stop_grace?,
+            workload: workload?,
             state: state?,
-            labels: labels?,
             ports: ports?,
-            health_check: health_check?,
             log: log?,
             kind: kind?,
         })
     }
 }
 
-impl Resources {
-    fn decode(record: &Record) -> Result<Self, Diagnostics> {
-        let mut reader = Reader::new(record);
-        let (cpu, memory) = (reader.maybe("cpu"), reader.maybe("memory"));
-        let resources = || {
-            Some(Resources {
-                cpu: cpu?,
-                memory: memory?,
-            })
-        };
-        let resources = resources();
-        reader.finish(resources)
+impl Kind {
+    /// Whether it runs in a container, and not as a process of its node.
+    pub fn is_container(&self) -> bool {
+        matches!(self, Kind::Container(_) | Kind::Px4(_))
     }
 }

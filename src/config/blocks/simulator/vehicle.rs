@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use simfleet_provider_api::Value;
 
 use super::{Kind, Simulator};
-use crate::config::blocks::Block;
+use crate::config::blocks::{Block, process};
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
@@ -48,6 +48,7 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
             AttributeSchema::one_of("model", Model::WORDS, "what flies").default("quad"),
             home(),
         ])
+        .optional(process::log_schema())
         .rule(super::port_of_the_agent)
 }
 
@@ -56,7 +57,7 @@ pub(super) fn home() -> AttributeSchema {
     AttributeSchema::object("home", home_fields().to_vec(), "where it starts")
 }
 
-fn home_fields() -> &'static [AttributeSchema] {
+pub(super) fn home_fields() -> &'static [AttributeSchema] {
     static FIELDS: LazyLock<Vec<AttributeSchema>> = LazyLock::new(|| {
         vec![
             AttributeSchema::number("latitude", -90.0, 90.0, "degrees north").required(),
@@ -97,7 +98,7 @@ pub(super) fn system_id(record: &Record, found: &mut Diagnostics) {
 }
 
 impl Home {
-    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
         let (latitude, longitude) = (reader.take("latitude"), reader.take("longitude"));
         let altitude_m = reader.take("altitude_m");

@@ -1,0 +1,316 @@
+//! Containers: services, and simulators of which there is an image. With the volumes that are theirs alone.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes, Kind, Value};
+use simfleet_state::ProviderConfig;
+
+use super::placement::Place;
+use super::policy::Policy;
+use super::workload::{self, format_value, record};
+use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, name_of};
+use crate::config::blocks::{Container, Protocol, Service, Simulator, Volume, Workload};
+use crate::config::forms;
+use crate::config::published::{self, Published};
+use crate::config::{Config, IgnoreChanges};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The kind of a container.
+pub(super) const CONTAINER: Kind = Kind::new("container");
+/// The kind of a volume.
+const VOLUME: Kind = Kind::new("volume");
+
+/// Returns the volumes of a service that are its own.
+pub(super) fn volumes_of_service(lowering: &Lowering<'_>, service: &Service) -> Result<Vec<Desired>, Diagnostics> {
+    match own_volumes(&service.container).next() {
+        Some(_) => {
+            let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
+            Ok(volumes(lowering, &service.container, &provider))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the volumes of a simulator that are its own.
+pub(super) fn volumes_of_simulator(
+    lowering: &Lowering<'_>,
+    container: &Container,
+) -> Result<Vec<Desired>, Diagnostics> {
+    match own_volumes(container).next() {
+        Some(_) => Ok(volumes(lowering, container, &engine(lowering)?)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the container of a service.
+pub(super) fn service(lowering: &Lowering<'_>, service: &Service) -> Result<Desired, Diagnostics> {
+    let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
+    let mut attributes = attributes(lowering, &service.container, &service.workload);
+    let publish = service.publish.as_ref().map(|publish| each(publish, in_full));
+    attributes.set("publish", publish.map_or(Value::NULL, unless_empty));
+    Ok(container(lowering, provider, attributes, &service.container))
+}
+
+/// Returns the container of a simulator. `inside` is the port in the container that leads to it where none is declared;
+/// without it, the same number.
+pub(super) fn simulator(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    declared: &Container,
+    inside: Option<u16>,
+) -> Result<Desired, Diagnostics> {
+    refuse_host(lowering, place)?;
+    let provider = engine(lowering)?;
+    let mut attributes = attributes(lowering, declared, &simulator.workload);
+    attributes.set("state", simulator.state.as_str());
+    attributes.set("ports", super::simulator::ports(place));
+    let published = place.ports.iter().map(|(name, host)| {
+        let port = simulator.ports.get(name).and_then(|port| port.container);
+        let protocol = match lowering.layout.protocol(lowering.address, name) {
+            "tcp" => Protocol::Tcp,
+            _ => Protocol::Udp,
+        };
+        Published::at_all(*host, port.or(inside).unwrap_or(*host), protocol).to_string()
+    });
+    let published = published.map(Value::from);
+    attributes.set("publish", unless_empty(Value::tuple(published)));
+    let mut desired = container(lowering, provider, attributes, declared);
+    if let Some(span) = desired.spans.get("port").cloned() {
+        desired.spans.insert("publish", span);
+    }
+    if let IgnoreChanges::Only(names) = &mut desired.policy.ignored
+        && names.iter().any(|name| &**name == "ports")
+    {
+        // A port of a simulator is both.
+        names.push("publish".into());
+    }
+    Ok(desired)
+}
+
+/// Returns what others read of a service.
+pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+    let attributes = objects.attributes(address);
+    let output = |name: &'static str| match &attributes {
+        Some(attributes) => (name, attributes.get(name).cloned().unwrap_or(Value::NULL)),
+        None => (name, Value::unknown(format!("{address}.{name}"))),
+    };
+    let mut outputs: Vec<_> = ["id", "address", "status"].map(output).into();
+    outputs.push(("name", name_of(address).into()));
+    outputs
+}
+
+/// Returns the engine that has the containers of simulators: as for other blocks, and that of this machine where no
+/// engine is configured.
+fn engine(lowering: &Lowering<'_>) -> Result<ProviderConfig, Diagnostics> {
+    let engines: Vec<&str> = lowering.offering(&CONTAINER).collect();
+    let mut blocks = lowering.config.providers.iter();
+    let is_configured = blocks.any(|block| engines.contains(&&*block.name));
+    match engines.as_slice() {
+        [only] if lowering.declaration.meta.provider.is_none() && !is_configured => Ok(ProviderConfig {
+            name: Arc::from(*only),
+            settings: Attributes::new(),
+        }),
+        _ => lowering.provider(lowering.declaration, &CONTAINER),
+    }
+}
+
+/// A container of a simulator runs at the engine of this machine: on no node that is another one.
+fn refuse_host(lowering: &Lowering<'_>, place: &Place) -> Result<(), Diagnostics> {
+    let provider = lowering.provider_of(&place.host)?;
+    if &*provider.name == LOCAL_PROVIDER && place.host.child_name().is_none() {
+        return Ok(());
+    }
+    let what = match place.host.child_name() {
+        Some(_) => "a member of a pool",
+        None => "a `node`",
+    };
+    let detail = format!(
+        "No container can run on {what} of provider `{}`: this version knows of no engine there.",
+        provider.name
+    );
+    let diagnostic = Diagnostic::error("Node without a runtime", detail).on(lowering.address.clone());
+    let diagnostic = diagnostic.at(lowering.declaration.span.clone());
+    let hint = "place it on \"local\", or on a node of provider `local`";
+    Err(diagnostic.hint(hint).into())
+}
+
+/// Returns the attributes that services and simulators share.
+fn attributes(lowering: &Lowering<'_>, container: &Container, workload: &Workload) -> Attributes {
+    let mut attributes = workload::attributes(workload);
+    for (name, value) in container.attributes.iter() {
+        attributes.set(name.clone(), value.clone());
+    }
+    attributes.set("name", lowering.address.to_string());
+    if attributes.get("networks").is_some_and(|networks| !networks.is_empty()) {
+        // An engine knows no aliases in the network that containers are in by default.
+        attributes.set("aliases", aliases(lowering.address, container.aliases.as_ref()));
+    }
+    let full = |value: &Option<Value>, full: fn(&str) -> Vec<String>| match value {
+        Some(value) => each(value, full),
+        None => Value::NULL,
+    };
+    let capabilities: fn(&str) -> Vec<String> = |text| vec![forms::capability(text)];
+    attributes.set("cap_add", full(&container.cap_add, capabilities));
+    attributes.set("cap_drop", full(&container.cap_drop, capabilities));
+    let device = |text: &str| vec![forms::device(text).unwrap_or_else(|| text.to_owned())];
+    attributes.set("devices", full(&container.devices, device));
+    attributes.set("ulimits", container.ulimits.as_ref().map_or(Value::NULL, limits));
+    attributes.set(
+        "mounts",
+        Value::tuple(container.volumes.iter().map(|volume| mount(lowering, volume))),
+    );
+    attributes.set(
+        "files",
+        Value::object(
+            container
+                .files
+                .iter()
+                .map(|(at, content)| (at.clone(), content.clone())),
+        ),
+    );
+    if let Some(driver) = &container.log_driver {
+        let options = container.log_options.clone().unwrap_or(Value::NULL);
+        let log = record([("driver", driver.clone()), ("options", unless_empty(options))]);
+        attributes.set("log", log);
+    }
+    // What is empty is as if it were not set.
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), unless_empty(value.clone())))
+        .collect()
+}
+
+fn container(
+    lowering: &Lowering<'_>,
+    provider: ProviderConfig,
+    attributes: Attributes,
+    declared: &Container,
+) -> Desired {
+    let mut desired = lowering.desired(lowering.address.clone(), CONTAINER, provider, attributes);
+    let volumes = own_volumes(declared).map(|volume| address_of(lowering.address, volume));
+    desired.depends_on.extend(volumes);
+    desired
+}
+
+/// The volumes of a container that no folder of the host is.
+fn own_volumes(container: &Container) -> impl Iterator<Item = &Volume> {
+    container.volumes.iter().filter(|volume| volume.source.is_none())
+}
+
+fn address_of(container: &Address, volume: &Volume) -> Address {
+    container.child(volume.name.clone())
+}
+
+fn volumes(lowering: &Lowering<'_>, container: &Container, provider: &ProviderConfig) -> Vec<Desired> {
+    let volume = |volume: &Volume| {
+        let address = address_of(lowering.address, volume);
+        let attributes = Attributes::from_iter([("name", address.to_string())]);
+        let mut desired = lowering.desired(address, VOLUME, provider.clone(), attributes);
+        desired.span = Some(volume.span.clone());
+        desired.spans.clear();
+        desired.policy = Policy {
+            // What is said of the container's attributes is not about the volume, and what is in it outlives containers.
+            ignored: match desired.policy.ignored {
+                IgnoreChanges::All => IgnoreChanges::All,
+                IgnoreChanges::Only(_) => IgnoreChanges::Only(Vec::new()),
+            },
+            triggers: Vec::new(),
+            ..desired.policy
+        };
+        desired
+    };
+    own_volumes(container).map(volume).collect()
+}
+
+/// Returns a volume as it is mounted: by the id of the volume, or the full path of the folder.
+fn mount(lowering: &Lowering<'_>, volume: &Volume) -> Value {
+    let (kind, source) = match &volume.source {
+        Some(source) => ("bind", format_value(source, |source| on_host(lowering, source))),
+        None => ("volume", id_of(&address_of(lowering.address, volume), lowering.objects)),
+    };
+    record([
+        ("type", kind.into()),
+        ("source", source),
+        // As engines tell it.
+        ("target", volume.target.trim_end_matches('/').into()),
+        ("read_only", volume.read_only.clone()),
+    ])
+}
+
+fn id_of(address: &Address, objects: &dyn Objects) -> Value {
+    let attributes = objects.attributes(address);
+    let id = attributes.and_then(|attributes| attributes.get("id").cloned());
+    id.unwrap_or_else(|| Value::unknown(format!("{address}.id")))
+}
+
+/// Returns the full path of a folder that is relative to the folder of its module.
+fn on_host(lowering: &Lowering<'_>, source: &str) -> String {
+    let module = lowering.config.module(&lowering.declaration.address.module_path());
+    let folder = module.map_or(Path::new(""), |module: &Config| &module.folder);
+    let full = lowering.config.cwd.join(folder).join(source);
+    let mut path = PathBuf::new();
+    for part in full.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.display().to_string()
+}
+
+/// Returns what a container is called in its networks.
+fn aliases(address: &Address, declared: Option<&Value>) -> Value {
+    let own = Value::from(name_of(address));
+    match declared {
+        Some(declared) if declared.is_unknown() => declared.clone(),
+        Some(declared) => {
+            let declared_too = declared.as_slice().unwrap_or_default().iter().cloned();
+            Value::tuple([own].into_iter().chain(declared_too)).mark(declared.is_sensitive())
+        }
+        None => Value::tuple([own]),
+    }
+}
+
+fn in_full(publish: &str) -> Vec<String> {
+    match published::parse(publish) {
+        Some(ports) => ports.iter().map(Published::to_string).collect(),
+        None => vec![publish.to_owned()],
+    }
+}
+
+/// Returns a list with each of its texts as a function writes it. What is not known stays.
+fn each(list: &Value, full: impl Fn(&str) -> Vec<String>) -> Value {
+    let Some(items) = list.as_slice() else {
+        return list.clone();
+    };
+    let items = items.iter().flat_map(|item| match item.as_str() {
+        Some(text) => full(text)
+            .into_iter()
+            .map(|full| Value::from(full).mark(item.is_sensitive()))
+            .collect(),
+        None => vec![item.clone()],
+    });
+    Value::tuple(items).mark(list.is_sensitive())
+}
+
+/// Returns limits in full, both the soft and the hard one.
+fn limits(declared: &Value) -> Value {
+    let Some(fields) = declared.as_fields() else {
+        return declared.clone();
+    };
+    let full = |text: &str| forms::limit(text).unwrap_or_else(|| text.to_owned());
+    let limits = fields
+        .iter()
+        .map(|(name, limit): (&Arc<str>, &Value)| (name.clone(), format_value(limit, full)));
+    Value::object(limits).mark(declared.is_sensitive())
+}
+
+fn unless_empty(value: Value) -> Value {
+    match value.is_empty() {
+        true => Value::NULL,
+        false => value,
+    }
+}

@@ -1,0 +1,176 @@
+//! Simulators that are processes of a node: programs, and the built-in vehicle.
+
+use std::borrow::Cow;
+
+use simfleet_provider_api::process::PROCESS;
+use simfleet_provider_api::{Attributes, Hosting, Type, Value, convert};
+use simfleet_state::ProviderConfig;
+
+use super::node::NODE;
+use super::placement::Place;
+use super::workload::{self, format_value, record, seconds};
+use super::{Desired, Lowering};
+use crate::config::blocks::simulator::{Exec, Vehicle};
+use crate::config::blocks::{Log, Ready, Simulator};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The provider of what runs under an agent.
+const AGENT: &str = "agent";
+/// Its settings, which are attributes of the node.
+const AGENT_SETTINGS: [&str; 2] = ["runtime", "token_file"];
+/// Stands for simfleet itself as the program of a process, so that no path of a machine is recorded.
+const SIMFLEET: &str = "{simfleet}";
+
+/// Returns the process of a program.
+pub(super) fn exec(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    exec: &Exec,
+) -> Result<Desired, Diagnostics> {
+    let host = lowering.objects.attributes(&place.host).unwrap_or_default();
+    let mut desired = process(lowering, simulator, place, &host, exec.command.clone())?;
+    let given = |value: &Option<Value>| value.clone().unwrap_or(Value::NULL);
+    desired.attributes.set("working_dir", given(&exec.working_dir));
+    desired
+        .attributes
+        .set("ready", exec.ready.as_ref().map_or(Value::NULL, ready));
+    Ok(desired)
+}
+
+/// Returns the process of a vehicle.
+pub(super) fn vehicle(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    vehicle: &Vehicle,
+) -> Result<Desired, Diagnostics> {
+    let host = lowering.objects.attributes(&place.host).unwrap_or_default();
+    let command = fly(vehicle, simulator.instance, place, &host, lowering)?;
+    process(lowering, simulator, place, &host, command)
+}
+
+fn process(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    host: &Attributes,
+    command: Value,
+) -> Result<Desired, Diagnostics> {
+    let (provider, host_id) = provider(lowering, place, host)?;
+    let mut attributes = workload::attributes(&simulator.workload);
+    attributes.set("name", lowering.address.to_string());
+    attributes.set("command", command);
+    attributes.set("ports", super::simulator::ports(place));
+    attributes.set("host", host_id.unwrap_or(Value::NULL));
+    attributes.set("state", simulator.state.as_str());
+    attributes.set("log", simulator.log.as_ref().map_or(Value::NULL, log));
+    let mut desired = lowering.desired(lowering.address.clone(), PROCESS, provider, attributes);
+    desired.hosted_on = Some(place.host.clone());
+    Ok(desired)
+}
+
+/// Returns the provider that has the processes of a node, and the node's id where the process must name it.
+fn provider(
+    lowering: &Lowering<'_>,
+    place: &Place,
+    host: &Attributes,
+) -> Result<(ProviderConfig, Option<Value>), Diagnostics> {
+    let own = lowering.provider_of(&place.host)?;
+    let known = |name: &str| {
+        host.get(name)
+            .cloned()
+            .unwrap_or_else(|| Value::unknown(format!("{}.{name}", place.host)))
+    };
+    match lowering.hosting(&own.name) {
+        Hosting::Agent => {
+            let settings = AGENT_SETTINGS.map(|name| (name, known(name)));
+            let settings = Attributes::from_iter(settings);
+            Ok((
+                ProviderConfig {
+                    name: AGENT.into(),
+                    settings,
+                },
+                None,
+            ))
+        }
+        Hosting::Itself => Ok((own, Some(known("id")))),
+        Hosting::Nothing => {
+            let detail = format!("Nothing can run on a `{NODE}` of provider `{}`.", own.name);
+            let diagnostic = Diagnostic::error("Node without a runtime", detail);
+            Err(diagnostic
+                .on(lowering.address.clone())
+                .at(lowering.declaration.span.clone())
+                .into())
+        }
+    }
+}
+
+/// Returns the provider of what runs on a node, by what is now known of that node: its agent can be somewhere else than
+/// it was when the process was made.
+pub fn reached_by<'a>(recorded: &'a ProviderConfig, host: Option<&Attributes>) -> Cow<'a, ProviderConfig> {
+    let mut config = Cow::Borrowed(recorded);
+    if let (AGENT, Some(host)) = (&*recorded.name, host) {
+        for name in AGENT_SETTINGS {
+            let now = host.get(name).filter(|value| value.is_known() && !value.is_null());
+            if now.is_some() && now != recorded.settings.get(name) {
+                config.to_mut().settings.set(name, now.cloned().unwrap_or(Value::NULL));
+            }
+        }
+    }
+    config
+}
+
+/// Returns the command line of a vehicle.
+fn fly(
+    vehicle: &Vehicle,
+    instance: Option<u64>,
+    place: &Place,
+    host: &Attributes,
+    lowering: &Lowering<'_>,
+) -> Result<Value, Diagnostics> {
+    let Some(port) = place.ports.values().next() else {
+        let diagnostic = Diagnostic::error("Missing port", "A vehicle needs a port to be reached at.")
+            .hint("add one: port \"gcs\" { range = \"mavlink\" }, with a port_range \"mavlink\" on its node");
+        return Err(diagnostic
+            .on(lowering.address.clone())
+            .at(lowering.declaration.span.clone())
+            .into());
+    };
+    let system_id = instance.unwrap_or(0) + 1;
+    let bind = match host.get("address") {
+        Some(address) => format_value(address, |address| format!("{address}:{port}")),
+        None => Value::unknown(format!("{}.address", place.host)),
+    };
+    let mut command: Vec<Value> = vec![SIMFLEET.into(), "vehicle".into(), "--listen".into(), bind];
+    command.extend(["--system-id".into(), system_id.to_string().into()]);
+    if let Some(home) = &vehicle.home {
+        for (flag, part) in [
+            ("--latitude", &home.latitude),
+            ("--longitude", &home.longitude),
+            ("--altitude", &home.altitude_m),
+        ] {
+            let part = convert(part, &Type::String).unwrap_or_else(|_| part.clone());
+            command.extend([flag.into(), part]);
+        }
+    }
+    command.extend(["--model".into(), vehicle.model.as_str().into()]);
+    Ok(Value::tuple(command))
+}
+
+fn ready(ready: &Ready) -> Value {
+    record([
+        ("pattern", ready.pattern.clone().unwrap_or(Value::NULL)),
+        ("tcp", ready.tcp.clone().unwrap_or(Value::NULL)),
+        ("http", ready.http.clone().unwrap_or(Value::NULL)),
+        ("timeout", ready.timeout.map_or(Value::NULL, seconds)),
+    ])
+}
+
+fn log(log: &Log) -> Value {
+    record([
+        ("path", log.path.clone().unwrap_or(Value::NULL)),
+        ("max_size", log.max_size.map_or(Value::NULL, Value::from)),
+        ("keep", log.keep.map_or(Value::NULL, Value::from)),
+    ])
+}

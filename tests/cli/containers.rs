@@ -1,0 +1,188 @@
+//! Networks, services and simulators in containers: what is told of them before there is an engine.
+
+use crate::lab::Lab;
+
+/// A network, services that need each other, and simulators on a node whose ports come from a range of it.
+const FLEET: &str = r#"provider "docker" { host = "unix:///nowhere/docker.sock" }
+provider "local" {}
+
+network "lab" {
+  cidr   = "10.20.0.0/24"
+  labels = { team = "flight" }
+}
+
+service "store" {
+  image    = "postgres:15"
+  networks = [network.lab.id]
+  env      = { POSTGRES_PASSWORD = var.key }
+  volume "data" { target = "/var/lib/postgresql/data/" }
+  health_check {
+    command  = ["pg_isready", "-U", "postgres"]
+    interval = "5s"
+  }
+}
+
+service "broker" {
+  image       = "eclipse-mosquitto:2.0"
+  networks    = [network.lab.id]
+  aliases     = ["mqtt"]
+  publish     = ["1883:1883", "127.0.0.1:9001-9002:9001-9002", "53:5353/udp", "8883"]
+  cap_add     = ["CAP_NET_ADMIN"]
+  cap_drop    = ["all"]
+  devices     = ["/dev/null"]
+  ulimits     = { nofile = 1024 }
+  tmpfs       = { "/run" = "size=16m" }
+  read_only   = true
+  stop_grace  = "5s"
+  stop_signal = "SIGINT"
+  log_driver  = "json-file"
+  log_options = { max-size = "10m" }
+  volume "conf" {
+    target    = "/mosquitto/config"
+    source    = "./mosquitto"
+    read_only = true
+  }
+  file "acl" {
+    target  = "/mosquitto/acl"
+    content = "topic readwrite #\n"
+  }
+}
+
+service "dashboard" {
+  image      = "grafana/grafana:10.0.0"
+  networks   = [network.lab.id]
+  env        = { BROKER = "mqtt://${service.broker.name}:1883" }
+  publish    = ["3000:3000"]
+  depends_on = [service.store]
+}
+
+node "bench" {
+  provider       = local
+  max_simulators = 5
+  port_range "mavlink" {
+    from = 14560
+    to   = 14570
+  }
+}
+
+simulator "container" "rover" {
+  count     = 3
+  placement = node.bench
+  image     = "example.org/rover:1.2"
+  networks  = [network.lab.id]
+  resources = { cpu = 0.5, memory = "256MiB" }
+  port "gcs" {
+    range     = "mavlink"
+    container = 14550
+  }
+}
+
+simulator "px4" "iris" {
+  count     = 2
+  placement = node.bench
+  image     = "px4io/px4-sitl:v1.17.0"
+  model     = "sihsim_quadx"
+  instance  = count.index
+  home      = { latitude = 47.397742, longitude = 8.545594, altitude_m = 488 }
+  env       = { PX4_SIM_SPEED_FACTOR = 2 }
+  port "gcs" { range = "mavlink" }
+  health_check { type = "mavlink_heartbeat" }
+}
+
+variable "key" { sensitive = true }
+
+output "ports" { value = { for iris in simulator.px4.iris : iris.name => iris.ports.gcs } }
+output "gcs" { value = simulator.px4.iris[*].endpoints.gcs }
+output "broker" { value = "mqtt://${service.broker.address}:1883" }
+"#;
+
+#[test]
+fn a_first_plan_needs_no_engine() {
+    let lab = Lab::new(FLEET);
+    for (name, line) in [
+        ("plan_of_containers", "plan"),
+        ("graph_of_containers", "graph"),
+        ("why_a_service", "why service.dashboard"),
+        ("why_a_volume", "why service.store/data"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(0));
+    }
+    let plan = lab.run("plan --json").exits(0).json();
+    let changes = plan["changes"].as_array().expect("changes");
+    let of = |address: &str| {
+        changes
+            .iter()
+            .find(|change| change["address"] == address)
+            .expect("planned")
+    };
+    insta::assert_snapshot!("plan_of_a_px4_json", format!("{:#}", of("simulator.px4.iris[1]")));
+    lab.run("fmt --check").exits(0);
+}
+
+#[test]
+fn simulators_in_containers_need_no_agent_on_this_machine() {
+    let lab = Lab::new(
+        "simulator \"container\" \"a\" {\n  placement = \"local\"\n  image     = \"busybox:1\"\n  port \"web\" {\n    host     \
+         = 8080\n    protocol = \"tcp\"\n  }\n}\noutput \"node\" { value = simulator.container.a.node.name }\noutput \"web\" { \
+         value = simulator.container.a.ports.web }\n",
+    );
+    // The one engine there is, without a provider block.
+    insta::assert_snapshot!("plan_of_a_container_on_local", lab.run("plan").exits(0));
+}
+
+/// Of the fleet of the TonyPi robots, what runs in containers: the rest is for versions to come.
+#[test]
+fn the_services_of_the_robots_can_be_planned() {
+    let whole = include_str!("../../examples/tonypi.hcl");
+    let (services, rest) = whole.split_once("telemetry \"influx\"").expect("services come first");
+    let (_, rest) = rest.split_once("simulator \"px4\"").expect("a twin");
+    let (twin, _) = rest.split_once("\n}").expect("its end");
+    let lab = Lab::new(&format!("{services}simulator \"px4\"{twin}\n}}\n"));
+    let secrets = "--var pg_password=hunter2 --var influx_token=hunter2";
+    let plan = lab.run(&format!("plan {secrets}")).exits(0);
+    assert!(!plan.stdout.contains("hunter2"), "{plan}");
+    insta::assert_snapshot!("plan_of_tonypi", plan);
+}
+
+/// What a plan refuses, by name.
+const REFUSED: [(&str, &str); 7] = [
+    (
+        "subnet_of_docker",
+        "provider \"docker\" {}\nnetwork \"lab\" {\n  subnet \"a\" { cidr = \"10.0.1.0/24\" }\n  rule \"web\" { ports = \
+         [\"80\"] }\n}\n",
+    ),
+    (
+        "service_without_provider",
+        "service \"web\" { image = \"nginx:1.27\" }\n",
+    ),
+    (
+        "service_of_an_alias",
+        "provider \"docker\" {\n  alias = \"lab\"\n  host  = \"ssh://ann@lab\"\n}\nservice \"web\" { image = \"nginx:1.27\" }\n",
+    ),
+    (
+        "simulator_of_several_engines",
+        "provider \"docker\" {\n  alias = \"a\"\n}\nprovider \"docker\" {\n  alias = \"b\"\n}\nsimulator \"container\" \"s\" {\n  \
+         placement = \"local\"\n  image     = \"busybox:1\"\n}\n",
+    ),
+    (
+        "container_on_a_pool",
+        "provider \"local\" {}\nprovider \"docker\" {}\npool \"p\" {\n  node {}\n  autoscale {\n    min = 1\n    max = 2\n  \
+         }\n}\nsimulator \"container\" \"s\" {\n  placement = pool.p\n  image     = \"busybox:1\"\n}\n",
+    ),
+    (
+        "service_of_a_provider_without_containers",
+        "provider \"local\" {}\nservice \"web\" {\n  provider = local\n  image    = \"nginx:1.27\"\n}\n",
+    ),
+    (
+        "service_made_first_with_ports",
+        "provider \"docker\" {}\nservice \"web\" {\n  image   = \"nginx:1.27\"\n  publish = [\"80:80\"]\n  lifecycle { \
+         create_before_destroy = true }\n}\n",
+    ),
+];
+
+#[test]
+fn what_no_engine_can_do_is_told_by_the_plan() {
+    for (name, fleet) in REFUSED {
+        insta::assert_snapshot!(name, Lab::new(fleet).run("plan").exits(1));
+    }
+}
