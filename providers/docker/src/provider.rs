@@ -1,11 +1,18 @@
 //! The provider, before and after it is configured.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use simfleet_provider_api::{Attribute, Attributes, Context, Provider, ProviderError, ProviderType, Schema};
+use simfleet_provider_api::{
+    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
+    ProviderType, Schema, Step, Token,
+};
 
-use crate::schema;
+use crate::client::Engine;
+use crate::endpoint::{Endpoint, Surroundings};
+use crate::schema::{CONTAINER, NETWORK, VOLUME};
+use crate::{check, container, network, schema, volume};
 
 /// The provider before it is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,9 +32,136 @@ impl ProviderType for DockerType {
         schema::schemas()
     }
 
-    async fn configure(&self, _settings: &Attributes, _context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
-        Err(ProviderError::Broken {
-            message: "not written yet".to_owned(),
+    fn check(&self, kind: &Kind, desired: &Attributes) -> Vec<Problem> {
+        check::check(kind, desired)
+    }
+
+    /// Finds out which engine is meant; it is connected to when it is first asked.
+    async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let folder = variable("DOCKER_CONFIG").map(PathBuf::from);
+        let folder = folder
+            .or_else(|| Some(std::env::home_dir()?.join(".docker")))
+            .unwrap_or_default();
+        let surroundings = Surroundings {
+            variable: &variable,
+            folder,
+        };
+        let endpoint = Endpoint::of(settings, &surroundings)?;
+        Ok(Arc::new(DockerProvider {
+            engine: Engine::new(endpoint, context.lineage.clone()),
+        }))
+    }
+}
+
+/// The provider, speaking to one engine.
+///
+/// The engine has no version of an object that a change could be made conditional on, and forgets the token of what is
+/// deleted: a create that arrives after its object was deleted makes it anew. What keeps that from happening is the lease
+/// of the run that sends it.
+#[derive(Debug)]
+struct DockerProvider {
+    engine: Engine,
+}
+
+fn no_kind<T>(kind: &Kind) -> Result<T, ProviderError> {
+    Err(ProviderError::Broken {
+        message: format!("the provider `docker` has no kind `{kind}`"),
+    })
+}
+
+/// What nobody answers proves nothing.
+fn unreachable(looked: Result<Observed, ProviderError>) -> Result<Observed, ProviderError> {
+    match looked {
+        Err(error) if error.is_transient() => Ok(Observed::Unreachable {
+            reason: error.to_string(),
+        }),
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Provider for DockerProvider {
+    async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
+        let engine = &self.engine;
+        unreachable(match kind {
+            kind if *kind == NETWORK => network::read(engine, id).await,
+            kind if *kind == VOLUME => volume::read(engine, id).await,
+            kind if *kind == CONTAINER => container::read(engine, id).await,
+            kind => no_kind(kind),
         })
+    }
+
+    async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
+        let engine = &self.engine;
+        let objects = match kind {
+            kind if *kind == NETWORK => network::list(engine).await,
+            kind if *kind == VOLUME => volume::list(engine).await,
+            kind if *kind == CONTAINER => container::list(engine).await,
+            kind => no_kind(kind),
+        };
+        objects.map(Some)
+    }
+
+    async fn find(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Found, ProviderError> {
+        let engine = &self.engine;
+        match kind {
+            kind if *kind == NETWORK => network::find(engine, token).await,
+            kind if *kind == VOLUME => volume::find(engine, token).await,
+            kind if *kind == CONTAINER => container::find(engine, token, planned).await,
+            kind => no_kind(kind),
+        }
+    }
+
+    async fn create(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
+        let engine = &self.engine;
+        match kind {
+            kind if *kind == NETWORK => network::create(engine, token, planned).await,
+            kind if *kind == VOLUME => volume::create(engine, token, planned).await,
+            kind if *kind == CONTAINER => container::create(engine, token, planned).await,
+            kind => no_kind(kind),
+        }
+    }
+
+    async fn update(
+        &self,
+        kind: &Kind,
+        prior: &Object,
+        planned: &Attributes,
+        _token: &Token,
+    ) -> Result<Step, ProviderError> {
+        match kind {
+            kind if *kind == CONTAINER => container::update(&self.engine, prior, planned).await,
+            kind if *kind == NETWORK || *kind == VOLUME => match self.read(kind, &prior.id).await? {
+                Observed::Present(_) => Err(ProviderError::Broken {
+                    message: format!("a `{kind}` of an engine cannot be changed"),
+                }),
+                Observed::Absent => Err(ProviderError::Conflict {
+                    message: format!("the {kind} `{}` is gone", prior.id),
+                }),
+                Observed::Unreachable { reason } => Err(ProviderError::NotSent {
+                    message: reason,
+                    retry_after: None,
+                }),
+            },
+            kind => no_kind(kind),
+        }
+    }
+
+    async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
+        let engine = &self.engine;
+        match kind {
+            kind if *kind == NETWORK => network::delete(engine, object).await,
+            kind if *kind == VOLUME => volume::delete(engine, object).await,
+            kind if *kind == CONTAINER => container::delete(engine, object).await,
+            kind => no_kind(kind),
+        }
+    }
+
+    async fn poll(&self, kind: &Kind, handle: &Handle) -> Result<Step, ProviderError> {
+        match kind {
+            kind if *kind == CONTAINER => container::poll(&self.engine, handle).await,
+            kind => no_kind(kind),
+        }
     }
 }

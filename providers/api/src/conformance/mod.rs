@@ -201,19 +201,37 @@ macro_rules! for_each_conformance_case {
     };
 }
 
-/// Makes a test of every case: `conformance_tests!(harness)`, and after a comma what goes to `tokio::test`.
+/// Makes a test of every case: `conformance_tests!(harness)`, and after a comma what goes to `tokio::test`. With
+/// `ignore = "why", harness` they run where ignored tests are asked for.
 #[macro_export]
 macro_rules! conformance_tests {
+    (ignore = $why:literal, $harness:expr) => {
+        $crate::for_each_conformance_case! {
+            [$crate::conformance_test_functions] ($harness, (), (#[ignore = $why]))
+        }
+    };
     ($harness:expr $(, $($flags:tt)*)?) => {
-        $crate::for_each_conformance_case! { [$crate::conformance_test_functions] ($harness, ($($($flags)*)?)) }
+        $crate::for_each_conformance_case! {
+            [$crate::conformance_test_functions] ($harness, ($($($flags)*)?), ())
+        }
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_test_functions {
-    (($harness:expr, $flags:tt) $($name:ident)*) => {
+    (($harness:expr, $flags:tt, $attributes:tt) $($name:ident)*) => {
         $(
+            $crate::conformance_test_function! { $harness, $flags, $attributes, $name }
+        )*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_test_function {
+    ($harness:expr, $flags:tt, ($($attribute:tt)*), $name:ident) => {
+            $($attribute)*
             #[tokio::test $flags]
             async fn $name() {
                 let harness = ::std::sync::Arc::new($harness);
@@ -223,6 +241,5 @@ macro_rules! conformance_test_functions {
                     Err(failure) => panic!("{failure}"),
                 }
             }
-        )*
     };
 }

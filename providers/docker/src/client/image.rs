@@ -1,0 +1,118 @@
+//! Images: those that are there, and how others get there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bollard::query_parameters::CreateImageOptions;
+use futures::StreamExt;
+use tokio::sync::Mutex;
+
+use super::{CallError, Engine, Why};
+
+/// Pulls under way, by image: who wants the same image waits for the one pull.
+pub(super) type Pulls = Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
+
+/// What an image says of the containers that are made of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct SeenImage {
+    pub(crate) id: String,
+    pub(crate) env: Vec<String>,
+    pub(crate) entrypoint: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
+    pub(crate) user: Option<String>,
+    pub(crate) working_dir: Option<String>,
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Returns an image that the engine has, by tag, digest or id; `None` where it has none such.
+    pub(crate) async fn image(&self, reference: &str) -> Result<Option<SeenImage>, CallError> {
+        let image = match self.soon().await?.inspect_image(reference).await {
+            Ok(image) => image,
+            Err(error) => match self.error(error) {
+                error if error.why == Why::NotFound => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let config = image.config.unwrap_or_default();
+        let text = |value: Option<String>| value.filter(|text| !text.is_empty());
+        Ok(Some(SeenImage {
+            id: image.id.unwrap_or_default(),
+            env: config.env.unwrap_or_default(),
+            entrypoint: config.entrypoint.filter(|words| !words.is_empty()),
+            command: config.cmd.filter(|words| !words.is_empty()),
+            user: text(config.user),
+            working_dir: text(config.working_dir),
+            stop_signal: text(config.stop_signal),
+            labels: config.labels.unwrap_or_default().into_iter().collect(),
+        }))
+    }
+
+    /// Has the engine pull an image.
+    pub(crate) async fn pull(&self, reference: &str) -> Result<(), CallError> {
+        let (name, tag) = split(reference);
+        let options = CreateImageOptions {
+            from_image: Some(name.to_owned()),
+            tag: Some(tag.to_owned()),
+            ..CreateImageOptions::default()
+        };
+        let mut progress = self.late().await?.create_image(Some(options), None, None);
+        while let Some(step) = progress.next().await {
+            let step = step.map_err(|error| self.error(error))?;
+            if let Some(detail) = step.error_detail.and_then(|detail| detail.message) {
+                return Err(CallError {
+                    why: Why::Refused,
+                    message: detail,
+                });
+            }
+            tracing::debug!(image = reference, layer = step.id, status = step.status, "pull");
+        }
+        Ok(())
+    }
+
+    /// Returns an image, pulled first where it is missing. Of many who miss the same one, one pulls.
+    pub(crate) async fn image_or_pull(&self, reference: &str) -> Result<Option<SeenImage>, CallError> {
+        if let Some(image) = self.image(reference).await? {
+            return Ok(Some(image));
+        }
+        let pull = self.pulls.lock().await.entry(reference.to_owned()).or_default().clone();
+        let _pulling = pull.lock().await;
+        if let Some(image) = self.image(reference).await? {
+            return Ok(Some(image));
+        }
+        self.pull(reference).await?;
+        self.image(reference).await
+    }
+}
+
+/// Splits a reference into what is pulled and its tag or digest, which the engine takes apart from each other.
+fn split(reference: &str) -> (&str, &str) {
+    if let Some((name, digest)) = reference.split_once('@') {
+        return (name, digest);
+    }
+    // A colon before the last slash is that of a port.
+    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
+    match reference[last..].rfind(':') {
+        Some(colon) => (&reference[..last + colon], &reference[last + colon + 1..]),
+        None => (reference, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn a_reference_is_split_where_the_engine_splits_it() {
+        for (reference, expected) in [
+            ("nginx", ("nginx", "latest")),
+            ("nginx:1.27", ("nginx", "1.27")),
+            ("localhost:5000/team/nginx", ("localhost:5000/team/nginx", "latest")),
+            ("localhost:5000/team/nginx:1", ("localhost:5000/team/nginx", "1")),
+            ("nginx@sha256:ab", ("nginx", "sha256:ab")),
+        ] {
+            assert_eq!(split(reference), expected, "{reference}");
+        }
+    }
+}

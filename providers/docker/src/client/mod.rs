@@ -1,0 +1,235 @@
+//! The calls to an engine. Nothing outside of this folder sees a type of the library that makes them.
+//!
+//! - [`Engine`]: one engine, connected to when it is first asked; [`CallError`]: how it says no
+//! - [`container`], [`image`], [`network`], [`volume`]: the calls about each
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use simfleet_provider_api::{Path, ProviderError};
+use tokio::sync::OnceCell;
+
+use crate::endpoint::{Endpoint, Tls};
+
+pub(crate) mod container;
+pub(crate) mod image;
+pub(crate) mod network;
+pub(crate) mod volume;
+
+/// For how long the engine may be silent about something that it does at once.
+const SOON: Duration = Duration::from_secs(30);
+/// For how long it may be silent about something that takes its time, such as to stop a container.
+const LATE: Duration = Duration::from_secs(15 * 60);
+
+/// One engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// Where it is.
+    pub(crate) endpoint: Endpoint,
+    /// The fleet whose objects are looked after.
+    pub(crate) lineage: Arc<str>,
+    docker: OnceCell<Docker>,
+    machine: OnceCell<Machine>,
+    pulls: image::Pulls,
+}
+
+/// The machine that an engine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// Processors.
+    pub(crate) cpus: u64,
+    /// Bytes of memory.
+    pub(crate) memory: u64,
+}
+
+/// Why a call to an engine failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CallError {
+    /// In the terms that decide what happens next.
+    pub(crate) why: Why,
+    /// What the engine, or the way to it, said.
+    pub(crate) message: String,
+}
+
+/// Why a call failed, in the terms that decide what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// There is no such object.
+    NotFound,
+    /// Another object, or the state of this one, is in the way.
+    Conflict,
+    /// The engine will not do it, or tried and failed.
+    Refused,
+    /// The engine lets nobody in without a right that is missing.
+    Denied,
+    /// The call never got there.
+    Unreachable,
+    /// Whether it was carried out is not known.
+    Unknown,
+}
+
+impl From<CallError> for ProviderError {
+    fn from(CallError { why, message }: CallError) -> Self {
+        match why {
+            Why::Conflict => ProviderError::Conflict { message },
+            Why::NotFound | Why::Refused => rejected(message, None),
+            Why::Denied => ProviderError::Denied { message },
+            Why::Unreachable => ProviderError::NotSent {
+                message,
+                retry_after: None,
+            },
+            Why::Unknown => ProviderError::Ambiguous { message },
+        }
+    }
+}
+
+/// What the engine will never do as it is asked.
+pub(crate) fn rejected(message: String, attribute: Option<&'static str>) -> ProviderError {
+    ProviderError::Rejected {
+        message,
+        attribute: attribute.map(Path::attribute),
+    }
+}
+
+impl Engine {
+    /// Returns an engine that nobody has spoken to yet.
+    pub(crate) fn new(endpoint: Endpoint, lineage: Arc<str>) -> Self {
+        Engine {
+            endpoint,
+            lineage,
+            docker: OnceCell::new(),
+            machine: OnceCell::new(),
+            pulls: image::Pulls::default(),
+        }
+    }
+
+    /// Returns the connection, for calls that are answered at once.
+    async fn soon(&self) -> Result<Docker, CallError> {
+        let connect = || async {
+            let docker = self.connection().map_err(|error| self.error(error))?.with_timeout(SOON);
+            // Both sides speak the older of their versions.
+            docker.negotiate_version().await.map_err(|error| self.error(error))
+        };
+        self.docker.get_or_try_init(connect).await.cloned()
+    }
+
+    /// Returns the connection, for calls that take their time.
+    async fn late(&self) -> Result<Docker, CallError> {
+        Ok(self.soon().await?.with_timeout(LATE))
+    }
+
+    fn connection(&self) -> Result<Docker, Error> {
+        let seconds = SOON.as_secs();
+        match &self.endpoint {
+            Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION),
+            Endpoint::Tcp { authority, tls: None } => {
+                Docker::connect_with_http(&format!("tcp://{authority}"), seconds, API_DEFAULT_VERSION)
+            }
+            Endpoint::Tcp {
+                authority,
+                tls: Some(Tls { ca, cert, key }),
+            } => Docker::connect_with_ssl(
+                &format!("tcp://{authority}"),
+                key,
+                cert,
+                ca,
+                seconds,
+                API_DEFAULT_VERSION,
+            ),
+        }
+    }
+
+    /// Returns the machine of the engine.
+    pub(crate) async fn machine(&self) -> Result<Machine, CallError> {
+        let ask = || async {
+            let info = self.soon().await?.info().await.map_err(|error| self.error(error))?;
+            let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(u64::MAX);
+            Ok(Machine {
+                cpus: number(info.ncpu),
+                memory: number(info.mem_total),
+            })
+        };
+        self.machine.get_or_try_init(ask).await.copied()
+    }
+
+    /// Returns what an error of the library means.
+    fn error(&self, error: Error) -> CallError {
+        let (why, message) = match error {
+            Error::DockerResponseServerError { status_code, message } => (why_of(status_code), said(&message)),
+            Error::DockerStreamError { error } => (Why::Refused, said(&error)),
+            Error::SocketNotFoundError(path) => (Why::Unreachable, format!("there is no socket `{path}`")),
+            Error::CertPathError { path } => (
+                Why::Refused,
+                format!("the certificate `{}` cannot be read", path.display()),
+            ),
+            Error::CertParseError { path } | Error::CertMultipleKeys { path, .. } => (
+                Why::Refused,
+                format!(
+                    "`{}` is not what it must be: one certificate or key in PEM",
+                    path.display()
+                ),
+            ),
+            Error::RequestTimeoutError => (Why::Unknown, "it did not answer in time".to_owned()),
+            other => {
+                let (why, cause) = transport(&other);
+                (why, cause)
+            }
+        };
+        let message = match why {
+            Why::Unreachable => format!("the Docker engine at {} cannot be reached: {message}", self.endpoint),
+            Why::Denied => format!("the Docker engine at {} lets nobody in: {message}", self.endpoint),
+            Why::Unknown => format!("the Docker engine at {} was lost: {message}", self.endpoint),
+            Why::NotFound | Why::Conflict | Why::Refused => message,
+        };
+        CallError { why, message }
+    }
+}
+
+/// What the engine says, without the words that it begins with.
+fn said(message: &str) -> String {
+    let message = message.trim();
+    let message = message.strip_prefix("Error response from daemon: ").unwrap_or(message);
+    message.to_owned()
+}
+
+fn why_of(status: u16) -> Why {
+    match status {
+        404 => Why::NotFound,
+        409 => Why::Conflict,
+        401 => Why::Denied,
+        502..=504 => Why::Unreachable,
+        _ => Why::Refused,
+    }
+}
+
+/// Returns what went wrong on the way, from the innermost cause.
+fn transport(error: &Error) -> (Why, String) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    let mut why = Why::Unknown;
+    loop {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            why = match io.kind() {
+                ErrorKind::PermissionDenied => Why::Denied,
+                ErrorKind::ConnectionRefused
+                | ErrorKind::NotFound
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable => Why::Unreachable,
+                _ => why,
+            };
+        }
+        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>()
+            && client.is_connect()
+            && why == Why::Unknown
+        {
+            why = Why::Unreachable;
+        }
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => return (why, cause.to_string()),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The kind `container`.
+//!
+//! - [`wanted`]: what is asked for; [`publish`]: its ports; [`files`]: what is put into it
+//! - [`seen`]: what is there, in the same words
+//! - here: how the one becomes the other
+
+pub(crate) mod files;
+pub(crate) mod publish;
+mod seen;
+pub(crate) mod wanted;
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
+
+use self::seen::{default_network, object};
+use self::wanted::{Pull, State, Wanted};
+use crate::client::container::{SeenContainer, Status};
+use crate::client::{CallError, Engine, Why, rejected};
+use crate::labels::{self, LINEAGE, NAME, SPEC, TOKEN};
+
+/// How soon a container that is not ready is looked at again.
+const POLL_AFTER: Duration = Duration::from_millis(500);
+/// How often a container may be started anew before it counts as one that cannot run.
+const RESTARTS: u64 = 3;
+/// How many containers are looked at at once.
+const AT_ONCE: usize = 16;
+/// How many of its last lines are told of a container that does not run.
+const LINES: usize = 10;
+
+/// An operation that goes on, as it is kept in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Operation {
+    op: Op,
+    id: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Op {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    fn handle(&self) -> Result<Handle, ProviderError> {
+        let text = serde_json::to_string(self).map_err(|error| ProviderError::Broken {
+            message: format!("cannot write a handle: {error}"),
+        })?;
+        Ok(Handle(text.into()))
+    }
+
+    fn running(op: Op, id: &str) -> Result<Step, ProviderError> {
+        let id = id.to_owned();
+        Ok(Step::Running {
+            handle: Operation { op, id }.handle()?,
+            poll_after: POLL_AFTER,
+        })
+    }
+}
+
+pub(crate) async fn read(engine: &Engine, id: &ObjectId) -> Result<Observed, ProviderError> {
+    match engine.container(&id.0).await? {
+        Some(seen) if seen.status != Status::Removing => Ok(Observed::Present(object(engine, seen).await?)),
+        _ => Ok(Observed::Absent),
+    }
+}
+
+pub(crate) async fn list(engine: &Engine) -> Result<Vec<Object>, ProviderError> {
+    let ids = engine.containers_with(LINEAGE, &engine.lineage).await?;
+    let looks = ids
+        .into_iter()
+        .map(|id| async move { read(engine, &ObjectId(id.into())).await });
+    let seen: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let mut objects = Vec::with_capacity(seen.len());
+    for observed in seen {
+        if let Observed::Present(object) = observed? {
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
+pub(crate) async fn find(engine: &Engine, token: &Token, planned: &Attributes) -> Result<Found, ProviderError> {
+    let ids = engine.containers_with(TOKEN, &token.0).await?;
+    let Some(id) = ids.first() else {
+        return Ok(Found::Nothing);
+    };
+    let Some(seen) = engine.container(id).await? else {
+        return Ok(Found::Nothing);
+    };
+    let state = planned.str("state");
+    let is_started = seen.status != Status::Created || state == Some("stopped");
+    let is_held = seen.status == Status::Paused || state != Some("paused");
+    if !is_started || !is_held {
+        // The same create goes on where it was cut off.
+        return Ok(Found::Nothing);
+    }
+    match settle(engine, Op::Create, id).await? {
+        Step::Done(object) => Ok(Found::Ready(object)),
+        Step::Running { handle, .. } => Ok(Found::InProgress(handle)),
+        Step::Gone => Ok(Found::Nothing),
+    }
+}
+
+/// Makes a container, fills it, has it join its networks and starts it. Each step that was done by a call that was cut off
+/// is found done: the engine has no two containers of a name.
+pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
+    let wanted = Wanted::of(planned)?;
+    let engine_name = labels::engine_name(&wanted.name, &token.0);
+    let seen = match engine.container(&engine_name).await? {
+        Some(seen) => seen,
+        None => {
+            bring_image(engine, &wanted).await?;
+            make(engine, token, &engine_name, &wanted).await?
+        }
+    };
+    if seen.labels.get(TOKEN).map(String::as_str) != Some(&token.0) {
+        return Err(rejected(
+            format!("the name `{engine_name}` is taken by another container"),
+            Some("name"),
+        ));
+    }
+    let id = seen.id.clone();
+    match complete(engine, seen, &wanted).await {
+        Ok(()) => settle(engine, Op::Create, &id).await,
+        Err(error) if matches!(error.why, Why::Refused | Why::NotFound | Why::Conflict) => {
+            // Of two calls with one token the slower one finds everything done.
+            let now = engine.container(&id).await?;
+            if now.is_some_and(|now| now.status == Status::Running) {
+                return settle(engine, Op::Create, &id).await;
+            }
+            let message = explain(engine, &error, &wanted).await;
+            engine.remove_container(&id).await?;
+            Err(rejected(message, None))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn bring_image(engine: &Engine, wanted: &Wanted) -> Result<(), ProviderError> {
+    let reference = &wanted.spec.image;
+    let image = match wanted.spec.pull.unwrap_or_default() {
+        Pull::Never => engine.image(reference).await,
+        Pull::Missing => engine.image_or_pull(reference).await,
+        Pull::Always => match engine.pull(reference).await {
+            Ok(()) => engine.image(reference).await,
+            Err(error) => Err(error),
+        },
+    };
+    let why = match image {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => "the engine does not have it, and `pull` is \"never\"".to_owned(),
+        Err(error) if matches!(error.why, Why::NotFound | Why::Refused | Why::Conflict) => error.message,
+        Err(error) => return Err(error.into()),
+    };
+    Err(rejected(
+        format!("there is no image {reference:?}: {why}"),
+        Some("image"),
+    ))
+}
+
+async fn make(
+    engine: &Engine,
+    token: &Token,
+    engine_name: &str,
+    wanted: &Wanted,
+) -> Result<SeenContainer, ProviderError> {
+    let declared = wanted.spec.labels.clone().unwrap_or_default();
+    let mut labels = labels::labels(&declared, &engine.lineage, &wanted.name, token);
+    labels.insert(SPEC.to_owned(), spec_label(wanted)?);
+    labels.extend(files::label(&wanted.files));
+    let id = match engine.create_container(engine_name, wanted, labels).await {
+        Ok(id) => id,
+        // A call of the same token was faster, and may not be done with it.
+        Err(error) if error.why == Why::Conflict && error.message.contains("already in use") => {
+            let made = engine.container(engine_name).await?;
+            return made.ok_or(ProviderError::NotSent {
+                message: error.message,
+                retry_after: None,
+            });
+        }
+        Err(error) if matches!(error.why, Why::NotFound | Why::Conflict | Why::Refused) => {
+            return Err(rejected(error.message, None));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    engine.container(&id).await?.ok_or_else(|| gone(&wanted.name))
+}
+
+fn spec_label(wanted: &Wanted) -> Result<String, ProviderError> {
+    serde_json::to_string(&wanted.spec).map_err(|error| ProviderError::Broken {
+        message: format!("cannot write what a container is made as: {error}"),
+    })
+}
+
+fn gone(name: &str) -> ProviderError {
+    ProviderError::Conflict {
+        message: format!("container `{name}` has been deleted meanwhile"),
+    }
+}
+
+/// Brings a container that was made to where it should be.
+async fn complete(engine: &Engine, seen: SeenContainer, wanted: &Wanted) -> Result<(), CallError> {
+    if seen.status == Status::Created {
+        if !wanted.files.is_empty() {
+            engine.upload(&seen.id, files::archive(&wanted.files)).await?;
+        }
+        join(engine, &seen, wanted).await?;
+        if wanted.state != State::Stopped {
+            engine.start_container(&seen.id).await?;
+        }
+    }
+    if wanted.state == State::Paused && seen.status != Status::Paused {
+        engine.pause_container(&seen.id).await?;
+    }
+    Ok(())
+}
+
+/// Has a container be in the networks that are wanted and in no other.
+async fn join(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), CallError> {
+    let aliases = wanted.spec.aliases.clone().unwrap_or_default();
+    let is_in = |wanted: &String| seen.networks.values().any(|member| member.network == *wanted);
+    for network in wanted.networks.iter().filter(|network| !is_in(network)) {
+        engine.connect(&seen.id, network, &aliases).await?;
+    }
+    for (name, member) in &seen.networks {
+        let stays = match wanted.networks.is_empty() {
+            true => default_network(name),
+            false => wanted.networks.contains(&member.network),
+        };
+        if !stays {
+            engine.disconnect(&seen.id, &member.network).await?;
+        }
+    }
+    if wanted.networks.is_empty() && !seen.networks.keys().any(|name| default_network(name)) {
+        engine.connect(&seen.id, seen::DEFAULT_NETWORK, &aliases).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn update(engine: &Engine, prior: &Object, planned: &Attributes) -> Result<Step, ProviderError> {
+    let wanted = Wanted::of(planned)?;
+    let seen = engine.container(&prior.id.0).await?.ok_or_else(|| gone(&wanted.name))?;
+    change(engine, &seen, &wanted).await?;
+    settle(engine, Op::Update, &seen.id).await
+}
+
+async fn change(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), ProviderError> {
+    if let Some(token) = seen.labels.get(TOKEN) {
+        let name = labels::engine_name(&wanted.name, token);
+        if seen.engine_name != name && seen.labels.get(NAME) == Some(&wanted.name) {
+            engine.rename_container(&seen.id, &name).await?;
+        }
+    }
+    let machine = engine.machine().await?;
+    let resources = wanted.resources.clone().unwrap_or_default();
+    if seen::resources(seen, machine) != resources || seen.restart != wanted.restart {
+        engine
+            .limit_container(&seen.id, &resources, wanted.restart, machine)
+            .await?;
+    }
+    join(engine, seen, wanted).await?;
+    let id = &seen.id;
+    let runs = matches!(seen.status, Status::Running | Status::Restarting);
+    match wanted.state {
+        State::Running if seen.status == Status::Paused => engine.unpause_container(id).await?,
+        State::Running if !runs && !seen::has_ended(seen) => engine.start_container(id).await?,
+        State::Paused if seen.status != Status::Paused => {
+            if !runs {
+                engine.start_container(id).await?;
+            }
+            engine.pause_container(id).await?;
+        }
+        State::Stopped => stop(engine, seen).await?,
+        State::Running | State::Paused => {}
+    }
+    Ok(())
+}
+
+async fn stop(engine: &Engine, seen: &SeenContainer) -> Result<(), CallError> {
+    match seen.status {
+        Status::Paused => {
+            // What is held does not hear a signal.
+            engine.unpause_container(&seen.id).await?;
+            engine.stop_container(&seen.id).await
+        }
+        Status::Running | Status::Restarting => engine.stop_container(&seen.id).await,
+        Status::Created | Status::Removing | Status::Exited | Status::Dead => Ok(()),
+    }
+}
+
+pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, ProviderError> {
+    let Some(seen) = engine.container(&prior.id.0).await? else {
+        return Ok(Step::Gone);
+    };
+    if let Some(lineage) = seen.labels.get(LINEAGE)
+        && **lineage != *engine.lineage
+    {
+        return Err(ProviderError::Conflict {
+            message: format!("container `{}` is one of another fleet, {lineage}", seen.engine_name),
+        });
+    }
+    match stop(engine, &seen).await {
+        // It went by itself meanwhile, or another delete is at work.
+        Err(error) if matches!(error.why, Why::NotFound | Why::Conflict) => {}
+        other => other?,
+    }
+    match engine.remove_container(&seen.id).await {
+        Ok(()) => Ok(Step::Gone),
+        Err(error) if error.why == Why::Conflict => Operation::running(Op::Delete, &seen.id),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn poll(engine: &Engine, handle: &Handle) -> Result<Step, ProviderError> {
+    let operation: Operation = serde_json::from_str(&handle.0).map_err(|error| ProviderError::Broken {
+        message: format!("`{}` is no handle of this provider: {error}", handle.0),
+    })?;
+    match operation.op {
+        Op::Create | Op::Update => settle(engine, operation.op, &operation.id).await,
+        Op::Delete => match engine.container(&operation.id).await? {
+            Some(_) => Operation::running(Op::Delete, &operation.id),
+            None => Ok(Step::Gone),
+        },
+    }
+}
+
+/// Returns a container that is as it should be, or says that it is on its way there, or that it never will be.
+async fn settle(engine: &Engine, op: Op, id: &str) -> Result<Step, ProviderError> {
+    let seen = engine.container(id).await?.ok_or_else(|| gone(id))?;
+    let Some(health) = &seen.health else {
+        return Ok(Step::Done(object(engine, seen).await?));
+    };
+    let ended = || {
+        format!(
+            "it ended with {} before it was healthy",
+            seen.exit_code.unwrap_or_default()
+        )
+    };
+    let why = match (seen.status, health.status) {
+        (Status::Running, "starting") => return Operation::running(op, id),
+        (Status::Restarting, _) if seen.restarts < RESTARTS => return Operation::running(op, id),
+        (Status::Running, "unhealthy") => {
+            let said = health.last.as_deref().map(str::trim).filter(|said| !said.is_empty());
+            format!("it is unhealthy: the check says {}", said.unwrap_or("nothing"))
+        }
+        (Status::Restarting, _) => format!("{}, {} times", ended(), seen.restarts),
+        (Status::Exited, "starting" | "unhealthy") if op == Op::Create => ended(),
+        _ => return Ok(Step::Done(object(engine, seen).await?)),
+    };
+    let lines = engine.last_lines(id, LINES).await.unwrap_or_default();
+    let log = match lines.is_empty() {
+        true => String::new(),
+        false => format!("; the end of its log:\n  {}", lines.join("\n  ")),
+    };
+    if op == Op::Create {
+        engine.remove_container(id).await?;
+    }
+    Err(rejected(format!("{why}{log}"), None))
+}
+
+/// Says more of an error than the engine does: who has a port.
+async fn explain(engine: &Engine, error: &CallError, wanted: &Wanted) -> String {
+    let message = &error.message;
+    if !message.contains("port is already allocated") && !message.contains("address already in use") {
+        return message.clone();
+    }
+    let published = wanted
+        .spec
+        .publish
+        .iter()
+        .flatten()
+        .filter_map(|text| text.parse::<publish::Published>().ok());
+    let given = published.filter_map(|port| Some((port.host?, port.protocol)));
+    for (port, protocol) in given {
+        if !message.contains(&format!(":{port}")) {
+            continue;
+        }
+        let owner = engine.container_at(port, &protocol).await.ok().flatten();
+        let owner = owner.map_or_else(
+            || "a program of the host".to_owned(),
+            |name| format!("container `{name}`"),
+        );
+        return format!("port {port}/{protocol} of the host is taken by {owner}");
+    }
+    message.clone()
+}

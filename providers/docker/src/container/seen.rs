@@ -1,0 +1,173 @@
+//! A container as it is, in the words of the kind.
+
+use simfleet_provider_api::{Attributes, Object, ObjectId, ProviderError, Token, Value};
+
+use super::files;
+use super::wanted::{Resources, Restart, Spec, State, set_fields};
+use crate::client::container::{SeenContainer, Status};
+use crate::client::image::SeenImage;
+use crate::client::{Engine, Machine};
+use crate::labels::{self, NAME, SPEC, TOKEN};
+use crate::object::{text_map, typed};
+use crate::schema::CONTAINER;
+
+/// The network of those that are put into none.
+pub(super) const DEFAULT_NETWORK: &str = "bridge";
+
+/// Whether a network is one that an engine has by itself.
+pub(super) fn default_network(name: &str) -> bool {
+    matches!(name, DEFAULT_NETWORK | "host" | "none")
+}
+
+/// Returns a container as an object.
+pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Object, ProviderError> {
+    let mut attributes = Attributes::new();
+    let made_as = seen
+        .labels
+        .get(SPEC)
+        .and_then(|spec| serde_json::from_str::<Spec>(spec).ok());
+    let spec = match made_as {
+        Some(spec) => spec,
+        // Not made by simfleet: what it is, but for what its image brings.
+        None => own(
+            &seen.whole,
+            engine.image(&seen.image_id).await?.unwrap_or_default(),
+            &seen,
+        ),
+    };
+    set_fields(&mut attributes, &spec)?;
+    if spec.hostname.is_none() {
+        attributes.set(
+            "hostname",
+            seen.whole.hostname.as_deref().map_or(Value::NULL, Value::from),
+        );
+    }
+    attributes.set("name", name(&seen));
+    let networks = seen.networks.iter().filter(|_| !is_in_default_only(&seen));
+    let networks: Vec<Value> = networks
+        .map(|(_, member)| Value::from(member.network.as_str()))
+        .collect();
+    attributes.set(
+        "networks",
+        if networks.is_empty() {
+            Value::NULL
+        } else {
+            Value::set(networks)
+        },
+    );
+    set_fields(
+        &mut attributes,
+        &serde_json::json!({ "restart": seen.restart, "state": state(&seen) }),
+    )?;
+    let limits = resources(&seen, engine.machine().await?);
+    if limits != Resources::default() {
+        set_fields(&mut attributes, &serde_json::json!({ "resources": limits }))?;
+    }
+    let paths = files::paths(&seen.labels);
+    if !paths.is_empty() {
+        attributes.set("files", text_map(&files::read(engine, &seen.id, paths).await?));
+    }
+    attributes.set("id", seen.id.as_str());
+    attributes.set("image_id", seen.image_id.as_str());
+    attributes.set("address", engine.endpoint.address());
+    attributes.set("status", status(&seen));
+    attributes.set(
+        "health",
+        seen.health.as_ref().map_or(Value::NULL, |health| health.status.into()),
+    );
+    let exit_code = seen
+        .exit_code
+        .filter(|_| matches!(seen.status, Status::Exited | Status::Dead));
+    set_fields(&mut attributes, &serde_json::json!({ "exit_code": exit_code }))?;
+    attributes.set("published", text_map(&seen.published));
+    let ips = seen.networks.iter().filter(|(_, member)| !member.address.is_empty());
+    attributes.set(
+        "ips",
+        text_map(
+            &ips.map(|(name, member)| (name.clone(), member.address.clone()))
+                .collect(),
+        ),
+    );
+    let object = Object {
+        id: ObjectId(seen.id.as_str().into()),
+        attributes,
+        token: seen.labels.get(TOKEN).map(|token| Token(token.as_str().into())),
+        version: None,
+    };
+    Ok(typed(&CONTAINER, object))
+}
+
+/// Returns its name in the fleet; that at the engine where somebody has renamed it, or it was made by somebody else.
+fn name(seen: &SeenContainer) -> &str {
+    match (seen.labels.get(NAME), seen.labels.get(TOKEN)) {
+        (Some(name), Some(token)) if labels::engine_name(name, token) == seen.engine_name => name,
+        _ => &seen.engine_name,
+    }
+}
+
+fn is_in_default_only(seen: &SeenContainer) -> bool {
+    seen.networks.keys().all(|name| default_network(name))
+}
+
+/// Returns its limits. All that the machine has is no limit.
+pub(super) fn resources(seen: &SeenContainer, machine: Machine) -> Resources {
+    let all = machine.cpus.saturating_mul(1_000_000_000);
+    Resources {
+        cpu: (seen.nano_cpus > 0 && seen.nano_cpus < all).then(|| seen.nano_cpus as f64 / 1e9),
+        memory: (seen.memory > 0 && seen.memory < machine.memory).then_some(seen.memory),
+    }
+}
+
+/// Whether a container has done its work: it ended by itself and well, and is not to be started again.
+pub(super) fn has_ended(seen: &SeenContainer) -> bool {
+    let runs_once = matches!(seen.restart, Restart::No | Restart::OnFailure);
+    runs_once && seen.status == Status::Exited && seen.exit_code == Some(0)
+}
+
+/// Returns what it is to do, as far as what it does tells that.
+fn state(seen: &SeenContainer) -> State {
+    match seen.status {
+        Status::Paused => State::Paused,
+        Status::Running | Status::Restarting => State::Running,
+        Status::Exited if has_ended(seen) => State::Running,
+        Status::Created | Status::Removing | Status::Exited | Status::Dead => State::Stopped,
+    }
+}
+
+/// Returns what it does, and how it is where it says so.
+fn status(seen: &SeenContainer) -> &'static str {
+    match (seen.status, &seen.health) {
+        (Status::Running, Some(health)) => health.status,
+        (status, _) => status.as_str(),
+    }
+}
+
+/// Returns what of a container is its own, not its image's.
+fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
+    let others = |words: &Option<Vec<String>>, of_image: &Option<Vec<String>>| {
+        words.clone().filter(|words| of_image.as_ref() != Some(words))
+    };
+    let other =
+        |text: &Option<String>, of_image: &Option<String>| text.clone().filter(|text| of_image.as_ref() != Some(text));
+    let env = whole.env.iter().flatten();
+    let env = env.filter(|(name, value)| !image.env.contains(&format!("{name}={value}")));
+    let env: std::collections::BTreeMap<_, _> = env.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let labels = whole.labels.iter().flatten();
+    let labels = labels.filter(|(name, value)| image.labels.get(*name) != Some(value) && !labels::is_own(name));
+    let labels: std::collections::BTreeMap<_, _> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Spec {
+        entrypoint: others(&whole.entrypoint, &image.entrypoint),
+        command: others(&whole.command, &image.command),
+        env: (!env.is_empty()).then_some(env),
+        user: other(&whole.user, &image.user),
+        working_dir: other(&whole.working_dir, &image.working_dir),
+        stop_signal: other(&whole.stop_signal, &image.stop_signal),
+        labels: (!labels.is_empty()).then_some(labels),
+        // Every container has one, given or not.
+        hostname: whole
+            .hostname
+            .clone()
+            .filter(|name| !seen.id.starts_with(name.as_str())),
+        ..whole.clone()
+    }
+}
