@@ -608,8 +608,8 @@ fn whole(config: ContainerConfig, host: HostConfig) -> Spec {
         stop_signal: text(config.stop_signal),
         stop_grace: config.stop_timeout.map(|seconds| seconds as f64),
         read_only: host.readonly_rootfs,
-        cap_add: set(host.cap_add),
-        cap_drop: set(host.cap_drop),
+        cap_add: set(host.cap_add).map(capabilities),
+        cap_drop: set(host.cap_drop).map(capabilities),
         devices: host
             .devices
             .filter(|it| !it.is_empty())
@@ -621,6 +621,12 @@ fn whole(config: ContainerConfig, host: HostConfig) -> Spec {
         // The engine's own way of keeping logs is no choice of anybody's.
         log: log.filter(|log| log.driver != "json-file" || log.options.is_some()),
     }
+}
+
+/// The docker client writes `CAP_NET_RAW` for what people write as `NET_RAW`.
+fn capabilities(names: BTreeSet<String>) -> BTreeSet<String> {
+    let short = |name: String| name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name);
+    names.into_iter().map(short).collect()
 }
 
 fn check(health: HealthConfig) -> Option<HealthCheck> {

@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
 
-use self::seen::{default_network, object};
+use self::seen::{STOPPED, default_network, object, runs_once};
 use self::wanted::{Pull, State, Wanted};
 use crate::client::container::{SeenContainer, Status};
 use crate::client::{CallError, Engine, Why, rejected};
@@ -250,12 +250,17 @@ pub(crate) async fn update(engine: &Engine, prior: &Object, planned: &Attributes
 }
 
 async fn change(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), ProviderError> {
-    if let Some(token) = seen.labels.get(TOKEN) {
-        let name = labels::engine_name(&wanted.name, token);
-        if seen.engine_name != name && seen.labels.get(NAME) == Some(&wanted.name) {
-            engine.rename_container(&seen.id, &name).await?;
-        }
-    }
+    let token = seen
+        .labels
+        .get(TOKEN)
+        .filter(|_| seen.labels.get(NAME) == Some(&wanted.name));
+    let name = token.map(|token| labels::engine_name(&wanted.name, token));
+    let is_held = wanted.state == State::Stopped && runs_once(wanted.restart) && seen.status != Status::Created;
+    let (before, after) = match is_held {
+        true => (None, name.map(|name| name + STOPPED)),
+        false => (name, None),
+    };
+    rename(engine, seen, before).await?;
     let machine = engine.machine().await?;
     let resources = wanted.resources.clone().unwrap_or_default();
     if seen::resources(seen, machine) != resources || seen.restart != wanted.restart {
@@ -278,7 +283,14 @@ async fn change(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Resul
         State::Stopped => stop(engine, seen).await?,
         State::Running | State::Paused => {}
     }
-    Ok(())
+    rename(engine, seen, after).await
+}
+
+async fn rename(engine: &Engine, seen: &SeenContainer, name: Option<String>) -> Result<(), ProviderError> {
+    match name {
+        Some(name) if name != seen.engine_name => Ok(engine.rename_container(&seen.id, &name).await?),
+        _ => Ok(()),
+    }
 }
 
 async fn stop(engine: &Engine, seen: &SeenContainer) -> Result<(), CallError> {

@@ -14,6 +14,10 @@ use crate::schema::CONTAINER;
 /// The network of those that are put into none.
 pub(super) const DEFAULT_NETWORK: &str = "bridge";
 
+/// What the name at the engine ends with while a container is stopped that ends by itself: the engine does not tell the one
+/// from the other.
+pub(super) const STOPPED: &str = ".stopped";
+
 /// Whether a network is one that an engine has by itself.
 pub(super) fn default_network(name: &str) -> bool {
     matches!(name, DEFAULT_NETWORK | "host" | "none")
@@ -100,7 +104,7 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
 /// Returns its name in the fleet; that at the engine where somebody has renamed it, or it was made by somebody else.
 fn name(seen: &SeenContainer) -> &str {
     match (seen.labels.get(NAME), seen.labels.get(TOKEN)) {
-        (Some(name), Some(token)) if labels::engine_name(name, token) == seen.engine_name => name,
+        (Some(name), Some(token)) if labels::engine_name(name, token) == unmarked(seen) => name,
         _ => &seen.engine_name,
     }
 }
@@ -118,10 +122,20 @@ pub(super) fn resources(seen: &SeenContainer, machine: Machine) -> Resources {
     }
 }
 
-/// Whether a container has done its work: it ended by itself and well, and is not to be started again.
+/// Whether a container ends when its work is done.
+pub(super) fn runs_once(restart: Restart) -> bool {
+    matches!(restart, Restart::No | Restart::OnFailure)
+}
+
+fn unmarked(seen: &SeenContainer) -> &str {
+    seen.engine_name.strip_suffix(STOPPED).unwrap_or(&seen.engine_name)
+}
+
+/// Whether a container has done its work: it ended by itself and well, and is not to be started again. One that somebody
+/// else stopped and that ended well looks the same.
 pub(super) fn has_ended(seen: &SeenContainer) -> bool {
-    let runs_once = matches!(seen.restart, Restart::No | Restart::OnFailure);
-    runs_once && seen.status == Status::Exited && seen.exit_code == Some(0)
+    let was_stopped = seen.engine_name.ends_with(STOPPED);
+    runs_once(seen.restart) && seen.status == Status::Exited && seen.exit_code == Some(0) && !was_stopped
 }
 
 /// Returns what it is to do, as far as what it does tells that.

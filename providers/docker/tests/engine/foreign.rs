@@ -1,0 +1,152 @@
+//! What others made: adopted when it is asked for, and never touched otherwise.
+
+use simfleet_provider_api::{Attributes, ObjectId, Observed, ProviderError, ProviderType, Token, Value};
+use simfleet_provider_docker::DockerType;
+use simfleet_provider_docker::schema::{CONTAINER, NETWORK, VOLUME};
+
+use crate::harness::{Fleet, IMAGE, container, context, differences, docker, settings, texts, with};
+
+/// Deletes what a test made by hand.
+struct ByHand(Vec<&'static str>, String);
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        docker(&[self.0.as_slice(), &[&self.1]].concat());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn a_container_that_docker_run_made_is_told_in_the_words_of_the_fleet() {
+    let fleet = Fleet::new().await;
+    let id = docker(&[
+        "run",
+        "-d",
+        "--name",
+        "made-by-hand",
+        "-e",
+        "MODE=x",
+        "-p",
+        "127.0.0.1::80",
+        "--memory",
+        "64m",
+        "--restart",
+        "always",
+        "-v",
+        "/tmp:/host:ro",
+        "--cap-drop",
+        "NET_RAW",
+        "--stop-timeout",
+        "3",
+        "-w",
+        "/etc",
+        IMAGE,
+        "sleep",
+        "600",
+    ]);
+    let _made = ByHand(vec!["rm", "-f"], id.clone());
+    let read = fleet
+        .provider
+        .read(&CONTAINER, &ObjectId("made-by-hand".into()))
+        .await
+        .expect("it answers");
+    let Observed::Present(object) = read else {
+        panic!("{read:?}");
+    };
+    assert_eq!(&*object.id.0, id, "it is known by what does not change");
+    let mut wanted = Attributes::from_iter([("name", "made-by-hand"), ("image", IMAGE)]);
+    wanted.set("command", texts(["sleep", "600"]));
+    wanted.set("env", Value::object([("MODE", Value::from("x"))]));
+    wanted.set("publish", texts(["127.0.0.1::80/tcp"]));
+    wanted.set("resources", Value::object([("memory", Value::from(64u64 << 20))]));
+    wanted.set("restart", "always");
+    let mount = [
+        ("type", Value::from("bind")),
+        ("source", "/tmp".into()),
+        ("target", "/host".into()),
+        ("read_only", true.into()),
+    ];
+    wanted.set("mounts", Value::tuple([Value::object(mount)]));
+    wanted.set("cap_drop", texts(["NET_RAW"]));
+    wanted.set("stop_grace", Value::from(3u64));
+    wanted.set("working_dir", "/etc");
+    assert_eq!(differences(&wanted, &object), Vec::<String>::new());
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn networks_and_volumes_that_docker_made_are_told() {
+    let fleet = Fleet::new().await;
+    let network = docker(&["network", "create", "--subnet", "10.213.0.0/24", "net-by-hand"]);
+    let _network = ByHand(vec!["network", "rm"], network.clone());
+    let volume = docker(&["volume", "create", "--label", "of=hand", "volume-by-hand"]);
+    let _volume = ByHand(vec!["volume", "rm"], volume);
+    let read = async |kind: simfleet_provider_api::Kind, id: &str| match fleet
+        .provider
+        .read(&kind, &ObjectId(id.into()))
+        .await
+        .expect("it answers")
+    {
+        Observed::Present(object) => object,
+        other => panic!("{other:?}"),
+    };
+    let seen = read(NETWORK, "net-by-hand").await;
+    assert_eq!(
+        (&*seen.id.0, seen.attributes.str("cidr")),
+        (&*network, Some("10.213.0.0/24"))
+    );
+    let seen = read(VOLUME, "volume-by-hand").await;
+    assert_eq!(
+        seen.attributes.get("labels").and_then(|it| it.get("of")?.as_str()),
+        Some("hand")
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn a_container_of_another_fleet_is_not_deleted_and_its_name_is_not_taken() {
+    let (ours, theirs) = (Fleet::new().await, Fleet::new().await);
+    let made = theirs.create(&CONTAINER, &container("web")).await.expect("a container");
+    let error = ours
+        .provider
+        .delete(&CONTAINER, &made, &ours.token())
+        .await
+        .expect_err("it is not ours");
+    assert!(matches!(error, ProviderError::Conflict { .. }), "{error:?}");
+    theirs.look(&made).await;
+    let listed = ours
+        .provider
+        .list(&CONTAINER)
+        .await
+        .expect("it answers")
+        .expect("there is a list");
+    assert!(listed.is_empty(), "{listed:?}");
+    // Somebody has the very name that a container would get.
+    let token = Token("feedfacefeedfacefeedfacefeedface".into());
+    let id = docker(&["create", "--name", "web-feedfacefeed", IMAGE, "true"]);
+    let _made = ByHand(vec!["rm", "-f"], id);
+    let error = ours
+        .create_with(&CONTAINER, &token, &container("web"))
+        .await
+        .expect_err("the name is taken");
+    assert_eq!(
+        error.to_string(),
+        "the name `web-feedfacefeed` is taken by another container"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn secrets_reach_the_container() {
+    let provider = DockerType
+        .configure(&settings(), &context("lineage"))
+        .await
+        .expect("the settings are sound");
+    let fleet = Fleet::new().await;
+    let secret = Value::object([("TOKEN", Value::from("hunter2").mark(true))]);
+    let wanted = with(&container("secret"), "env", secret);
+    let wanted = with(&wanted, "command", texts(["sh", "-c", "echo $TOKEN; exec sleep 60"]));
+    let made = fleet.create(&CONTAINER, &wanted).await.expect("a container");
+    assert_eq!(docker(&["logs", &made.id.0]), "hunter2");
+    assert!(!format!("{provider:?}").contains("hunter2"));
+}
