@@ -2,6 +2,7 @@
 //!
 //! - [`protocol`]: what is said over HTTP, and in which version
 //! - [`client`]: the calls; [`schema`], [`provider`]: the kind `process` of the provider `agent`
+//! - [`Probe`]: tries whether a process answers
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
 //! - [`identity`]: which process is meant, across reused ids and reboots
 //! - [`layout`], [`durable`]: what an agent keeps, and how it survives a crash; [`node`]: what its node declares
@@ -25,6 +26,7 @@ mod spec;
 mod supervisor;
 
 pub use client::{AgentClient, ClientError};
+pub use probe::Probe;
 pub use provider::AgentType;
 pub use server::{AgentError, AgentOptions, Failure, FailureReason, random_hex, serve, write_token};
 pub use supervisor::sweep;

@@ -14,7 +14,7 @@ use crate::mavlink;
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Probe {
+pub enum Probe {
     /// Connects.
     Tcp(SocketAddr),
     /// Gets it, and expects a status below 400.
@@ -23,14 +23,30 @@ pub(crate) enum Probe {
     Mavlink(SocketAddr),
     /// Runs it, and expects exit code 0.
     Command {
+        /// The program.
         program: PathBuf,
+        /// Its arguments.
         arguments: Vec<String>,
+        /// Its environment variables, beside those of this process.
         env: BTreeMap<String, String>,
+        /// The folder that it runs in.
         folder: PathBuf,
     },
 }
 
 impl Probe {
+    /// Gets a URL.
+    ///
+    /// # Errors
+    /// It is none, or not one of `http://`.
+    pub fn http(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("{url:?} is no URL: {error}"))?;
+        match uri.scheme_str() {
+            Some("http") if uri.host().is_some() => Ok(Probe::Http(uri)),
+            _ => Err(format!("{url:?} is no URL of the form http://host:port/path")),
+        }
+    }
+
     /// Tries it. The error says in a few words what went wrong. Leaves nothing behind when dropped.
     pub async fn run(&self, timeout: Duration) -> Result<(), String> {
         tokio::time::timeout(timeout, self.attempt(timeout))

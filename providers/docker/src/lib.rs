@@ -4,11 +4,13 @@
 //! - `provider`: the provider, before and after it is configured
 //! - `network`, `volume`, `container`: one kind each
 //! - `endpoint`: which engine is meant; `client`: the calls to it, and the only place that sees its library
+//! - `credentials`: who pulls an image
 //! - `labels`: how objects are named and told apart there
 
 mod check;
 mod client;
 mod container;
+mod credentials;
 pub mod endpoint;
 mod labels;
 mod network;

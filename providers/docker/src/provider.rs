@@ -48,8 +48,9 @@ impl ProviderType for DockerType {
             folder,
         };
         let endpoint = Endpoint::of(settings, &surroundings)?;
+        let folder = surroundings.folder;
         Ok(Arc::new(DockerProvider {
-            engine: Engine::new(endpoint, context.lineage.clone()),
+            engine: Engine::new(endpoint, folder, context.lineage.clone()),
         }))
     }
 }

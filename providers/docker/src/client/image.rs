@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::CreateImageOptions;
 use futures::StreamExt;
 use tokio::sync::Mutex;
 
 use super::{CallError, Engine, Why};
+use crate::credentials::{self, Credentials};
 
 /// Pulls under way, by image: who wants the same image waits for the one pull.
 pub(super) type Pulls = Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
@@ -51,13 +53,22 @@ impl Engine {
 
     /// Has the engine pull an image.
     pub(crate) async fn pull(&self, reference: &str) -> Result<(), CallError> {
+        let credentials = credentials::of(reference, &self.folder)
+            .await
+            .map_err(|message| CallError {
+                why: Why::Refused,
+                message,
+            })?;
         let (name, tag) = split(reference);
         let options = CreateImageOptions {
             from_image: Some(name.to_owned()),
             tag: Some(tag.to_owned()),
             ..CreateImageOptions::default()
         };
-        let mut progress = self.late().await?.create_image(Some(options), None, None);
+        let mut progress = self
+            .late()
+            .await?
+            .create_image(Some(options), None, credentials.map(login));
         while let Some(step) = progress.next().await {
             let step = step.map_err(|error| self.error(error))?;
             if let Some(detail) = step.error_detail.and_then(|detail| detail.message) {
@@ -83,6 +94,26 @@ impl Engine {
         }
         self.pull(reference).await?;
         self.image(reference).await
+    }
+}
+
+fn login(credentials: Credentials) -> DockerCredentials {
+    match credentials {
+        Credentials::Password {
+            registry,
+            user,
+            password,
+        } => DockerCredentials {
+            username: Some(user),
+            password: Some(password),
+            serveraddress: Some(registry),
+            ..DockerCredentials::default()
+        },
+        Credentials::Token { registry, token } => DockerCredentials {
+            identitytoken: Some(token),
+            serveraddress: Some(registry),
+            ..DockerCredentials::default()
+        },
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`container`], [`image`], [`network`], [`volume`]: the calls about each
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const LATE: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Engine {
     /// Where it is.
     pub(crate) endpoint: Endpoint,
+    /// The folder of the docker client's configuration.
+    folder: PathBuf,
     /// The fleet whose objects are looked after.
     pub(crate) lineage: Arc<str>,
     docker: OnceCell<Docker>,
@@ -97,9 +100,10 @@ pub(crate) fn rejected(message: String, attribute: Option<&'static str>) -> Prov
 
 impl Engine {
     /// Returns an engine that nobody has spoken to yet.
-    pub(crate) fn new(endpoint: Endpoint, lineage: Arc<str>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, folder: PathBuf, lineage: Arc<str>) -> Self {
         Engine {
             endpoint,
+            folder,
             lineage,
             docker: OnceCell::new(),
             machine: OnceCell::new(),

@@ -1,10 +1,12 @@
 //! The kind `container`.
 //!
 //! - [`wanted`]: what is asked for; [`publish`]: its ports; [`files`]: what is put into it
+//! - [`health`]: whether it is healthy
 //! - [`seen`]: what is there, in the same words
 //! - here: how the one becomes the other
 
 pub(crate) mod files;
+mod health;
 pub(crate) mod publish;
 mod seen;
 pub(crate) mod wanted;
@@ -15,6 +17,7 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
 
+use self::health::{Looks, Verdict};
 use self::seen::{STOPPED, default_network, object, runs_once};
 use self::wanted::{Pull, State, Wanted};
 use crate::client::container::{SeenContainer, Status};
@@ -35,6 +38,10 @@ const LINES: usize = 10;
 struct Operation {
     op: Op,
     id: String,
+    /// Since when it is looked whether it is healthy: milliseconds since 1970.
+    since: u64,
+    /// Good looks in a row.
+    good: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +60,18 @@ impl Operation {
         Ok(Handle(text.into()))
     }
 
-    fn running(op: Op, id: &str) -> Result<Step, ProviderError> {
-        let id = id.to_owned();
+    fn new(op: Op, id: &str) -> Self {
+        Operation {
+            op,
+            id: id.to_owned(),
+            since: health::now(),
+            good: 0,
+        }
+    }
+
+    fn running(&self) -> Result<Step, ProviderError> {
         Ok(Step::Running {
-            handle: Operation { op, id }.handle()?,
+            handle: self.handle()?,
             poll_after: POLL_AFTER,
         })
     }
@@ -99,7 +114,7 @@ pub(crate) async fn find(engine: &Engine, token: &Token, planned: &Attributes) -
         // The same create goes on where it was cut off.
         return Ok(Found::Nothing);
     }
-    match settle(engine, Op::Create, id).await? {
+    match settle(engine, Operation::new(Op::Create, id)).await? {
         Step::Done(object) => Ok(Found::Ready(object)),
         Step::Running { handle, .. } => Ok(Found::InProgress(handle)),
         Step::Gone => Ok(Found::Nothing),
@@ -126,12 +141,12 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
     }
     let id = seen.id.clone();
     match complete(engine, seen, &wanted).await {
-        Ok(()) => settle(engine, Op::Create, &id).await,
+        Ok(()) => settle(engine, Operation::new(Op::Create, &id)).await,
         Err(error) if matches!(error.why, Why::Refused | Why::NotFound | Why::Conflict) => {
             // Of two calls with one token the slower one finds everything done.
             let now = engine.container(&id).await?;
             if now.is_some_and(|now| now.status == Status::Running) {
-                return settle(engine, Op::Create, &id).await;
+                return settle(engine, Operation::new(Op::Create, &id)).await;
             }
             let message = explain(engine, &error, &wanted).await;
             engine.remove_container(&id).await?;
@@ -246,7 +261,7 @@ pub(crate) async fn update(engine: &Engine, prior: &Object, planned: &Attributes
     let wanted = Wanted::of(planned)?;
     let seen = engine.container(&prior.id.0).await?.ok_or_else(|| gone(&wanted.name))?;
     change(engine, &seen, &wanted).await?;
-    settle(engine, Op::Update, &seen.id).await
+    settle(engine, Operation::new(Op::Update, &seen.id)).await
 }
 
 async fn change(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), ProviderError> {
@@ -323,7 +338,7 @@ pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, Prov
     }
     match engine.remove_container(&seen.id).await {
         Ok(()) => Ok(Step::Gone),
-        Err(error) if error.why == Why::Conflict => Operation::running(Op::Delete, &seen.id),
+        Err(error) if error.why == Why::Conflict => Operation::new(Op::Delete, &seen.id).running(),
         Err(error) => Err(error.into()),
     }
 }
@@ -333,44 +348,50 @@ pub(crate) async fn poll(engine: &Engine, handle: &Handle) -> Result<Step, Provi
         message: format!("`{}` is no handle of this provider: {error}", handle.0),
     })?;
     match operation.op {
-        Op::Create | Op::Update => settle(engine, operation.op, &operation.id).await,
+        Op::Create | Op::Update => settle(engine, operation).await,
         Op::Delete => match engine.container(&operation.id).await? {
-            Some(_) => Operation::running(Op::Delete, &operation.id),
+            Some(_) => operation.running(),
             None => Ok(Step::Gone),
         },
     }
 }
 
 /// Returns a container that is as it should be, or says that it is on its way there, or that it never will be.
-async fn settle(engine: &Engine, op: Op, id: &str) -> Result<Step, ProviderError> {
-    let seen = engine.container(id).await?.ok_or_else(|| gone(id))?;
-    let Some(health) = &seen.health else {
+async fn settle(engine: &Engine, mut operation: Operation) -> Result<Step, ProviderError> {
+    let id = operation.id.clone();
+    let seen = engine.container(&id).await?.ok_or_else(|| gone(&id))?;
+    let is_checked = seen.health.is_some() || seen::made_as(&seen).is_some_and(|spec| spec.health_check.is_some());
+    if !is_checked {
         return Ok(Step::Done(object(engine, seen).await?));
+    }
+    let mut looks = Looks {
+        since: operation.since,
+        good: operation.good,
     };
+    let spec = seen::made_as(&seen).unwrap_or_default();
+    let verdict = health::look(&seen, &spec, engine.endpoint.address(), &mut looks).await;
+    operation.good = looks.good;
     let ended = || {
         format!(
             "it ended with {} before it was healthy",
             seen.exit_code.unwrap_or_default()
         )
     };
-    let why = match (seen.status, health.status) {
-        (Status::Running, "starting") => return Operation::running(op, id),
-        (Status::Restarting, _) if seen.restarts < RESTARTS => return Operation::running(op, id),
-        (Status::Running, "unhealthy") => {
-            let said = health.last.as_deref().map(str::trim).filter(|said| !said.is_empty());
-            format!("it is unhealthy: the check says {}", said.unwrap_or("nothing"))
-        }
+    let why = match (seen.status, verdict) {
+        (Status::Running, Verdict::Starting) => return operation.running(),
+        (Status::Restarting, _) if seen.restarts < RESTARTS => return operation.running(),
+        (Status::Running, Verdict::Bad(why)) => format!("it is unhealthy: {why}"),
         (Status::Restarting, _) => format!("{}, {} times", ended(), seen.restarts),
-        (Status::Exited, "starting" | "unhealthy") if op == Op::Create => ended(),
+        (Status::Exited, Verdict::Starting | Verdict::Bad(_)) if operation.op == Op::Create => ended(),
         _ => return Ok(Step::Done(object(engine, seen).await?)),
     };
-    let lines = engine.last_lines(id, LINES).await.unwrap_or_default();
+    let lines = engine.last_lines(&id, LINES).await.unwrap_or_default();
     let log = match lines.is_empty() {
         true => String::new(),
         false => format!("; the end of its log:\n  {}", lines.join("\n  ")),
     };
-    if op == Op::Create {
-        engine.remove_container(id).await?;
+    if operation.op == Op::Create {
+        engine.remove_container(&id).await?;
     }
     Err(rejected(format!("{why}{log}"), None))
 }

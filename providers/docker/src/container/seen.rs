@@ -26,11 +26,7 @@ pub(super) fn default_network(name: &str) -> bool {
 /// Returns a container as an object.
 pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Object, ProviderError> {
     let mut attributes = Attributes::new();
-    let made_as = seen
-        .labels
-        .get(SPEC)
-        .and_then(|spec| serde_json::from_str::<Spec>(spec).ok());
-    let spec = match made_as {
+    let spec = match made_as(&seen) {
         Some(spec) => spec,
         // Not made by simfleet: what it is, but for what its image brings.
         None => own(
@@ -99,6 +95,11 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
         version: None,
     };
     Ok(typed(&CONTAINER, object))
+}
+
+/// Returns what a container was made as; of one that simfleet did not make that is not known.
+pub(super) fn made_as(seen: &SeenContainer) -> Option<Spec> {
+    serde_json::from_str(seen.labels.get(SPEC)?).ok()
 }
 
 /// Returns its name in the fleet; that at the engine where somebody has renamed it, or it was made by somebody else.

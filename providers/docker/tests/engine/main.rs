@@ -6,4 +6,5 @@ mod conformance;
 mod drift;
 mod foreign;
 mod harness;
+mod health;
 mod refusal;
