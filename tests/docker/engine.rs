@@ -1,0 +1,88 @@
+//! The engine, as somebody with the docker client sees it.
+
+use std::process::Command;
+
+use crate::support::Fleet;
+
+/// An image with a shell and its tools.
+pub const IMAGE: &str = "simfleet-test/busybox:1";
+
+/// What goes on until it is told to end.
+pub const WAITS: &str = r#"["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]"#;
+
+/// Returns where the engine is.
+pub fn host() -> String {
+    std::env::var("SIMFLEET_TEST_DOCKER").expect("SIMFLEET_TEST_DOCKER says where the Docker engine is")
+}
+
+/// Returns the block of the provider.
+pub fn provider() -> String {
+    format!("provider \"docker\" {{ host = \"{}\" }}\n", host())
+}
+
+/// Runs the docker client; returns what it says.
+#[track_caller]
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(["-H", &host()]).args(arguments).output();
+    let output = output.expect("the docker client runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Returns the lineage of a fleet that has a state.
+pub fn lineage(fleet: &Fleet) -> String {
+    let document: serde_json::Value = serde_json::from_str(&fleet.ok(&["show", "--json"]).out).expect("JSON");
+    document["lineage"].as_str().expect("it has one").to_owned()
+}
+
+/// Returns the names of what an engine has of a fleet.
+pub fn objects(lineage: &str) -> Vec<String> {
+    let of_it = format!("label=simfleet.lineage={lineage}");
+    let list = |list: &[&str]| docker(&[list, &["--filter", &of_it]].concat());
+    let named = "{{.Label \"simfleet.name\"}}";
+    let all = [
+        list(&["ps", "-a", "--format", named]),
+        list(&["network", "ls", "--format", named]),
+        list(&["volume", "ls", "--format", named]),
+    ];
+    let mut names: Vec<String> = all.iter().flat_map(|names| names.lines().map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+/// Returns the id of the container of a resource.
+pub fn container(lineage: &str, name: &str) -> String {
+    let filters = [
+        format!("label=simfleet.lineage={lineage}"),
+        format!("label=simfleet.name={name}"),
+    ];
+    docker(&[
+        "ps",
+        "-aq",
+        "--no-trunc",
+        "--filter",
+        &filters[0],
+        "--filter",
+        &filters[1],
+    ])
+}
+
+/// Returns what a plan would do: `update service.web`, one a change.
+#[track_caller]
+pub fn planned(fleet: &Fleet) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_str(&fleet.ok(&["plan", "--json"]).out).expect("JSON");
+    let changes = document["changes"].as_array().expect("a list");
+    let changes = changes.iter().filter(|change| change["action"] != "no-op");
+    let text = |change: &serde_json::Value, key: &str| change[key].as_str().expect("a text").to_owned();
+    changes
+        .map(|change| format!("{} {}", text(change, "action"), text(change, "address")))
+        .collect()
+}
+
+/// Applies a fleet, and demands that the next plan is empty.
+#[track_caller]
+pub fn applied(fleet: &Fleet) {
+    fleet.ok(&["apply", "--auto-approve"]);
+    assert_eq!(planned(fleet), Vec::<String>::new(), "the plan after the apply");
+}

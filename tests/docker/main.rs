@@ -1,0 +1,11 @@
+//! Fleets of containers on a real Docker engine.
+//!
+//! `SIMFLEET_TEST_DOCKER` says where it is (`unix:///…`); `scripts/test` starts one, and makes the image that the tests use.
+#![cfg(feature = "docker")]
+
+mod changes;
+mod engine;
+mod registry;
+#[path = "../support/mod.rs"]
+mod support;
+mod whole;
