@@ -72,12 +72,21 @@ pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, Prov
     match engine.remove_network(&prior.id.0).await {
         Ok(()) => Ok(Step::Gone),
         Err(error) if matches!(error.why, Why::Refused | Why::Conflict) => {
-            let members = engine.members_of_network(&prior.id.0).await?;
-            let message = match members.is_empty() {
-                true => error.message,
-                false => format!("containers are in it: {}", members.join(", ")),
-            };
-            Err(rejected(message, None))
+            let mut members = Vec::new();
+            for member in engine.members_of_network(&prior.id.0).await? {
+                if engine.container(&member).await?.is_some() {
+                    members.push(member);
+                }
+            }
+            match members.is_empty() {
+                // The engine is not done with those that were deleted just now.
+                true if error.message.contains("active endpoints") => Err(ProviderError::NotSent {
+                    message: error.message,
+                    retry_after: None,
+                }),
+                true => Err(rejected(error.message, None)),
+                false => Err(rejected(format!("containers are in it: {}", members.join(", ")), None)),
+            }
         }
         Err(error) => Err(error.into()),
     }
