@@ -3,13 +3,16 @@
 use simfleet_provider_api::{Attributes, Kind, Path, Problem, Value};
 
 use crate::container::publish::Published;
-use crate::schema::CONTAINER;
+use crate::schema::{CONTAINER, NETWORK};
 
 /// The least memory that an engine gives a container.
 const LEAST_MEMORY: u64 = 6 << 20;
 
 /// Returns what is wrong; what is not known yet is passed over.
 pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
+    if *kind == NETWORK {
+        return network(desired);
+    }
     if *kind != CONTAINER {
         return Vec::new();
     }
@@ -67,6 +70,17 @@ pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The fleet language has drivers of other providers, too.
+fn network(desired: &Attributes) -> Vec<Problem> {
+    let other = desired.str("driver").filter(|driver| *driver != "bridge");
+    let problem = other.map(|driver| Problem {
+        path: Path::attribute("driver"),
+        message: format!("must be \"bridge\" for a Docker engine, but is {driver:?}"),
+        hint: None,
+    });
+    problem.into_iter().collect()
 }
 
 fn one_of(

@@ -537,7 +537,7 @@ fn whole(config: ContainerConfig, host: HostConfig) -> Spec {
             },
             source: text(mount.source),
             target: mount.target?,
-            read_only: mount.read_only.filter(|it| *it),
+            read_only: Some(mount.read_only.unwrap_or_default()),
         })
     });
     // What `docker run -v` was told is kept in a form of its own.
@@ -550,10 +550,11 @@ fn whole(config: ContainerConfig, host: HostConfig) -> Spec {
             r#type: if is_folder { MountType::Bind } else { MountType::Volume },
             source: Some(source.to_owned()),
             target: target.to_owned(),
-            read_only: parts
-                .next()
-                .is_some_and(|mode| mode.split(',').any(|word| word == "ro"))
-                .then_some(true),
+            read_only: Some(
+                parts
+                    .next()
+                    .is_some_and(|mode| mode.split(',').any(|word| word == "ro")),
+            ),
         })
     });
     let mounts: BTreeSet<Mount> = mounts.chain(binds).collect();

@@ -28,6 +28,7 @@ pub fn settings() -> Attributes {
 pub fn context(lineage: &str) -> Context {
     Context {
         lineage: lineage.into(),
+        root: std::env::temp_dir(),
         folder: std::env::temp_dir().join(lineage),
         program: "simfleet".into(),
     }
