@@ -2,7 +2,7 @@
 //!
 //! One fleet lives through all of it. The instants are those of a seed, which a failure prints; `SIMFLEET_TEST_SEED=N` takes
 //! it again, although what runs at an instant differs from run to run. There are 2 kills by default, 30 with
-//! `SIMFLEET_TEST_SWEEP=all`, 300 with `SIMFLEET_TEST_LONG=1`.
+//! `SIMFLEET_TEST_SWEEP=all`, 300 with `SIMFLEET_TEST_LONG=1`; over a Docker engine, which is slower, 200 then.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use rand::{Rng, SeedableRng};
 use rustix::process::{Signal, kill_process};
 
 use crate::cloud::{Cloud, foul};
+use crate::engine;
 use crate::field::{SIXTY, without_numbers};
 use crate::processes::{finish, processes_of, signal};
 use crate::support::Fleet;
@@ -34,17 +35,23 @@ fn wanted() -> BTreeMap<String, usize> {
     wanted
 }
 
-fn kills() -> u32 {
+fn kills(long: u32) -> u32 {
     let is_set = |name| std::env::var_os(name).is_some();
     match (is_set("SIMFLEET_TEST_LONG"), is_set("SIMFLEET_TEST_SWEEP")) {
-        (true, _) => 300,
+        (true, _) => long,
         (false, true) => 30,
         (false, false) => 2,
     }
 }
 
 /// Kills applies and destroys; `check` looks at what is there after the next run went through, `meanwhile` happens between.
-fn killed_at_instants(fleet: &Fleet, check: &dyn Fn(&BTreeMap<String, usize>, &str), meanwhile: &dyn Fn(&mut StdRng)) {
+fn killed_at_instants(
+    fleet: &Fleet,
+    kills: u32,
+    whole_fleet: &BTreeMap<String, usize>,
+    check: &dyn Fn(&BTreeMap<String, usize>, &str),
+    meanwhile: &dyn Fn(&mut StdRng),
+) {
     let seed = match std::env::var("SIMFLEET_TEST_SEED") {
         Ok(seed) => seed.parse().expect("SIMFLEET_TEST_SEED is a number"),
         Err(_) => rand::random::<u32>().into(),
@@ -57,7 +64,7 @@ fn killed_at_instants(fleet: &Fleet, check: &dyn Fn(&BTreeMap<String, usize>, &s
     };
     let mut whole = [timed(&APPLY), timed(&DESTROY)];
     let (mut is_there, mut cut_off) = (false, 0);
-    for kill in 0..kills() {
+    for kill in 0..kills {
         let verb = usize::from(is_there);
         let at = whole[verb].mul_f64(dice.random_range(0.0..1.0));
         let case = format!(
@@ -82,7 +89,7 @@ fn killed_at_instants(fleet: &Fleet, check: &dyn Fn(&BTreeMap<String, usize>, &s
         }
         is_there = dice.random_bool(0.6);
         fleet.ok(if is_there { &APPLY } else { &DESTROY });
-        let wanted = if is_there { wanted() } else { BTreeMap::new() };
+        let wanted = if is_there { whole_fleet.clone() } else { BTreeMap::new() };
         assert_eq!(recorded(fleet), wanted, "{case}");
         check(&wanted, &case);
         if is_there {
@@ -100,9 +107,9 @@ fn killed_at_instants(fleet: &Fleet, check: &dyn Fn(&BTreeMap<String, usize>, &s
     fleet.ok(&DESTROY);
     check(&BTreeMap::new(), "at the end");
     assert!(
-        kills() < 30 || cut_off * 3 > kills(),
+        kills < 30 || cut_off * 3 > kills,
         "{cut_off} of {} runs were killed before their end",
-        kills()
+        kills
     );
 }
 
@@ -120,7 +127,7 @@ fn killed_at_any_instant_over_the_fake_cloud() {
         wanted.remove("value.addresses");
         assert_eq!(objects, wanted, "{case}");
     };
-    killed_at_instants(&fleet, &check, &|_| ());
+    killed_at_instants(&fleet, kills(300), &wanted(), &check, &|_| ());
 }
 
 /// Between the kill and the next run some of the other processes die too: none, the agents, or everything.
@@ -144,7 +151,46 @@ fn killed_at_any_instant_over_local_processes() {
             let _ = kill_process(pid, Signal::KILL);
         }
     };
-    killed_at_instants(&fleet, &check, &meanwhile);
+    killed_at_instants(&fleet, kills(300), &wanted(), &check, &meanwhile);
+}
+
+/// Forty containers, a network and a volume of a real engine, each of which says in its labels whose it is.
+#[test]
+#[ignore = "needs a Docker engine"]
+fn killed_at_any_instant_over_a_docker_engine() {
+    let (provider, image, waits) = (engine::provider(), engine::IMAGE, engine::WAITS);
+    let fleet = Fleet::new(&format!(
+        r#"{provider}
+network "lab" {{}}
+service "store" {{
+  image    = "{image}"
+  command  = {waits}
+  networks = [network.lab.id]
+  volume "data" {{ target = "/data" }}
+  health_check {{
+    command  = ["true"]
+    interval = "1s"
+  }}
+}}
+simulator "container" "sim" {{
+  count     = 39
+  placement = "local"
+  image     = "{image}"
+  command   = {waits}
+  restart   = "unless-stopped"
+  networks  = count.index < 5 ? [network.lab.id] : []
+}}
+"#
+    ));
+    let names = ["network.lab", "service.store", "service.store/data"].map(str::to_owned);
+    let simulators = (0..39).map(|i| format!("simulator.container.sim[{i}]"));
+    let whole: BTreeMap<String, usize> = names.into_iter().chain(simulators).map(|name| (name, 1)).collect();
+    let check = |wanted: &BTreeMap<String, usize>, case: &str| {
+        let there = engine::objects(&engine::lineage(&fleet));
+        let there = without_numbers(there.iter().map(|name| (&**name, 1)));
+        assert_eq!(there, *wanted, "{case}");
+    };
+    killed_at_instants(&fleet, kills(200), &whole, &check, &|_| ());
 }
 
 /// A file system that is too small, where this process may mount one.

@@ -1,4 +1,5 @@
 //! The engine, as somebody with the docker client sees it.
+#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::process::Command;
 
