@@ -18,6 +18,8 @@ const SOCKET: &str = "/var/run/docker.sock";
 pub enum Endpoint {
     /// Over a socket of this machine.
     Unix(PathBuf),
+    /// Through a login on its host.
+    Ssh(Ssh),
     /// Over a network.
     Tcp {
         /// `host:port`.
@@ -25,6 +27,28 @@ pub enum Endpoint {
         /// How it is believed and believes; in the clear without.
         tls: Option<Tls>,
     },
+}
+
+/// A login on the host of an engine, by the `ssh` of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// `user@host`, or what the configuration of `ssh` has for it.
+    pub destination: String,
+    /// The port, where it is not that of the configuration.
+    pub port: Option<u16>,
+    /// The file of the key, where it is not one of the agent or the configuration.
+    pub key: Option<PathBuf>,
+    /// The file of the hosts that are known, where it is not the user's.
+    pub known_hosts: Option<PathBuf>,
+}
+
+impl Ssh {
+    /// Returns the host, without the user.
+    fn host(&self) -> &str {
+        self.destination
+            .rsplit_once('@')
+            .map_or(&self.destination, |(_, host)| host)
+    }
 }
 
 /// The files of the certificates of a connection.
@@ -65,7 +89,18 @@ impl Endpoint {
     pub fn of(settings: &Attributes, surroundings: &Surroundings<'_>) -> Result<Self, ProviderError> {
         if let Some(host) = settings.str("host") {
             let tls = settings.get("tls").filter(|tls| !tls.is_null()).map(tls).transpose()?;
-            return Endpoint::parse(host, tls, "`host`");
+            return match Endpoint::parse(host, tls, "`host`")? {
+                Endpoint::Ssh(ssh) => {
+                    let file = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
+                    let (key, known_hosts) = (file("key"), file("known_hosts"));
+                    Ok(Endpoint::Ssh(Ssh {
+                        key,
+                        known_hosts,
+                        ..ssh
+                    }))
+                }
+                endpoint => Ok(endpoint),
+            };
         }
         if let Some(host) = (surroundings.variable)("DOCKER_HOST") {
             let verified = (surroundings.variable)("DOCKER_TLS_VERIFY").is_some();
@@ -83,6 +118,20 @@ impl Endpoint {
     fn parse(host: &str, tls: Option<Tls>, said_by: &str) -> Result<Self, ProviderError> {
         match host.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Endpoint::Unix(path.into())),
+            Some(("ssh", to)) if !to.trim_end_matches('/').is_empty() && !to.starts_with('-') => {
+                let to = to.trim_end_matches('/');
+                let (destination, port) = match to.rsplit_once(':') {
+                    Some((destination, port)) => (destination, Some(port)),
+                    None => (to, None),
+                };
+                let wrong = |_| rejected(format!("{said_by} is {host:?}, whose port is no number"));
+                Ok(Endpoint::Ssh(Ssh {
+                    destination: destination.to_owned(),
+                    port: port.map(str::parse).transpose().map_err(wrong)?,
+                    key: None,
+                    known_hosts: None,
+                }))
+            }
             Some(("tcp" | "http" | "https", authority)) if !authority.trim_end_matches('/').is_empty() => {
                 Ok(Endpoint::Tcp {
                     authority: with_port(authority.trim_end_matches('/'), tls.is_some()),
@@ -90,7 +139,7 @@ impl Endpoint {
                 })
             }
             _ => Err(rejected(format!(
-                "{said_by} is {host:?}, which is no engine: it must be unix:///path or tcp://host:port"
+                "{said_by} is {host:?}, which is no engine: it must be unix:///path, tcp://host:port or ssh://user@host"
             ))),
         }
     }
@@ -113,6 +162,7 @@ impl Endpoint {
     pub fn address(&self) -> &str {
         match self {
             Endpoint::Unix(_) => "127.0.0.1",
+            Endpoint::Ssh(ssh) => ssh.host(),
             Endpoint::Tcp { authority, .. } => authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host),
         }
     }
@@ -122,6 +172,12 @@ impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
+            Endpoint::Ssh(Ssh {
+                destination,
+                port: Some(port),
+                ..
+            }) => write!(f, "ssh://{destination}:{port}"),
+            Endpoint::Ssh(Ssh { destination, .. }) => write!(f, "ssh://{destination}"),
             Endpoint::Tcp { authority, .. } => write!(f, "tcp://{authority}"),
         }
     }
@@ -258,6 +314,11 @@ mod tests {
             found(host("unix:///own.sock"), &both).as_deref(),
             Ok("unix:///own.sock at 127.0.0.1")
         );
+        assert_eq!(
+            found(host("ssh://me@rack:2222"), &[]).as_deref(),
+            Ok("ssh://me@rack:2222 at rack")
+        );
+        assert_eq!(found(host("ssh://rack/"), &[]).as_deref(), Ok("ssh://rack at rack"));
         let unknown = found(none(), &[("DOCKER_CONTEXT", "none")]).expect_err("there is none");
         assert!(
             unknown.contains("the Docker context \"none\" cannot be read"),
@@ -266,7 +327,7 @@ mod tests {
         let wrong = found(host("here"), &[]).expect_err("it is none");
         assert_eq!(
             wrong,
-            "`host` is \"here\", which is no engine: it must be unix:///path or tcp://host:port"
+            "`host` is \"here\", which is no engine: it must be unix:///path, tcp://host:port or ssh://user@host"
         );
     }
 }

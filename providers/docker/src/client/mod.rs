@@ -1,6 +1,7 @@
 //! The calls to an engine. Nothing outside of this folder sees a type of the library that makes them.
 //!
 //! - [`Engine`]: one engine, connected to when it is first asked; [`CallError`]: how it says no
+//! - [`ssh`]: the way to an engine at `ssh://`
 //! - [`container`], [`image`], [`network`], [`volume`]: the calls about each
 
 use std::io::ErrorKind;
@@ -18,6 +19,7 @@ use crate::endpoint::{Endpoint, Tls};
 pub(crate) mod container;
 pub(crate) mod image;
 pub(crate) mod network;
+mod ssh;
 pub(crate) mod volume;
 
 /// For how long the engine may be silent about something that it does at once.
@@ -130,6 +132,11 @@ impl Engine {
         let seconds = SOON.as_secs();
         match &self.endpoint {
             Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION),
+            Endpoint::Ssh(ssh) => {
+                let ssh = ssh.clone();
+                let send = move |request| ssh::send(ssh.clone(), request);
+                Docker::connect_with_custom_transport(send, Some("http://docker"), seconds, API_DEFAULT_VERSION)
+            }
             Endpoint::Tcp { authority, tls: None } => {
                 Docker::connect_with_http(&format!("tcp://{authority}"), seconds, API_DEFAULT_VERSION)
             }
@@ -178,10 +185,9 @@ impl Engine {
                 ),
             ),
             Error::RequestTimeoutError => (Why::Unknown, "it did not answer in time".to_owned()),
-            other => {
-                let (why, cause) = transport(&other);
-                (why, cause)
-            }
+            // It stands for its cause, which does not show itself in the chain.
+            Error::IOError { err } => transport(&err),
+            other => transport(&other),
         };
         let message = match why {
             Why::Unreachable => format!("the Docker engine at {} cannot be reached: {message}", self.endpoint),
@@ -211,8 +217,8 @@ fn why_of(status: u16) -> Why {
 }
 
 /// Returns what went wrong on the way, from the innermost cause.
-fn transport(error: &Error) -> (Why, String) {
-    let mut cause: &(dyn std::error::Error + 'static) = error;
+fn transport(error: &(dyn std::error::Error + 'static)) -> (Why, String) {
+    let mut cause = error;
     let mut why = Why::Unknown;
     loop {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {

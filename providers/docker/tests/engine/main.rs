@@ -8,3 +8,4 @@ mod foreign;
 mod harness;
 mod health;
 mod refusal;
+mod remote;
