@@ -297,6 +297,30 @@ async fn a_replacement_goes_around_what_needs_it() {
     assert!(bench.plan(&changed).await.0.is_empty());
 }
 
+/// What runs on a node goes before what it needed, also where its node changes after that; only where its node is not there
+/// does it go once it is.
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_a_node_that_changes_need_not_wait_for_it() {
+    let before_all = ["delete node.on_b", "delete node.a", "create node.a", "update node.b"];
+    let once_it_is_back = ["delete node.a", "create node.a", "create node.b", "delete node.on_b"];
+    for (is_gone, expected) in [(false, before_all), (true, once_it_is_back)] {
+        let bench = Bench::new(Faults::default());
+        let mut on_b = node("on_b", &["a"], "small", "x");
+        on_b.hosted_on = Some(Address::new("node", ["b"]));
+        let fleet = [node("a", &[], "small", "x"), node("b", &["a"], "small", "x"), on_b];
+        assert!(bench.apply(&fleet).await.0.is_complete());
+        if is_gone {
+            let objects = bench.cloud.objects();
+            let b = objects.iter().find(|object| name_of(object) == "b");
+            assert!(bench.cloud.destroy(&b.expect("it is there").id));
+        }
+        let changed = [node("a", &[], "small", "y"), node("b", &["a"], "large", "x")];
+        let (outcome, progress) = bench.apply(&changed).await;
+        assert!(outcome.is_complete(), "{outcome:?}");
+        assert_eq!(finished(&progress), expected);
+    }
+}
+
 /// What could not be seen while its node was down turns out to need another object: it is made anew in the same run.
 #[tokio::test(start_paused = true)]
 async fn a_look_can_become_a_replacement() {

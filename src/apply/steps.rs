@@ -36,6 +36,8 @@ type Graph = DiGraph<Option<Step>, Bond>;
 enum Bond {
     /// The later one cannot be done otherwise.
     Needed,
+    /// What is asked to remove it is not there before. What it waits for can need it.
+    Reached,
     /// It was so when the later one was made. What was recorded at different times can contradict itself and the
     /// configuration.
     Recorded,
@@ -162,7 +164,13 @@ impl Steps {
 
 /// Leaves out weak bonds within cycles, the weakest first.
 fn break_cycles(graph: &mut Graph) {
-    for weak in [Bond::Refilled, Bond::Turn, Bond::Courtesy, Bond::Recorded] {
+    for weak in [
+        Bond::Refilled,
+        Bond::Turn,
+        Bond::Courtesy,
+        Bond::Recorded,
+        Bond::Reached,
+    ] {
         if toposort(&*graph, None).is_ok() {
             return;
         }
@@ -270,6 +278,10 @@ impl<'a> Layout<'a> {
             for before in before {
                 self.graph.add_edge(before, removal, Bond::Needed);
             }
+            // What runs there waits for the current one alone.
+            if let Some(settled) = own.settled {
+                self.graph.add_edge(settled, removal, Bond::Courtesy);
+            }
         }
         // What needs the resource waits at a gate for both.
         self.under.entry(change.address.clone()).or_default().push(ends);
@@ -329,6 +341,11 @@ impl<'a> Layout<'a> {
                 self.graph.add_edge(own, needed, Bond::Courtesy);
             }
         }
+    }
+
+    /// Whether a node is not there before this step: one that only changes can be asked all the time.
+    fn is_revived(&self, making: NodeIndex) -> bool {
+        self.graph[making].is_some_and(|step| matches!(step.verb, Verb::Create | Verb::Check))
     }
 
     /// Members go so many at a time: each once the one that many before it is back, with what runs on it.
@@ -400,7 +417,7 @@ impl<'a> Layout<'a> {
             // What runs on a node that is being revived goes once that node can be asked to remove it.
             Ends {
                 making: Some(revived), ..
-            } if self.graph[revived].is_some() => self.graph.add_edge(revived, removal, Bond::Recorded),
+            } if self.is_revived(revived) => self.graph.add_edge(revived, removal, Bond::Reached),
             Ends { .. } => return,
         };
     }

@@ -165,3 +165,30 @@ async fn members_are_replaced_before_the_old_ones_go() {
     let refused = lab.cloud.log().split_off(began);
     assert!(refused.iter().all(|entry| entry.heard != Heard::Refusal), "{refused:?}");
 }
+
+/// A run made the new node, and could neither make what runs there nor delete the old one: the next run does it in that order.
+#[tokio::test]
+async fn an_old_node_that_was_left_over_goes_once_what_runs_there_is_back() {
+    let text = |image: &str| {
+        format!(
+            "provider \"fake\" {{}}\nnode \"a\" {{\n  image = \"{image}\"\n  lifecycle {{ create_before_destroy = true }}\n  \
+             port_range \"any\" {{\n    from = 100\n    to = 110\n  }}\n}}\n\
+             simulator \"exec\" \"s\" {{\n  placement = node.a\n  command = [\"true\"]\n}}\n"
+        )
+    };
+    let lab = Lab::new(&text("one"));
+    lab.complete(Mode::Apply).await;
+    lab.bench.write(&text("two"));
+    let refused = |to: serde_json::Value| json!({ "fault": { "rejected": { "message": "no" } }, "to": to });
+    lab.set_rules(&json!([
+        refused(json!({ "call": "delete", "kind": "node" })),
+        refused(json!({ "call": "create", "name": "simulator.exec.s" })),
+    ]));
+    lab.run(Mode::Apply).await;
+    assert_eq!(lab.state().await.deposed.len(), 1);
+    assert_eq!(lab.cloud.objects().len(), 2, "two nodes, and nothing runs there");
+    lab.set_rules(&json!([]));
+    let began = lab.cloud.log().len();
+    lab.complete(Mode::Apply).await;
+    assert_eq!(happened(&lab.cloud, began), ["+ exec", "- a"]);
+}

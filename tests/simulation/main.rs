@@ -30,7 +30,7 @@ fn whatever_happens_one_apply_without_faults_brings_the_fleet_to_what_is_declare
     let seeds = match (chosen, long) {
         (Some(seed), _) => seed..seed + 1,
         (None, true) => 0..2_000,
-        (None, false) if std::env::var_os("SIMFLEET_TEST_SWEEP").is_some() => 0..100,
+        (None, false) if std::env::var_os("SIMFLEET_TEST_SWEEP").is_some() => 0..200,
         (None, false) => 0..16,
     };
     let next = AtomicU64::new(seeds.start);

@@ -202,9 +202,19 @@ impl<'p> Calls<'p> {
             let needed = self.reached(&lost.address, |change| self.was_needed(change));
             self.is_lost_with(lost, gone) && needed.contains(&other.address)
         };
+        let host = other.was_hosted_on.as_ref().and_then(|host| self.changes.get(host));
+        let is_revived_after =
+            |host: &&&Change| matches!(host.action, Action::Create | Action::Check) && self.comes_after(host, gone);
         self.contradict(&other.address, gone)
             || self.comes_after(other, gone)
+            || host.filter(is_revived_after).is_some()
             || self.changes.values().any(|lost| is_held_by_lost(lost))
+    }
+
+    /// As [`Self::is_free`], of an instance or a member: who needs a block is bound to all of it at once or to nothing of it.
+    fn is_free_of_block(&self, other: &'p Change, gone: &'p Address) -> bool {
+        let is_beside = |at: &&&'p Address| at.parent() == gone.parent() || at.declaration() == gone.declaration();
+        self.changes.keys().filter(is_beside).any(|at| self.is_free(other, at))
     }
 
     /// Whether something is dropped once the node that it ran on is known to be gone.
@@ -259,8 +269,16 @@ impl<'p> Calls<'p> {
                 .filter(|intent| !self.is_left_over(&other.address, intent))
             {
                 let told = || format!("{address} goes before {}, which needed it", other.address);
-                if !self.is_free(other, address) {
-                    removal.ended_before(began, told)?;
+                // What needed it only by way of something that need not wait need not wait either.
+                let bound = |change: &'p Change| {
+                    through(change).filter(|at| *at == address || !self.is_free_of_block(self.changes[at], address))
+                };
+                let is_bound =
+                    || !self.is_free_of_block(other, address) && self.reached(&other.address, bound).contains(address);
+                if let Err(early) = removal.ended_before(began, told)
+                    && is_bound()
+                {
+                    return Err(early);
                 }
             }
         }
