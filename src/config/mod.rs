@@ -40,6 +40,7 @@ pub mod meta;
 pub mod module;
 mod names;
 mod needs;
+mod nesting;
 mod ports;
 pub mod published;
 pub mod record;

@@ -10,6 +10,7 @@ use hcl_edit::Span as _;
 use hcl_edit::structure::{self, BlockLabel, Structure};
 
 use super::eval::Expr;
+use super::nesting;
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 
 /// A name and where it stands.
@@ -57,8 +58,9 @@ pub struct Body {
 /// Parses one file.
 ///
 /// # Errors
-/// The first syntax error; the parser stops there.
+/// The first syntax error; the parser stops there. Brackets that are nested too deeply.
 pub fn parse(file: &Arc<SourceFile>) -> Result<Body, Diagnostic> {
+    nesting::check(file)?;
     match hcl_edit::parser::parse_body(&file.text) {
         Ok(body) => Ok(Tree { file }.body(body)),
         Err(error) => Err(syntax_error(file, &error)),

@@ -9,6 +9,7 @@ use super::check::Body;
 use super::condition::{self, Condition};
 use super::eval::{Expr, Reference, evaluate};
 use super::load::{Setting, Unset};
+use super::nesting;
 use super::record::{Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
@@ -223,6 +224,7 @@ fn expression(origin: &str, text: &str) -> Result<Expr, Diagnostic> {
         path: origin.into(),
         text: text.to_owned(),
     });
+    nesting::check(&file)?;
     match text.parse() {
         Ok(syntax) => Ok(Expr::new(syntax, &file)),
         Err(error) => Err(syntax::syntax_error(&file, &error)),

@@ -6,7 +6,7 @@
 //! The form depends on the tokens alone, so that to format twice is to format once.
 
 mod line;
-mod scan;
+pub(crate) mod scan;
 mod space;
 #[cfg(test)]
 mod tests;

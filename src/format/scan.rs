@@ -1,9 +1,9 @@
-//! Text to tokens. What is scanned has been parsed before, so nothing here needs to be refused: every byte of the text
-//! that is no blank between two tokens is in exactly one of them.
+//! Text to tokens. Nothing is refused here, that is left to the parser: every byte of the text that is no blank between two
+//! tokens is in exactly one of them.
 
 /// What a token is, as far as its surroundings depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The end of a line.
     Newline,
     /// A comment; one that goes to the end of its line holds the end, too.
@@ -47,7 +47,7 @@ pub(super) enum Kind {
 
 /// A token, and how many blanks stand before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token<'a> {
+pub(crate) struct Token<'a> {
     pub kind: Kind,
     pub text: &'a str,
     pub blanks: usize,
@@ -63,10 +63,20 @@ enum Within<'a> {
 }
 
 /// Returns the tokens of a text; their blanks are not set.
-pub(super) fn scan(text: &str) -> Vec<Token<'_>> {
+pub(crate) fn scan(text: &str) -> Vec<Token<'_>> {
+    scan_within(text, Vec::new())
+}
+
+/// Returns the tokens of a template that stands alone.
+pub(crate) fn scan_template(text: &str) -> Vec<Token<'_>> {
+    // No line is this word: it ends with the text.
+    scan_within(text, vec![Within::Heredoc("\n")])
+}
+
+fn scan_within<'a>(text: &'a str, within: Vec<Within<'a>>) -> Vec<Token<'a>> {
     let mut scanner = Scanner {
         rest: text,
-        within: Vec::new(),
+        within,
         tokens: Vec::new(),
     };
     while !scanner.rest.is_empty() {
@@ -217,8 +227,12 @@ impl<'a> Scanner<'a> {
             let rest = &self.rest[at..];
             if is_start {
                 let line = rest.lines().next().unwrap_or_default();
-                if line.trim_matches([' ', '\t']) == word {
-                    let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+                let shown = line.trim_start_matches([' ', '\t']);
+                if shown
+                    .strip_prefix(word)
+                    .is_some_and(|rest| !rest.starts_with(is_of_names))
+                {
+                    let blanks = line.len() - shown.len();
                     self.take(Kind::Text, at + blanks);
                     self.take(Kind::CloseHeredoc, word.len());
                     self.within.pop();

@@ -13,6 +13,7 @@ use hcl_edit::expr::Expression;
 use jiff::Timestamp;
 use simfleet_provider_api::{PathStep, Value};
 
+use crate::config::nesting;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
 
 mod call;
@@ -61,6 +62,7 @@ impl Expr {
             path: name.into(),
             text: text.to_owned(),
         });
+        nesting::check(&file)?;
         match text.parse() {
             Ok(syntax) => Ok(Expr::new(syntax, &file)),
             Err(error) => Err(evaluator::syntax_error(&error, &file)),

@@ -11,6 +11,7 @@ use simfleet_provider_api::Value;
 
 use super::{Arguments, Call, Function, Outcome, Problem, any, string};
 use crate::config::eval::evaluator::{Evaluator, syntax_error};
+use crate::config::nesting;
 use crate::diagnostic::SourceFile;
 
 pub(super) static FUNCTIONS: &[Function] = &[
@@ -286,6 +287,7 @@ fn render(file: Arc<SourceFile>, args: &[Value], call: &Call<'_>) -> Outcome {
     if variables.as_fields().is_none() {
         return Err(Problem::Argument(1, "the variables must be a map or object".into()));
     }
+    nesting::check_template(&file).map_err(|error| Problem::Template(vec![error]))?;
     let template: Template = file
         .text
         .parse()
