@@ -3,10 +3,17 @@
 use std::io;
 
 use clap::ValueEnum;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The environment variable that says what is logged: `info`, `simfleet=debug`, `off`.
 const VARIABLE: &str = "SIMFLEET_LOG";
+
+/// The libraries that write all that they send and receive into their debug logs: secrets too, and nothing marks them there.
+const TALKATIVE: [&str; 1] = ["bollard"];
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,10 +36,14 @@ pub(super) fn start(format: LogFormat, usual: &str, colors: bool) -> Result<(), 
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(colors);
+    let is_safe = filter_fn(|event| {
+        let library = event.target().split("::").next().unwrap_or_default();
+        *event.level() <= Level::INFO || !TALKATIVE.contains(&library)
+    });
     // Only an embedding program can have begun before; its choice stands.
     let _ = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
+        LogFormat::Text => logs.finish().with(is_safe).try_init(),
+        LogFormat::Json => logs.json().finish().with(is_safe).try_init(),
     };
     Ok(())
 }

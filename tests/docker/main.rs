@@ -6,6 +6,7 @@
 mod changes;
 mod engine;
 mod registry;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod whole;

@@ -1,8 +1,10 @@
 //! What can be told of wanted attributes without an engine.
 
+use simfleet_provider_agent::Probe;
 use simfleet_provider_api::{Attributes, Kind, Path, Problem, Value};
 
-use crate::container::publish::Published;
+use crate::container::{default_network, publish::Published};
+use crate::labels;
 use crate::schema::{CONTAINER, NETWORK};
 
 /// The least memory that an engine gives a container.
@@ -69,7 +71,64 @@ pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
             );
         }
     }
+    let cpu = desired
+        .get("resources")
+        .and_then(|resources| resources.get("cpu")?.as_number());
+    if cpu.is_some_and(|cpu| cpu.as_f64() <= 0.0) {
+        problem("resources", "must give more `cpu` than 0".to_owned(), None);
+    }
+    for name in keys(desired, "env").filter(|name| name.is_empty() || name.contains('=')) {
+        let message = format!("has {name:?}, which is no name of a variable: one has no `=` and is not empty");
+        problem("env", message, None);
+    }
+    for name in keys(desired, "labels").filter(|name| !labels::is_declared(name)) {
+        let message = format!("has {name:?}: labels that begin so are kept by simfleet and Compose for themselves");
+        problem("labels", message, None);
+    }
+    for path in keys(desired, "tmpfs").filter(|path| !path.starts_with('/')) {
+        problem(
+            "tmpfs",
+            format!("must be in folders by their absolute path, not in {path:?}"),
+            None,
+        );
+    }
+    if let Some(folder) = desired.str("working_dir").filter(|folder| !folder.starts_with('/')) {
+        problem(
+            "working_dir",
+            format!("must be an absolute path, but is {folder:?}"),
+            None,
+        );
+    }
+    let networks = desired.get("networks").and_then(Value::as_slice).into_iter().flatten();
+    for network in networks.filter_map(Value::as_str).filter(|name| default_network(name)) {
+        let message = format!("has {network:?}, a network of the engine itself; containers are put into declared ones");
+        problem(
+            "networks",
+            message,
+            Some("without `networks` a container is in \"bridge\""),
+        );
+    }
+    if let Some(message) = desired.get("health_check").and_then(health_check) {
+        problem("health_check", message, None);
+    }
     problems
+}
+
+/// Returns the names in a map.
+fn keys<'a>(desired: &'a Attributes, attribute: &str) -> impl Iterator<Item = &'a str> {
+    let map = desired.get(attribute).and_then(Value::as_fields).into_iter().flatten();
+    map.map(|(name, _)| &**name)
+}
+
+/// Returns what is wrong with a health check. An engine that is to run nothing at all ends itself.
+fn health_check(check: &Value) -> Option<String> {
+    if let Some([]) = check.get("command").and_then(Value::as_slice) {
+        return Some("must name a program in `command`".to_owned());
+    }
+    match check.get("type")?.as_str()? {
+        "http" => Probe::http(check.get("url")?.as_str()?).err(),
+        _ => None,
+    }
 }
 
 /// The fleet language has drivers of other providers, too.
@@ -97,5 +156,73 @@ fn one_of(
             format!("must be one of {}, but is {word:?}", words.join(", ")),
             None,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_would_refuse_or_choke_on_is_told_before() {
+        let map = |name: &str| Value::map([(name, Value::from("x"))]);
+        let check = |name: &str, value: Value| {
+            let kind = if name == "url" { "http" } else { "command" };
+            Value::object([("type", Value::from(kind)), (name, value)])
+        };
+        for (attribute, value, expected) in [
+            (
+                "health_check",
+                check("command", Value::tuple([])),
+                "must name a program in `command`",
+            ),
+            (
+                "health_check",
+                check("url", "localhost".into()),
+                "\"localhost\" is no URL of the form http://host:port/path",
+            ),
+            (
+                "env",
+                map("A=B"),
+                "has \"A=B\", which is no name of a variable: one has no `=` and is not empty",
+            ),
+            (
+                "labels",
+                map("simfleet.token"),
+                "has \"simfleet.token\": labels that begin so are kept by simfleet and Compose for themselves",
+            ),
+            (
+                "tmpfs",
+                map("run"),
+                "must be in folders by their absolute path, not in \"run\"",
+            ),
+            ("working_dir", "tmp".into(), "must be an absolute path, but is \"tmp\""),
+            (
+                "networks",
+                Value::tuple(["host".into()]),
+                "has \"host\", a network of the engine itself; containers are put into declared ones",
+            ),
+            (
+                "resources",
+                Value::object([("cpu", Value::from(0u64))]),
+                "must give more `cpu` than 0",
+            ),
+        ] {
+            let mut wanted = Attributes::from_iter([("image", "nginx:1")]);
+            wanted.set(attribute, value);
+            let problems = check_of(&wanted);
+            assert_eq!(problems, [(attribute.to_owned(), expected.to_owned())]);
+        }
+        let mut sound = Attributes::from_iter([("image", "nginx:1"), ("working_dir", "/tmp")]);
+        sound.set("env", map("A"));
+        sound.set("health_check", check("url", "http://localhost:80/".into()));
+        assert_eq!(check_of(&sound), []);
+    }
+
+    fn check_of(wanted: &Attributes) -> Vec<(String, String)> {
+        let problems = check(&CONTAINER, wanted).into_iter();
+        problems
+            .map(|problem| (problem.path.to_string(), problem.message))
+            .collect()
     }
 }

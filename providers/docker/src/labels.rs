@@ -19,6 +19,9 @@ pub(crate) const SPEC: &str = "simfleet.spec";
 /// All labels of ours begin so.
 const OWN: &str = "simfleet.";
 
+/// So begin the labels that Compose keeps its books with.
+const OF_COMPOSE: &str = "com.docker.compose.";
+
 /// How much of a fleet's name is in the name at the engine.
 const LONGEST: usize = 60;
 
@@ -66,6 +69,16 @@ pub(crate) fn with(label: &str, value: &str) -> HashMap<String, Vec<String>> {
 /// Whether a label is one of ours.
 pub(crate) fn is_own(label: &str) -> bool {
     label.starts_with(OWN)
+}
+
+/// Whether a label is one of Compose's.
+pub(crate) fn is_of_compose(label: &str) -> bool {
+    label.starts_with(OF_COMPOSE)
+}
+
+/// Whether a label is one that somebody chose: what was made with Compose is adopted as it is, without Compose's own.
+pub(crate) fn is_declared(label: &str) -> bool {
+    !is_own(label) && !is_of_compose(label)
 }
 
 #[cfg(test)]

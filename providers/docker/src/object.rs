@@ -53,8 +53,8 @@ pub(crate) fn text_map(texts: &BTreeMap<String, String>) -> Value {
     }
 }
 
-/// Returns the labels that are not ours.
+/// Returns the labels that somebody chose.
 pub(crate) fn declared_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let declared = labels.iter().filter(|(name, _)| !labels::is_own(name));
+    let declared = labels.iter().filter(|(name, _)| labels::is_declared(name));
     declared.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

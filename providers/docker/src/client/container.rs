@@ -22,6 +22,10 @@ use crate::labels;
 
 /// What the engine counts processors in.
 const NANO: f64 = 1e9;
+/// What an engine does where a health check does not say: seconds between looks and for one, and bad looks in a row.
+const INTERVAL: f64 = 30.0;
+const TIMEOUT: f64 = 30.0;
+const RETRIES: u64 = 3;
 
 /// A container as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +56,7 @@ pub(crate) struct SeenContainer {
 pub(crate) struct Member {
     pub(crate) network: String,
     pub(crate) address: String,
+    pub(crate) aliases: Vec<String>,
 }
 
 /// What a container does.
@@ -508,8 +513,12 @@ fn seen(container: ContainerInspectResponse) -> SeenContainer {
         networks: networks
             .map(|(name, member)| {
                 let network = member.network_id.unwrap_or_default();
-                let address = member.ip_address.unwrap_or_default();
-                (name, Member { network, address })
+                let member = Member {
+                    network,
+                    address: member.ip_address.unwrap_or_default(),
+                    aliases: member.aliases.unwrap_or_default(),
+                };
+                (name, member)
             })
             .collect(),
         published: published.collect(),
@@ -637,16 +646,15 @@ fn check(health: HealthConfig) -> Option<HealthCheck> {
         Some((way, [command])) if way == "CMD-SHELL" => ["/bin/sh".into(), "-c".into(), command.clone()].into(),
         _ => return None,
     };
+    let retries = health.retries.and_then(|looks| u64::try_from(looks).ok());
     Some(HealthCheck {
         r#type: "command".to_owned(),
         command: Some(command),
-        interval: seconds(health.interval),
-        timeout: seconds(health.timeout),
-        start_period: seconds(health.start_period),
-        unhealthy_threshold: health
-            .retries
-            .and_then(|looks| u64::try_from(looks).ok())
-            .filter(|it| *it > 0),
+        interval: seconds(health.interval).or(Some(INTERVAL)),
+        timeout: seconds(health.timeout).or(Some(TIMEOUT)),
+        start_period: seconds(health.start_period).or(Some(0.0)),
+        healthy_threshold: Some(1),
+        unhealthy_threshold: retries.filter(|looks| *looks > 0).or(Some(RETRIES)),
         ..HealthCheck::default()
     })
 }

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
 
 use self::health::{Looks, Verdict};
-use self::seen::{STOPPED, default_network, object, runs_once};
+pub(crate) use self::seen::default_network;
+use self::seen::{STOPPED, object, runs_once};
 use self::wanted::{Pull, State, Wanted};
 use crate::client::container::{SeenContainer, Status};
 use crate::client::{CallError, Engine, Why, rejected};

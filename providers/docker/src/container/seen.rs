@@ -1,5 +1,7 @@
 //! A container as it is, in the words of the kind.
 
+use std::collections::BTreeSet;
+
 use simfleet_provider_api::{Attributes, Object, ObjectId, ProviderError, Token, Value};
 
 use super::files;
@@ -19,7 +21,7 @@ pub(super) const DEFAULT_NETWORK: &str = "bridge";
 pub(super) const STOPPED: &str = ".stopped";
 
 /// Whether a network is one that an engine has by itself.
-pub(super) fn default_network(name: &str) -> bool {
+pub(crate) fn default_network(name: &str) -> bool {
     matches!(name, DEFAULT_NETWORK | "host" | "none")
 }
 
@@ -168,7 +170,7 @@ fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
     let env = env.filter(|(name, value)| !image.env.contains(&format!("{name}={value}")));
     let env: std::collections::BTreeMap<_, _> = env.map(|(name, value)| (name.clone(), value.clone())).collect();
     let labels = whole.labels.iter().flatten();
-    let labels = labels.filter(|(name, value)| image.labels.get(*name) != Some(value) && !labels::is_own(name));
+    let labels = labels.filter(|(name, value)| image.labels.get(*name) != Some(value) && labels::is_declared(name));
     let labels: std::collections::BTreeMap<_, _> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
     Spec {
         entrypoint: others(&whole.entrypoint, &image.entrypoint),
@@ -178,6 +180,7 @@ fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
         working_dir: other(&whole.working_dir, &image.working_dir),
         stop_signal: other(&whole.stop_signal, &image.stop_signal),
         labels: (!labels.is_empty()).then_some(labels),
+        aliases: aliases(seen),
         // Every container has one, given or not.
         hostname: whole
             .hostname
@@ -185,4 +188,21 @@ fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
             .filter(|name| !seen.id.starts_with(name.as_str())),
         ..whole.clone()
     }
+}
+
+/// Returns what a container that simfleet did not make is called in its networks. Its name at the engine is one of these,
+/// but for the one that Compose gives it beside the service's.
+fn aliases(seen: &SeenContainer) -> Option<BTreeSet<String>> {
+    if is_in_default_only(seen) {
+        return None;
+    }
+    let given = seen.networks.values().flat_map(|member| &member.aliases);
+    // An engine before 25 tells the start of the id as one.
+    let given = given.filter(|alias| !seen.id.starts_with(alias.as_str()));
+    let mut aliases: BTreeSet<String> = given.cloned().collect();
+    match seen.labels.keys().any(|label| labels::is_of_compose(label)) {
+        true => aliases.remove(&seen.engine_name),
+        false => aliases.insert(seen.engine_name.clone()),
+    };
+    (!aliases.is_empty()).then_some(aliases)
 }

@@ -73,6 +73,57 @@ async fn a_container_that_docker_run_made_is_told_in_the_words_of_the_fleet() {
     assert_eq!(differences(&wanted, &object), Vec::<String>::new());
 }
 
+/// What Compose makes of a service is adopted as the fleet declares it, with nothing to replace.
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn a_container_as_compose_makes_it_is_told_without_what_is_of_compose() {
+    let fleet = Fleet::new().await;
+    let of_compose = "com.docker.compose.project=lab";
+    let network = docker(&["network", "create", "--label", of_compose, "lab_default"]);
+    let _network = ByHand(vec!["network", "rm"], network.clone());
+    let run = ["run", "-d", "--network", "lab_default", "--label", of_compose];
+    let names = [
+        "--name",
+        "lab-web-1",
+        "--network-alias",
+        "web",
+        "--network-alias",
+        "lab-web-1",
+    ];
+    let check = ["--health-cmd", "true", IMAGE, "sleep", "600"];
+    let id = docker(&[run.as_slice(), &names, &check].concat());
+    let _made = ByHand(vec!["rm", "-f"], id.clone());
+    let read = |kind, id: &str| {
+        let (fleet, id) = (&fleet, ObjectId(id.into()));
+        async move {
+            match fleet.provider.read(&kind, &id).await.expect("it answers") {
+                Observed::Present(object) => object,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let seen = read(CONTAINER, &id).await;
+    let mut wanted = Attributes::from_iter([("name", "lab-web-1"), ("image", IMAGE)]);
+    wanted.set("command", texts(["sleep", "600"]));
+    wanted.set("networks", texts([network.as_str()]));
+    wanted.set("aliases", texts(["web"]));
+    let check = [
+        ("type", Value::from("command")),
+        ("command", texts(["/bin/sh", "-c", "true"])),
+        ("interval", Value::from(30u64)),
+        ("timeout", Value::from(30u64)),
+        ("start_period", Value::from(0u64)),
+        ("healthy_threshold", Value::from(1u64)),
+        ("unhealthy_threshold", Value::from(3u64)),
+    ];
+    wanted.set("health_check", Value::object(check));
+    assert_eq!(differences(&wanted, &seen), Vec::<String>::new());
+    assert_eq!(
+        read(NETWORK, &network).await.attributes.get("labels"),
+        Some(&Value::NULL)
+    );
+}
+
 #[tokio::test]
 #[ignore = "needs a Docker engine"]
 async fn networks_and_volumes_that_docker_made_are_told() {
