@@ -207,8 +207,12 @@ async fn make(
     engine.container(&id).await?.ok_or_else(|| gone(&wanted.name))
 }
 
+/// Returns the label that remembers what a container is made as. Of its environment that has the names only: labels are told
+/// to whoever watches an engine, and secrets are in the values.
 fn spec_label(wanted: &Wanted) -> Result<String, ProviderError> {
-    serde_json::to_string(&wanted.spec).map_err(|error| ProviderError::Broken {
+    let mut spec = wanted.spec.clone();
+    spec.env.iter_mut().flatten().for_each(|(_, value)| value.clear());
+    serde_json::to_string(&spec).map_err(|error| ProviderError::Broken {
         message: format!("cannot write what a container is made as: {error}"),
     })
 }

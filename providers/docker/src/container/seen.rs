@@ -101,7 +101,12 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
 
 /// Returns what a container was made as; of one that simfleet did not make that is not known.
 pub(super) fn made_as(seen: &SeenContainer) -> Option<Spec> {
-    serde_json::from_str(seen.labels.get(SPEC)?).ok()
+    let mut spec: Spec = serde_json::from_str(seen.labels.get(SPEC)?).ok()?;
+    for (name, value) in spec.env.iter_mut().flatten() {
+        let now = seen.whole.env.as_ref().and_then(|env| env.get(name));
+        *value = now.cloned().unwrap_or_default();
+    }
+    Some(spec)
 }
 
 /// Returns its name in the fleet; that at the engine where somebody has renamed it, or it was made by somebody else.

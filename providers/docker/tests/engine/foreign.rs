@@ -118,10 +118,7 @@ async fn a_container_as_compose_makes_it_is_told_without_what_is_of_compose() {
     ];
     wanted.set("health_check", Value::object(check));
     assert_eq!(differences(&wanted, &seen), Vec::<String>::new());
-    assert_eq!(
-        read(NETWORK, &network).await.attributes.get("labels"),
-        Some(&Value::NULL)
-    );
+    assert_eq!(read(NETWORK, &network).await.attributes.get("labels"), None);
 }
 
 #[tokio::test]
@@ -188,7 +185,7 @@ async fn a_container_of_another_fleet_is_not_deleted_and_its_name_is_not_taken()
 
 #[tokio::test]
 #[ignore = "needs a Docker engine"]
-async fn secrets_reach_the_container() {
+async fn secrets_reach_the_container_and_no_label() {
     let provider = DockerType
         .configure(&settings(), &context("lineage"))
         .await
@@ -199,5 +196,9 @@ async fn secrets_reach_the_container() {
     let wanted = with(&wanted, "command", texts(["sh", "-c", "echo $TOKEN; exec sleep 60"]));
     let made = fleet.create(&CONTAINER, &wanted).await.expect("a container");
     assert_eq!(docker(&["logs", &made.id.0]), "hunter2");
+    let open = Value::object([("TOKEN", Value::from("hunter2"))]);
+    assert_eq!(differences(&with(&wanted, "env", open), &made), Vec::<String>::new());
+    let labels = docker(&["inspect", "--format", "{{json .Config.Labels}}", &made.id.0]);
+    assert!(!labels.contains("hunter2"), "{labels}");
     assert!(!format!("{provider:?}").contains("hunter2"));
 }
