@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use simfleet_provider_api::{Address, Key, ObjectId};
-use simfleet_state::{Entry, Event, HolderId, Stamp, State};
+use simfleet_state::{Entry, Event, HolderId, Operation, Stamp, State};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -113,12 +113,20 @@ fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
             continue;
         }
         if let Some(intent) = state.intents.get(from).or_else(|| state.intents.get(&to)) {
+            let is_declared = config.moved.iter().any(|moved| moved.apply(from).is_some());
+            // Nobody asked for this move, and what goes need not take another address first.
+            if !is_declared && matches!(intent.operation, Operation::Delete { .. }) {
+                continue;
+            }
             let detail = format!(
                 "{from} moves to {to}, and what an earlier run began with it ({}) has no end yet.",
                 intent.operation.verb()
             );
             let diagnostic = Diagnostic::error("Cannot be moved yet", detail).on(to.clone());
-            diagnostics.push(diagnostic.hint("take the `moved` block out, apply, and put it back"));
+            diagnostics.push(diagnostic.hint(match is_declared {
+                true => "take the `moved` block out, apply, and put it back",
+                false => "leave `count` as it was, apply, and change it then",
+            }));
             continue;
         }
         moves.push(Move {

@@ -124,3 +124,19 @@ async fn what_is_in_flight_does_not_move() {
         other => panic!("a plan that is to be refused: {:?}", other.map(|planned| planned.plan)),
     }
 }
+
+/// What an earlier run began to delete need not become the first instance of a block that has a `count` now.
+#[tokio::test(start_paused = true)]
+async fn what_is_being_deleted_goes_while_its_block_gets_a_count() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" {}\n");
+    lab.complete(Mode::Apply).await;
+    lab.bench.write("provider \"fake\" {}\n");
+    lab.set_rules(&json!([{ "fault": { "long_running": { "polls": 0, "ms": 60_000 } } }]));
+    let outcome = lab.run_until(Mode::Apply, Duration::from_secs(5)).await;
+    assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+    lab.bench.write("provider \"fake\" {}\nnode \"a\" { count = 1 }\n");
+    let fleet = lab.open(Mode::Apply);
+    let planned = fleet.plan().await.expect("it is not refused");
+    assert!(planned.plan.moves.is_empty());
+    assert_eq!(changes(&planned.plan), ["delete node.a", "create node.a[0]"]);
+}
