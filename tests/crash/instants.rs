@@ -154,7 +154,8 @@ fn killed_at_any_instant_over_local_processes() {
     killed_at_instants(&fleet, kills(300), &wanted(), &check, &meanwhile);
 }
 
-/// Forty containers, a network and a volume of a real engine, each of which says in its labels whose it is.
+/// Forty containers, a network and a volume of a real engine, each of which says in its labels whose it is. One of them is in the
+/// network: engines of version 20 can stop for good where many are taken out of one at once.
 #[test]
 #[ignore = "needs a Docker engine"]
 fn killed_at_any_instant_over_a_docker_engine() {
@@ -178,7 +179,6 @@ simulator "container" "sim" {{
   image     = "{image}"
   command   = {waits}
   restart   = "unless-stopped"
-  networks  = count.index < 5 ? [network.lab.id] : []
 }}
 "#
     ));
