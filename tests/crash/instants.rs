@@ -14,10 +14,9 @@ use rand::{Rng, SeedableRng};
 use rustix::process::{Signal, kill_process};
 
 use crate::cloud::{Cloud, foul};
-use crate::engine;
 use crate::field::{SIXTY, without_numbers};
 use crate::processes::{finish, processes_of, signal};
-use crate::support::Fleet;
+use crate::support::{Fleet, engine};
 
 const APPLY: [&str; 2] = ["apply", "--auto-approve"];
 const DESTROY: [&str; 2] = ["destroy", "--auto-approve"];

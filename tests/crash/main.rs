@@ -6,13 +6,11 @@
 //! - [`draining`]: `kill -9` while a member of a pool is emptied
 //! - [`racing`]: runs that are stopped, superseded and continued
 //! - [`together`]: two runs at once, on disjoint parts and on the same
-//! - [`field`]: the fleet that is killed; [`cloud`], [`processes`], [`engine`]: what is there
+//! - [`field`]: the fleet that is killed; [`cloud`], [`processes`]: what is there
 #![cfg(feature = "fake")]
 
 mod cloud;
 mod draining;
-#[path = "../docker/engine.rs"]
-mod engine;
 mod field;
 mod instants;
 mod processes;

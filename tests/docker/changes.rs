@@ -1,7 +1,7 @@
 //! An edit of each attribute of a service is an update or a replacement, as the plan says, and the plan after it is empty.
 
-use crate::engine::{IMAGE, WAITS, applied, docker, lineage, objects, planned, provider};
 use crate::support::Fleet;
+use crate::support::engine::{IMAGE, WAITS, applied, docker, lineage, objects, planned, provider};
 
 /// What is added to the service, and what the plan says.
 const EDITS: [(&str, &str); 27] = [

@@ -4,7 +4,6 @@
 #![cfg(feature = "docker")]
 
 mod changes;
-mod engine;
 mod registry;
 mod secrets;
 #[path = "../support/mod.rs"]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::engine::{IMAGE, WAITS, docker, lineage, objects, provider};
+use crate::support::engine::{IMAGE, WAITS, docker, lineage, objects, provider};
 use crate::support::{Ended, Fleet};
 
 /// A registry that lets `me` in with `word`.

@@ -1,7 +1,7 @@
 //! Secrets reach the container that needs them, and nobody else.
 
-use crate::engine::{IMAGE, container, docker, lineage, provider};
 use crate::support::Fleet;
+use crate::support::engine::{IMAGE, container, docker, lineage, provider};
 
 #[test]
 #[ignore = "needs a Docker engine"]

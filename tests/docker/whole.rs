@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::engine::{IMAGE, WAITS, applied, container, docker, lineage, objects, planned, provider};
+use crate::support::engine::{IMAGE, WAITS, applied, container, docker, lineage, objects, planned, provider};
 use crate::support::{Ended, Fleet};
 
 fn fleet() -> String {
@@ -158,7 +158,7 @@ fn image_of_vehicles(tag: &str) {
     std::fs::write(root.path().join("start"), start).expect("a file");
     let make = format!(
         "chmod 755 start && strip simfleet 2>/dev/null; tar -c . | docker -H {} import -c 'ENTRYPOINT [\"/bin/sh\", \"/start\"]' - {tag}",
-        crate::engine::host()
+        crate::support::engine::host()
     );
     let made = Command::new("sh")
         .args(["-c", &make])

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "fake")]
 pub mod bench;
+pub mod engine;
 #[cfg(feature = "fake")]
 pub mod memory;
 

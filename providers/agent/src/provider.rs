@@ -97,14 +97,9 @@ enum Op {
 impl Operation {
     fn running(self) -> Result<Step, ProviderError> {
         Ok(Step::Running {
-            handle: self.handle()?,
+            handle: Handle::of(&self)?,
             poll_after: POLL_AFTER,
         })
-    }
-
-    fn handle(&self) -> Result<Handle, ProviderError> {
-        let text = serde_json::to_string(self).map_err(|error| broken(format!("cannot write a handle: {error}")))?;
-        Ok(Handle(text.into()))
     }
 }
 
@@ -216,7 +211,7 @@ impl Provider for AgentProvider {
             Some(TokenView::Made(view)) => {
                 let (name, id) = (view.name, view.id);
                 let op = Op::Create;
-                Found::InProgress(Operation { op, name, id }.handle()?)
+                Found::InProgress(Handle::of(&Operation { op, name, id })?)
             }
             Some(TokenView::Failed(message)) => Found::Failed { message },
             Some(TokenView::Deleted) => Found::Failed {
@@ -286,8 +281,7 @@ impl Provider for AgentProvider {
 
     async fn poll(&self, kind: &Kind, handle: &Handle) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let operation: Operation = serde_json::from_str(&handle.0)
-            .map_err(|error| broken(format!("`{}` is no handle of this provider: {error}", handle.0)))?;
+        let operation: Operation = handle.read()?;
         match self.client.simulator(&operation.name, &operation.id).await {
             Ok(Some(view)) => match operation.op {
                 Op::Delete => operation.running(),

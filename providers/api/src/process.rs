@@ -104,7 +104,8 @@ fn resources_type() -> Type {
     Type::object([("cpu", Type::Number, Optional), ("memory", Type::Number, Optional)])
 }
 
-fn health_check_type() -> Type {
+/// Returns how it is told whether something that runs is healthy; times are in seconds. It has one shape everywhere.
+pub fn health_check_type() -> Type {
     Type::object([
         ("type", Type::String, Required),
         ("port", Type::String, Optional),

@@ -166,6 +166,29 @@ impl fmt::Display for Token {
 #[serde(transparent)]
 pub struct Handle(pub Arc<str>);
 
+impl Handle {
+    /// Names an operation by what its provider has to know of it, as JSON.
+    ///
+    /// # Errors
+    /// `Broken` where it cannot be written.
+    pub fn of(operation: &impl Serialize) -> Result<Self, ProviderError> {
+        let text = serde_json::to_string(operation).map_err(|error| ProviderError::Broken {
+            message: format!("cannot write a handle: {error}"),
+        })?;
+        Ok(Handle(text.into()))
+    }
+
+    /// Returns what [`Handle::of`] wrote.
+    ///
+    /// # Errors
+    /// `Broken` where it is a handle of another provider.
+    pub fn read<'h, T: Deserialize<'h>>(&'h self) -> Result<T, ProviderError> {
+        serde_json::from_str(&self.0).map_err(|error| ProviderError::Broken {
+            message: format!("`{}` is no handle of this provider: {error}", self.0),
+        })
+    }
+}
+
 /// What a look at one object saw.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observed {

@@ -3,7 +3,7 @@
 use simfleet_provider_agent::Probe;
 use simfleet_provider_api::{Attributes, Kind, Path, Problem, Value};
 
-use crate::container::{default_network, publish::Published};
+use crate::container::{is_default_network, publish::Published};
 use crate::labels;
 use crate::schema::{CONTAINER, NETWORK};
 
@@ -100,7 +100,10 @@ pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         );
     }
     let networks = desired.get("networks").and_then(Value::as_slice).into_iter().flatten();
-    for network in networks.filter_map(Value::as_str).filter(|name| default_network(name)) {
+    for network in networks
+        .filter_map(Value::as_str)
+        .filter(|name| is_default_network(name))
+    {
         let message = format!("has {network:?}, a network of the engine itself; containers are put into declared ones");
         problem(
             "networks",

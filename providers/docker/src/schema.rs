@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use simfleet_provider_api::Presence::{Optional, Required};
+use simfleet_provider_api::process::health_check_type;
 use simfleet_provider_api::{Attribute, Kind, Schema, Type};
 
 /// A network of an engine.
@@ -137,7 +138,7 @@ fn container() -> Schema {
             labels(),
             text("restart", "What is done when it ends by itself.").default("no"),
             Attribute::new("resources", limits, "The most that it gets: processors, and bytes of memory."),
-            Attribute::new("health_check", health_check(), "How it is told whether it is healthy; times in seconds.")
+            Attribute::new("health_check", health_check_type(), "How it is told whether it is healthy; times in seconds.")
                 .replaces(),
             text("stop_signal", "What tells it to end, where that is not the image's own.").replaces(),
             Attribute::new("stop_grace", Type::Number, "How many seconds it has to end before it is killed.").replaces(),
@@ -170,20 +171,6 @@ fn container() -> Schema {
             Attribute::new("ips", Type::map(Type::String), "Its addresses, by the name of the network.").live(),
         ],
     }
-}
-
-fn health_check() -> Type {
-    Type::object([
-        ("type", Type::String, Required),
-        ("port", Type::String, Optional),
-        ("url", Type::String, Optional),
-        ("command", Type::list(Type::String), Optional),
-        ("interval", Type::Number, Optional),
-        ("timeout", Type::Number, Optional),
-        ("start_period", Type::Number, Optional),
-        ("healthy_threshold", Type::Number, Optional),
-        ("unhealthy_threshold", Type::Number, Optional),
-    ])
 }
 
 fn name() -> Attribute {

@@ -187,16 +187,14 @@ impl LocalProvider {
         self.folder.bury(token, &Gone::Deleted).map_err(io)?;
         if let Some(agent) = living_agent(&node.data).map_err(io)? {
             if self.tell_to_end(&node.data, &agent).await {
-                let deletion = Deletion {
+                let handle = Handle::of(&Deletion {
                     name: name.to_owned(),
                     token: token.to_owned(),
-                };
-                let handle = serde_json::to_string(&deletion)
-                    .map_err(|error| broken(format!("cannot write a handle: {error}")))?;
+                })?;
                 // Most nodes are empty when they are deleted, and their agents end at once.
                 if tokio::time::timeout(POLL_AFTER, agent.identity.ended()).await.is_err() {
                     return Ok(Step::Running {
-                        handle: Handle(handle.into()),
+                        handle,
                         poll_after: POLL_AFTER,
                     });
                 }
@@ -327,8 +325,7 @@ impl Provider for LocalProvider {
 
     async fn poll(&self, kind: &Kind, handle: &Handle) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let deletion: Deletion = serde_json::from_str(&handle.0)
-            .map_err(|error| broken(format!("`{}` is no handle of this provider: {error}", handle.0)))?;
+        let deletion: Deletion = handle.read()?;
         self.end(&deletion.name, &deletion.token).await
     }
 }

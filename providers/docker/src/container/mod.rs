@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
 
 use self::health::{Looks, Verdict};
-pub(crate) use self::seen::default_network;
+pub(crate) use self::seen::is_default_network;
 use self::seen::{STOPPED, object, runs_once};
 use self::wanted::{Pull, State, Wanted};
 use crate::client::container::{SeenContainer, Status};
@@ -54,13 +54,6 @@ enum Op {
 }
 
 impl Operation {
-    fn handle(&self) -> Result<Handle, ProviderError> {
-        let text = serde_json::to_string(self).map_err(|error| ProviderError::Broken {
-            message: format!("cannot write a handle: {error}"),
-        })?;
-        Ok(Handle(text.into()))
-    }
-
     fn new(op: Op, id: &str) -> Self {
         Operation {
             op,
@@ -72,7 +65,7 @@ impl Operation {
 
     fn running(&self) -> Result<Step, ProviderError> {
         Ok(Step::Running {
-            handle: self.handle()?,
+            handle: Handle::of(self)?,
             poll_after: POLL_AFTER,
         })
     }
@@ -249,14 +242,14 @@ async fn join(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<
     }
     for (name, member) in &seen.networks {
         let stays = match wanted.networks.is_empty() {
-            true => default_network(name),
+            true => is_default_network(name),
             false => wanted.networks.contains(&member.network),
         };
         if !stays {
             engine.disconnect(&seen.id, &member.network).await?;
         }
     }
-    if wanted.networks.is_empty() && !seen.networks.keys().any(|name| default_network(name)) {
+    if wanted.networks.is_empty() && !seen.networks.keys().any(|name| is_default_network(name)) {
         engine.connect(&seen.id, seen::DEFAULT_NETWORK, &aliases).await?;
     }
     Ok(())
@@ -349,9 +342,7 @@ pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, Prov
 }
 
 pub(crate) async fn poll(engine: &Engine, handle: &Handle) -> Result<Step, ProviderError> {
-    let operation: Operation = serde_json::from_str(&handle.0).map_err(|error| ProviderError::Broken {
-        message: format!("`{}` is no handle of this provider: {error}", handle.0),
-    })?;
+    let operation: Operation = handle.read()?;
     match operation.op {
         Op::Create | Op::Update => settle(engine, operation).await,
         Op::Delete => match engine.container(&operation.id).await? {

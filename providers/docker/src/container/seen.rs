@@ -21,7 +21,7 @@ pub(super) const DEFAULT_NETWORK: &str = "bridge";
 pub(super) const STOPPED: &str = ".stopped";
 
 /// Whether a network is one that an engine has by itself.
-pub(crate) fn default_network(name: &str) -> bool {
+pub(crate) fn is_default_network(name: &str) -> bool {
     matches!(name, DEFAULT_NETWORK | "host" | "none")
 }
 
@@ -118,7 +118,7 @@ fn name(seen: &SeenContainer) -> &str {
 }
 
 fn is_in_default_only(seen: &SeenContainer) -> bool {
-    seen.networks.keys().all(|name| default_network(name))
+    seen.networks.keys().all(|name| is_default_network(name))
 }
 
 /// Returns its limits. All that the machine has is no limit.

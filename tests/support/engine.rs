@@ -1,9 +1,8 @@
 //! The engine, as somebody with the docker client sees it.
-#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::process::Command;
 
-use crate::support::Fleet;
+use super::Fleet;
 
 /// An image with a shell and its tools.
 pub const IMAGE: &str = "simfleet-test/busybox:1";
