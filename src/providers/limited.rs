@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use simfleet_provider_api::{
-    Attributes, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Provider, ProviderError, Rate, Step, Token,
-    Value,
+    Attributes, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Provider, ProviderError, Rate, Runtime, Step,
+    Token, Value,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -193,5 +193,10 @@ impl Provider for Limited {
 
     fn lag(&self) -> std::time::Duration {
         self.provider.lag()
+    }
+
+    /// What a user asks for by hand does not wait for a turn.
+    fn runtime(&self) -> Option<&dyn Runtime> {
+        self.provider.runtime()
     }
 }

@@ -8,6 +8,7 @@
 //! - [`schema`]: what is known of a kind without any configuration
 //! - [`process`]: the kind that several providers have alike
 //! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once
+//! - [`runtime`]: what is done by hand with something that runs
 //! - `conformance` (feature of that name): the suite that every provider passes
 
 pub mod address;
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod number;
 pub mod process;
 pub mod provider;
+pub mod runtime;
 pub mod schema;
 pub mod ty;
 pub mod value;
@@ -33,6 +35,7 @@ pub use number::{Number, NumberError};
 pub use provider::{
     Context, Found, Handle, Hosting, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
 };
+pub use runtime::{Ability, Act, Runtime};
 pub use schema::{Attribute, ChangeEffect, Kind, Mode, Problem, ProviderName, Schema};
 pub use ty::{Field, Presence, Type};
 pub use value::{Data, Digest, Unknown, Value};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attribute, Attributes, Kind, Limits, Path, Problem, Schema};
+use crate::{Attribute, Attributes, Kind, Limits, Path, Problem, Runtime, Schema};
 
 /// What a provider is before it is configured: its schemas, and how to make a configured one.
 #[async_trait]
@@ -123,6 +123,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// For how long `find` may not see what was made: it is asked again until this has passed.
     fn lag(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// What can be done by hand with its objects; `None` where nothing can.
+    fn runtime(&self) -> Option<&dyn Runtime> {
+        None
     }
 }
 
