@@ -12,7 +12,7 @@ use simfleet::plan::{Action, Mode, Plan, PortChange};
 use simfleet::providers::Registry;
 use simfleet::refresh::recorded;
 use simfleet::status::{Asked, Status};
-use simfleet_provider_api::Value;
+use simfleet_provider_api::{Address, Value};
 use simfleet_provider_docker::DockerType;
 use simfleet_provider_local::LocalType;
 use simfleet_state::{MemoryStore, State, StateStore, System};
@@ -265,18 +265,69 @@ async fn a_service_of_another_name_keeps_its_volume() {
             "service.broker/data to service.bus/data"
         ]
     );
-    // What others call it is its name, and they are told the new one.
+    // What others call it is its name, which it gets without being made anew; they are told the new one.
     let rovers = [0, 1].map(|index| format!("replace simulator.container.rover[{index}]"));
     let [first, second] = rovers;
-    assert_eq!(changes(&plan), ["replace service.bus".to_owned(), first, second]);
-    let reasons: Vec<String> = plan
-        .changes
-        .iter()
-        .flat_map(|it| &it.replace_because)
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(reasons, ["aliases", "env", "env"]);
+    assert_eq!(changes(&plan), ["update service.bus".to_owned(), first, second]);
     lab.apply(Mode::Apply, &[]).await;
+}
+
+#[tokio::test]
+async fn a_service_that_was_forgotten_comes_back_with_its_volume() {
+    let lab = Lab::new(FLEET);
+    lab.apply(Mode::Apply, &[]).await;
+    let (progress, _told) = mpsc::unbounded_channel();
+    let names = |all: Vec<String>| all.join(", ");
+    let broker: Address = "service.broker".parse().expect("an address");
+    let fleet = lab.fleet(Mode::Apply, &[]);
+    let forgotten = fleet
+        .forget(std::slice::from_ref(&broker), &progress)
+        .await
+        .expect("nobody has locks");
+    let forgotten = forgotten.iter().map(ToString::to_string).collect();
+    assert_eq!(names(forgotten), "service.broker, service.broker/data");
+    let adopted = fleet.import(&broker, &"id of service.broker".into(), &progress).await;
+    let adopted = adopted.expect("it is there").into_iter();
+    let adopted = adopted.map(|(address, id)| format!("{address} is {id}")).collect();
+    assert_eq!(
+        names(adopted),
+        "service.broker is id of service.broker, service.broker/data is id of service.broker/data"
+    );
+    assert_eq!(changes(&lab.plan(Mode::Apply, &[]).await), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_block_that_imports_a_service_imports_its_volume() {
+    let lab = Lab::new(FLEET);
+    lab.apply(Mode::Apply, &[]).await;
+    let (progress, _told) = mpsc::unbounded_channel();
+    let broker: Address = "service.broker".parse().expect("an address");
+    let forgotten = lab.fleet(Mode::Apply, &[]).forget(&[broker], &progress).await;
+    forgotten.expect("nobody has locks");
+    let import = "import {\n  to = service.broker\n  id = \"id of service.broker\"\n}\n";
+    lab.bench.write(&format!("{FLEET}{import}"));
+    let plan = lab.plan(Mode::Apply, &[]).await;
+    assert_eq!(changes(&plan), Vec::<String>::new());
+    let imports: Vec<String> = plan.imports.keys().map(ToString::to_string).collect();
+    assert_eq!(imports, ["service.broker", "service.broker/data"]);
+    assert_eq!(lab.apply(Mode::Apply, &[]).await, Vec::<String>::new());
+    // Where a volume is that of another resource, that is said, and no empty one is made.
+    let two = FLEET.replace(
+        "node \"local\" {",
+        "service \"other\" {\n  image = \"mosquitto:2\"\n  volume \"data\" { target = \"/data\" }\n}\nnode \"local\" {",
+    );
+    lab.bench.write(&two);
+    lab.world.change("service.broker", "name", "by-hand");
+    let taken = lab
+        .fleet(Mode::Apply, &[])
+        .import(
+            &"service.other".parse().expect("an address"),
+            &"id of service.broker".into(),
+            &progress,
+        )
+        .await;
+    let said = taken.expect_err("it is that of another").to_string();
+    assert!(said.contains("is that of service.broker already"), "{said}");
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use super::run::Run;
 /// Have an object that exists be that of a declared resource
 ///
 /// It is recorded as it is found, and nothing is done to it: `simfleet plan` then shows how it differs from what is
-/// declared. An `import` block in the fleet does the same as part of a plan.
+/// declared. With a container come the volumes that it has where those of its block are to be. An `import` block in the
+/// fleet does the same as part of a plan.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "simfleet import [OPTIONS] [PATH] <ADDRESS> <ID>",
@@ -50,12 +51,14 @@ impl Import {
             .map_err(|error| Failure::usage(format!("{error}."), "simfleet import [PATH] ADDRESS ID"))?;
         let id: Arc<str> = id.as_str().into();
         let fleet = self.variables.open(run, path, self.lock_timeout)?;
-        reported(run, false, async |progress| {
+        let adopted = reported(run, false, async |progress| {
             fleet.import(&address, &id, &progress).await
         })
         .await?;
-        run.terminal
-            .print(&format!("{address} is the object {id} from now on.\n"))?;
+        let lines = adopted
+            .iter()
+            .map(|(address, id)| format!("{address} is the object {id} from now on.\n"));
+        run.terminal.print(&lines.collect::<String>())?;
         run.terminal
             .tell("Nothing was changed: `simfleet plan` shows how it differs from what is declared.\n");
         Ok(Exit::Success)

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use sha2::{Digest, Sha256};
+
 /// What a string must look like.
 #[derive(Debug)]
 pub struct Form {
@@ -73,6 +75,46 @@ pub fn device(text: &str) -> Option<String> {
         _ => return None,
     };
     (is_path(host) && is_path(container)).then(|| format!("{host}:{container}:{permissions}"))
+}
+
+/// `broker`, `db.lab`: what others call a container in its networks.
+pub static ALIAS: Form = Form {
+    name: "a name of letters, digits, `-`, `_` and `.`",
+    example: "broker",
+    fits: |text| text.split('.').all(is_label),
+};
+
+/// Whether a text is a part of a name that DNS takes. Resolvers take `_`, too.
+fn is_label(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_end = |c: Option<char>| c.is_some_and(|c| c != '-');
+    text.len() <= LONGEST_LABEL && text.chars().all(is_part) && is_end(text.chars().next()) && !text.ends_with('-')
+}
+
+/// The longest part of a name that DNS takes.
+const LONGEST_LABEL: usize = 63;
+
+/// Returns a name that DNS takes. One that it takes stays as it is; another one gets an end that tells it apart from those
+/// that differ in what is left out only.
+pub fn alias(name: &str) -> String {
+    if (ALIAS.fits)(name) {
+        return name.to_owned();
+    }
+    let mut readable = String::new();
+    for c in name.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == '_' => readable.push(c),
+            _ if !readable.is_empty() && !readable.ends_with('-') => readable.push('-'),
+            _ => {}
+        }
+    }
+    let digest = Sha256::digest(name);
+    let end: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    readable.truncate(LONGEST_LABEL - 1 - end.len());
+    match readable.trim_end_matches('-') {
+        "" => end,
+        readable => format!("{readable}-{end}"),
+    }
 }
 
 /// `1024`, `1024:2048`: a limit of the system, soft and hard.
@@ -220,6 +262,11 @@ mod tests {
                 &["/dev/kvm", "/dev/kvm:r", "/dev/a:/dev/b"],
                 &["", "kvm", "/dev/a:b:rw", "/dev/a:/dev/b:x"],
             ),
+            (
+                &ALIAS,
+                &["a", "x_1.lab", "10.0.0.1"],
+                &["", "a b", "-a", "a-", "a..b", "é", "a/b"],
+            ),
             (&LIMIT, &["1", "-1", "10:-1"], &["", "a", "2:1", "-1:5", "-2"]),
             (&CAPABILITY, &["ALL", "cap_net_raw"], &["", "NET ADMIN", "1"]),
             (
@@ -246,5 +293,22 @@ mod tests {
                 assert!(!(form.fits)(text), "{text:?} is not {}", form.name);
             }
         }
+    }
+
+    #[test]
+    fn names_are_made_such_that_dns_takes_them() {
+        for (name, expected) in [
+            ("rover-0", "rover-0"),
+            ("rover-10.0.0.1", "rover-10.0.0.1"),
+            ("rover-a b", "rover-a-b-4fd2ac"),
+            ("rover-a/b", "rover-a-b-"),
+            ("é", ""),
+        ] {
+            let alias = alias(name);
+            assert!(alias.starts_with(expected) && (ALIAS.fits)(&alias), "{name}: {alias}");
+        }
+        let long = "x".repeat(100);
+        assert_eq!(alias(&long).len(), LONGEST_LABEL);
+        assert_ne!(alias("a b"), alias("a/b"));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
-use simfleet_provider_api::{Address, Observed, Provider};
+use simfleet_provider_api::{Address, ObjectId, Observed, Provider};
 use simfleet_state::{Snapshot, State};
 use tokio::sync::mpsc;
 
@@ -15,7 +15,8 @@ use crate::providers::Providers;
 use crate::refresh::Observations;
 
 impl Fleet {
-    /// Has an object that exists be that of a declared resource, and changes nothing. Its id is the provider's.
+    /// Has an object that exists be that of a declared resource, and changes nothing. Its id is the provider's. What is a
+    /// part of it comes along. Returns the resources that have objects now, and these.
     ///
     /// # Errors
     /// The resource is not declared or has an object already; the object is not there, cannot be reached, or is that of
@@ -25,14 +26,26 @@ impl Fleet {
         address: &Address,
         id: &Arc<str>,
         progress: &mpsc::UnboundedSender<Progress>,
-    ) -> Result<(), FleetError> {
+    ) -> Result<Vec<(Address, ObjectId)>, FleetError> {
         let snapshot = self.snapshot().await?;
         let observations = self.observe(&snapshot).await;
         let adoptee = |state: &State| self.planner().adoptee(state, &observations, address, id);
-        let seen = self.look_at(&[adoptee(&snapshot.state)?], &snapshot).await;
+        let seen = self.look_at(&[adoptee(&snapshot.state)?], &snapshot).await?;
         self.edit(progress, |state| {
-            let adopted = adoptee(state)?.adopted(seen.get(address), &self.registry);
-            Ok((vec![adopted.map_err(Diagnostics::from)?], ()))
+            let adoptee = adoptee(state)?;
+            let parts = adoptee.parts(&seen, state)?;
+            let all = std::iter::once(&adoptee).chain(&parts);
+            let mut diagnostics = Diagnostics::new();
+            let mut events = Vec::new();
+            for one in all.clone() {
+                let adopted = one.adopted(seen.get(one.address()), &self.registry);
+                events.extend(diagnostics.keep(adopted.map_err(Diagnostics::from)));
+            }
+            diagnostics.or(())?;
+            Ok((
+                events,
+                all.map(|one| (one.address().clone(), one.id().clone())).collect(),
+            ))
         })
         .await
     }
@@ -45,16 +58,26 @@ impl Fleet {
     ) -> Result<Observations, FleetError> {
         if self.options.mode == Mode::Apply {
             let adoptees = self.planner().adoptees(&snapshot.state, &observations)?;
-            observations.extend(self.look_at(&adoptees, snapshot).await);
+            observations.extend(self.look_at(&adoptees, snapshot).await?);
         }
         Ok(observations)
     }
 
-    /// Looks at objects that are to become those of resources.
-    async fn look_at(&self, adoptees: &[Adoptee], snapshot: &Snapshot) -> Observations {
+    /// Looks at objects that are to become those of resources, and at what comes with them.
+    async fn look_at(&self, adoptees: &[Adoptee], snapshot: &Snapshot) -> Result<Observations, FleetError> {
         let providers = self.providers(snapshot);
+        let mut seen = self.look_at_each(adoptees, &providers).await;
+        let mut parts = Vec::new();
+        for adoptee in adoptees {
+            parts.extend(adoptee.parts(&seen, &snapshot.state)?);
+        }
+        seen.extend(self.look_at_each(&parts, &providers).await);
+        Ok(seen)
+    }
+
+    async fn look_at_each(&self, adoptees: &[Adoptee], providers: &Providers) -> Observations {
         let looks = adoptees.iter().map(async |adoptee| {
-            let seen = look(adoptee, &providers).await;
+            let seen = look(adoptee, providers).await;
             (adoptee.address().clone(), seen)
         });
         stream::iter(looks)

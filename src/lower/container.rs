@@ -97,8 +97,13 @@ pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static
         None => (name, Value::unknown(format!("{address}.{name}"))),
     };
     let mut outputs: Vec<_> = ["id", "address", "status"].map(output).into();
-    outputs.push(("name", name_of(address).into()));
+    outputs.push(("name", name(address).into()));
     outputs
+}
+
+/// Returns what a container is called in its networks, beside its aliases.
+pub(super) fn name(address: &Address) -> String {
+    forms::alias(&name_of(address))
 }
 
 /// Returns the engine that has the containers of simulators: as for other blocks, and that of this machine where no
@@ -239,6 +244,28 @@ fn mount(lowering: &Lowering<'_>, volume: &Volume) -> Value {
     ])
 }
 
+/// Returns where a container is to have a volume of its own that is not there yet.
+pub fn mounted_at(wanted: &Attributes, volume: &Address) -> Option<Arc<str>> {
+    let origin = format!("{volume}.id");
+    let mut mounts = mounts(wanted);
+    let mount = mounts.find(|mount| mount.get("source").and_then(Value::unknown_origin) == Some(&*origin))?;
+    Some(mount.get("target")?.as_str()?.into())
+}
+
+/// Returns the volume that a container has at a place.
+pub fn volume_at(seen: &Attributes, target: &str) -> Option<Arc<str>> {
+    let text = |mount: &Value, field: &str| Some(mount.get(field)?.as_str()?.to_owned());
+    let is_it = |mount: &&Value| {
+        let at = text(mount, "target").unwrap_or_default();
+        text(mount, "type").as_deref() == Some("volume") && at.trim_end_matches('/') == target
+    };
+    Some(text(mounts(seen).find(is_it)?, "source")?.into())
+}
+
+fn mounts(attributes: &Attributes) -> impl Iterator<Item = &Value> {
+    attributes.get("mounts").and_then(Value::as_slice).into_iter().flatten()
+}
+
 fn id_of(address: &Address, objects: &dyn Objects) -> Value {
     let attributes = objects.attributes(address);
     let id = attributes.and_then(|attributes| attributes.get("id").cloned());
@@ -263,7 +290,7 @@ fn on_host(lowering: &Lowering<'_>, source: &str) -> String {
 
 /// Returns what a container is called in its networks.
 fn aliases(address: &Address, declared: Option<&Value>) -> Value {
-    let own = Value::from(name_of(address));
+    let own = Value::from(name(address));
     match declared {
         Some(declared) if declared.is_unknown() => declared.clone(),
         Some(declared) => {

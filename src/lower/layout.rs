@@ -326,6 +326,8 @@ fn need(address: &Address, simulator: &Simulator) -> Need {
         ports: simulator.ports.iter().map(port).collect(),
         cpu_millis: resources.cpu.map_or(0, millis),
         memory: resources.memory.unwrap_or(0),
+        // One that says none has no number of its own.
+        instance: simulator.instance.filter(|_| simulator.kind.is_vehicle()),
     }
 }
 

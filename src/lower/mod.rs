@@ -33,6 +33,7 @@ mod simulator;
 mod size;
 mod workload;
 
+pub use container::{mounted_at, volume_at};
 pub use layout::{LOCAL_NODE, Layout, Members, number_of};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;

@@ -69,6 +69,8 @@ pub struct Need {
     pub cpu_millis: u64,
     /// Memory, in bytes.
     pub memory: u64,
+    /// Its number among the vehicles of its host, of which no two have the same.
+    pub instance: Option<u64>,
 }
 
 /// Where a simulator is.
@@ -129,6 +131,7 @@ struct Room<'a> {
     host: &'a Host,
     free: Free,
     taken: BTreeSet<(Protocol, u16)>,
+    instances: BTreeSet<u64>,
 }
 
 impl<'a> Group<'a> {
@@ -152,7 +155,9 @@ impl<'a> Group<'a> {
     /// Keeps a simulator where it is, if its host still has it and its ports are still what is asked for.
     fn keep(&mut self, need: &Need, place: &Place) -> Option<Place> {
         let at = *self.index.get(&place.host)?;
-        let ports = self.rooms[at].ports(need, Some(&place.ports)).ok()?;
+        let room = &self.rooms[at];
+        room.tells_apart(need).ok()?;
+        let ports = room.ports(need, Some(&place.ports)).ok()?;
         // Room is not asked for: lowering a limit does not move what already runs.
         Some(self.take(at, need, ports))
     }
@@ -196,6 +201,7 @@ impl<'a> Group<'a> {
         for port in &need.ports {
             room.taken.insert((room.protocol(port), ports[&port.name]));
         }
+        room.instances.extend(need.instance);
         self.by_room.insert((Reverse(room.free), at));
         Place {
             host: room.host.address.clone(),
@@ -211,6 +217,7 @@ impl<'a> Room<'a> {
             host,
             free: (free(host.slots), free(host.cpu_millis), free(host.memory)),
             taken: BTreeSet::new(),
+            instances: BTreeSet::new(),
         }
     }
 
@@ -232,7 +239,15 @@ impl<'a> Room<'a> {
         if memory < need.memory {
             return Err("too little memory is free".to_owned());
         }
-        Ok(())
+        self.tells_apart(need)
+    }
+
+    /// A ground station takes two vehicles of one number for one.
+    fn tells_apart(&self, need: &Need) -> Result<(), String> {
+        match need.instance.filter(|instance| self.instances.contains(instance)) {
+            Some(instance) => Err(format!("there is a vehicle with `instance` {instance} already")),
+            None => Ok(()),
+        }
     }
 
     /// Returns a port for each need: the one it had, the given one, or the lowest free one of its range.
@@ -298,6 +313,7 @@ mod tests {
             }],
             cpu_millis: 0,
             memory: 0,
+            instance: None,
         }
     }
 
@@ -396,5 +412,23 @@ mod tests {
         );
         assert_eq!(summary(&placement), [("node.a".to_owned(), 500)]);
         assert_eq!(placement.unplaced[0].1, "port 500 is taken on 1 of 1 hosts");
+    }
+
+    #[test]
+    fn vehicles_of_one_number_are_on_different_hosts() {
+        let same = |index| Need {
+            instance: Some(0),
+            ..need(index)
+        };
+        let hosts = vec![host("pool.p/m1", 4, 100..=110), host("pool.p/m2", 2, 100..=110)];
+        let needs = [same(0), same(1), same(2)];
+        let placement = place(&[hosts], &needs, &BTreeMap::new());
+        let expected = [("pool.p/m1", 100), ("pool.p/m2", 100)];
+        assert_eq!(
+            summary(&placement),
+            expected.map(|(host, port)| (host.to_owned(), port))
+        );
+        let why = "there is a vehicle with `instance` 0 already on 2 of 2 hosts";
+        assert_eq!(placement.unplaced, [(same(2).address, why.to_owned())]);
     }
 }

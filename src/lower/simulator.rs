@@ -67,10 +67,14 @@ pub(super) fn outputs(
         Some(attributes) => attributes.get(name).cloned().unwrap_or(Value::NULL),
         None => Value::unknown(format!("{address}.{name}")),
     };
+    let name = match simulator.kind.is_container() {
+        true => container::name(address),
+        false => name_of(address),
+    };
     let Some(place) = layout.places.get(address) else {
         // Not null: what reads it is not wrong, it has to wait for a place.
         let unknown = |name: &'static str| (name, Value::unknown(format!("{address}.{name}, which has no place")));
-        let known = [("name", name_of(address).into()), ("status", "unplaced".into())];
+        let known = [("name", name.into()), ("status", "unplaced".into())];
         return known
             .into_iter()
             .chain(["id", "endpoints", "node", "ports"].map(unknown))
@@ -92,7 +96,7 @@ pub(super) fn outputs(
         (name.clone(), url)
     };
     vec![
-        ("name", name_of(address).into()),
+        ("name", name.into()),
         ("id", attribute("id")),
         ("endpoints", Value::object(place.ports.iter().map(endpoint))),
         ("ports", Value::map(numbers(place))),

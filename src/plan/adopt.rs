@@ -11,10 +11,11 @@ use simfleet_state::{Event, ProviderConfig, State};
 
 use super::moves::Basis;
 use super::planner::Planner;
-use super::{Change, NAME, marked, typed};
+use super::{Action, Change, NAME, marked, typed};
 use crate::apply::declaration;
 use crate::config::Import;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::lower::{mounted_at, volume_at};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -29,6 +30,17 @@ pub struct Adoptee {
     id: ObjectId,
     /// Where that is written; nowhere where it is asked for by a command.
     span: Option<Span>,
+    /// What the resource is made beside: its own objects come with the one that is adopted.
+    parts: Vec<Part>,
+}
+
+/// A volume of a container's own that is not there yet, as far as a plan knows.
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    /// As a plan without the object has it: it is made.
+    change: Change,
+    /// Where in the container it is to be.
+    target: Arc<str>,
 }
 
 impl Adoptee {
@@ -73,12 +85,43 @@ impl Adoptee {
             let detail = format!("The settings of its provider depend on `{origin}`, which is known after apply only.");
             return error("Value not known yet", detail);
         }
+        let parts = change.depends_on.iter().filter(|needed| needed.parent() == *to);
+        let parts = parts.filter_map(|part| changes.get(part));
+        let missing = parts.filter(|part| part.action == Action::Create);
+        let parts = missing.filter_map(|part| {
+            Some(Part {
+                change: part.clone(),
+                target: mounted_at(change.wanted.as_ref()?, &part.address)?,
+            })
+        });
         Ok(Adoptee {
             change: change.clone(),
             provider: provider.clone(),
             id,
             span,
+            parts: parts.collect(),
         })
+    }
+
+    /// Returns the objects that come with this one, once it was looked at: the volumes that a container has where those of
+    /// its own are to be. Without them the container would get new ones, with nothing in them.
+    ///
+    /// # Errors
+    /// One is the object of another resource.
+    pub fn parts(&self, seen: &Observations, state: &State) -> Result<Vec<Adoptee>, Diagnostics> {
+        let Some(Observed::Present(object)) = seen.get(self.address()) else {
+            return Ok(Vec::new());
+        };
+        let mut diagnostics = Diagnostics::new();
+        let mut adoptees = Vec::new();
+        for Part { change, target } in &self.parts {
+            if let Some(volume) = volume_at(&object.attributes, target) {
+                let changes = BTreeMap::from([(change.address.clone(), change.clone())]);
+                let adoptee = Adoptee::of(&changes, state, &change.address, &volume, self.span.clone());
+                adoptees.extend(diagnostics.keep(adoptee.map_err(Diagnostics::from)));
+            }
+        }
+        diagnostics.or(adoptees).map(|(adoptees, _)| adoptees)
     }
 
     /// The resource that the object becomes.
@@ -159,7 +202,13 @@ impl Basis {
         registry: &Registry,
     ) -> Result<(), Diagnostics> {
         let mut diagnostics = Diagnostics::new();
+        let mut whole = Vec::with_capacity(adoptees.len());
         for adoptee in adoptees {
+            let parts = diagnostics.keep(adoptee.parts(seen, &self.state)).unwrap_or_default();
+            whole.extend(parts);
+            whole.push(adoptee.clone());
+        }
+        for adoptee in &whole {
             let address = adoptee.address();
             let event = match adoptee.adopted(seen.get(address), registry) {
                 Ok(event) => event,

@@ -409,8 +409,10 @@ pub struct Unplaced {
 pub struct Summary {
     /// Made.
     pub create: usize,
-    /// Changed in place, or looked at when their host is back.
+    /// Changed in place.
     pub update: usize,
+    /// Looked at first, as what there is of them cannot be told now, and mended where needed.
+    pub check: usize,
     /// Made anew.
     pub replace: usize,
     /// Deleted.
@@ -428,7 +430,8 @@ impl Plan {
         for change in &self.changes {
             *match change.action {
                 Action::Create => &mut summary.create,
-                Action::Update | Action::Check => &mut summary.update,
+                Action::Update => &mut summary.update,
+                Action::Check => &mut summary.check,
                 Action::Replace => &mut summary.replace,
                 Action::Delete => &mut summary.delete,
                 Action::Forget => &mut summary.forget,

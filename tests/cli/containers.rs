@@ -145,7 +145,16 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 7] = [
+const REFUSED: [(&str, &str); 9] = [
+    (
+        "aliases_without_networks",
+        "provider \"docker\" {}\nservice \"web\" {\n  image   = \"nginx:1.27\"\n  aliases = [\"www\"]\n}\n",
+    ),
+    (
+        "alias_that_dns_does_not_take",
+        "provider \"docker\" {}\nnetwork \"lab\" {}\nservice \"web\" {\n  image    = \"nginx:1.27\"\n  networks = \
+         [network.lab.id]\n  aliases  = [\"my web\"]\n}\n",
+    ),
     (
         "subnet_of_docker",
         "provider \"docker\" {}\nnetwork \"lab\" {\n  subnet \"a\" { cidr = \"10.0.1.0/24\" }\n  rule \"web\" { ports = \
@@ -185,4 +194,13 @@ fn what_no_engine_can_do_is_told_by_the_plan() {
     for (name, fleet) in REFUSED {
         insta::assert_snapshot!(name, Lab::new(fleet).run("plan").exits(1));
     }
+}
+
+#[test]
+fn an_instance_of_any_key_has_a_name_that_others_can_look_up() {
+    let lab = Lab::new(
+        "provider \"docker\" {}\nnetwork \"lab\" {}\nservice \"web\" {\n  for_each = toset([\"a\", \"b c\", \"b/c\"])\n  image    = \
+         \"nginx:1.27\"\n  networks = [network.lab.id]\n}\noutput \"names\" { value = [for it in service.web : it.name] }\n",
+    );
+    insta::assert_snapshot!("names_of_instances", lab.run("plan --expand").exits(0));
 }

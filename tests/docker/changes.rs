@@ -4,7 +4,7 @@ use crate::support::Fleet;
 use crate::support::engine::{IMAGE, WAITS, applied, docker, lineage, objects, planned, provider};
 
 /// What is added to the service, and what the plan says.
-const EDITS: [(&str, &str); 27] = [
+const EDITS: [(&str, &str); 28] = [
     ("restart = \"always\"", "update"),
     ("resources = { cpu = 0.5 }", "update"),
     ("resources = { cpu = 0.5, memory = \"64MiB\" }", "update"),
@@ -12,6 +12,7 @@ const EDITS: [(&str, &str); 27] = [
     ("networks = [network.one.id]", "replace"),
     ("networks = [network.one.id, network.two.id]", "update"),
     ("networks = [network.two.id]", "update"),
+    ("networks = [network.two.id]\n  aliases = [\"www\"]", "update"),
     ("env = { A = \"1\" }", "replace"),
     ("env = { A = \"2\" }", "replace"),
     ("user = \"1000\"", "replace"),

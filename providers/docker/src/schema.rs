@@ -121,7 +121,7 @@ fn container() -> Schema {
             )
             .replaces(),
             set("networks", "The ids of the networks that it is in; the engine's own without any."),
-            set("aliases", "What it is called in these networks.").replaces(),
+            set("aliases", "What it is called in these networks."),
             Attribute::new("mounts", Type::Set(Box::new(mount)), "Volumes and folders of the host in it.").replaces(),
             Attribute::new(
                 "tmpfs",

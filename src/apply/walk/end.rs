@@ -241,7 +241,13 @@ impl<'a> Walk<'a> {
         self.closed.insert(node);
         for waiting in self.steps.dependants(node) {
             if self.closed.insert(waiting) {
-                self.skip(waiting, format!("it needs {address}, which failed"));
+                let because = match (*self.address(waiting) == address, verb) {
+                    (false, _) => format!("it needs {address}, which failed"),
+                    (true, Verb::Create) => "its replacement was not made".to_owned(),
+                    (true, Verb::Drain) => "it was not emptied".to_owned(),
+                    (true, _) => "the old one has to go first".to_owned(),
+                };
+                self.skip(waiting, because);
             }
         }
         self.outcome.failed.push((address, verb, error));

@@ -94,7 +94,11 @@ pub(super) fn schema(schema: BlockSchema) -> BlockSchema {
             AttributeSchema::strings("entrypoint", "the program, where that is not the image's own"),
             AttributeSchema::strings("command", "what it runs, where that is not the image's own"),
             AttributeSchema::strings("networks", "the ids of the networks that it is in"),
-            AttributeSchema::strings("aliases", "what it is called in these networks, beside its name"),
+            AttributeSchema::texts(
+                "aliases",
+                &forms::ALIAS,
+                "what it is called in these networks, beside its name",
+            ),
             AttributeSchema::string("user", "as whom it runs"),
             AttributeSchema::string("working_dir", "the folder that it runs in"),
             AttributeSchema::string("hostname", "what it calls itself"),
@@ -125,6 +129,7 @@ pub(super) fn schema(schema: BlockSchema) -> BlockSchema {
         .any(volume)
         .any(file)
         .rule(latest)
+        .rule(nameless)
 }
 
 impl Container {
@@ -197,6 +202,17 @@ fn distinct(record: &Record, found: &mut Diagnostics) {
             let diagnostic = Diagnostic::error("Same place twice", detail).at(span.clone());
             found.push(diagnostic.related(first.clone(), "the first one"));
         }
+    }
+}
+
+/// In the network that containers are in by default an engine knows no names.
+fn nameless(record: &Record, found: &mut Diagnostics) {
+    let is_empty = |name: &str| record.get(name).is_none_or(|value| value.is_null() || value.is_empty());
+    if is_empty("networks") && !is_empty("aliases") {
+        let detail = "`aliases` are what it is called in its networks, and it is in none.";
+        let span = record.attribute_span("aliases").cloned();
+        let diagnostic = Diagnostic::error("Missing attribute", detail).at(span);
+        found.push(diagnostic.hint("name them: networks = [network.NAME.id]"));
     }
 }
 

@@ -328,6 +328,7 @@ impl View<'_> {
         let Summary {
             create,
             update,
+            check,
             replace,
             delete,
             forget,
@@ -345,8 +346,9 @@ impl View<'_> {
         }
         let mut text = format!(" {create} to create, {update} to update, {replace} to replace, {delete} to delete");
         let outputs = self.plan.outputs.values().filter(|output| output.is_change()).count();
-        let resources = create + update + replace + delete + forget;
+        let resources = create + update + check + replace + delete + forget;
         for (count, words) in [
+            (check, "to look at"),
             (forget, "to forget"),
             (self.plan.moves.len(), "to move"),
             (self.plan.imports.len(), "to import"),

@@ -91,6 +91,7 @@ fn summary(plan: &Plan) -> Json {
     let Summary {
         create,
         update,
+        check,
         replace,
         delete,
         forget,
@@ -99,6 +100,7 @@ fn summary(plan: &Plan) -> Json {
     json!({
         "create": create,
         "update": update,
+        "check": check,
         "replace": replace,
         "delete": delete,
         "forget": forget,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::CreateImageOptions;
@@ -10,6 +11,9 @@ use tokio::sync::Mutex;
 
 use super::{CallError, Engine, Why};
 use crate::credentials::{self, Credentials};
+
+/// For how long an engine may be silent at the start of a pull: it may wait for a registry.
+const PULL: Duration = Duration::from_secs(10 * 60);
 
 /// Pulls under way, by image: who wants the same image waits for the one pull.
 pub(super) type Pulls = Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
@@ -66,7 +70,7 @@ impl Engine {
             ..CreateImageOptions::default()
         };
         let mut progress = self
-            .late()
+            .later(PULL)
             .await?
             .create_image(Some(options), None, credentials.map(login));
         while let Some(step) = progress.next().await {

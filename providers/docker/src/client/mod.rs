@@ -22,10 +22,10 @@ pub(crate) mod network;
 mod ssh;
 pub(crate) mod volume;
 
-/// For how long the engine may be silent about something that it does at once.
+/// For how long the engine may be silent about something that it only looks up.
 const SOON: Duration = Duration::from_secs(30);
-/// For how long it may be silent about something that takes its time, such as to stop a container.
-const LATE: Duration = Duration::from_secs(15 * 60);
+/// For how long it may be silent about something that it changes, on a busy machine.
+const LATE: Duration = Duration::from_secs(2 * 60);
 
 /// One engine.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// Returns the connection, for calls that are answered at once.
+    /// Returns the connection, for calls that look something up.
     async fn soon(&self) -> Result<Docker, CallError> {
         let connect = || async {
             let docker = self.connection().map_err(|error| self.error(error))?.with_timeout(SOON);
@@ -123,9 +123,14 @@ impl Engine {
         self.docker.get_or_try_init(connect).await.cloned()
     }
 
-    /// Returns the connection, for calls that take their time.
+    /// Returns the connection, for calls that change something.
     async fn late(&self) -> Result<Docker, CallError> {
-        Ok(self.soon().await?.with_timeout(LATE))
+        self.later(Duration::ZERO).await
+    }
+
+    /// Returns the connection, for calls that wait for something for so long at most.
+    async fn later(&self, wait: Duration) -> Result<Docker, CallError> {
+        Ok(self.soon().await?.with_timeout(LATE.saturating_add(wait)))
     }
 
     fn connection(&self) -> Result<Docker, Error> {
@@ -170,6 +175,12 @@ impl Engine {
     /// Returns what an error of the library means.
     fn error(&self, error: Error) -> CallError {
         let (why, message) = match error {
+            Error::RequestTimeoutError => {
+                return CallError {
+                    why: Why::Unknown,
+                    message: format!("the Docker engine at {} does not answer", self.endpoint),
+                };
+            }
             Error::DockerResponseServerError { status_code, message } => (why_of(status_code), said(&message)),
             Error::DockerStreamError { error } => (Why::Refused, said(&error)),
             Error::SocketNotFoundError(path) => (Why::Unreachable, format!("there is no socket `{path}`")),
@@ -184,7 +195,6 @@ impl Engine {
                     path.display()
                 ),
             ),
-            Error::RequestTimeoutError => (Why::Unknown, "it did not answer in time".to_owned()),
             // It stands for its cause, which does not show itself in the chain.
             Error::IOError { err } => transport(&err),
             other => transport(&other),

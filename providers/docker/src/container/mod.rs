@@ -3,73 +3,29 @@
 //! - [`wanted`]: what is asked for; [`publish`]: its ports; [`files`]: what is put into it
 //! - [`health`]: whether it is healthy
 //! - [`seen`]: what is there, in the same words
+//! - [`settle`]: when it is as it should be
 //! - here: how the one becomes the other
 
 pub(crate) mod files;
 mod health;
 pub(crate) mod publish;
 mod seen;
+mod settle;
 pub(crate) mod wanted;
 
-use std::time::Duration;
-
 use futures::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Attributes, Found, Handle, Object, ObjectId, Observed, ProviderError, Step, Token};
 
-use self::health::{Looks, Verdict};
 pub(crate) use self::seen::is_default_network;
 use self::seen::{STOPPED, object, runs_once};
+use self::settle::{Op, Operation, is_checked, settle};
 use self::wanted::{Pull, State, Wanted};
 use crate::client::container::{SeenContainer, Status};
 use crate::client::{CallError, Engine, Why, rejected};
 use crate::labels::{self, LINEAGE, NAME, SPEC, TOKEN};
 
-/// How soon a container that is not ready is looked at again.
-const POLL_AFTER: Duration = Duration::from_millis(500);
-/// How often a container may be started anew before it counts as one that cannot run.
-const RESTARTS: u64 = 3;
 /// How many containers are looked at at once.
 const AT_ONCE: usize = 16;
-/// How many of its last lines are told of a container that does not run.
-const LINES: usize = 10;
-
-/// An operation that goes on, as it is kept in the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Operation {
-    op: Op,
-    id: String,
-    /// Since when it is looked whether it is healthy: milliseconds since 1970.
-    since: u64,
-    /// Good looks in a row.
-    good: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Op {
-    Create,
-    Update,
-    Delete,
-}
-
-impl Operation {
-    fn new(op: Op, id: &str) -> Self {
-        Operation {
-            op,
-            id: id.to_owned(),
-            since: health::now(),
-            good: 0,
-        }
-    }
-
-    fn running(&self) -> Result<Step, ProviderError> {
-        Ok(Step::Running {
-            handle: Handle::of(self)?,
-            poll_after: POLL_AFTER,
-        })
-    }
-}
 
 pub(crate) async fn read(engine: &Engine, id: &ObjectId) -> Result<Observed, ProviderError> {
     match engine.container(&id.0).await? {
@@ -108,7 +64,7 @@ pub(crate) async fn find(engine: &Engine, token: &Token, planned: &Attributes) -
         // The same create goes on where it was cut off.
         return Ok(Found::Nothing);
     }
-    match settle(engine, Operation::new(Op::Create, id)).await? {
+    match settle(engine, Operation::found(id, is_checked(&seen))).await? {
         Step::Done(object) => Ok(Found::Ready(object)),
         Step::Running { handle, .. } => Ok(Found::InProgress(handle)),
         Step::Gone => Ok(Found::Nothing),
@@ -142,9 +98,9 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
             if now.is_some_and(|now| now.status == Status::Running) {
                 return settle(engine, Operation::new(Op::Create, &id)).await;
             }
-            let message = explain(engine, &error, &wanted).await;
+            let refused = refused(engine, &error, &wanted).await;
             engine.remove_container(&id).await?;
-            Err(rejected(message, None))
+            Err(refused)
         }
         Err(error) => Err(error.into()),
     }
@@ -193,7 +149,7 @@ async fn make(
             });
         }
         Err(error) if matches!(error.why, Why::NotFound | Why::Conflict | Why::Refused) => {
-            return Err(rejected(error.message, None));
+            return Err(refused(engine, &error, wanted).await);
         }
         Err(error) => return Err(error.into()),
     };
@@ -235,10 +191,17 @@ async fn complete(engine: &Engine, seen: SeenContainer, wanted: &Wanted) -> Resu
 
 /// Has a container be in the networks that are wanted and in no other.
 async fn join(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), CallError> {
-    let aliases = wanted.spec.aliases.clone().unwrap_or_default();
-    let is_in = |wanted: &String| seen.networks.values().any(|member| member.network == *wanted);
-    for network in wanted.networks.iter().filter(|network| !is_in(network)) {
-        engine.connect(&seen.id, network, &aliases).await?;
+    let aliases = &wanted.aliases;
+    for network in &wanted.networks {
+        let member = seen.networks.values().find(|member| member.network == *network);
+        if member.is_some_and(|member| seen::aliases_in(seen, member) == *aliases) {
+            continue;
+        }
+        if member.is_some() {
+            // What it is called is said when it is brought into a network.
+            engine.disconnect(&seen.id, network).await?;
+        }
+        engine.connect(&seen.id, network, aliases).await?;
     }
     for (name, member) in &seen.networks {
         let stays = match wanted.networks.is_empty() {
@@ -250,7 +213,7 @@ async fn join(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<
         }
     }
     if wanted.networks.is_empty() && !seen.networks.keys().any(|name| is_default_network(name)) {
-        engine.connect(&seen.id, seen::DEFAULT_NETWORK, &aliases).await?;
+        engine.connect(&seen.id, seen::DEFAULT_NETWORK, aliases).await?;
     }
     Ok(())
 }
@@ -259,7 +222,11 @@ pub(crate) async fn update(engine: &Engine, prior: &Object, planned: &Attributes
     let wanted = Wanted::of(planned)?;
     let seen = engine.container(&prior.id.0).await?.ok_or_else(|| gone(&wanted.name))?;
     change(engine, &seen, &wanted).await?;
-    settle(engine, Operation::new(Op::Update, &seen.id)).await
+    let operation = Operation {
+        restarts: seen.restarts,
+        ..Operation::new(Op::Update, &seen.id)
+    };
+    settle(engine, operation).await
 }
 
 async fn change(engine: &Engine, seen: &SeenContainer, wanted: &Wanted) -> Result<(), ProviderError> {
@@ -311,9 +278,9 @@ async fn stop(engine: &Engine, seen: &SeenContainer) -> Result<(), CallError> {
         Status::Paused => {
             // What is held does not hear a signal.
             engine.unpause_container(&seen.id).await?;
-            engine.stop_container(&seen.id).await
+            engine.stop_container(seen).await
         }
-        Status::Running | Status::Restarting => engine.stop_container(&seen.id).await,
+        Status::Running | Status::Restarting => engine.stop_container(seen).await,
         Status::Created | Status::Removing | Status::Exited | Status::Dead => Ok(()),
     }
 }
@@ -352,69 +319,37 @@ pub(crate) async fn poll(engine: &Engine, handle: &Handle) -> Result<Step, Provi
     }
 }
 
-/// Returns a container that is as it should be, or says that it is on its way there, or that it never will be.
-async fn settle(engine: &Engine, mut operation: Operation) -> Result<Step, ProviderError> {
-    let id = operation.id.clone();
-    let seen = engine.container(&id).await?.ok_or_else(|| gone(&id))?;
-    let is_checked = seen.health.is_some() || seen::made_as(&seen).is_some_and(|spec| spec.health_check.is_some());
-    if !is_checked {
-        return Ok(Step::Done(object(engine, seen).await?));
+/// Says more of what an engine will not do than it does itself: who has a port, and which network there is not.
+async fn refused(engine: &Engine, error: &CallError, wanted: &Wanted) -> ProviderError {
+    for network in &wanted.networks {
+        if let Ok(None) = engine.network(network).await {
+            let message = format!(
+                "the engine has no network `{network}`: `networks` takes the ids of networks, as in [network.NAME.id]"
+            );
+            return rejected(message, Some("networks"));
+        }
     }
-    let mut looks = Looks {
-        since: operation.since,
-        good: operation.good,
-    };
-    let spec = seen::made_as(&seen).unwrap_or_default();
-    let verdict = health::look(&seen, &spec, engine.endpoint.address(), &mut looks).await;
-    operation.good = looks.good;
-    let ended = || {
-        format!(
-            "it ended with {} before it was healthy",
-            seen.exit_code.unwrap_or_default()
-        )
-    };
-    let why = match (seen.status, verdict) {
-        (Status::Running, Verdict::Starting) => return operation.running(),
-        (Status::Restarting, _) if seen.restarts < RESTARTS => return operation.running(),
-        (Status::Running, Verdict::Bad(why)) => format!("it is unhealthy: {why}"),
-        (Status::Restarting, _) => format!("{}, {} times", ended(), seen.restarts),
-        (Status::Exited, Verdict::Starting | Verdict::Bad(_)) if operation.op == Op::Create => ended(),
-        _ => return Ok(Step::Done(object(engine, seen).await?)),
-    };
-    let lines = engine.last_lines(&id, LINES).await.unwrap_or_default();
-    let log = match lines.is_empty() {
-        true => String::new(),
-        false => format!("; the end of its log:\n  {}", lines.join("\n  ")),
-    };
-    if operation.op == Op::Create {
-        engine.remove_container(&id).await?;
+    match owner(engine, error, wanted).await {
+        Some(message) => rejected(message, Some("publish")),
+        None if error.message.is_empty() => rejected("the engine refuses it, and does not say why".to_owned(), None),
+        None => rejected(error.message.clone(), None),
     }
-    Err(rejected(format!("{why}{log}"), None))
 }
 
-/// Says more of an error than the engine does: who has a port.
-async fn explain(engine: &Engine, error: &CallError, wanted: &Wanted) -> String {
+/// Says who has the port that an engine could not open.
+async fn owner(engine: &Engine, error: &CallError, wanted: &Wanted) -> Option<String> {
     let message = &error.message;
     if !message.contains("port is already allocated") && !message.contains("address already in use") {
-        return message.clone();
+        return None;
     }
-    let published = wanted
-        .spec
-        .publish
-        .iter()
-        .flatten()
-        .filter_map(|text| text.parse::<publish::Published>().ok());
-    let given = published.filter_map(|port| Some((port.host?, port.protocol)));
-    for (port, protocol) in given {
-        if !message.contains(&format!(":{port}")) {
-            continue;
-        }
-        let owner = engine.container_at(port, &protocol).await.ok().flatten();
-        let owner = owner.map_or_else(
-            || "a program of the host".to_owned(),
-            |name| format!("container `{name}`"),
-        );
-        return format!("port {port}/{protocol} of the host is taken by {owner}");
-    }
-    message.clone()
+    let published = wanted.spec.publish.iter().flatten();
+    let published = published.filter_map(|text| text.parse::<publish::Published>().ok());
+    let mut given = published.filter_map(|port| Some((port.host?, port.protocol)));
+    let (port, protocol) = given.find(|(port, _)| message.contains(&format!(":{port}")))?;
+    let owner = engine.container_at(port, &protocol).await.ok().flatten();
+    let owner = owner.map_or_else(
+        || "a program of the host".to_owned(),
+        |name| format!("container `{name}`"),
+    );
+    Some(format!("port {port}/{protocol} of the host is taken by {owner}"))
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use simfleet_provider_api::{Attributes, Object, ObjectId, ProviderError, Token, Value};
 
 use super::files;
-use super::wanted::{Resources, Restart, Spec, State, set_fields};
-use crate::client::container::{SeenContainer, Status};
+use super::wanted::{Resources, Restart, Spec, set_fields};
+use crate::client::container::{Member, SeenContainer, Status};
 use crate::client::image::SeenImage;
 use crate::client::{Engine, Machine};
 use crate::labels::{self, NAME, SPEC, TOKEN};
@@ -57,6 +57,7 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
             Value::set(networks)
         },
     );
+    set_fields(&mut attributes, &serde_json::json!({ "aliases": aliases(&seen) }))?;
     set_fields(
         &mut attributes,
         &serde_json::json!({ "restart": seen.restart, "state": state(&seen) }),
@@ -146,13 +147,14 @@ pub(super) fn has_ended(seen: &SeenContainer) -> bool {
     runs_once(seen.restart) && seen.status == Status::Exited && seen.exit_code == Some(0) && !was_stopped
 }
 
-/// Returns what it is to do, as far as what it does tells that.
-fn state(seen: &SeenContainer) -> State {
+/// Returns what it is to do, as far as what it does tells that. One that ends again and again does not run.
+fn state(seen: &SeenContainer) -> &'static str {
     match seen.status {
-        Status::Paused => State::Paused,
-        Status::Running | Status::Restarting => State::Running,
-        Status::Exited if has_ended(seen) => State::Running,
-        Status::Created | Status::Removing | Status::Exited | Status::Dead => State::Stopped,
+        Status::Paused => "paused",
+        Status::Running => "running",
+        Status::Restarting => "restarting",
+        Status::Exited if has_ended(seen) => "running",
+        Status::Created | Status::Removing | Status::Exited | Status::Dead => "stopped",
     }
 }
 
@@ -185,7 +187,6 @@ fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
         working_dir: other(&whole.working_dir, &image.working_dir),
         stop_signal: other(&whole.stop_signal, &image.stop_signal),
         labels: (!labels.is_empty()).then_some(labels),
-        aliases: aliases(seen),
         // Every container has one, given or not.
         hostname: whole
             .hostname
@@ -195,19 +196,33 @@ fn own(whole: &Spec, image: SeenImage, seen: &SeenContainer) -> Spec {
     }
 }
 
-/// Returns what a container that simfleet did not make is called in its networks. Its name at the engine is one of these,
-/// but for the one that Compose gives it beside the service's.
+/// Returns what a container is called in all of its networks.
 fn aliases(seen: &SeenContainer) -> Option<BTreeSet<String>> {
     if is_in_default_only(seen) {
         return None;
     }
-    let given = seen.networks.values().flat_map(|member| &member.aliases);
-    // An engine before 25 tells the start of the id as one.
-    let given = given.filter(|alias| !seen.id.starts_with(alias.as_str()));
-    let mut aliases: BTreeSet<String> = given.cloned().collect();
-    match seen.labels.keys().any(|label| labels::is_of_compose(label)) {
-        true => aliases.remove(&seen.engine_name),
-        false => aliases.insert(seen.engine_name.clone()),
-    };
+    // In the network that containers are in by default there are none.
+    let networks = seen.networks.iter().filter(|(name, _)| !is_default_network(name));
+    let mut networks = networks.map(|(_, member)| aliases_in(seen, member));
+    let first = networks.next().unwrap_or_default();
+    let aliases = networks.fold(first, |all, next| &all & &next);
     (!aliases.is_empty()).then_some(aliases)
+}
+
+/// Returns what a container is called in a network. Of one that simfleet did not make, its name at the engine is one of
+/// these, but for the one that Compose gives it beside the service's.
+pub(super) fn aliases_in(seen: &SeenContainer, member: &Member) -> BTreeSet<String> {
+    // An engine before 25 tells the start of the id as one.
+    let given = member
+        .aliases
+        .iter()
+        .filter(|alias| !seen.id.starts_with(alias.as_str()));
+    let mut aliases: BTreeSet<String> = given.cloned().collect();
+    if !seen.labels.contains_key(TOKEN) {
+        match seen.labels.keys().any(|label| labels::is_of_compose(label)) {
+            true => aliases.remove(&seen.engine_name),
+            false => aliases.insert(seen.engine_name.clone()),
+        };
+    }
+    aliases
 }

@@ -17,6 +17,9 @@ pub(crate) struct Wanted {
     pub(crate) spec: Spec,
     #[serde(default)]
     pub(crate) networks: BTreeSet<String>,
+    /// What it is called in each of them.
+    #[serde(default)]
+    pub(crate) aliases: BTreeSet<String>,
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
     #[serde(default)]
@@ -51,8 +54,6 @@ pub(crate) struct Spec {
     pub(crate) publish: Option<BTreeSet<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ports: Option<BTreeMap<String, u16>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) aliases: Option<BTreeSet<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mounts: Option<BTreeSet<Mount>>,
     #[serde(skip_serializing_if = "Option::is_none")]

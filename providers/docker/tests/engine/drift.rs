@@ -3,7 +3,7 @@
 use simfleet_provider_api::{Object, Value};
 use simfleet_provider_docker::schema::{CONTAINER, NETWORK};
 
-use crate::harness::{Fleet, container, differences, docker, texts, with};
+use crate::harness::{Fleet, IMAGE, container, differences, docker, texts, with};
 
 /// What is done by hand, with `ID` for the container and `NET` for its network, and what it changes.
 const BY_HAND: [(&[&str], &[&str]); 9] = [
@@ -28,7 +28,10 @@ const BY_HAND: [(&[&str], &[&str]); 9] = [
     ),
     (
         &["network", "disconnect", "NET", "ID"],
-        &["`networks` is wanted and is not there"],
+        &[
+            "`networks` is wanted and is not there",
+            "`aliases` is wanted and is not there",
+        ],
     ),
     (
         &["network", "connect", "bridge", "ID"],
@@ -45,6 +48,7 @@ async fn what_is_done_by_hand_is_seen_and_put_back() {
         .await
         .expect("a network");
     let wanted = with(&container("web"), "networks", texts([&network.id.0]));
+    let wanted = with(&wanted, "aliases", texts(["web"]));
     let wanted = with(&wanted, "restart", "unless-stopped");
     let wanted = with(
         &wanted,
@@ -70,6 +74,50 @@ async fn what_is_done_by_hand_is_seen_and_put_back() {
         assert_eq!(differences(&wanted, &mended), none, "{arguments:?}");
         assert_eq!(mended.id, made.id, "{arguments:?}: it is the same container");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn what_others_call_it_changes_in_place() {
+    let fleet = Fleet::new().await;
+    let mut networks = Vec::new();
+    for name in ["one", "two"] {
+        let network = [("name", name)].into_iter().collect();
+        networks.push(fleet.create(&NETWORK, &network).await.expect("a network").id.0);
+    }
+    let wanted = with(&container("web"), "networks", texts([&networks[0], &networks[1]]));
+    let named = |names: [&str; 2]| with(&wanted, "aliases", texts(names));
+    let made = fleet
+        .create(&CONTAINER, &named(["web", "www"]))
+        .await
+        .expect("a container");
+    assert_eq!(differences(&named(["web", "www"]), &made), Vec::<String>::new());
+    let renamed = fleet
+        .update(&made, &named(["web", "site"]))
+        .await
+        .expect("it can be renamed");
+    assert_eq!(
+        (&renamed.id, differences(&named(["web", "site"]), &renamed)),
+        (&made.id, Vec::new())
+    );
+    for network in &networks {
+        let ask = ["run", "--rm", "--network", network, IMAGE, "nslookup"];
+        let found = docker(&[ask.as_slice(), &["site"]].concat());
+        assert!(found.contains("Address"), "{found}");
+    }
+    // Called otherwise in one of them is called so in not all.
+    docker(&["network", "disconnect", &networks[1], &made.id.0]);
+    docker(&["network", "connect", "--alias", "web", &networks[1], &made.id.0]);
+    let seen = fleet.look(&made).await;
+    assert_eq!(
+        differences(&named(["web", "site"]), &seen),
+        ["`aliases` is there with another value"]
+    );
+    let mended = fleet
+        .update(&seen, &named(["web", "site"]))
+        .await
+        .expect("it can be put back");
+    assert_eq!(differences(&named(["web", "site"]), &mended), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -129,7 +177,7 @@ async fn what_has_done_its_work_is_not_started_again() {
     };
     let (seen, differences) = ended("job", "true", "no").await;
     assert_eq!((seen.attributes.str("status"), differences), (Some("exited"), vec![]));
-    let (seen, differences) = ended("broken", "exit 3", "no").await;
+    let (seen, differences) = ended("broken", "sleep 2; exit 3", "no").await;
     assert_eq!(seen.attributes.get("exit_code").and_then(Value::as_u64), Some(3));
     assert_eq!(differences, ["`state` is there with another value"]);
 }

@@ -1,9 +1,11 @@
 //! A container counts as made once it is healthy, by the engine's own look or by one from here.
 
+use std::time::{Duration, Instant};
+
 use simfleet_provider_api::{Attributes, Step, Value};
 use simfleet_provider_docker::schema::CONTAINER;
 
-use crate::harness::{Fleet, container, docker, texts, with};
+use crate::harness::{Fleet, container, differences, docker, texts, with};
 
 fn check(fields: &[(&'static str, Value)]) -> Value {
     let common = [
@@ -102,4 +104,40 @@ async fn what_is_looked_at_from_here_and_never_answers_is_not_made() {
         let error = fleet.create(&CONTAINER, &wanted).await.expect_err("nobody answers");
         assert_eq!(error.to_string(), expected);
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn what_ends_is_told_apart_from_what_has_done_its_work() {
+    let fleet = Fleet::new().await;
+    let job = with(&container("job"), "command", texts(["true"]));
+    let job = fleet.create(&CONTAINER, &job).await.expect("it does its work");
+    assert_eq!(job.attributes.str("status"), Some("exited"));
+    // What it needs comes later: the engine starts it until it is there.
+    let late = "test -e /tmp/second || { touch /tmp/second; exit 1; }; exec sleep 60";
+    let late = with(&container("late"), "command", texts(["sh", "-c", late]));
+    let late = with(&late, "restart", "on-failure");
+    let late = fleet.create(&CONTAINER, &late).await.expect("it comes up");
+    assert_eq!(late.attributes.str("status"), Some("running"));
+    // One that ran, and then ends again and again, is not as it should be, and says why where it is to be mended.
+    let ends = "trap 'exit 3' TERM; test ! -e /tmp/broken || { echo broken; exit 3; }; while :; do sleep 0.1; done";
+    let ends = with(&container("ends"), "command", texts(["sh", "-c", ends]));
+    let ends = with(&ends, "restart", "always");
+    let made = fleet.create(&CONTAINER, &ends).await.expect("it runs");
+    docker(&["exec", &made.id.0, "sh", "-c", "touch /tmp/broken; kill 1"]);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let seen = loop {
+        let seen = fleet.look(&made).await;
+        if seen.attributes.str("state") == Some("restarting") {
+            break seen;
+        }
+        assert!(Instant::now() < deadline, "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(differences(&ends, &seen), ["`state` is there with another value"]);
+    let error = fleet.update(&seen, &ends).await.expect_err("it does not stay up");
+    let said = error.to_string();
+    assert!(said.starts_with("it ends as soon as it is started: with 3, "), "{said}");
+    assert!(said.contains("\n  broken"), "{said}");
+    fleet.look(&made).await;
 }

@@ -82,6 +82,27 @@ async fn what_cannot_be_made_says_why_and_leaves_nothing() {
     ] {
         assert_eq!(refused(&fleet, &wanted).await, expected);
     }
+    for (wanted, expected) in [
+        (
+            with(
+                &container("h"),
+                "command",
+                texts(["sh", "-c", "echo no config; exit 7"]),
+            ),
+            "it ended with 7 as soon as it was started; the end of its log:\n  no config",
+        ),
+        (
+            with(&container("i"), "networks", texts(["nope"])),
+            "the engine has no network `nope`: `networks` takes the ids of networks, as in [network.NAME.id]",
+        ),
+    ] {
+        assert_eq!(refused(&fleet, &wanted).await, expected);
+    }
+    // The engine starts it again and again.
+    let ends = with(&container("j"), "command", texts(["sh", "-c", "echo again"]));
+    let ends = refused(&fleet, &with(&ends, "restart", "always")).await;
+    assert!(ends.starts_with("it ends as soon as it is started: with 0, "), "{ends}");
+    assert!(ends.contains(" times; the end of its log:\n  again"), "{ends}");
     let missing = refused(&fleet, &with(&container("f"), "command", texts(["no-such-program"]))).await;
     assert!(
         missing.contains("\"no-such-program\": executable file not found in $PATH"),

@@ -159,4 +159,9 @@ impl Kind {
     pub fn is_container(&self) -> bool {
         matches!(self, Kind::Container(_) | Kind::Px4(_))
     }
+
+    /// Whether it is a MAVLink vehicle, whose instance is its number there.
+    pub fn is_vehicle(&self) -> bool {
+        matches!(self, Kind::Vehicle(_) | Kind::Px4(_))
+    }
 }

@@ -3,6 +3,7 @@
 //! - [`request`]: what an engine is told of one; [`response`]: what it tells
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerUpdateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
@@ -21,10 +22,13 @@ mod response;
 
 use request::{body, endpoint, memory, nano_cpus, policy};
 use response::seen;
-pub(crate) use response::{SeenContainer, Status};
+pub(crate) use response::{Member, SeenContainer, Status};
 
 /// What the engine counts processors and seconds in.
 const NANO: f64 = 1e9;
+/// How many seconds a container has to end where nothing says it, and how many are waited for at most.
+const STOP_GRACE: f64 = 10.0;
+const LONGEST_GRACE: f64 = 86_400.0;
 
 impl Engine {
     /// Makes a container, and returns its id; it is not started.
@@ -105,9 +109,11 @@ impl Engine {
     }
 
     /// Stops a container, and kills it where it takes longer than it has. One that does not run is left alone.
-    pub(crate) async fn stop_container(&self, id: &str) -> Result<(), CallError> {
+    pub(crate) async fn stop_container(&self, seen: &SeenContainer) -> Result<(), CallError> {
+        let id = &seen.id;
+        let grace = seen.whole.stop_grace.unwrap_or(STOP_GRACE).clamp(0.0, LONGEST_GRACE);
         let stopped = self
-            .late()
+            .later(Duration::from_secs_f64(grace))
             .await?
             .stop_container(id, None::<StopContainerOptions>)
             .await;

@@ -63,7 +63,6 @@ pub(super) fn body(wanted: &Wanted, labels: HashMap<String, String>) -> Containe
     }
     // The engine takes one network here; the others are joined before the start.
     let network = wanted.networks.first();
-    let aliases = spec.aliases.clone().unwrap_or_default();
     let host_config = HostConfig {
         nano_cpus: wanted.resources.as_ref().and_then(nano_cpus),
         memory: wanted.resources.as_ref().and_then(memory),
@@ -111,7 +110,7 @@ pub(super) fn body(wanted: &Wanted, labels: HashMap<String, String>) -> Containe
         labels: Some(labels),
         host_config: Some(host_config),
         networking_config: network.map(|network| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(network.clone(), endpoint(&aliases))])),
+            endpoints_config: Some(HashMap::from([(network.clone(), endpoint(&wanted.aliases))])),
         }),
         ..ContainerCreateBody::default()
     }

@@ -29,6 +29,8 @@ pub(crate) struct SeenContainer {
     pub(crate) memory: u64,
     pub(crate) status: Status,
     pub(crate) exit_code: Option<i64>,
+    /// Whether the kernel ended it, as it wanted more memory than it may have.
+    pub(crate) is_out_of_memory: bool,
     /// Why it did not start, in the words of the engine.
     pub(crate) error: Option<String>,
     pub(crate) restarts: u64,
@@ -120,6 +122,7 @@ pub(super) fn seen(container: ContainerInspectResponse) -> SeenContainer {
             _ => Status::Created,
         },
         exit_code: state.exit_code,
+        is_out_of_memory: state.oom_killed.unwrap_or_default(),
         error: state.error.filter(|error| !error.is_empty()),
         restarts: unsigned(container.restart_count),
         health: state.health.and_then(|health| {
@@ -229,7 +232,6 @@ fn whole(config: ContainerConfig, host: HostConfig) -> Spec {
         hostname: text(config.hostname),
         publish: (!publish.is_empty()).then_some(publish),
         ports: None,
-        aliases: None,
         mounts: (!mounts.is_empty()).then_some(mounts),
         tmpfs: host
             .tmpfs
