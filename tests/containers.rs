@@ -311,23 +311,6 @@ async fn a_block_that_imports_a_service_imports_its_volume() {
     let imports: Vec<String> = plan.imports.keys().map(ToString::to_string).collect();
     assert_eq!(imports, ["service.broker", "service.broker/data"]);
     assert_eq!(lab.apply(Mode::Apply, &[]).await, Vec::<String>::new());
-    // Where a volume is that of another resource, that is said, and no empty one is made.
-    let two = FLEET.replace(
-        "node \"local\" {",
-        "service \"other\" {\n  image = \"mosquitto:2\"\n  volume \"data\" { target = \"/data\" }\n}\nnode \"local\" {",
-    );
-    lab.bench.write(&two);
-    lab.world.change("service.broker", "name", "by-hand");
-    let taken = lab
-        .fleet(Mode::Apply, &[])
-        .import(
-            &"service.other".parse().expect("an address"),
-            &"id of service.broker".into(),
-            &progress,
-        )
-        .await;
-    let said = taken.expect_err("it is that of another").to_string();
-    assert!(said.contains("is that of service.broker already"), "{said}");
 }
 
 #[tokio::test]

@@ -300,7 +300,7 @@ mod tests {
         for (name, expected) in [
             ("rover-0", "rover-0"),
             ("rover-10.0.0.1", "rover-10.0.0.1"),
-            ("rover-a b", "rover-a-b-4fd2ac"),
+            ("rover-a b", "rover-a-b-"),
             ("rover-a/b", "rover-a-b-"),
             ("é", ""),
         ] {
