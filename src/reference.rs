@@ -228,6 +228,7 @@ fn replacing(schema: &BlockSchema, registry: &Registry) -> BTreeMap<&'static str
     let kind = match (schema.name, schema.kind.as_deref()) {
         ("node" | "pool", _) => "node",
         ("service", _) | ("simulator", Some("container" | "px4")) => "container",
+        ("simulator", Some("qemu")) => "machine",
         ("simulator", _) => "process",
         ("network", _) => "network",
         ("value", _) => "value",

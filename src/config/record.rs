@@ -65,14 +65,24 @@ impl Record {
             .blocks
             .iter()
             .map(|block| Record::evaluate(block, scope, mode, diagnostics));
-        Record {
+        let mut record = Record {
             schema: Some(Arc::clone(&body.schema)),
             labels: body.labels.clone(),
             span: body.header.clone(),
             mode,
             blocks: blocks.collect(),
             fields,
+        };
+        if let Some(derive) = body.schema.derive {
+            derive(&mut record, scope, diagnostics);
         }
+        record
+    }
+
+    /// Adds a value that no attribute sets.
+    pub(super) fn add(&mut self, name: &'static str, value: Value) {
+        let span = None;
+        self.fields.push(Field { name, value, span });
     }
 
     /// Returns the fields of an object value that conforms to `AttributeType::Object` as a record.

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use simfleet_provider_api::{Mode, Type, Value};
 
 use super::conform::conform;
+use super::eval::Scope;
 use super::forms::Form;
 use super::record::Record;
 use crate::diagnostic::Diagnostics;
@@ -35,6 +36,8 @@ pub struct BlockSchema {
     pub availability: Availability,
     /// What must hold between its attributes and the blocks in it, where no typed form checks that.
     pub rules: Vec<Rule>,
+    /// What follows from its attributes, and from files beside the fleet.
+    pub derive: Option<Derive>,
     /// One sentence for the reference documentation.
     pub doc: &'static str,
     /// See [`BlockSchema::parts`].
@@ -43,6 +46,9 @@ pub struct BlockSchema {
 
 /// Reports what in a block does not go together, or is suspicious. What is not known is passed over.
 pub type Rule = fn(&Record, &mut Diagnostics);
+
+/// Adds to a block what follows from its attributes and from the files that they name. What is not known is passed over.
+pub type Derive = fn(&mut Record, &dyn Scope, &mut Diagnostics);
 
 /// Whether a block takes the meta-arguments of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +159,7 @@ impl BlockSchema {
             outputs: &[],
             availability: Availability::Now,
             rules: Vec::new(),
+            derive: None,
             doc,
             parts: OnceLock::new(),
         }
@@ -167,6 +174,12 @@ impl BlockSchema {
     /// Adds what must hold in it.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
+        self
+    }
+
+    /// Says what follows from its attributes.
+    pub fn derive(mut self, derive: Derive) -> Self {
+        self.derive = Some(derive);
         self
     }
 

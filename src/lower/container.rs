@@ -1,6 +1,5 @@
 //! Containers: services, and simulators of which there is an image. With the volumes that are theirs alone.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, Value};
@@ -10,10 +9,10 @@ use super::placement::Place;
 use super::policy::Policy;
 use super::workload::{self, format_value, record};
 use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, name_of};
+use crate::config::IgnoreChanges;
 use crate::config::blocks::{Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
 use crate::config::published::{self, Published};
-use crate::config::{Config, IgnoreChanges};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The kind of a container.
@@ -232,7 +231,10 @@ fn volumes(lowering: &Lowering<'_>, container: &Container, provider: &ProviderCo
 /// Returns a volume as it is mounted: by the id of the volume, or the full path of the folder.
 fn mount(lowering: &Lowering<'_>, volume: &Volume) -> Value {
     let (kind, source) = match &volume.source {
-        Some(source) => ("bind", format_value(source, |source| on_host(lowering, source))),
+        Some(source) => (
+            "bind",
+            format_value(source, |source| lowering.on_host(source).display().to_string()),
+        ),
         None => ("volume", id_of(&address_of(lowering.address, volume), lowering.objects)),
     };
     record([
@@ -270,22 +272,6 @@ fn id_of(address: &Address, objects: &dyn Objects) -> Value {
     let attributes = objects.attributes(address);
     let id = attributes.and_then(|attributes| attributes.get("id").cloned());
     id.unwrap_or_else(|| Value::unknown(format!("{address}.id")))
-}
-
-/// Returns the full path of a folder that is relative to the folder of its module.
-fn on_host(lowering: &Lowering<'_>, source: &str) -> String {
-    let module = lowering.config.module(&lowering.declaration.address.module_path());
-    let folder = module.map_or(Path::new(""), |module: &Config| &module.folder);
-    let full = lowering.config.cwd.join(folder).join(source);
-    let mut path = PathBuf::new();
-    for part in full.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(path.pop()),
-            part => path.push(part),
-        }
-    }
-    path.display().to_string()
 }
 
 /// Returns what a container is called in its networks.

@@ -95,7 +95,7 @@ impl Layout {
                 Block::Pool(pool) => settle(Placement::On(address.clone()), &|layout, needs| {
                     layout.size(address, pool, needs, &recorded, state)
                 }),
-                Block::Simulator(_) | Block::Network(_) | Block::Service(_) | Block::Value(_) => {}
+                Block::Simulator(_) | Block::Network(_) | Block::Service(_) | Block::Program(_) | Block::Value(_) => {}
             }
         }
         let on_local = || {

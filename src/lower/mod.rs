@@ -4,7 +4,8 @@
 //! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
-//! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share
+//! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
+//!   the latter, [`qemu`] one of the former
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,10 +25,12 @@ mod container;
 mod layout;
 mod network;
 mod node;
+mod paths;
 mod placement;
 mod policy;
 mod process;
 mod px4;
+mod qemu;
 mod recorded;
 mod simulator;
 mod size;
@@ -112,7 +115,7 @@ impl Lowering<'_> {
         match self.declaration.decode(self.record)? {
             Block::Service(service) => container::volumes_of_service(self, &service),
             Block::Simulator(simulator) => simulator::parts(self, &simulator),
-            Block::Node(_) | Block::Pool(_) | Block::Network(_) | Block::Value(_) => Ok(Vec::new()),
+            Block::Node(_) | Block::Pool(_) | Block::Network(_) | Block::Program(_) | Block::Value(_) => Ok(Vec::new()),
         }
     }
 
@@ -127,6 +130,8 @@ impl Lowering<'_> {
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
             Block::Service(service) => Ok(vec![container::service(self, &service)?]),
+            // What runs it takes it along.
+            Block::Program(_) => Ok(Vec::new()),
             Block::Value(value) => {
                 let mut attributes = Attributes::new();
                 attributes.set("input", value.input.unwrap_or(Value::NULL));
@@ -319,6 +324,7 @@ pub fn value(
         Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
         Block::Network(_) => network::outputs(address, objects),
         Block::Service(_) => container::outputs(address, objects),
+        Block::Program(program) => vec![("id", (&*program.id).into()), ("name", name_of(address).into())],
         Block::Value(_) => {
             let attributes = objects.attributes(address);
             let field = |name: &'static str| match &attributes {

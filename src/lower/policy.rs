@@ -93,6 +93,8 @@ pub fn in_resource(name: &str) -> &str {
     match name {
         "port" => "ports",
         "volume" => "mounts",
+        "drive" => "drives",
+        "console" => "consoles",
         "file" => "files",
         "log_driver" | "log_options" => "log",
         _ => name,

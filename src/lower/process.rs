@@ -1,9 +1,9 @@
-//! Simulators that are processes of a node: programs, and the built-in vehicle.
+//! Simulators that are processes of a node: programs, the built-in vehicle, and machines under QEMU.
 
 use std::borrow::Cow;
 
 use simfleet_provider_api::process::PROCESS;
-use simfleet_provider_api::{Attributes, Hosting, Type, Value, convert};
+use simfleet_provider_api::{Attributes, Hosting, Kind, Type, Value, convert};
 use simfleet_state::ProviderConfig;
 
 use super::node::NODE;
@@ -58,16 +58,49 @@ fn process(
     command: Value,
 ) -> Result<Desired, Diagnostics> {
     let (provider, host_id) = provider(lowering, place, host)?;
+    let mut desired = shared(lowering, simulator, place, PROCESS, provider);
+    desired.attributes.set("command", command);
+    desired.attributes.set("host", host_id.unwrap_or(Value::NULL));
+    Ok(desired)
+}
+
+/// Returns what every process of a node has, of a kind that the agents of nodes have.
+pub(super) fn of_agent(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    kind: Kind,
+) -> Result<Desired, Diagnostics> {
+    let host = lowering.objects.attributes(&place.host).unwrap_or_default();
+    let (provider, host_id) = provider(lowering, place, &host)?;
+    match host_id {
+        None => Ok(shared(lowering, simulator, place, kind, provider)),
+        Some(_) => Err(no_runtime(lowering, &format!("No {kind}"), &provider.name)),
+    }
+}
+
+fn shared(
+    lowering: &Lowering<'_>,
+    simulator: &Simulator,
+    place: &Place,
+    kind: Kind,
+    provider: ProviderConfig,
+) -> Desired {
     let mut attributes = workload::attributes(&simulator.workload);
     attributes.set("name", lowering.address.to_string());
-    attributes.set("command", command);
     attributes.set("ports", super::simulator::ports(place));
-    attributes.set("host", host_id.unwrap_or(Value::NULL));
     attributes.set("state", simulator.state.as_str());
     attributes.set("log", simulator.log.as_ref().map_or(Value::NULL, log));
-    let mut desired = lowering.desired(lowering.address.clone(), PROCESS, provider, attributes);
+    let mut desired = lowering.desired(lowering.address.clone(), kind, provider, attributes);
     desired.hosted_on = Some(place.host.clone());
-    Ok(desired)
+    desired
+}
+
+fn no_runtime(lowering: &Lowering<'_>, what: &str, provider: &str) -> Diagnostics {
+    let detail = format!("{what} can run on a `{NODE}` of provider `{provider}`.");
+    let diagnostic = Diagnostic::error("Node without a runtime", detail);
+    let diagnostic = diagnostic.on(lowering.address.clone());
+    diagnostic.at(lowering.declaration.span.clone()).into()
 }
 
 /// Returns the provider that has the processes of a node, and the node's id where the process must name it.
@@ -95,14 +128,7 @@ fn provider(
             ))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
-        Hosting::Nothing => {
-            let detail = format!("Nothing can run on a `{NODE}` of provider `{}`.", own.name);
-            let diagnostic = Diagnostic::error("Node without a runtime", detail);
-            Err(diagnostic
-                .on(lowering.address.clone())
-                .at(lowering.declaration.span.clone())
-                .into())
-        }
+        Hosting::Nothing => Err(no_runtime(lowering, "Nothing", &own.name)),
     }
 }
 

@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Value};
 
 use super::placement::Place;
 use super::workload::format_value;
-use super::{Desired, Layout, Lowering, Objects, container, name_of, node, process, px4};
+use super::{Desired, Layout, Lowering, Objects, container, name_of, node, process, px4, qemu};
 use crate::config::blocks::{Kind, Simulator};
 use crate::diagnostic::Diagnostics;
 
@@ -20,6 +20,7 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
         Kind::Exec(exec) => process::exec(lowering, simulator, place, exec)?,
         Kind::Container(container) => container::simulator(lowering, simulator, place, container, None)?,
         Kind::Px4(px4) => px4::resource(lowering, simulator, place, px4)?,
+        Kind::Qemu(qemu) => qemu::resource(lowering, simulator, place, qemu)?,
     };
     Ok(Some(desired))
 }
@@ -29,7 +30,7 @@ pub(super) fn parts(lowering: &Lowering<'_>, simulator: &Simulator) -> Result<Ve
     match &simulator.kind {
         Kind::Container(container) => container::volumes_of_simulator(lowering, container),
         Kind::Px4(px4) => container::volumes_of_simulator(lowering, &px4.container),
-        Kind::Vehicle(_) | Kind::Exec(_) => Ok(Vec::new()),
+        Kind::Vehicle(_) | Kind::Exec(_) | Kind::Qemu(_) => Ok(Vec::new()),
     }
 }
 
@@ -95,10 +96,15 @@ pub(super) fn outputs(
         };
         (name.clone(), url)
     };
+    let mut endpoints: Vec<(Arc<str>, Value)> = place.ports.iter().map(endpoint).collect();
+    if let Kind::Qemu(machine) = &simulator.kind {
+        let debugger = qemu::debugger(address, machine, attributes.as_ref());
+        endpoints.extend(debugger.map(|url| (Arc::from("gdb"), url)));
+    }
     vec![
         ("name", name.into()),
         ("id", attribute("id")),
-        ("endpoints", Value::object(place.ports.iter().map(endpoint))),
+        ("endpoints", Value::object(endpoints)),
         ("ports", Value::map(numbers(place))),
         ("node", node),
         ("status", attribute("status")),

@@ -3,18 +3,25 @@
 use std::net::SocketAddr;
 use std::path::Path as FilePath;
 
-use simfleet_provider_api::{Attributes, Path, PathStep, Problem, Value};
+use simfleet_provider_api::{Attributes, Kind, Path, PathStep, Problem, Value};
 
 use crate::protocol::{HealthCheckType, ProcessSpec};
-use crate::spec::{Wrong, known_part, wanted};
+use crate::schema::MACHINE;
+use crate::spec::{Wrong, known_part, wanted, wanted_machine};
 
 /// The longest name of a simulator, in bytes.
 pub(crate) const MAX_NAME: usize = 200;
 
 /// Checks wanted attributes of which some may not be known yet.
-pub(crate) fn problems(attributes: &Attributes) -> Vec<Problem> {
+pub(crate) fn problems(kind: &Kind, attributes: &Attributes) -> Vec<Problem> {
+    let is_machine = *kind == MACHINE;
     let mut known = known_part(attributes);
     // What is required and not known yet stands in with something that is right.
+    for name in ["binary", "machine"] {
+        if is_machine && attributes.get(name).is_some() && known.get(name).is_none() {
+            known.set(name, "unknown");
+        }
+    }
     if attributes.get("command").is_some() && known.get("command").is_none() {
         known.set("command", Value::tuple([Value::string("unknown")]));
     }
@@ -26,7 +33,12 @@ pub(crate) fn problems(attributes: &Attributes) -> Vec<Problem> {
     } else {
         Ports::Known
     };
-    let wrong = match wanted(&known) {
+    let wanted = match is_machine {
+        // Where its files are does not matter here.
+        true => wanted_machine(&known, FilePath::new("/")),
+        false => wanted(&known),
+    };
+    let wrong = match wanted {
         Ok(wanted) => {
             let mut wrong = check_name(&wanted.name);
             wrong.extend(check_spec(&wanted.spec, ports));
@@ -75,7 +87,7 @@ pub(crate) fn check_spec(spec: &ProcessSpec, ports: Ports) -> Vec<Wrong> {
         }
     };
     check(
-        spec.command.first().is_some_and(|program| !program.is_empty()),
+        spec.machine.is_some() || spec.command.first().is_some_and(|program| !program.is_empty()),
         &["command"],
         "must start with a program",
     );
@@ -84,6 +96,39 @@ pub(crate) fn check_spec(spec: &ProcessSpec, ports: Ports) -> Vec<Wrong> {
         &["command"],
         "has a NUL character",
     );
+    if let Some(machine) = &spec.machine {
+        let texts = [
+            ("binary", Some(&machine.binary)),
+            ("machine", Some(&machine.machine)),
+            ("cpu", machine.cpu.as_ref()),
+        ];
+        for (name, text) in texts {
+            check(text.is_none_or(|text| !text.is_empty()), &[name], "is empty");
+            check(
+                text.is_none_or(|text| !text.contains('\0')),
+                &[name],
+                "has a NUL character",
+            );
+        }
+        check(
+            !machine.arguments.iter().any(|argument| argument.contains('\0')),
+            &["arguments"],
+            "has a NUL character",
+        );
+        check(
+            machine.consoles.iter().all(|console| console.max_size >= 1024),
+            &["consoles"],
+            "must have a `max_size` of at least 1024 bytes each",
+        );
+        check(
+            machine
+                .gdb
+                .as_ref()
+                .is_none_or(|gdb| gdb.bind.parse::<std::net::IpAddr>().is_ok()),
+            &["gdb", "bind"],
+            "must be an IP address",
+        );
+    }
     for (name, value) in spec.env.iter().flatten() {
         check(
             !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'),
@@ -253,6 +298,7 @@ pub(crate) fn resolve(spec: &ProcessSpec, target: &str, node: SocketAddr) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::PROCESS;
 
     fn attributes(change: impl FnOnce(&mut Attributes)) -> Attributes {
         let mut attributes = Attributes::from_iter([
@@ -290,7 +336,7 @@ mod tests {
             }),
         ];
         for (name, change) in cases {
-            assert_eq!(problems(&attributes(change)), [], "{name}");
+            assert_eq!(problems(&PROCESS, &attributes(change)), [], "{name}");
         }
     }
 
@@ -343,7 +389,7 @@ mod tests {
             ),
         ];
         for (name, attribute, value, path) in cases {
-            let found = problems(&attributes(|a| a.set(attribute, value)));
+            let found = problems(&PROCESS, &attributes(|a| a.set(attribute, value)));
             let paths: Vec<String> = found.iter().map(|problem| problem.path.to_string()).collect();
             assert_eq!(paths, [path], "{name}: {found:?}");
         }

@@ -18,6 +18,9 @@ use crate::protocol::{
 /// How long an agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an agent may take to take in a program.
+const UPLOAD: Duration = Duration::from_secs(60);
+
 /// A client of one agent. Holds no connection and no secret: the token is read from its file for each call.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
@@ -253,6 +256,15 @@ impl AgentClient {
         Ok(tail.lines)
     }
 
+    /// Gives the agent a program for machines: its content, by the SHA-256 of that.
+    pub async fn put_program(&self, sha256: &str, content: Vec<u8>) -> Result<(), ClientError> {
+        // A large program takes its time.
+        let patient = self.clone().with_timeout(self.timeout.max(UPLOAD));
+        let path = format!("/v1/programs/{}", encode(sha256));
+        patient.request(Method::PUT, &path, Some(content)).await?;
+        Ok(())
+    }
+
     /// Asks what a create with this token did; `None` where nothing is known of it.
     pub async fn token(&self, token: &str) -> Result<Option<TokenView>, ClientError> {
         match self
@@ -286,6 +298,14 @@ impl AgentClient {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Answer, ClientError> {
+        let body = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| ClientError::NotSent(format!("cannot write the request: {error}")))?;
+        self.request(method, path, body).await
+    }
+
+    async fn request(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ClientError> {
         let token = tokio::fs::read_to_string(&self.token_file)
             .await
             .map_err(|source| ClientError::Token {
@@ -296,10 +316,6 @@ impl AgentClient {
             (AUTHORIZATION, format!("Bearer {}", token.trim())),
             (HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string()),
         ];
-        let body = body
-            .map(serde_json::to_vec)
-            .transpose()
-            .map_err(|error| ClientError::NotSent(format!("cannot write the request: {error}")))?;
         let answer = send(method, &self.uri(path)?, &headers, body, self.timeout)
             .await
             .map_err(from_http)?;

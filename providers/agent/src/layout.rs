@@ -18,6 +18,11 @@
 //!     exit.json           how it ended (ExitRecord)
 //!     output.log, .1, …   its output, newest first
 //!     work/               where it runs, without a folder of its own
+//!     qmp                 the monitor of a machine, a socket
+//!     console.N           its serial line N for those who watch and type, a socket
+//!     line.N              the same for QEMU, until it has opened it
+//!     NAME.log, .1, …     what it wrote to its console NAME, without a log of its own
+//! DIR/programs/SHA256     programs of machines, by their content
 //! ```
 
 use std::net::SocketAddr;
@@ -111,6 +116,11 @@ impl DataFolder {
         self.0.join("simulators")
     }
 
+    /// The programs of machines.
+    pub fn programs(&self) -> PathBuf {
+        self.0.join("programs")
+    }
+
     /// One simulator.
     pub fn simulator(&self, name: &str) -> SimulatorFolder {
         SimulatorFolder(self.simulators().join(file_name(name)))
@@ -167,10 +177,38 @@ impl SimulatorFolder {
         self.0.join("output.log")
     }
 
+    /// The serial line of a machine with this number, for those who watch it.
+    pub fn console(&self, number: usize) -> PathBuf {
+        self.0.join(console_socket(number))
+    }
+
+    /// The same for the machine itself.
+    pub fn line(&self, number: usize) -> PathBuf {
+        self.0.join(line_socket(number))
+    }
+
+    /// What a machine wrote to a console, where no other path was given.
+    pub fn console_log(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{}.log", file_name(name)))
+    }
+
     /// Where it runs, where no other folder was given.
     pub fn work(&self) -> PathBuf {
         self.0.join("work")
     }
+}
+
+/// The socket of a machine's monitor, in its folder.
+pub(crate) const MONITOR: &str = "qmp";
+
+/// The socket of a serial line for those who watch it, in the folder of its machine.
+pub(crate) fn console_socket(number: usize) -> String {
+    format!("console.{number}")
+}
+
+/// The socket of a serial line for the machine itself, in its folder.
+pub(crate) fn line_socket(number: usize) -> String {
+    format!("line.{number}")
 }
 
 /// Returns a file name that belongs to this name alone: readable where it can be, short, and never hidden.

@@ -5,6 +5,7 @@
 //! - [`Probe`]: tries whether a process answers
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
 //! - [`identity`]: which process is meant, across reused ids and reboots
+//! - `qmp`: speaks to the monitor of a machine under QEMU; `ports`: chooses where a debugger gets in
 //! - [`layout`], [`durable`]: what an agent keeps, and how it survives a crash; [`node`]: what its node declares
 
 mod check;
@@ -16,9 +17,11 @@ pub mod layout;
 mod load;
 mod mavlink;
 pub mod node;
+mod ports;
 mod probe;
 pub mod protocol;
 pub mod provider;
+mod qmp;
 pub mod schema;
 mod server;
 pub mod shim;

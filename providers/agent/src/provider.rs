@@ -1,5 +1,7 @@
-//! The provider `agent`: its kind `process` is one supervised simulator process on a node's agent.
+//! The provider `agent`: its kind `process` is one supervised simulator process on a node's agent, and its kind `machine`
+//! one under QEMU.
 //!
+//! - The program of a machine is put to the agent before the machine is made, by its content.
 //! - A process is named by its node-wide name and by the token that it was created with: its [`ObjectId`] is
 //!   `NAME@TOKEN`. A late call for one that has been deleted and made again finds that it is not the one meant.
 //! - The agent keeps each token with what it made, and for a while after that was deleted: a create that is sent again
@@ -8,11 +10,13 @@
 //!   process is kept if it is what is wanted, and the token that it had makes nothing any more.
 //! - A process that does not start, or is not ready in time, is removed again: the create is rejected and says why.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use simfleet_provider_api::{
     Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Problem, Provider,
     ProviderError, ProviderType, Schema, Step, Token,
@@ -20,9 +24,11 @@ use simfleet_provider_api::{
 
 use crate::check::problems;
 use crate::client::{AgentClient, ClientError};
-use crate::protocol::{Desired, PatchSimulator, PutSimulator, SimulatorView, Status, TokenView, code};
+use crate::protocol::{
+    Desired, PatchSimulator, ProcessSpec, Program, PutSimulator, SimulatorView, Status, TokenView, code,
+};
 use crate::schema;
-use crate::spec::{Wanted, attributes, wanted, without_secrets};
+use crate::spec::{Wanted, attributes, wanted, wanted_machine, without_secrets};
 
 /// How soon an accepted operation is looked at again.
 const POLL_AFTER: Duration = Duration::from_millis(250);
@@ -45,8 +51,8 @@ impl ProviderType for AgentType {
         schema::schemas()
     }
 
-    fn check(&self, _kind: &Kind, desired: &Attributes) -> Vec<Problem> {
-        problems(desired)
+    fn check(&self, kind: &Kind, desired: &Attributes) -> Vec<Problem> {
+        problems(kind, desired)
     }
 
     /// An agent is a small server beside simulators that need the machine more.
@@ -67,6 +73,7 @@ impl ProviderType for AgentType {
         Ok(Arc::new(AgentProvider {
             client: AgentClient::new(setting("runtime")?, setting("token_file")?)?,
             lineage: context.lineage.clone(),
+            root: context.root.clone(),
         }))
     }
 }
@@ -76,6 +83,8 @@ impl ProviderType for AgentType {
 struct AgentProvider {
     client: AgentClient,
     lineage: Arc<str>,
+    /// The folder of the fleet, at which relative paths start.
+    root: PathBuf,
 }
 
 /// An operation that the agent accepted, as it is kept in the journal.
@@ -117,26 +126,45 @@ fn split_id(id: &ObjectId) -> (&str, &str) {
     id.0.rsplit_once('@').unwrap_or((&id.0, ""))
 }
 
-fn object(view: &SimulatorView) -> Object {
-    Object {
-        id: object_id(&view.name, &view.id),
-        attributes: attributes(view),
-        token: Some(Token(view.id.as_str().into())),
-        version: Some(view.revision.to_string().into()),
-    }
-}
-
 impl AgentProvider {
     fn check_kind(&self, kind: &Kind) -> Result<(), ProviderError> {
-        if *kind == schema::PROCESS {
+        if *kind == schema::PROCESS || *kind == schema::MACHINE {
             Ok(())
         } else {
             Err(broken(format!("the provider `agent` has no kind `{kind}`")))
         }
     }
 
-    fn is_ours(&self, view: &SimulatorView) -> bool {
-        *view.lineage == *self.lineage
+    fn object(&self, view: &SimulatorView) -> Object {
+        Object {
+            id: object_id(&view.name, &view.id),
+            attributes: attributes(view, &self.root),
+            token: Some(Token(view.id.as_str().into())),
+            version: Some(view.revision.to_string().into()),
+        }
+    }
+
+    fn is_ours(&self, kind: &Kind, view: &SimulatorView) -> bool {
+        *view.lineage == *self.lineage && view.spec.machine.is_some() == (*kind == schema::MACHINE)
+    }
+
+    /// Puts a request, and before that the program that it needs, where the agent lacks it.
+    async fn with_program<T, F>(&self, spec: &ProcessSpec, send: impl Fn() -> F) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let program = spec.machine.as_ref().and_then(|machine| machine.program.as_ref());
+        // Another machine that ran it can go between the two, and take it along.
+        for _ in 0..3 {
+            match send().await {
+                Err(error) if error.code() == Some(code::NO_PROGRAM) => {}
+                answer => return Ok(answer?),
+            }
+            let Some(program) = program else { break };
+            let content = content(program).await?;
+            self.client.put_program(&program.sha256, content).await?;
+        }
+        Ok(send().await?)
     }
 
     /// Returns how far a create or update has come, by what the agent says of its simulator.
@@ -158,11 +186,31 @@ impl AgentProvider {
                 attribute: None,
             });
         }
-        Ok(Step::Done(object(&view)))
+        Ok(Step::Done(self.object(&view)))
     }
 
-    fn decode(&self, planned: &Attributes) -> Result<Wanted, ProviderError> {
-        Ok(wanted(planned)?)
+    fn decode(&self, kind: &Kind, planned: &Attributes) -> Result<Wanted, ProviderError> {
+        Ok(match *kind == schema::MACHINE {
+            true => wanted_machine(planned, &self.root)?,
+            false => wanted(planned)?,
+        })
+    }
+}
+
+/// Reads the program of a machine, as it was when the plan was made.
+async fn content(program: &Program) -> Result<Vec<u8>, ProviderError> {
+    let rejected = |message: String| ProviderError::Rejected {
+        message,
+        attribute: Some(simfleet_provider_api::Path::attribute("program")),
+    };
+    let path = &program.path;
+    let content = tokio::fs::read(path).await;
+    let content = content.map_err(|error| rejected(format!("cannot read the program `{path}`: {error}")))?;
+    match hex::encode(Sha256::digest(&content)) == program.sha256 {
+        true => Ok(content),
+        false => Err(rejected(format!(
+            "the program `{path}` has changed since the plan was made"
+        ))),
     }
 }
 
@@ -179,7 +227,7 @@ impl Provider for AgentProvider {
         self.check_kind(kind)?;
         let (name, token) = split_id(id);
         match self.client.simulator(name, token).await {
-            Ok(Some(view)) if self.is_ours(&view) => Ok(Observed::Present(object(&view))),
+            Ok(Some(view)) if self.is_ours(kind, &view) => Ok(Observed::Present(self.object(&view))),
             Ok(_) => Ok(Observed::Absent),
             Err(error) if error.code() == Some(code::FAILED) => Ok(Observed::Absent),
             Err(error) => unreachable(error),
@@ -190,7 +238,11 @@ impl Provider for AgentProvider {
         self.check_kind(kind)?;
         match self.client.simulators().await {
             Ok(views) => Ok(Some(
-                views.iter().filter(|view| self.is_ours(view)).map(object).collect(),
+                views
+                    .iter()
+                    .filter(|view| self.is_ours(kind, view))
+                    .map(|view| self.object(view))
+                    .collect(),
             )),
             Err(error) => match unreachable(error)? {
                 // Not `None`: there is a list, and an agent that does not give it need not be asked for each process.
@@ -207,7 +259,7 @@ impl Provider for AgentProvider {
         self.check_kind(kind)?;
         Ok(match self.client.token(&token.0).await? {
             None => Found::Nothing,
-            Some(TokenView::Made(view)) if view.settled => Found::Ready(object(&view)),
+            Some(TokenView::Made(view)) if view.settled => Found::Ready(self.object(&view)),
             Some(TokenView::Made(view)) => {
                 let (name, id) = (view.name, view.id);
                 let op = Op::Create;
@@ -222,14 +274,16 @@ impl Provider for AgentProvider {
 
     async fn create(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
-        let Wanted { name, spec, secrets } = self.decode(planned)?;
+        let Wanted { name, spec, secrets } = self.decode(kind, planned)?;
         let request = PutSimulator {
             token: token.to_string(),
             lineage: self.lineage.to_string(),
             spec,
             secrets,
         };
-        let view = self.client.put_simulator(&name, &request).await?;
+        let view = self
+            .with_program(&request.spec, || self.client.put_simulator(&name, &request))
+            .await?;
         self.step(Op::Create, view).await
     }
 
@@ -242,7 +296,7 @@ impl Provider for AgentProvider {
     ) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
         let (name, id) = split_id(&prior.id);
-        let wanted = self.decode(planned)?;
+        let wanted = self.decode(kind, planned)?;
         if prior.attributes.str("name").is_some_and(|name| name != wanted.name) {
             return Err(broken(format!(
                 "process `{name}` cannot be renamed to `{}` in place",
@@ -256,12 +310,17 @@ impl Provider for AgentProvider {
             spec: wanted.spec,
             secrets: wanted.secrets,
         };
-        match self.client.patch_simulator(name, &request).await {
-            Ok(view) => self.step(Op::Update, view).await,
-            Err(error) if error.code() == Some(code::NOT_FOUND) => Err(ProviderError::Conflict {
+        let patch = || async {
+            match self.client.patch_simulator(name, &request).await {
+                Err(error) if error.code() == Some(code::NOT_FOUND) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        match self.with_program(&request.spec, patch).await? {
+            Some(view) => self.step(Op::Update, view).await,
+            None => Err(ProviderError::Conflict {
                 message: format!("process `{name}` is gone"),
             }),
-            Err(error) => Err(error.into()),
         }
     }
 

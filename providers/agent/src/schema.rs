@@ -1,9 +1,14 @@
-//! What a `process` looks like: its attributes, and the settings of the provider that manages it.
+//! What a `process` and a `machine` look like: its attributes, and the settings of the provider that manages it.
 
 use std::sync::LazyLock;
 
 pub use simfleet_provider_api::process::PROCESS;
-use simfleet_provider_api::{Attribute, Number, Schema, Type, Value, process};
+use simfleet_provider_api::{Attribute, Kind, Number, Presence, Schema, Type, Value, process};
+
+use crate::spec::OF_A_PROCESS;
+
+/// The kind of a machine that QEMU emulates.
+pub const MACHINE: Kind = Kind::new("machine");
 
 /// Stands for the agent's own program as the first element of `command`, so that no path of a machine is in the state.
 pub const SIMFLEET_PROGRAM: &str = "{simfleet}";
@@ -29,15 +34,23 @@ pub(crate) fn settings() -> &'static [Attribute] {
     &SETTINGS
 }
 
-/// The schemas of the provider: `process`.
+/// The schemas of the provider: `process` and `machine`.
 pub(crate) fn schemas() -> &'static [Schema] {
     static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-        vec![Schema {
-            kind: PROCESS,
-            version: 1,
-            doc: "A simulator process that a node's agent starts, supervises and stops.",
-            attributes: process_attributes(),
-        }]
+        vec![
+            Schema {
+                kind: PROCESS,
+                version: 1,
+                doc: "A simulator process that a node's agent starts, supervises and stops.",
+                attributes: process_attributes(),
+            },
+            Schema {
+                kind: MACHINE,
+                version: 1,
+                doc: "A machine that QEMU emulates, as a process that a node's agent starts, supervises and stops.",
+                attributes: machine_attributes(),
+            },
+        ]
     });
     &SCHEMAS
 }
@@ -57,6 +70,92 @@ fn process_attributes() -> Vec<Attribute> {
         Attribute::new("started", Type::String, "when it was last started, RFC 3339").live(),
     ]);
     attributes
+}
+
+fn machine_attributes() -> Vec<Attribute> {
+    let text = |name, doc| Attribute::new(name, Type::String, doc).replaces();
+    let mut attributes = process_attributes();
+    attributes.retain(|attribute| !OF_A_PROCESS.contains(&attribute.name));
+    for attribute in &mut attributes {
+        attribute.doc = match attribute.name {
+            "state" => "what it should be: `running`, `paused` (held by its monitor) or `stopped`",
+            "status" => {
+                "`starting`, `running`, `unhealthy`, `paused`, `waiting` or `debugged` (for or by a debugger), `restarting`, \
+                 `stopping`, `stopped`, `exited`, or QEMU's word for what else holds it: `guest-panicked`, `io-error` …"
+            }
+            _ => attribute.doc,
+        };
+    }
+    let name = attributes.iter().position(|attribute| attribute.name == "name");
+    let own = [
+        text("binary", "the program that emulates it: `qemu-system-arm`").required(),
+        text("machine", "which machine: `-machine`").required(),
+        text("cpu", "its processor: `-cpu`"),
+        Attribute::new("memory", Type::Number, "its memory in bytes").replaces(),
+        text("program", "the SHA-256 of what it runs"),
+        Attribute::new(
+            "program_file",
+            Type::String,
+            "the file that has it, relative to the folder of the fleet; the agent keeps a copy",
+        ),
+        Attribute::new("drives", Type::list(drive_type()), "its disks").replaces(),
+        Attribute::new(
+            "semihosting",
+            Type::Bool,
+            "whether its program may use files of the node",
+        )
+        .default(false)
+        .replaces(),
+        Attribute::new(
+            "consoles",
+            Type::list(console_type()),
+            "its serial lines, the first one first; a log is relative to the folder of the fleet, in bytes",
+        )
+        .replaces(),
+        Attribute::new(
+            "gdb",
+            gdb_type(),
+            "where a debugger gets in; without a port one is chosen, and kept",
+        )
+        .replaces(),
+        Attribute::new("arguments", Type::list(Type::String), "further arguments of QEMU").replaces(),
+    ];
+    let at = name.map_or(0, |name| name + 1);
+    attributes.splice(at..at, own);
+    attributes.extend([
+        Attribute::new("gdb_port", Type::Number, "the port at which a debugger gets in").live(),
+        Attribute::new("qemu", Type::String, "the version of QEMU while it lives").live(),
+    ]);
+    attributes
+}
+
+fn drive_type() -> Type {
+    use Presence::{Optional, Required};
+    Type::object([
+        ("name", Type::String, Required),
+        ("path", Type::String, Required),
+        ("format", Type::String, Required),
+        ("interface", Type::String, Optional),
+    ])
+}
+
+fn console_type() -> Type {
+    use Presence::{Optional, Required};
+    Type::object([
+        ("name", Type::String, Required),
+        ("stream", Type::Bool, Required),
+        ("log", Type::String, Optional),
+        ("max_size", Type::Number, Required),
+    ])
+}
+
+fn gdb_type() -> Type {
+    use Presence::{Optional, Required};
+    Type::object([
+        ("bind", Type::String, Required),
+        ("port", Type::Number, Optional),
+        ("wait", Type::Bool, Required),
+    ])
 }
 
 /// Returns a number as a value; not-a-number and the infinities, which no caller has, become `null`.

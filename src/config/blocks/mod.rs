@@ -33,7 +33,7 @@ pub mod placement;
 pub mod pool;
 pub mod port;
 pub mod process;
-mod program;
+pub mod program;
 mod provider;
 pub mod removed;
 mod report;
@@ -60,6 +60,7 @@ pub use placement::Placement;
 pub use pool::{Drain, Pool, WaitFor};
 pub use port::{Port, PortSource, Protocol};
 pub use process::{Log, Ready, Restart};
+pub use program::Program;
 pub use removed::Removed;
 pub use service::Service;
 pub use settings::{Backend, Settings};
@@ -80,6 +81,8 @@ pub enum Block {
     Network(Network),
     /// `service`.
     Service(Box<Service>),
+    /// `program`.
+    Program(Program),
     /// `value`.
     Value(StoredValue),
 }
@@ -141,10 +144,16 @@ fn resources() -> &'static [Resource] {
                 schema: boxed(service::schema()),
                 decode: |record| Service::decode(record).map(|service| Block::Service(Box::new(service))),
             },
-            Resource::checked(simulator::qemu::schema()),
+            Resource {
+                schema: boxed(simulator::qemu::schema()),
+                decode: simulator::qemu::decode,
+            },
+            Resource {
+                schema: boxed(program::schema()),
+                decode: |record| Program::decode(record).map(Block::Program),
+            },
             Resource::checked(simulator::renode::schema()),
             Resource::checked(robot::schema()),
-            Resource::checked(program::schema()),
             Resource::checked(peripheral::schema()),
             Resource::checked(mqtt_broker::schema()),
             Resource::checked(metrics::schema()),

@@ -18,8 +18,10 @@
 //! | `POST /v1/simulators/NAME/start`, `…/stop` | [`SimulatorView`] |
 //! | `DELETE /v1/simulators/NAME?id=ID` | 204; 202 while it stops |
 //! | `GET /v1/simulators/NAME/logs?tail=LINES` | [`LogTail`] |
+//! | `PUT /v1/programs/SHA256` (the content) | 204: the agent has it, for machines |
 //! | `GET /v1/tokens/TOKEN` | [`TokenView`]: what a create with this token did |
 
+mod machine;
 mod process;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
 
+pub use self::machine::{Console, Drive, Gdb, Machine, MachineView, Program, RUNNING};
 pub use self::process::{Desired, HealthCheck, HealthCheckType, Log, ProcessSpec, Ready, Resources, Restart, Status};
 use crate::identity::ProcessIdentity;
 
@@ -38,6 +41,9 @@ pub const PROTOCOL_HEADER: &str = "simfleet-protocol";
 
 /// The largest body that an agent reads, in bytes.
 pub const MAX_BODY: usize = 1 << 20;
+
+/// The largest program that an agent takes, in bytes.
+pub const MAX_PROGRAM: usize = 512 << 20;
 
 /// Why a request was refused: the values of [`ErrorBody::code`].
 pub mod code {
@@ -59,6 +65,8 @@ pub mod code {
     pub const DELETED: &str = "deleted";
     /// A create with this token was carried out and failed for good; nothing is left.
     pub const FAILED: &str = "failed";
+    /// The program of a machine is not here yet: it is to be put, and the request sent again.
+    pub const NO_PROGRAM: &str = "no_program";
     /// The agent is starting or shutting down.
     pub const UNAVAILABLE: &str = "unavailable";
     /// The agent could not do it.
@@ -245,6 +253,12 @@ pub struct SimulatorView {
     /// When it was last started, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
+    /// How the machine stands that it is, once it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineView>,
+    /// The port at which a debugger gets in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gdb_port: Option<u16>,
 }
 
 /// All simulators of a node, by name.

@@ -122,6 +122,7 @@ impl ApiError {
                     }
                     SupervisorError::NotFound(_) => (StatusCode::NOT_FOUND, code::NOT_FOUND, None),
                     SupervisorError::Conflict(_) => (StatusCode::CONFLICT, code::CONFLICT, None),
+                    SupervisorError::NoProgram(_) => (StatusCode::CONFLICT, code::NO_PROGRAM, None),
                     SupervisorError::Full(_) => (StatusCode::CONFLICT, code::FULL, None),
                     SupervisorError::Deleted => (StatusCode::GONE, code::DELETED, None),
                     SupervisorError::Failed(_) => (StatusCode::GONE, code::FAILED, None),

@@ -207,13 +207,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
     write_agent(Some(address))?;
     let token = token(&data)?;
     let node = NodeRecord::load(&data).map_err(|source| file(data.node(), source))?;
-    let shared = Shared {
-        program: options.program,
-        listen: address,
-        node: claim.node.clone(),
-        generation: claim.generation.clone(),
-        data: data.clone(),
-    };
+    let shared = Shared::new(options.program, address, &claim, data.clone());
     let supervisor = Supervisor::load(shared)
         .await
         .map_err(|source| file(data.simulators(), source))?;

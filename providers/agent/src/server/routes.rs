@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 
@@ -17,8 +18,8 @@ use super::error::ApiError;
 use super::metrics;
 use crate::durable;
 use crate::protocol::{
-    Desired, LogTail, MAX_BODY, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator, Shutdown, SimulatorList,
-    SimulatorView, TokenView, Version,
+    Desired, LogTail, MAX_BODY, MAX_PROGRAM, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator, Shutdown,
+    SimulatorList, SimulatorView, TokenView, Version,
 };
 
 /// How long a request may take.
@@ -46,6 +47,10 @@ pub(super) fn routes(app: App) -> Router {
         .route("/v1/simulators/{name}/start", post(start))
         .route("/v1/simulators/{name}/stop", post(stop))
         .route("/v1/simulators/{name}/logs", get(logs))
+        .route(
+            "/v1/programs/{sha256}",
+            put(put_program).layer(DefaultBodyLimit::max(MAX_PROGRAM)),
+        )
         .route("/v1/tokens/{token}", get(token))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -206,6 +211,20 @@ async fn logs(State(app): State<App>, name: Name, tail: Params<Tail>) -> Answer<
         .map_err(|error| ApiError::Internal(error.to_string()))?
         .map_err(|error| ApiError::Internal(format!("cannot read the log: {error}")))?;
     Ok(Json(LogTail { lines }))
+}
+
+async fn put_program(State(app): State<App>, sha256: Name, content: Bytes) -> Result<StatusCode, ApiError> {
+    let Path(sha256) = sha256?;
+    // It becomes the name of a file.
+    let is_digest = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if sha256.len() != 64 || !sha256.bytes().all(is_digest) {
+        return Err(ApiError::NoRoute);
+    }
+    tokio::task::spawn_blocking(move || app.0.supervisor.put_program(&sha256, &content))
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))?
+        .map_err(|error| ApiError::Internal(format!("cannot keep the program: {error}")))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn token(State(app): State<App>, token: Name) -> Answer<TokenView> {

@@ -8,6 +8,7 @@
 //!
 //! No runtime and no thread pool here: there is one shim a simulator.
 
+pub(crate) mod console;
 mod log;
 mod stage;
 mod supervise;
@@ -42,6 +43,9 @@ pub(crate) struct ShimSpec {
     pub log_size: u64,
     /// How many older files are kept.
     pub log_keep: u64,
+    /// The serial lines of a machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<console::Line>,
     /// What a line of output matches when it is ready.
     pub ready_pattern: Option<String>,
     /// Seconds between SIGTERM and SIGKILL. Read again when it is stopped.

@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use super::log::{RotatingLog, Watch, copy};
-use super::{Exit, ExitRecord, Running, ShimSpec, now};
+use super::{Exit, ExitRecord, Running, ShimSpec, console, now};
 use crate::durable;
 use crate::identity::{ProcessIdentity, Stat};
 use crate::layout::SimulatorFolder;
@@ -60,7 +60,9 @@ struct Simulator {
     child: Child,
     pid: Pid,
     life: Arc<Life>,
+    /// Told once by the output, and by each serial line.
     output_ended: mpsc::Receiver<()>,
+    lines: usize,
 }
 
 /// Whether the simulator's process group can be signalled: while the child is not reaped, its id is nobody else's.
@@ -118,6 +120,10 @@ fn start(folder: &SimulatorFolder, spec: &ShimSpec) -> Result<Simulator, String>
         .map(Regex::new)
         .transpose()
         .map_err(|error| format!("the pattern is no regular expression: {error}"))?;
+    let (ended, output_ended) = mpsc::channel();
+    for (number, line) in spec.lines.iter().enumerate() {
+        console::open(folder, number, line, ended.clone())?;
+    }
     let (mut child, output, mut report) = spawn(spec).map_err(|error| format!("cannot start a process: {error}"))?;
 
     let mut cause = String::new();
@@ -155,7 +161,6 @@ fn start(folder: &SimulatorFolder, spec: &ShimSpec) -> Result<Simulator, String>
         end: Condvar::new(),
     });
     hear(signals, life.clone());
-    let (ended, output_ended) = mpsc::channel();
     let ready = folder.ready();
     let run = spec.run;
     thread::spawn(move || {
@@ -174,6 +179,7 @@ fn start(folder: &SimulatorFolder, spec: &ShimSpec) -> Result<Simulator, String>
         pid,
         life,
         output_ended,
+        lines: spec.lines.len(),
     })
 }
 
@@ -236,7 +242,14 @@ impl Simulator {
         let status = self.child.wait();
         end_orphans();
         // Nobody is left to write; a process that hid is not waited for.
-        let _ = self.output_ended.recv_timeout(Duration::from_secs(1));
+        let deadline = Instant::now() + Duration::from_secs(1);
+        for number in 0..self.lines {
+            console::give_up(&SimulatorFolder::new("."), number);
+        }
+        for _ in 0..=self.lines {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let _ = self.output_ended.recv_timeout(left);
+        }
         match status {
             Ok(status) => Exit::of(status),
             Err(error) => Exit::Unknown(format!("cannot tell how it ended: {error}")),

@@ -1,10 +1,12 @@
 //! The attributes of a `process` to and from what the agent is sent.
 
+mod machine;
 mod marks;
 mod mask;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use simfleet_provider_api::process::DEFAULT_STOP_GRACE;
@@ -49,14 +51,24 @@ pub(crate) struct Wanted {
     pub secrets: Vec<Path>,
 }
 
-/// Reads wanted attributes. All must be known.
+/// Reads wanted attributes of a process. All must be known.
 pub(crate) fn wanted(attributes: &Attributes) -> Result<Wanted, Wrong> {
+    read(attributes, None)
+}
+
+/// Reads wanted attributes of a machine. Its relative paths start at the folder given.
+pub(crate) fn wanted_machine(attributes: &Attributes, folder: &FilePath) -> Result<Wanted, Wrong> {
+    read(attributes, Some(folder))
+}
+
+fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted, Wrong> {
     let root = Reader {
         path: None,
         get: &|name| attributes.get(name),
     };
     let spec = ProcessSpec {
         command: root.strings("command")?.unwrap_or_default(),
+        machine: machine_in.map(|folder| machine::read(&root, folder)).transpose()?,
         env: root.map("env", Reader::as_string)?,
         working_dir: root.string("working_dir")?,
         ports: root.map("ports", Reader::as_port)?,
@@ -112,8 +124,9 @@ pub(crate) fn wanted(attributes: &Attributes) -> Result<Wanted, Wrong> {
     Ok(Wanted { name, spec, secrets })
 }
 
-/// Returns what an agent says of a simulator as canonical attributes.
-pub(crate) fn attributes(view: &SimulatorView) -> Attributes {
+/// Returns what an agent says of a simulator as canonical attributes. Paths of a machine are told relative to the folder
+/// given, where they are in it.
+pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes {
     let spec = &view.spec;
     let mut attributes = Attributes::new();
     attributes.set("name", view.name.as_str());
@@ -167,6 +180,14 @@ pub(crate) fn attributes(view: &SimulatorView) -> Attributes {
     attributes.set("exit", text(&view.exit));
     attributes.set("restarts", view.restarts);
     attributes.set("started", text(&view.started));
+    if let Some(machine) = &spec.machine {
+        attributes = attributes
+            .iter()
+            .filter(|(name, _)| !OF_A_PROCESS.contains(&&***name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        machine::write(&mut attributes, view, machine, folder);
+    }
     for path in &view.secrets {
         let Some((PathStep::Name(name), steps)) = path.0.split_first() else {
             continue;
@@ -178,6 +199,9 @@ pub(crate) fn attributes(view: &SimulatorView) -> Attributes {
     }
     attributes
 }
+
+/// What a process has and a machine has not.
+pub(crate) const OF_A_PROCESS: [&str; 3] = ["command", "working_dir", "ready"];
 
 fn health_check_value(check: &HealthCheck) -> Value {
     Value::object([
@@ -321,6 +345,8 @@ mod tests {
             exit: None,
             restarts: 0,
             started: None,
+            machine: None,
+            gdb_port: None,
         }
     }
 
@@ -333,7 +359,7 @@ mod tests {
             [Path::attribute("env").join(PathStep::Name("KEY".into()))]
         );
         let wire = serde_json::to_string(&view(wanted)).expect("is JSON");
-        let read = super::attributes(&serde_json::from_str(&wire).expect("is a view"));
+        let read = super::attributes(&serde_json::from_str(&wire).expect("is a view"), FilePath::new("/"));
         for (name, value) in attributes.iter() {
             assert_eq!(read.get(name), Some(value), "{name}");
         }
@@ -344,7 +370,7 @@ mod tests {
     fn a_dead_process_differs_from_the_running_one_that_is_wanted() {
         let mut view = view(wanted(&full()).expect("valid"));
         view.status = Status::Exited;
-        assert_eq!(attributes(&view).str("state"), Some("exited"));
+        assert_eq!(attributes(&view, FilePath::new("/")).str("state"), Some("exited"));
     }
 
     #[test]

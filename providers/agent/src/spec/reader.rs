@@ -62,6 +62,16 @@ impl<'a> Reader<'a> {
             .transpose()
     }
 
+    pub fn truth(&self, name: &str) -> Result<Option<bool>, Wrong> {
+        self.get(name)?
+            .map(|value| {
+                value
+                    .as_bool()
+                    .ok_or_else(|| Wrong::new(self.at(name), "must be true or false"))
+            })
+            .transpose()
+    }
+
     /// Reads one of the words of a unit enum.
     pub fn word<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Wrong> {
         let Some(word) = self.string(name)? else {

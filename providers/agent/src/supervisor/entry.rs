@@ -32,6 +32,8 @@ impl Entry {
             exit: record.exit.clone(),
             restarts: record.restarts,
             started: seen.started.clone(),
+            machine: seen.machine.clone(),
+            gdb_port: record.gdb_port,
         }
     }
 

@@ -18,6 +18,9 @@ pub(crate) enum SupervisorError {
     /// Another has the name, or it has changed.
     #[error("{0}")]
     Conflict(String),
+    /// A machine is to run a program that is not here.
+    #[error("the program {0} is not here")]
+    NoProgram(String),
     /// There are as many as the node takes.
     #[error("the node has the {0} simulators that it takes")]
     Full(u64),

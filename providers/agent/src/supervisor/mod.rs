@@ -3,13 +3,15 @@
 mod entry;
 mod error;
 mod health;
+mod machine;
 mod policy;
+mod programs;
 mod record;
 mod run;
 mod simulator;
 mod tombstones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,12 +25,14 @@ pub(crate) use self::error::SupervisorError;
 pub use self::run::sweep;
 
 use self::entry::Entry;
+use self::programs::Programs;
 use self::record::{Ending, Record};
 use self::simulator::{Command, Simulator, Snapshot};
 use self::tombstones::Tombstones;
 use crate::check::{Ports, check_name, check_spec};
 use crate::durable;
-use crate::layout::{DataFolder, SimulatorFolder};
+use crate::layout::{Claim, DataFolder, SimulatorFolder};
+use crate::ports;
 use crate::protocol::{Desired, PatchSimulator, ProcessSpec, PutSimulator, SimulatorView, Status, TokenView};
 
 /// What the simulators of a node share.
@@ -44,6 +48,22 @@ pub(crate) struct Shared {
     pub generation: String,
     /// Where everything is kept.
     pub data: DataFolder,
+    /// The programs of machines.
+    programs: Programs,
+}
+
+impl Shared {
+    /// What is shared by the simulators of the agent that listens there, on this data folder.
+    pub fn new(program: PathBuf, listen: SocketAddr, claim: &Claim, data: DataFolder) -> Self {
+        Shared {
+            program,
+            listen,
+            node: claim.node.clone(),
+            generation: claim.generation.clone(),
+            programs: Programs::new(data.programs()),
+            data,
+        }
+    }
 }
 
 /// All simulators of a node.
@@ -134,6 +154,7 @@ impl Supervisor {
             }
             let mut simulators = supervisor.simulators.lock().await;
             simulators.remove(&name);
+            supervisor.forget_programs(&simulators);
             supervisor.count.send_replace(simulators.len());
         });
     }
@@ -237,9 +258,11 @@ impl Supervisor {
                 twin.seen.borrow().record.name
             )));
         }
+        self.demand_program(&request.spec)?;
         if let Some(most) = most.filter(|most| simulators.len() as u64 >= *most) {
             return Err(SupervisorError::Full(most));
         }
+        let gdb_port = self.gdb_port(&simulators, name, &request.spec)?;
         let record = Record {
             name: name.to_owned(),
             cookie: request.token.clone(),
@@ -256,6 +279,8 @@ impl Supervisor {
             exited: false,
             exit: None,
             ending: None,
+            gdb_port,
+            told: None,
         };
         let folder = self.shared.data.simulator(name);
         make_folder(&folder, &record)?;
@@ -275,6 +300,66 @@ impl Supervisor {
         entry.change(request.spec, request.secrets, request.token, claim).await
     }
 
+    /// Keeps a program for machines.
+    ///
+    /// # Errors
+    /// Its content is not what its name says, or it cannot be kept.
+    pub fn put_program(&self, sha256: &str, content: &[u8]) -> io::Result<()> {
+        self.shared.programs.put(sha256, content)
+    }
+
+    fn demand_program(&self, spec: &ProcessSpec) -> Result<(), SupervisorError> {
+        match program_of(spec) {
+            Some(sha256) if !self.shared.programs.has(sha256) => Err(SupervisorError::NoProgram(sha256.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the programs that no machine runs any more. One that was put for a machine that is still to be made is put
+    /// again.
+    fn forget_programs(&self, simulators: &BTreeMap<String, Entry>) {
+        let records = simulators.values().map(|entry| entry.seen.borrow().record.clone());
+        let needed: BTreeSet<String> = records
+            .filter_map(|record| program_of(&record.spec).map(str::to_owned))
+            .collect();
+        if let Err(error) = self.shared.programs.keep_only(|sha256| needed.contains(sha256)) {
+            tracing::warn!(%error, "cannot remove programs that nothing needs");
+        }
+    }
+
+    /// Returns the port at which a debugger gets in: the given one, if nobody has it, or one that nobody has.
+    fn gdb_port(
+        &self,
+        simulators: &BTreeMap<String, Entry>,
+        name: &str,
+        spec: &ProcessSpec,
+    ) -> Result<Option<u16>, SupervisorError> {
+        let Some(gdb) = spec.machine.as_ref().and_then(|machine| machine.gdb.as_ref()) else {
+            return Ok(None);
+        };
+        let invalid = |message: String| SupervisorError::Invalid {
+            message,
+            attribute: Some(simfleet_provider_api::Path::attribute("gdb")),
+        };
+        let others = simulators.values().map(|entry| entry.seen.borrow().record.clone());
+        let used: BTreeMap<u16, String> = others
+            .filter_map(|record| Some((record.gdb_port?, record.name.clone())))
+            .collect();
+        if let Some(port) = gdb.port {
+            if let Some(other) = used.get(&port) {
+                return Err(invalid(format!("port {port} is that of the debugger of `{other}`")));
+            }
+            return match ports::refusal(&gdb.bind, port) {
+                Some(refusal) => Err(invalid(refusal)),
+                None => Ok(Some(port)),
+            };
+        }
+        let used: BTreeSet<u16> = used.into_keys().collect();
+        let chosen = ports::choose(name, &gdb.bind, &used);
+        let none = || invalid(format!("no port is free at {} for a debugger", gdb.bind));
+        chosen.map(Some).ok_or_else(none)
+    }
+
     /// Changes what is wanted of a simulator.
     pub async fn patch(&self, name: &str, request: PatchSimulator) -> Result<(), SupervisorError> {
         check(name, &request.spec)?;
@@ -288,6 +373,7 @@ impl Supervisor {
                 "simulator `{name}` has been changed since it was read"
             )));
         }
+        self.demand_program(&request.spec)?;
         entry.change(request.spec, request.secrets, request.token, None).await
     }
 
@@ -365,6 +451,12 @@ impl Supervisor {
         }
         Err(SupervisorError::NotFound(name.to_owned()))
     }
+}
+
+/// Returns the program that a machine runs.
+fn program_of(spec: &ProcessSpec) -> Option<&str> {
+    let program = spec.machine.as_ref()?.program.as_ref()?;
+    Some(&program.sha256)
 }
 
 /// Whether a simulator is as good as gone: nobody need wait for it.

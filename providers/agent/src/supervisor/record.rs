@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
 
-use crate::protocol::ProcessSpec;
+use crate::protocol::{Desired, Machine, ProcessSpec};
 
 /// What is wanted of a simulator, and how far that has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,21 @@ pub(crate) struct Record {
     pub exit: Option<String>,
     /// It is being removed, and why.
     pub ending: Option<Ending>,
+    /// The port at which a debugger gets in, chosen or given: kept for as long as there is one.
+    #[serde(default)]
+    pub gdb_port: Option<u16>,
+    /// What a machine was last told.
+    #[serde(default)]
+    pub told: Option<Told>,
+}
+
+/// What a machine was told by its monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// In which run.
+    pub run: u64,
+    /// What it should be.
+    pub state: Desired,
 }
 
 /// Why a simulator is removed.
@@ -77,4 +92,8 @@ pub(crate) fn needs_new_process(old: &ProcessSpec, new: &ProcessSpec) -> bool {
         || old.working_dir != new.working_dir
         || old.ports != new.ports
         || old.log != new.log
+        || match (&old.machine, &new.machine) {
+            (Some(old), Some(new)) => Machine::differs(old, new),
+            (old, new) => old != new,
+        }
 }

@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::Shared;
 use super::record::Record;
+use super::{Shared, machine};
 use crate::durable;
 use crate::identity::{ProcessIdentity, marked_with};
 use crate::layout::SimulatorFolder;
@@ -50,6 +50,11 @@ pub(super) fn write_spec(shared: &Shared, folder: &SimulatorFolder, record: &Rec
     if let Some(program) = command.first_mut() {
         *program = self::program(shared, program);
     }
+    if let Some(machine) = &spec.machine {
+        let program = machine.program.as_ref();
+        let program = program.map(|program| shared.programs.path(&program.sha256));
+        command = machine::command(machine, record.gdb_port, program.as_deref());
+    }
     let spec = ShimSpec {
         run: record.run,
         command,
@@ -58,6 +63,7 @@ pub(super) fn write_spec(shared: &Shared, folder: &SimulatorFolder, record: &Rec
         log: log_path(folder, spec),
         log_size: log.and_then(|log| log.max_size).unwrap_or(DEFAULT_LOG_SIZE),
         log_keep: log.and_then(|log| log.keep).unwrap_or(DEFAULT_LOG_KEEP),
+        lines: machine::lines(folder, spec),
         ready_pattern: spec.ready.as_ref().and_then(|ready| ready.pattern.clone()),
         grace: spec.stop_grace,
     };

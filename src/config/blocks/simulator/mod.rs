@@ -21,12 +21,13 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 pub(super) mod container;
 pub mod exec;
 pub mod px4;
-pub(super) mod qemu;
+pub mod qemu;
 pub(super) mod renode;
 pub mod vehicle;
 
 pub use exec::Exec;
 pub use px4::Px4;
+pub use qemu::Qemu;
 pub use vehicle::{Home, Vehicle};
 
 words! {
@@ -71,6 +72,8 @@ pub enum Kind {
     Container(Box<Container>),
     /// PX4 in a container.
     Px4(Box<Px4>),
+    /// A machine under QEMU.
+    Qemu(Box<Qemu>),
 }
 
 /// What can be read of every simulator beside its attributes.

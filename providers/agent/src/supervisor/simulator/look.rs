@@ -44,6 +44,12 @@ impl Simulator {
         if process.kill_at.is_some() {
             return;
         }
+        if self.is_machine() {
+            self.talk(now);
+        }
+        let Some(process) = &mut self.process else {
+            return;
+        };
         if process.ready {
             self.check_health(now);
         } else if process.ready_by <= now {
@@ -63,7 +69,8 @@ impl Simulator {
         let Some(process) = &mut self.process else {
             return;
         };
-        if process.running.is_none() || process.probing.is_some() {
+        // A machine is ready when its monitor has answered.
+        if process.running.is_none() || process.probing.is_some() || self.record.spec.machine.is_some() {
             return;
         }
         let ready = self.record.spec.ready.clone().unwrap_or_default();
@@ -87,7 +94,7 @@ impl Simulator {
         }));
     }
 
-    async fn became_ready(&mut self) {
+    pub(super) async fn became_ready(&mut self) {
         if let Some(process) = &mut self.process {
             process.became_ready();
         }
@@ -103,6 +110,9 @@ impl Simulator {
         let next = process.health.next_check();
         // Without a check it is still looked at now and then, as anybody can pause or resume it.
         process.next_look = now + IDLE_LOOK_EVERY;
+        if self.record.spec.machine.is_some() {
+            process.next_look = process.next_look.min(process.next_talk.max(now + LOOK_EVERY));
+        }
         let (Some(next), Some(check)) = (next, &self.record.spec.health_check) else {
             return;
         };

@@ -2,8 +2,10 @@
 
 mod end;
 mod look;
+mod machine;
 mod process;
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
@@ -15,13 +17,15 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::machine::Talk;
 use self::process::Process;
 use super::Shared;
 use super::record::{Ending, Record, needs_new_process, seconds};
 use super::run;
 use crate::durable;
 use crate::layout::SimulatorFolder;
-use crate::protocol::{Desired, ProcessSpec, Status};
+use crate::ports;
+use crate::protocol::{Desired, MachineView, ProcessSpec, Status};
 use crate::shim::Exit;
 
 /// How often a process that starts is looked at.
@@ -62,6 +66,7 @@ pub(super) struct Snapshot {
     pub pid: Option<u32>,
     pub shim: Option<u32>,
     pub started: Option<String>,
+    pub machine: Option<MachineView>,
 }
 
 /// The task of a simulator.
@@ -81,6 +86,7 @@ enum Event {
     Command(Option<Command>),
     ShimEnded,
     Probed(Result<(), String>),
+    Talked(Talk),
     Time,
 }
 
@@ -94,6 +100,7 @@ impl Simulator {
             pid: None,
             shim: None,
             started: None,
+            machine: None,
         });
         let create_by = Instant::now() + ready_timeout(&record.spec);
         let simulator = Simulator {
@@ -142,6 +149,7 @@ impl Simulator {
                 Event::Command(None) => pending().await,
                 Event::ShimEnded => self.shim_ended().await,
                 Event::Probed(result) => self.probed(result).await,
+                Event::Talked(talk) => self.talked(talk).await,
                 Event::Time => self.look().await,
             }
         }
@@ -156,7 +164,7 @@ impl Simulator {
             };
         };
         let shim = process.running.as_ref().map(|running| running.shim.clone());
-        let probing = &mut process.probing;
+        let (probing, talking) = (&mut process.probing, &mut process.talking);
         let time = process.next_look.min(process.kill_at.unwrap_or(process.next_look));
         tokio::select! {
             command = commands.recv() => Event::Command(command),
@@ -168,6 +176,7 @@ impl Simulator {
             result = async { match probing { Some(probe) => probe.await, None => pending().await } } => {
                 Event::Probed(result)
             }
+            talk = async { match talking { Some(talk) => talk.await, None => pending().await } } => Event::Talked(talk),
             () = sleep_until(time) => Event::Time,
         }
     }
@@ -175,11 +184,18 @@ impl Simulator {
     /// Does what brings the process nearer to what is wanted, without waiting for it.
     async fn approach(&mut self) {
         let wanted = self.record.ending.is_none() && self.record.spec.state != Desired::Stopped && !self.record.exited;
+        let must_tell = self.to_tell().is_some();
         match &mut self.process {
             None if wanted && self.retry_at.is_none_or(|at| at <= Instant::now()) => self.start().await,
             None => {}
             Some(process) if !wanted && process.kill_at.is_none() => process.stop(self.record.grace()),
             Some(_) if !wanted => {}
+            // At the next look, which is at once.
+            Some(process) if self.record.spec.machine.is_some() => {
+                if must_tell {
+                    process.next_look = process.next_look.min(Instant::now() + LOOK_EVERY);
+                }
+            }
             Some(process) => {
                 let Some(running) = process.running.as_ref().filter(|_| process.ready) else {
                     return;
@@ -230,6 +246,7 @@ impl Simulator {
                     self.record.revision += 1;
                 }
                 self.begin_anew();
+                self.record.told = None;
                 self.keep().await;
                 self.approach().await;
                 self.publish();
@@ -259,11 +276,17 @@ impl Simulator {
         self.record.secrets = change.secrets;
         self.record.revision += 1;
         self.record.changed_by = Some(change.token);
+        self.record.gdb_port = self.record.spec.machine.as_ref().and_then(|machine| {
+            let gdb = machine.gdb.as_ref()?;
+            let chosen = || ports::choose(&self.record.name, &gdb.bind, &BTreeSet::new());
+            gdb.port.or(self.record.gdb_port).or_else(chosen)
+        });
         if let Some((id, generation)) = change.claim {
             self.record.id = id;
             self.record.generation = generation;
         }
         self.begin_anew();
+        self.record.told = None;
         if let Err(error) = self.store().await {
             self.record = before;
             let _ = change.done.send(Err(format!("cannot keep its record: {error}")));
@@ -298,7 +321,7 @@ impl Simulator {
             Some(process) if process.kill_at.is_some() => Status::Stopping,
             Some(process) if !process.ready => Status::Starting,
             Some(_) if self.is_paused() => Status::Paused,
-            Some(process) if process.health.is_unhealthy() => Status::Unhealthy,
+            Some(process) if process.health.is_unhealthy() || self.is_silent() => Status::Unhealthy,
             Some(_) => Status::Running,
             None if self.record.ending.is_some() => Status::Stopping,
             None if self.record.spec.state == Desired::Stopped => Status::Stopped,
@@ -310,8 +333,11 @@ impl Simulator {
 
     fn publish(&self) {
         let status = self.status();
+        let machine = self.process.as_ref().and_then(|process| process.machine.clone());
         let settled = self.record.ending.is_none()
             && match status {
+                // What it was told it was: what it is since is to be seen by its owner.
+                Status::Paused | Status::Running | Status::Unhealthy if self.is_machine() => self.to_tell().is_none(),
                 Status::Starting | Status::Stopping => false,
                 Status::Paused => self.record.spec.state == Desired::Paused,
                 Status::Running | Status::Unhealthy => self.record.spec.state == Desired::Running,
@@ -325,6 +351,7 @@ impl Simulator {
             let same = snapshot.status == status
                 && snapshot.settled == settled
                 && snapshot.pid == pid
+                && snapshot.machine == machine
                 && *snapshot.record == self.record;
             if !same {
                 *snapshot = Snapshot {
@@ -334,6 +361,7 @@ impl Simulator {
                     pid,
                     shim,
                     started,
+                    machine,
                 };
             }
             !same

@@ -9,7 +9,8 @@ use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::super::health::Health;
-use crate::protocol::{Desired, ProcessSpec};
+use super::machine::Talk;
+use crate::protocol::{Desired, MachineView, ProcessSpec};
 use crate::shim::Running;
 
 /// How long after its grace a shim is waited for before it is killed with what it has.
@@ -37,6 +38,13 @@ pub(super) struct Process {
     pub next_look: Instant,
     pub probing: Option<Probing>,
     pub last_problem: Option<String>,
+    /// How the machine stands that it is, as last seen.
+    pub machine: Option<MachineView>,
+    /// What is being said with the machine's monitor.
+    pub talking: Option<Pin<Box<dyn Future<Output = Talk> + Send>>>,
+    pub next_talk: Instant,
+    /// How often in a row the monitor has not answered.
+    pub silence: u32,
 }
 
 impl Process {
@@ -56,6 +64,10 @@ impl Process {
             next_look: now,
             probing: None,
             last_problem: None,
+            machine: None,
+            talking: None,
+            next_talk: now,
+            silence: 0,
         }
     }
 
@@ -81,6 +93,9 @@ impl Process {
     }
 
     pub fn is_paused(&self) -> bool {
+        if let Some(machine) = &self.machine {
+            return machine.is_paused() && !machine.debugged;
+        }
         match self.running.as_ref().and_then(|running| running.child.state()) {
             Some('T' | 't') => true,
             // One that was stopped while it started a child by vfork(2) waits for that, stopped too, in this state.
@@ -92,6 +107,7 @@ impl Process {
     /// Tells it to stop. One whose shim is not known yet is told when it is.
     pub fn stop(&mut self, grace: Duration) {
         self.probing = None;
+        self.talking = None;
         self.kill_at = Some(Instant::now() + grace + KILL_MARGIN);
         if let Some(running) = &self.running
             && let Err(error) = running.shim.signal(Signal::TERM)

@@ -1,0 +1,143 @@
+//! A machine under QEMU: told by its monitor what it should do, and looked at there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::machine::DEBUGGER;
+use super::super::record::Told;
+use super::{LOOK_EVERY, Simulator};
+use crate::layout::MONITOR;
+use crate::protocol::{Desired, Gdb, MachineView};
+use crate::qmp::{Qmp, QmpError};
+
+/// How often a machine is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// A machine whose monitor has not answered so often in a row is unhealthy.
+const MOST_SILENCE: u32 = 3;
+
+/// What was said with the monitor.
+pub(super) type Talk = Result<(Option<Desired>, MachineView), QmpError>;
+
+impl Simulator {
+    /// Whether it is a machine under QEMU, and not any process.
+    pub(super) fn is_machine(&self) -> bool {
+        self.record.spec.machine.is_some()
+    }
+
+    /// Returns what its machine is still to be told; `None` where it knows. What it is told once is not repeated: one that
+    /// somebody held by hand stays so until its owner changes something.
+    pub(super) fn to_tell(&self) -> Option<Desired> {
+        let told = self.record.told.as_ref().filter(|told| told.run == self.record.run);
+        let is_new = told.is_none();
+        let state = match self.record.spec.state {
+            // Until a debugger lets it go.
+            Desired::Running if is_new && self.waits_for_debugger() => Desired::Paused,
+            state => state,
+        };
+        (told.map(|told| told.state) != Some(self.record.spec.state) && state != Desired::Stopped).then_some(state)
+    }
+
+    fn waits_for_debugger(&self) -> bool {
+        let gdb = self
+            .record
+            .spec
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.gdb.as_ref());
+        gdb.is_some_and(|gdb: &Gdb| gdb.wait)
+    }
+
+    /// Begins to talk to the monitor, where it is time to.
+    pub(super) fn talk(&mut self, now: Instant) {
+        let to_tell = self.to_tell();
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        if process.running.is_none() || process.talking.is_some() || process.kill_at.is_some() {
+            return;
+        }
+        let is_due = process.next_talk <= now || (to_tell.is_some() && process.silence == 0);
+        if !is_due {
+            process.next_look = process.next_look.min(process.next_talk);
+            return;
+        }
+        process.talking = Some(Box::pin(talk(self.folder.path().to_owned(), to_tell)));
+    }
+
+    /// Takes in what the monitor said.
+    pub(super) async fn talked(&mut self, talk: Talk) {
+        let state = self.record.spec.state;
+        let run = self.record.run;
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        let now = Instant::now();
+        process.talking = None;
+        match talk {
+            Ok((told, view)) => {
+                process.silence = 0;
+                process.next_talk = now + EVERY;
+                process.machine = Some(view);
+                process.next_look = now;
+                if told.is_some() {
+                    self.record.told = Some(Told { run, state });
+                    self.keep().await;
+                }
+                if self.process.as_ref().is_some_and(|process| !process.ready) {
+                    self.became_ready().await;
+                }
+            }
+            // What it refuses it would refuse again: how it stands is to be seen.
+            Err(QmpError::Refused { command, reason }) => {
+                tracing::warn!(simulator = %self.record.name, command, reason, "a machine refuses");
+                process.next_talk = now + EVERY;
+                self.record.told = Some(Told { run, state });
+                self.keep().await;
+            }
+            // QEMU opens its monitor a moment after it has started; and one that ends is told by its shim.
+            Err(error) => {
+                process.silence += 1;
+                let pause = if process.ready { EVERY } else { LOOK_EVERY };
+                process.next_talk = now + pause;
+                process.next_look = process.next_look.min(now + pause);
+                process.last_problem = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Whether its monitor does not answer any more.
+    pub(super) fn is_silent(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.silence >= MOST_SILENCE)
+    }
+}
+
+async fn talk(folder: PathBuf, tell: Option<Desired>) -> Talk {
+    let mut monitor = Qmp::connect(&folder, MONITOR).await?;
+    match tell {
+        Some(Desired::Running) => drop(monitor.tell("cont").await?),
+        Some(Desired::Paused) => drop(monitor.tell("stop").await?),
+        Some(Desired::Stopped) | None => {}
+    }
+    Ok((tell, look(&mut monitor).await?))
+}
+
+/// Asks how a machine stands.
+async fn look(monitor: &mut Qmp) -> Result<MachineView, QmpError> {
+    let status = monitor.tell("query-status").await?;
+    let state = status["status"].as_str();
+    let state = state.ok_or_else(|| QmpError::Answer(status.to_string()))?.to_owned();
+    let lines = monitor.tell("query-chardev").await?;
+    let mut lines = lines.as_array().into_iter().flatten();
+    let debugger = lines.find(|line| line["label"] == DEBUGGER);
+    let peer = debugger.and_then(|line| line["filename"].as_str());
+    Ok(MachineView {
+        state,
+        debugged: peer.is_some_and(|peer| !peer.starts_with("disconnected:")),
+        version: monitor.version.clone(),
+    })
+}
