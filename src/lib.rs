@@ -23,7 +23,7 @@
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
 //!
 //! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
-//! `providers/agent` (nodes and simulators on this machine), `providers/docker` (networks, volumes and containers),
+//! `providers/agent` (nodes, simulators and machines under QEMU on this machine), `providers/docker` (networks, volumes and containers),
 //! `providers/fake` (a cloud with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink
 //! vehicle).
 //!

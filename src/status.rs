@@ -110,7 +110,10 @@ impl Health {
     /// Whether it does what it is there for, as far as can be told.
     pub fn is_good(&self) -> bool {
         match self {
-            Health::Present(word) => matches!(word.as_deref(), None | Some("running" | "ok" | "ready" | "healthy")),
+            Health::Present(word) => matches!(
+                word.as_deref(),
+                None | Some("running" | "ok" | "ready" | "healthy" | "waiting" | "debugged")
+            ),
             Health::Gone | Health::Unreachable(_) | Health::Recorded => false,
         }
     }
@@ -223,18 +226,26 @@ fn node(
 
 fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>) -> Simulator {
     let (attributes, health) = looked_at(resource, observed);
+    let debugger = debugger(attributes, &health).map(|url| ("gdb".to_owned(), url));
     Simulator {
         address: address.clone(),
         kind: address.labels().first().map(ToString::to_string).unwrap_or_default(),
         node: resource.declared.hosted_on.clone(),
         ports: BTreeMap::new(),
-        endpoints: BTreeMap::new(),
+        endpoints: debugger.into_iter().collect(),
         pid: live(attributes, &health, "pid"),
         restarts: live(attributes, &health, "restarts"),
         exit: exit(attributes, &health),
         last_line: None,
         health,
     }
+}
+
+/// Returns where a debugger finds a machine.
+fn debugger(attributes: &Attributes, health: &Health) -> Option<String> {
+    let port = live(attributes, health, "gdb_port")?;
+    let bind = attributes.get("gdb")?.get("bind")?.as_str()?;
+    Some(format!("tcp://{bind}:{port}"))
 }
 
 /// Returns how a process ended that is there no more, although it should be.

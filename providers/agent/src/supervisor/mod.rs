@@ -64,6 +64,11 @@ impl Shared {
             data,
         }
     }
+
+    /// Returns a name for something of this node that nothing of another node has.
+    fn named(&self, name: &str) -> String {
+        format!("{}:{name}", self.node)
+    }
 }
 
 /// All simulators of a node.
@@ -355,7 +360,7 @@ impl Supervisor {
             };
         }
         let used: BTreeSet<u16> = used.into_keys().collect();
-        let chosen = ports::choose(name, &gdb.bind, &used);
+        let chosen = ports::choose(&self.shared.named(name), &gdb.bind, &used);
         let none = || invalid(format!("no port is free at {} for a debugger", gdb.bind));
         chosen.map(Some).ok_or_else(none)
     }

@@ -133,8 +133,6 @@ pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Block, Diagno
     let drives = reader.blocks("drive", Drive::decode);
     let consoles = reader.blocks("console", Console::decode);
     let gdb = reader.block("gdb", Gdb::decode);
-    reader.rule(|record, found| twice(record, "drive", found));
-    reader.rule(|record, found| twice(record, "console", found));
     let qemu = || {
         Some(Qemu {
             binary: binary?,
@@ -213,19 +211,6 @@ impl Gdb {
         };
         let gdb = gdb();
         reader.finish(gdb)
-    }
-}
-
-/// Of two blocks of one name nobody could say which one is meant.
-fn twice(record: &Record, block: &'static str, found: &mut Diagnostics) {
-    let mut seen: Vec<Arc<str>> = Vec::new();
-    for nested in record.blocks(block) {
-        let name = nested.label(0);
-        if seen.contains(&name) {
-            let detail = format!("There are two blocks {block} {name:?}.");
-            found.push(Diagnostic::error("Duplicate name", detail).at(nested.span().clone()));
-        }
-        seen.push(name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A machine under QEMU: told by its monitor what it should do, and looked at there.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::super::machine::DEBUGGER;
 use super::super::record::Told;
 use super::{LOOK_EVERY, Simulator};
 use crate::layout::MONITOR;
+use crate::ports;
 use crate::protocol::{Desired, Gdb, MachineView};
 use crate::qmp::{Qmp, QmpError};
 
@@ -38,6 +40,31 @@ impl Simulator {
             state => state,
         };
         (told.map(|told| told.state) != Some(self.record.spec.state) && state != Desired::Stopped).then_some(state)
+    }
+
+    /// Sees to it that a debugger gets in at the port that it has, before a start.
+    ///
+    /// # Errors
+    /// The port was given, and something else has it. One that was chosen is chosen anew then.
+    pub(super) fn settle_port(&mut self) -> Result<(), String> {
+        let gdb = self
+            .record
+            .spec
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.gdb.as_ref());
+        let Some(Gdb { bind, port, .. }) = gdb else {
+            self.record.gdb_port = None;
+            return Ok(());
+        };
+        let kept = port.or(self.record.gdb_port);
+        let refusal = kept.map(|port| ports::refusal(bind, port));
+        self.record.gdb_port = match (kept, refusal.flatten(), port) {
+            (Some(kept), None, _) => Some(kept),
+            (_, Some(refusal), Some(_)) => return Err(refusal),
+            _ => ports::choose(&self.shared.named(&self.record.name), bind, &BTreeSet::new()),
+        };
+        Ok(())
     }
 
     fn waits_for_debugger(&self) -> bool {

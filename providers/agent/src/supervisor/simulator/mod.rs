@@ -5,7 +5,6 @@ mod look;
 mod machine;
 mod process;
 
-use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
@@ -24,7 +23,6 @@ use super::record::{Ending, Record, needs_new_process, seconds};
 use super::run;
 use crate::durable;
 use crate::layout::SimulatorFolder;
-use crate::ports;
 use crate::protocol::{Desired, MachineView, ProcessSpec, Status};
 use crate::shim::Exit;
 
@@ -184,18 +182,17 @@ impl Simulator {
     /// Does what brings the process nearer to what is wanted, without waiting for it.
     async fn approach(&mut self) {
         let wanted = self.record.ending.is_none() && self.record.spec.state != Desired::Stopped && !self.record.exited;
-        let must_tell = self.to_tell().is_some();
+        let (is_machine, must_tell) = (self.is_machine(), self.to_tell().is_some());
         match &mut self.process {
             None if wanted && self.retry_at.is_none_or(|at| at <= Instant::now()) => self.start().await,
             None => {}
             Some(process) if !wanted && process.kill_at.is_none() => process.stop(self.record.grace()),
             Some(_) if !wanted => {}
-            // At the next look, which is at once.
-            Some(process) if self.record.spec.machine.is_some() => {
-                if must_tell {
-                    process.next_look = process.next_look.min(Instant::now() + LOOK_EVERY);
-                }
+            // Its monitor is told at the next look.
+            Some(process) if is_machine && must_tell => {
+                process.next_look = process.next_look.min(Instant::now() + LOOK_EVERY);
             }
+            Some(_) if is_machine => {}
             Some(process) => {
                 let Some(running) = process.running.as_ref().filter(|_| process.ready) else {
                     return;
@@ -217,6 +214,10 @@ impl Simulator {
 
     async fn start(&mut self) {
         self.retry_at = None;
+        if let Err(refusal) = self.settle_port() {
+            self.ended(Exit::NotStarted(refusal), Duration::ZERO).await;
+            return;
+        }
         self.record.run += 1;
         let started = match self.store().await {
             Ok(()) => run::start(&self.shared, &self.folder, &self.record),
@@ -276,11 +277,6 @@ impl Simulator {
         self.record.secrets = change.secrets;
         self.record.revision += 1;
         self.record.changed_by = Some(change.token);
-        self.record.gdb_port = self.record.spec.machine.as_ref().and_then(|machine| {
-            let gdb = machine.gdb.as_ref()?;
-            let chosen = || ports::choose(&self.record.name, &gdb.bind, &BTreeSet::new());
-            gdb.port.or(self.record.gdb_port).or_else(chosen)
-        });
         if let Some((id, generation)) = change.claim {
             self.record.id = id;
             self.record.generation = generation;

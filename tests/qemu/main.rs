@@ -1,0 +1,8 @@
+//! Machines under a real QEMU, with firmware of a few lines: ARM and RISC-V.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bench;
+mod mistakes;
+mod sessions;
