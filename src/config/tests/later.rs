@@ -42,7 +42,7 @@ service "broker" {
     retries = 5
   }
 }
-program "blinky" { path = "blinky.elf" }
+program "blinky" { path = "examples/firmware/blinky.elf" }
 peripheral "lamp" {
   backend = "renode"
   repl    = "lamp.repl"
