@@ -4,8 +4,9 @@
 //! machine; an agent is sent them in full.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
-use simfleet_provider_api::{Attributes, Path, PathStep, Value};
+use simfleet_provider_api::{Attributes, Data, Path, PathStep, Value};
 
 use super::reader::Reader;
 use super::{Wrong, optional, text};
@@ -95,7 +96,7 @@ pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: 
     };
     let list = |items: Vec<Value>| match items.is_empty() {
         true => Value::NULL,
-        false => Value::tuple(items),
+        false => Data::List(Arc::new(items)).into(),
     };
     let program = machine.program.as_ref();
     attributes.set("binary", machine.binary.as_str());

@@ -38,7 +38,10 @@ impl AgentHarness {
                     ("log", "logs/a.log".into()),
                 ])]),
             ),
-            ("gdb", Value::object([("bind", "127.0.0.1".into()), ("wait", false.into())])),
+            (
+                "gdb",
+                Value::object([("bind", "127.0.0.1".into()), ("wait", false.into())]),
+            ),
         ]);
         let changed = |name: &'static str, value: Value| {
             let mut changed = desired.clone();
