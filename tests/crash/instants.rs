@@ -168,8 +168,9 @@ service "store" {{
   networks = [network.lab.id]
   volume "data" {{ target = "/data" }}
   health_check {{
-    command  = ["true"]
-    interval = "1s"
+    command             = ["true"]
+    interval            = "1s"
+    unhealthy_threshold = 100 # a look takes long while forty containers begin
   }}
 }}
 simulator "container" "sim" {{

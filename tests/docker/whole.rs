@@ -18,8 +18,9 @@ service "store" {{
   networks = [network.lab.id]
   volume "data" {{ target = "/data" }}
   health_check {{
-    command  = ["test", "-e", "/data/ready"]
-    interval = "1s"
+    command             = ["test", "-e", "/data/ready"]
+    interval            = "1s"
+    unhealthy_threshold = 30
   }}
 }}
 service "broker" {{
@@ -29,8 +30,9 @@ service "broker" {{
   networks   = [network.lab.id]
   depends_on = [service.store]
   health_check {{
-    command  = ["wget", "-qO-", "http://127.0.0.1/index.html"]
-    interval = "1s"
+    command             = ["wget", "-qO-", "http://127.0.0.1/index.html"]
+    interval            = "1s"
+    unhealthy_threshold = 30
   }}
 }}
 service "page" {{

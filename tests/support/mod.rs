@@ -77,8 +77,8 @@ impl Fleet {
             ended.code,
             Some(0),
             "simfleet {arguments:?}: {}\n{}",
-            ended.out,
-            ended.err
+            ended.err,
+            ended.out
         );
         ended
     }
