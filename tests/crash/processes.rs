@@ -1,7 +1,9 @@
 //! The processes of a fleet on this machine, and signals to them.
 
 use std::process::Child;
+use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Ended, Fleet};
@@ -49,6 +51,21 @@ pub fn signal(child: &Child, signal: Signal) {
         .and_then(Pid::from_raw)
         .expect("a process id");
     kill_process(pid, signal).expect("it is ours");
+}
+
+/// Stops a run of a fleet, but not in the middle of a write to the state, which would keep everybody out until it goes on.
+pub fn stop_between_writes(child: &Child, fleet: &Fleet) {
+    let state = Connection::open_with_flags(fleet.states().join("fleet.db"), OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .expect("there is a state");
+    state.busy_timeout(Duration::ZERO).expect("it is set");
+    loop {
+        signal(child, Signal::STOP);
+        if state.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            break;
+        }
+        signal(child, Signal::CONT);
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 pub fn finish(child: Child) -> Ended {

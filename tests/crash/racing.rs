@@ -13,7 +13,7 @@ use simfleet_provider_fake::gateway::{Hold, HoldState, Moment};
 use simfleet_state::{SqliteStore, StateStore};
 
 use crate::cloud::Cloud;
-use crate::processes::{finish, signal};
+use crate::processes::{finish, signal, stop_between_writes};
 use crate::support::{Fleet, every};
 use crate::{APPLY, DESTROY};
 
@@ -38,9 +38,7 @@ fn a_run_that_is_stopped_superseded_and_continued_changes_nothing() {
                 .runtime
                 .block_on(async { tokio::time::timeout(Duration::from_secs(20), cloud.gateway.held(hold)).await });
             assert_eq!(held.expect("the create comes"), Some(HoldState::Holding), "{case}");
-            // Not in the middle of a write to the state, which would keep everybody out until it goes on.
-            std::thread::sleep(Duration::from_millis(200));
-            signal(&stopped, Signal::STOP);
+            stop_between_writes(&stopped, &fleet);
 
             // The lease runs out, and another run takes the work over, with the same token.
             let second = fleet.start(&["apply", "--auto-approve", "--lock-timeout", "30s"], &lease);
@@ -106,9 +104,7 @@ fn a_late_retry_of_a_run_that_was_superseded_is_never_sent() {
             assert!(Instant::now() < deadline, "{call:?}: the first one comes");
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Not in the middle of a write to the state.
-        std::thread::sleep(Duration::from_millis(200));
-        signal(&stopped, Signal::STOP);
+        stop_between_writes(&stopped, &fleet);
 
         fleet.write(&text(3));
         let second = fleet.run(&["apply", "--auto-approve", "--lock-timeout", "30s"]);
