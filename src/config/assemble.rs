@@ -1,9 +1,10 @@
 //! Files to a fleet, and to the modules in it: each block where it belongs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use simfleet_provider_api::Value;
 
 use super::blocks::{self, Check, Import, Moved, Removed, Settings};

@@ -1,7 +1,8 @@
 //! The syntax tree against the schemas: every block and attribute is known, and everything that must be there is.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::schema::{Availability, BlockSchema, Nested, Presence};
 use super::syntax::{Attribute, Block, Name};

@@ -1,9 +1,10 @@
 //! E23: what depends on itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem::Discriminant;
 
+use hashbrown::HashMap;
 use simfleet_provider_api::PathStep;
 
 use super::Config;

@@ -23,7 +23,7 @@ pub struct Declaration {
     /// Its first line.
     pub span: Span,
     /// `count`, `for_each`, `depends_on`, `provider`, `lifecycle`, `timeouts`.
-    pub meta: MetaArguments,
+    pub meta: Arc<MetaArguments>,
     /// The rest.
     pub body: Body,
 }

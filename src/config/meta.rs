@@ -142,8 +142,15 @@ pub struct Timeouts {
 }
 
 impl MetaArguments {
-    /// Takes the meta-arguments out of a body.
-    pub(super) fn take(body: &mut Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> MetaArguments {
+    /// Takes the meta-arguments out of a body. Most blocks have none, and share these.
+    pub(super) fn take(
+        body: &mut Body,
+        constants: &Constants<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Arc<MetaArguments> {
+        static NONE: LazyLock<Arc<MetaArguments>> = LazyLock::new(Arc::default);
+        let parts = |body: &Body| body.attributes.len() + body.blocks.len();
+        let before = parts(body);
         let count = body.take_attribute("count");
         let for_each = body.take_attribute("for_each");
         check_instances(count.as_ref(), for_each.as_ref(), diagnostics);
@@ -162,7 +169,10 @@ impl MetaArguments {
             let record = Record::evaluate(&timeouts, constants, Mode::Plan, diagnostics);
             meta.timeouts = diagnostics.keep(Timeouts::decode(&record)).unwrap_or_default();
         }
-        meta
+        match parts(body) == before {
+            true => Arc::clone(&NONE),
+            false => Arc::new(meta),
+        }
     }
 
     /// Returns the instances. `None` where they are not known and the file is only checked.

@@ -12,10 +12,11 @@
 //! - [`scope`]: what names stand for; [`eval`]: expressions
 //! - [`record`]: a block with values; [`decode`]: values to typed declarations
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
 

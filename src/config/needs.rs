@@ -1,8 +1,8 @@
 //! What a declaration comes after: the resources behind names.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use simfleet_provider_api::{Key, PathStep};
 
 use super::declaration::{Declaration, Output};

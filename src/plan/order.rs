@@ -1,7 +1,6 @@
 //! The order in which declarations are planned: each after those that it reads.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 

@@ -8,10 +8,11 @@
 mod conditions;
 mod resolving;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use simfleet_provider_api::{Address, Attributes, ModuleStep, Object, PathStep, Value};
 use simfleet_state::State;
 

@@ -1,9 +1,9 @@
 //! The values of declarations, as far as they are evaluated.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use simfleet_provider_api::value::Object;
 use simfleet_provider_api::{Address, Data, Key, Value};
 

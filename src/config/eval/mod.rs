@@ -9,7 +9,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hcl_edit::expr::Expression;
+use hcl_edit::expr::{Expression, Traversal};
+use hcl_edit::visit_mut::{VisitMut, visit_traversal_mut};
 use jiff::Timestamp;
 use simfleet_provider_api::{PathStep, Value};
 
@@ -41,7 +42,8 @@ pub struct Expr {
 
 impl Expr {
     /// Makes an expression of a part of a file.
-    pub fn new(syntax: Expression, file: &Arc<SourceFile>) -> Self {
+    pub fn new(mut syntax: Expression, file: &Arc<SourceFile>) -> Self {
+        Shrink.visit_expr_mut(&mut syntax);
         Expr {
             references: references::of(&syntax, file).into(),
             syntax: Arc::new(syntax),
@@ -67,6 +69,16 @@ impl Expr {
             Ok(syntax) => Ok(Expr::new(syntax, &file)),
             Err(error) => Err(evaluator::syntax_error(&error, &file)),
         }
+    }
+}
+
+/// Gives back the room that the parser took for more steps than there are: half of what an expression takes.
+struct Shrink;
+
+impl VisitMut for Shrink {
+    fn visit_traversal_mut(&mut self, traversal: &mut Traversal) {
+        traversal.operators.shrink_to_fit();
+        visit_traversal_mut(self, traversal);
     }
 }
 
