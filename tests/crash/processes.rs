@@ -60,7 +60,7 @@ pub fn stop_between_writes(child: &Child, fleet: &Fleet) {
     state.busy_timeout(Duration::ZERO).expect("it is set");
     loop {
         signal(child, Signal::STOP);
-        if state.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+        if state.execute_batch("BEGIN EXCLUSIVE; ROLLBACK").is_ok() {
             break;
         }
         signal(child, Signal::CONT);

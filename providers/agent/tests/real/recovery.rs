@@ -207,7 +207,10 @@ async fn an_agent_whose_folder_is_deleted_ends_with_its_simulators() {
     std::fs::rename(agent.folder.path(), &moved).expect("moves");
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(agent.process.try_wait().expect("is ours").is_none());
-    std::fs::remove_dir_all(&moved).expect("deletes");
+    // The agent writes there meanwhile.
+    while let Err(error) = std::fs::remove_dir_all(&moved) {
+        assert_eq!(error.kind(), std::io::ErrorKind::DirectoryNotEmpty);
+    }
     let ended = tokio::task::spawn_blocking(move || agent.process.wait().map(|status| (status, agent)));
     let (status, agent) = ended.await.expect("no panic").expect("is ours");
     assert!(status.success());
