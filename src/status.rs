@@ -124,8 +124,13 @@ impl Status {
     pub fn of(state: &State, seen: &Observations, asked: &Asked) -> Self {
         let ports = state.ports();
         let mut hosted: BTreeMap<&Address, usize> = BTreeMap::new();
-        for resource in state.resources.values() {
-            if let Some(host) = &resource.declared.hosted_on {
+        for (address, resource) in &state.resources {
+            if let Some(host) = resource
+                .declared
+                .hosted_on
+                .as_ref()
+                .filter(|_| address.child_name().is_none())
+            {
                 *hosted.entry(host).or_default() += 1;
             }
         }

@@ -161,6 +161,9 @@ async fn a_service_that_goes_takes_its_volume_along() {
         .write(&FLEET.replace("  volume \"data\" { target = \"/data\" }\n", ""));
     let planned = changes(&lab.plan(Mode::Apply, &[]).await);
     assert_eq!(planned, ["replace service.broker", "delete service.broker/data"]);
+    let plan = lab.plan(Mode::Apply, &[]).await;
+    let lost: Vec<String> = plan.irreversible().map(|it| it.address.to_string()).collect();
+    assert_eq!(lost, ["service.broker/data"]);
     let calls = lab.apply(Mode::Apply, &[]).await;
     assert_eq!(
         calls,
@@ -345,4 +348,171 @@ async fn what_was_changed_by_hand_is_put_back() {
     let mut calls = lab.apply(Mode::Apply, &[]).await;
     calls.sort();
     assert_eq!(calls, ["update service.broker", "update simulator.container.rover[0]"]);
+}
+
+/// Hosts that exist, each with an engine: two nodes, and a pool of them.
+const ENGINES: &str = r#"
+variable "place" { default = "a" }
+variable "rovers" { default = 5 }
+variable "rack" { default = "rack" }
+node "a" { runtime = "unix:///run/a.sock" }
+node "b" {
+  runtime        = "ssh://sim@b"
+  max_simulators = 1
+}
+pool "rack" {
+  node {
+    runtime        = "ssh://sim@${var.rack}-${member.number}"
+    max_simulators = 4
+    cpus           = 4
+    memory         = "8GiB"
+    port_range "mavlink" {
+      from = 14560
+      to   = 14569
+    }
+  }
+  autoscale {
+    min = 1
+    max = 3
+  }
+}
+simulator "container" "store" {
+  placement = var.place == "a" ? node.a : node.b
+  image     = "store:1"
+  restart   = "always"
+  volume "data" { target = "/data" }
+}
+simulator "container" "rover" {
+  count     = var.rovers
+  placement = pool.rack
+  image     = "rover:1"
+  resources = { cpu = 2, memory = "1GiB" }
+  port "gcs" {
+    range     = "mavlink"
+    container = 14550
+  }
+}
+"#;
+
+impl Lab {
+    /// Where each resource but nodes is: `simulator.container.store on node.a at unix:///run/a.sock`.
+    async fn engines(&self) -> Vec<String> {
+        let state = self.state().await;
+        let told = state.resources.iter().filter_map(|(address, resource)| {
+            let declared = &resource.declared;
+            let host = declared.hosted_on.as_ref()?;
+            let engine = declared.provider.settings.str("host")?;
+            Some(format!("{address} on {host} at {engine}"))
+        });
+        told.collect()
+    }
+}
+
+#[tokio::test]
+async fn containers_are_placed_on_hosts_with_engines_by_what_is_free_there() {
+    let lab = Lab::new(ENGINES);
+    lab.apply(Mode::Apply, &[]).await;
+    // Two at a time by their processors, so the pool has grown to three members.
+    assert_eq!(
+        lab.engines().await,
+        [
+            "simulator.container.rover[0] on pool.rack/m1 at ssh://sim@rack-1",
+            "simulator.container.rover[1] on pool.rack/m2 at ssh://sim@rack-2",
+            "simulator.container.rover[2] on pool.rack/m3 at ssh://sim@rack-3",
+            "simulator.container.rover[3] on pool.rack/m1 at ssh://sim@rack-1",
+            "simulator.container.rover[4] on pool.rack/m2 at ssh://sim@rack-2",
+            "simulator.container.store on node.a at unix:///run/a.sock",
+            "simulator.container.store/data on node.a at unix:///run/a.sock",
+        ]
+    );
+    let ports = lab.ports().await;
+    let of = |index: usize| format!("simulator.container.rover[{index}]");
+    assert_eq!(
+        ports,
+        [
+            format!("14560/udp {}", of(0)),
+            format!("14561/udp {}", of(3)),
+            format!("14560/udp {}", of(1)),
+            format!("14561/udp {}", of(4)),
+            format!("14560/udp {}", of(2)),
+        ]
+    );
+    let plan = lab.plan(Mode::Apply, &[("rovers", "7")]).await;
+    let unplaced: Vec<String> = plan.unplaced.iter().map(|it| it.reason.clone()).collect();
+    assert_eq!(unplaced, ["too little cpu is free on 3 of 3 hosts"]);
+    assert_eq!(changes(&plan), ["create simulator.container.rover[5]"]);
+}
+
+#[tokio::test]
+async fn a_container_moves_to_another_host_by_the_plan() {
+    let lab = Lab::new(ENGINES);
+    lab.apply(Mode::Apply, &[("rovers", "0")]).await;
+    let there = [("rovers", "0"), ("place", "b")];
+    let plan = lab.plan(Mode::Apply, &there).await;
+    assert_eq!(
+        changes(&plan),
+        [
+            "replace simulator.container.store",
+            "replace simulator.container.store/data"
+        ]
+    );
+    let because: Vec<String> = plan
+        .changes
+        .iter()
+        .flat_map(|it| &it.reasons)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(because, ["it moves from node.a to node.b"; 2]);
+    // A volume does not move: the plan says that what is in it is lost.
+    let lost: Vec<String> = plan.irreversible().map(|it| it.address.to_string()).collect();
+    assert_eq!(lost, ["simulator.container.store/data"]);
+    lab.apply(Mode::Apply, &there).await;
+    assert_eq!(
+        lab.engines().await,
+        [
+            "simulator.container.store on node.b at ssh://sim@b",
+            "simulator.container.store/data on node.b at ssh://sim@b",
+        ]
+    );
+    // A host is only forgotten, and what simfleet made there goes before.
+    let plan = lab.plan(Mode::Destroy, &there).await;
+    let words: Vec<String> = plan
+        .changes
+        .iter()
+        .map(|it| format!("{} {}", it.word(), it.address))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "forget node.a",
+            "forget node.b",
+            "forget pool.rack/m1",
+            "delete simulator.container.store",
+            "delete simulator.container.store/data",
+        ]
+    );
+    let calls = lab.apply(Mode::Destroy, &there).await;
+    assert_eq!(
+        calls,
+        [
+            "delete simulator.container.store",
+            "delete simulator.container.store/data"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_host_of_a_node_becomes_another_one() {
+    let lab = Lab::new(ENGINES);
+    lab.apply(Mode::Apply, &[("rovers", "1")]).await;
+    let plan = lab.plan(Mode::Apply, &[("rovers", "1"), ("rack", "new")]).await;
+    assert_eq!(
+        changes(&plan),
+        ["replace pool.rack/m1", "replace simulator.container.rover[0]"]
+    );
+    lab.apply(Mode::Apply, &[("rovers", "1"), ("rack", "new")]).await;
+    assert_eq!(
+        lab.engines().await[0],
+        "simulator.container.rover[0] on pool.rack/m1 at ssh://sim@new-1"
+    );
 }

@@ -147,6 +147,20 @@ pub fn capability(text: &str) -> String {
     upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
 }
 
+/// `unix:///run/docker.sock`, `tcp://host:2376`, `ssh://user@host`: where a Docker engine is.
+pub static RUNTIME: Form = Form {
+    name: "where a Docker engine is: unix:///path, tcp://host:port or ssh://user@host",
+    example: "ssh://ann@lab",
+    fits: |text| match text.split_once("://") {
+        Some(("unix", path)) => path.starts_with('/') && path.len() > 1,
+        Some(("tcp", to)) => to
+            .rsplit_once(':')
+            .is_some_and(|(host, last)| !host.is_empty() && port(last).is_some()),
+        Some(("ssh", to)) => !to.is_empty() && !to.starts_with('-') && !to.contains('/'),
+        _ => false,
+    },
+};
+
 /// `127.0.0.1:8080`, `[::1]:8080`, `:8443`: where a server listens.
 pub static LISTEN: Form = Form {
     name: "an address and a port",
@@ -269,6 +283,19 @@ mod tests {
             ),
             (&LIMIT, &["1", "-1", "10:-1"], &["", "a", "2:1", "-1:5", "-2"]),
             (&CAPABILITY, &["ALL", "cap_net_raw"], &["", "NET ADMIN", "1"]),
+            (
+                &RUNTIME,
+                &["unix:///a", "tcp://h:1", "ssh://h", "ssh://a@h:22"],
+                &[
+                    "",
+                    "h",
+                    "unix://a",
+                    "tcp://h",
+                    "ssh://",
+                    "ssh://-o",
+                    "agent+https://h:8443",
+                ],
+            ),
             (
                 &LISTEN,
                 &[":8443", "[::1]:80", "0.0.0.0:1"],

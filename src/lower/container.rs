@@ -8,7 +8,7 @@ use simfleet_state::ProviderConfig;
 use super::placement::Place;
 use super::policy::Policy;
 use super::workload::{self, format_value, record};
-use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, name_of};
+use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, name_of};
 use crate::config::IgnoreChanges;
 use crate::config::blocks::{Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
@@ -19,6 +19,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 pub(super) const CONTAINER: Kind = Kind::new("container");
 /// The kind of a volume.
 const VOLUME: Kind = Kind::new("volume");
+
+/// Whether what is in an object of a kind is lost with it: it is nowhere else, and nothing makes it anew.
+pub fn holds_data(kind: &Kind) -> bool {
+    *kind == VOLUME
+}
 
 /// Returns the volumes of a service that are its own.
 pub(super) fn volumes_of_service(lowering: &Lowering<'_>, service: &Service) -> Result<Vec<Desired>, Diagnostics> {
@@ -36,10 +41,15 @@ pub(super) fn volumes_of_simulator(
     lowering: &Lowering<'_>,
     container: &Container,
 ) -> Result<Vec<Desired>, Diagnostics> {
-    match own_volumes(container).next() {
-        Some(_) => Ok(volumes(lowering, container, &engine(lowering)?)),
-        None => Ok(Vec::new()),
+    if own_volumes(container).next().is_none() {
+        return Ok(Vec::new());
     }
+    let (provider, node) = placed(lowering, lowering.layout.places.get(lowering.address))?;
+    let mut volumes = volumes(lowering, container, &provider);
+    for volume in &mut volumes {
+        volume.hosted_on.clone_from(&node);
+    }
+    Ok(volumes)
 }
 
 /// Returns the container of a service.
@@ -60,8 +70,7 @@ pub(super) fn simulator(
     declared: &Container,
     inside: Option<u16>,
 ) -> Result<Desired, Diagnostics> {
-    refuse_host(lowering, place)?;
-    let provider = engine(lowering)?;
+    let (provider, node) = placed(lowering, Some(place))?;
     let mut attributes = attributes(lowering, declared, &simulator.workload);
     attributes.set("state", simulator.state.as_str());
     attributes.set("ports", super::simulator::ports(place));
@@ -76,6 +85,7 @@ pub(super) fn simulator(
     let published = published.map(Value::from);
     attributes.set("publish", unless_empty(Value::tuple(published)));
     let mut desired = container(lowering, provider, attributes, declared);
+    desired.hosted_on = node;
     if let Some(span) = desired.spans.get("port").cloned() {
         desired.spans.insert("publish", span);
     }
@@ -105,9 +115,36 @@ pub(super) fn name(address: &Address) -> String {
     forms::alias(&name_of(address))
 }
 
-/// Returns the engine that has the containers of simulators: as for other blocks, and that of this machine where no
+/// Returns the engine that has what is placed somewhere, and the node that it goes with, where that is the engine.
+fn placed(lowering: &Lowering<'_>, place: Option<&Place>) -> Result<(ProviderConfig, Option<Address>), Diagnostics> {
+    let Some(place) = place else {
+        return Ok((local_engine(lowering)?, None));
+    };
+    match engine::of_node(lowering, &place.host)? {
+        Some(provider) => {
+            refuse_provider(lowering, place)?;
+            Ok((provider, Some(place.host.clone())))
+        }
+        None => {
+            refuse_host(lowering, place)?;
+            Ok((local_engine(lowering)?, None))
+        }
+    }
+}
+
+/// A container on a node with an engine is made by that engine.
+fn refuse_provider(lowering: &Lowering<'_>, place: &Place) -> Result<(), Diagnostics> {
+    let Some(named) = &lowering.declaration.meta.provider else {
+        return Ok(());
+    };
+    let detail = format!("Its engine is that of {}, on which it is placed.", place.host);
+    let diagnostic = Diagnostic::error("Two engines", detail).on(lowering.address.clone());
+    Err(diagnostic.at(named.span.clone()).hint("take `provider` out").into())
+}
+
+/// Returns the engine that has the containers of simulators on this machine: as for other blocks, and that of this machine where no
 /// engine is configured.
-fn engine(lowering: &Lowering<'_>) -> Result<ProviderConfig, Diagnostics> {
+fn local_engine(lowering: &Lowering<'_>) -> Result<ProviderConfig, Diagnostics> {
     let engines: Vec<&str> = lowering.offering(&CONTAINER).collect();
     let mut blocks = lowering.config.providers.iter();
     let is_configured = blocks.any(|block| engines.contains(&&*block.name));
@@ -136,7 +173,7 @@ fn refuse_host(lowering: &Lowering<'_>, place: &Place) -> Result<(), Diagnostics
     );
     let diagnostic = Diagnostic::error("Node without a runtime", detail).on(lowering.address.clone());
     let diagnostic = diagnostic.at(lowering.declaration.span.clone());
-    let hint = "place it on \"local\", or on a node of provider `local`";
+    let hint = "place it on \"local\", on a node of provider `local`, or on one with a `runtime`: runtime = \"ssh://user@host\"";
     Err(diagnostic.hint(hint).into())
 }
 

@@ -8,7 +8,7 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Port, Protocol, State};
 
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
-use super::recorded::{is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
+use super::recorded::{is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
 use super::size::{self, Bounds};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, Unplaced};
@@ -68,8 +68,8 @@ impl Layout {
                 Placement::Local => local_node(),
                 Placement::On(node) => node,
             };
-            // No host is recorded with a container, but on a node there is only one that it can be on.
-            if host.block() == "node" && is_recorded(state, address) {
+            // No host is recorded with a container of this machine's engine, but on a node there is only one that it can be on.
+            if host.block() == "node" && is_recorded(state, address) && !is_hosted(state, address) {
                 let ports = reserved(state, &host, address);
                 recorded.insert((*address).clone(), Place { host, ports });
             }

@@ -4,6 +4,7 @@
 //! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
+//! - [`engine`]: nodes that are Docker engines
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
 
@@ -22,6 +23,7 @@ use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
 mod container;
+mod engine;
 mod layout;
 mod network;
 mod node;
@@ -36,7 +38,8 @@ mod simulator;
 mod size;
 mod workload;
 
-pub use container::{mounted_at, volume_at};
+pub use container::{holds_data, mounted_at, volume_at};
+pub use engine::is_adopted;
 pub use layout::{LOCAL_NODE, Layout, Members, number_of};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
@@ -174,6 +177,9 @@ impl Lowering<'_> {
 
     /// Returns the configuration of the provider that has a node or a member of a pool.
     fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
+        if let Some(engine) = engine::of_node(self, host)? {
+            return Ok(engine);
+        }
         match self.config.declaration_of(host) {
             Some(declaration) => self.provider(declaration, &node::NODE),
             None => Ok(ProviderConfig {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Objects, name_of};
+use super::{Desired, Layout, Lowering, Objects, engine, name_of};
 use crate::config::Record;
 use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -50,6 +50,13 @@ pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<De
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.
 fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
+    if let Some(engine) = engine::node(lowering, &address, record)? {
+        let schema = lowering.registry.schema(&engine.provider.name, &engine.kind);
+        if let Some(schema) = schema {
+            refuse_others(lowering, schema, record, "node with a `runtime`")?;
+        }
+        return Ok(engine);
+    }
     let provider = lowering.provider(lowering.declaration, &NODE)?;
     let schema = lowering.registry.schema(&provider.name, &NODE);
     let mut attributes = schema
@@ -57,7 +64,12 @@ fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result
         .unwrap_or_default();
     attributes.set("name", unique_name(&address));
     if let Some(schema) = schema {
-        refuse_others(lowering, schema, record, &provider.name)?;
+        refuse_others(
+            lowering,
+            schema,
+            record,
+            &format!("node of provider `{}`", provider.name),
+        )?;
     }
     let mut desired = lowering.desired(address, NODE, provider, attributes);
     desired.spans.extend(record.spans());
@@ -73,13 +85,13 @@ pub(super) fn taken(schema: &Schema, attributes: &Attributes) -> Attributes {
 }
 
 /// An attribute of a node that simfleet itself acts on may be unknown to the provider; any other may not.
-fn refuse_others(lowering: &Lowering<'_>, schema: &Schema, record: &Record, provider: &str) -> Result<(), Diagnostics> {
+fn refuse_others(lowering: &Lowering<'_>, schema: &Schema, record: &Record, what: &str) -> Result<(), Diagnostics> {
     const OURS: [&str; 5] = ["cpus", "memory", "max_simulators", "labels", "tags"];
     let mut diagnostics = Diagnostics::new();
     for (name, _) in record.attributes().iter() {
         let is_known = OURS.contains(&&**name) || schema.attribute(name).is_some();
         if !is_known {
-            let detail = format!("A node of provider `{provider}` has no `{name}`.");
+            let detail = format!("A {what} has no `{name}`.");
             let span = record.attribute_span(name).cloned();
             diagnostics.push(
                 Diagnostic::error("Unknown attribute", detail)
@@ -106,6 +118,7 @@ pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static
         let value = match (attributes.get(name), name) {
             (Some(value), _) => value.clone(),
             // Where a provider knows one address only, it is both.
+            (None, "name") => name_of(address).into(),
             (None, "public_ip" | "private_ip") => attributes.get("address").cloned().unwrap_or(Value::NULL),
             (None, _) => Value::NULL,
         };

@@ -9,7 +9,7 @@ use simfleet_state::ProviderConfig;
 use super::node::NODE;
 use super::placement::Place;
 use super::workload::{self, format_value, record, seconds};
-use super::{Desired, Lowering};
+use super::{Desired, Lowering, engine};
 use crate::config::blocks::simulator::{Exec, Vehicle};
 use crate::config::blocks::{Log, Ready, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -128,7 +128,18 @@ fn provider(
             ))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
-        Hosting::Nothing => Err(no_runtime(lowering, "Nothing", &own.name)),
+        Hosting::Nothing => match engine::of_node(lowering, &place.host)? {
+            Some(_) => {
+                let detail = format!(
+                    "{} is a Docker engine: nothing runs there but in a container.",
+                    place.host
+                );
+                let diagnostic = Diagnostic::error("Node without a runtime", detail).on(lowering.address.clone());
+                let hint = "place it on a node with an agent, such as one of provider `local`, or have an image of it";
+                Err(diagnostic.at(lowering.declaration.span.clone()).hint(hint).into())
+            }
+            None => Err(no_runtime(lowering, "Nothing", &own.name)),
+        },
     }
 }
 

@@ -57,6 +57,19 @@ pub(super) fn is_recorded(state: &State, address: &Address) -> bool {
     state.resources.contains_key(address) || state.intents.contains_key(address)
 }
 
+/// Whether a node is recorded with a simulator: one that it goes with.
+pub(super) fn is_hosted(state: &State, address: &Address) -> bool {
+    let being_made = state
+        .intents
+        .get(address)
+        .and_then(|intent| intent.operation.declared());
+    let made = state.resources.get(address).map(|resource| &resource.declared);
+    being_made
+        .into_iter()
+        .chain(made)
+        .any(|declared| declared.hosted_on.is_some())
+}
+
 /// Returns the ports of a host that a simulator has, by name; of two of one name the one that it uses.
 pub(super) fn reserved(state: &State, host: &Address, by: &Address) -> BTreeMap<Arc<str>, u16> {
     let mut ports = BTreeMap::new();

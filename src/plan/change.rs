@@ -13,6 +13,7 @@ use super::disruption::Roll;
 use super::moves::Move;
 use crate::config::Timeouts;
 use crate::diagnostic::Span;
+use crate::lower::holds_data;
 
 /// What an apply would do, and all that a person needs to agree to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -439,6 +440,15 @@ impl Plan {
             } += 1;
         }
         summary
+    }
+
+    /// Returns the changes that lose data for good.
+    pub fn irreversible(&self) -> impl Iterator<Item = &Change> {
+        let goes = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace);
+        self.changes
+            .iter()
+            .filter(goes)
+            .filter(|change| holds_data(&change.kind))
     }
 
     /// Returns what cannot be reached and is left as it is: whether it is as declared is not known.

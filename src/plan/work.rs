@@ -17,7 +17,7 @@ use super::{
 use crate::builtin;
 use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Objects, Trigger, implied_local_node};
+use crate::lower::{Desired, Objects, Trigger, implied_local_node, is_adopted};
 use crate::plan::difference::{drift, same};
 use crate::refresh::Observations;
 
@@ -305,7 +305,8 @@ impl Work<'_, '_> {
                 (_, Some(resource)) => (Some(resource.object.attributes.clone()), false),
                 (_, None) => (None, self.is_host_seen(declared)),
             };
-            let lost = !is_seen && self.does_host_go(declared);
+            // A host that exists is left alone.
+            let lost = (!is_seen && self.does_host_go(declared)) || is_adopted(declared);
             let mut removed = modules.iter().flat_map(|module| &module.removed);
             let removed = removed.find(|removed| removed.covers(address));
             let change = match removed {
@@ -335,6 +336,11 @@ impl Work<'_, '_> {
     fn does_host_go(&self, declared: &Declaration) -> bool {
         let Some(host) = &declared.hosted_on else { return false };
         let change = self.found.changes.get(host);
+        let host = self.state.resources.get(host);
+        if host.is_some_and(|host| is_adopted(&host.declared)) && change.is_none_or(|it| it.action != Action::Replace) {
+            // It is only forgotten: what is on it does not go by itself.
+            return false;
+        }
         change.is_none_or(|change| matches!(change.action, Action::Replace | Action::Delete | Action::Forget))
     }
 

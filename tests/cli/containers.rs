@@ -145,7 +145,24 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 13] = [
+    (
+        "program_on_an_engine",
+        "node \"lab\" { runtime = \"ssh://ann@lab\" }\nsimulator \"exec\" \"s\" {\n  placement = node.lab\n  command   = \
+         [\"true\"]\n}\n",
+    ),
+    (
+        "engine_of_another_provider",
+        "provider \"local\" {}\nnode \"lab\" {\n  provider = local\n  runtime  = \"ssh://ann@lab\"\n}\n",
+    ),
+    (
+        "engine_with_a_size",
+        "node \"lab\" {\n  runtime = \"ssh://ann@lab\"\n  size    = \"large\"\n}\n",
+    ),
+    (
+        "engine_that_is_none",
+        "node \"lab\" { runtime = \"agent+https://lab:8443\" }\n",
+    ),
     (
         "aliases_without_networks",
         "provider \"docker\" {}\nservice \"web\" {\n  image   = \"nginx:1.27\"\n  aliases = [\"www\"]\n}\n",
@@ -203,4 +220,31 @@ fn an_instance_of_any_key_has_a_name_that_others_can_look_up() {
          \"nginx:1.27\"\n  networks = [network.lab.id]\n}\noutput \"names\" { value = [for it in service.web : it.name] }\n",
     );
     insta::assert_snapshot!("names_of_instances", lab.run("plan --expand").exits(0));
+}
+
+#[test]
+fn a_first_plan_of_hosts_with_engines() {
+    let lab = Lab::new(
+        r#"node "lab" {
+  runtime        = "ssh://ann@lab"
+  max_simulators = 2
+  port_range "mavlink" {
+    from = 14560
+    to   = 14561
+  }
+}
+
+simulator "px4" "iris" {
+  count     = 3
+  placement = node.lab
+  image     = "px4io/px4-sitl:v1.17.0"
+  instance  = count.index
+  port "gcs" { range = "mavlink" }
+}
+
+output "gcs" { value = [for it in simulator.px4.iris : it.endpoints.gcs] }
+"#,
+    );
+    insta::assert_snapshot!("plan_of_engines", lab.run("plan").exits(0));
+    lab.run("fmt --check").exits(0);
 }

@@ -4,6 +4,9 @@
 #![cfg(feature = "docker")]
 
 mod changes;
+mod errors;
+mod nodes;
+mod own;
 mod registry;
 mod secrets;
 #[path = "../support/mod.rs"]

@@ -67,7 +67,8 @@ fn has_text(value: &Value, text: &str) -> bool {
 }
 
 fn name(attributes: &Attributes) -> String {
-    attributes.str("name").unwrap_or_default().to_owned()
+    let name = attributes.str("name").or_else(|| attributes.str("runtime"));
+    name.unwrap_or_default().to_owned()
 }
 
 impl Memory {

@@ -62,7 +62,30 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// How a certificate and a key in PEM begin; of a key it can say more before.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+const KEY: &str = "PRIVATE KEY-----";
+
 impl Tls {
+    /// Whether the files hold what they must; what the library makes of others is no help.
+    ///
+    /// # Errors
+    /// What is wrong, in words for the user.
+    pub fn check(&self) -> Result<(), String> {
+        for (file, what) in [(&self.ca, CERTIFICATE), (&self.cert, CERTIFICATE), (&self.key, KEY)] {
+            let read = std::fs::read_to_string(file);
+            let text = read.map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
+            if !text.contains(what) {
+                let what = what
+                    .trim_start_matches("-----BEGIN ")
+                    .trim_end_matches("-----")
+                    .to_lowercase();
+                return Err(format!("`{}` holds no {what} in PEM", file.display()));
+            }
+        }
+        Ok(())
+    }
+
     /// The names that the docker client gives the files.
     fn in_folder(folder: &Path) -> Self {
         Tls {

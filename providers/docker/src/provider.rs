@@ -11,8 +11,8 @@ use simfleet_provider_api::{
 
 use crate::client::Engine;
 use crate::endpoint::{Endpoint, Surroundings};
-use crate::schema::{CONTAINER, NETWORK, VOLUME};
-use crate::{check, container, network, schema, volume};
+use crate::schema::{CONTAINER, ENGINE, NETWORK, VOLUME};
+use crate::{check, container, host, network, schema, volume};
 
 /// The provider before it is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,8 +49,9 @@ impl ProviderType for DockerType {
         };
         let endpoint = Endpoint::of(settings, &surroundings)?;
         let folder = surroundings.folder;
+        let runtime = settings.str("host").map_or_else(|| endpoint.to_string(), str::to_owned);
         Ok(Arc::new(DockerProvider {
-            engine: Engine::new(endpoint, folder, context.lineage.clone()),
+            engine: Engine::new(endpoint, runtime, folder, context.lineage.clone()),
         }))
     }
 }
@@ -89,6 +90,7 @@ impl Provider for DockerProvider {
             kind if *kind == NETWORK => network::read(engine, id).await,
             kind if *kind == VOLUME => volume::read(engine, id).await,
             kind if *kind == CONTAINER => container::read(engine, id).await,
+            kind if *kind == ENGINE => host::read(engine, id).await,
             kind => no_kind(kind),
         })
     }
@@ -99,6 +101,7 @@ impl Provider for DockerProvider {
             kind if *kind == NETWORK => network::list(engine).await,
             kind if *kind == VOLUME => volume::list(engine).await,
             kind if *kind == CONTAINER => container::list(engine).await,
+            kind if *kind == ENGINE => host::list(engine).await,
             kind => no_kind(kind),
         };
         objects.map(Some)
@@ -110,6 +113,8 @@ impl Provider for DockerProvider {
             kind if *kind == NETWORK => network::find(engine, token).await,
             kind if *kind == VOLUME => volume::find(engine, token).await,
             kind if *kind == CONTAINER => container::find(engine, token, planned).await,
+            // Nothing is made of it: to adopt it again changes nothing.
+            kind if *kind == ENGINE => Ok(Found::Nothing),
             kind => no_kind(kind),
         }
     }
@@ -120,6 +125,7 @@ impl Provider for DockerProvider {
             kind if *kind == NETWORK => network::create(engine, token, planned).await,
             kind if *kind == VOLUME => volume::create(engine, token, planned).await,
             kind if *kind == CONTAINER => container::create(engine, token, planned).await,
+            kind if *kind == ENGINE => host::create(engine).await,
             kind => no_kind(kind),
         }
     }
@@ -133,7 +139,7 @@ impl Provider for DockerProvider {
     ) -> Result<Step, ProviderError> {
         match kind {
             kind if *kind == CONTAINER => container::update(&self.engine, prior, planned).await,
-            kind if *kind == NETWORK || *kind == VOLUME => match self.read(kind, &prior.id).await? {
+            kind if *kind == NETWORK || *kind == VOLUME || *kind == ENGINE => match self.read(kind, &prior.id).await? {
                 Observed::Present(_) => Err(ProviderError::Broken {
                     message: format!("a `{kind}` of an engine cannot be changed"),
                 }),
@@ -155,6 +161,8 @@ impl Provider for DockerProvider {
             kind if *kind == NETWORK => network::delete(engine, object).await,
             kind if *kind == VOLUME => volume::delete(engine, object).await,
             kind if *kind == CONTAINER => container::delete(engine, object).await,
+            // It goes on, without us.
+            kind if *kind == ENGINE => Ok(Step::Gone),
             kind => no_kind(kind),
         }
     }

@@ -12,6 +12,8 @@ pub const NETWORK: Kind = Kind::new("network");
 pub const VOLUME: Kind = Kind::new("volume");
 /// A container.
 pub const CONTAINER: Kind = Kind::new("container");
+/// An engine that exists, as a node that containers are placed on.
+pub const ENGINE: Kind = Kind::new("engine");
 
 /// Returns the settings of a `provider "docker"` block.
 pub(crate) fn settings() -> &'static [Attribute] {
@@ -41,7 +43,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
 
 /// Returns the schemas of all kinds.
 pub(crate) fn schemas() -> &'static [Schema] {
-    static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| vec![network(), volume(), container()]);
+    static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| vec![network(), volume(), container(), engine()]);
     &SCHEMAS
 }
 
@@ -169,6 +171,27 @@ fn container() -> Schema {
             )
             .live(),
             Attribute::new("ips", Type::map(Type::String), "Its addresses, by the name of the network.").live(),
+        ],
+    }
+}
+
+fn engine() -> Schema {
+    Schema {
+        kind: ENGINE,
+        version: 1,
+        doc: "A Docker engine that exists. It is looked at only: never made, and never deleted.",
+        attributes: vec![
+            text("runtime", "Where it is.").required().replaces(),
+            text("id", "What it calls itself.").computed(),
+            text(
+                "address",
+                "The address at which the published ports of its containers are reached.",
+            )
+            .computed(),
+            Attribute::new("cpus", Type::Number, "The processors of its machine.").live(),
+            Attribute::new("memory", Type::Number, "The memory of its machine, in bytes.").live(),
+            text("version", "Its version.").live(),
+            text("status", "Whether it answers.").live(),
         ],
     }
 }

@@ -9,6 +9,7 @@ use super::health_check;
 use super::port::Protocol;
 use super::process;
 use crate::config::decode::Reader;
+use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -73,6 +74,11 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             AttributeSchema::count("max_simulators", 0, "how many simulators it takes"),
             AttributeSchema::string("size", "the size of the machine, in the words of its provider"),
             AttributeSchema::string("image", "what it boots, in the words of its provider"),
+            AttributeSchema::text(
+                "runtime",
+                &forms::RUNTIME,
+                "the Docker engine of a host that exists, which is adopted and never deleted",
+            ),
         ])
         .attributes(super::labels())
         .attributes([AttributeSchema::string_map(

@@ -5,7 +5,7 @@ use simfleet_provider_api::{Address, Path, Value};
 use super::changes::{self, look, secrets};
 use crate::apply::Estimate;
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Action, DriftKind, Mode, Move, OutputChange, Plan, Summary};
+use crate::plan::{Action, Change, DriftKind, Mode, Move, OutputChange, Plan, Summary};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
@@ -93,6 +93,7 @@ impl View<'_> {
         self.outputs(&mut document);
         self.unplaced(&mut document);
         self.interrupts(&mut document);
+        self.irreversible(&mut document);
         self.care(&mut document);
         document.blank();
         document.line(self.summary_line());
@@ -281,6 +282,25 @@ impl View<'_> {
                     .tone(Tone::Strong, fold::name(&addresses))
                     .text(format!(" {}", look.words)),
             );
+        }
+        document.blank();
+    }
+
+    /// Says whose data is lost.
+    fn irreversible(&self, document: &mut Document) {
+        let lost: Vec<&Change> = self.plan.irreversible().collect();
+        if lost.is_empty() {
+            return;
+        }
+        heading(
+            &format!("This loses what is in {}, for good:", of(lost.len(), "volume")),
+            document,
+        );
+        for change in lost {
+            let look = look(change.action);
+            let line = Line::new().tone(Tone::Bad, format!("{:>3} ", look.sign));
+            let line = line.tone(Tone::Strong, change.address.to_string());
+            document.line(line.text(format!(" {}", look.words)));
         }
         document.blank();
     }

@@ -31,6 +31,10 @@ pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
             .iter()
             .map(|interrupt| json!({"address": interrupt.address, "action": interrupt.action.as_str()}))
             .collect::<Vec<_>>(),
+        "irreversible": plan
+            .irreversible()
+            .map(|change| json!({"address": change.address, "action": change.action.as_str()}))
+            .collect::<Vec<_>>(),
         "unfinished": plan
             .unfinished
             .iter()

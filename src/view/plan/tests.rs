@@ -217,7 +217,10 @@ fn everything() -> Plan {
         forget,
         check,
     ]);
+    let mut volume = change("service.db/data", Action::Delete, Reason::NotDeclared);
+    volume.kind = Kind::new("volume");
     changes.push(change("node.same", Action::NoOp, Reason::New));
+    changes.push(volume);
     changes[7].reasons.clear();
     let mut plan = plan(changes);
     plan.drift = vec![

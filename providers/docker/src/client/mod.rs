@@ -32,6 +32,8 @@ const LATE: Duration = Duration::from_secs(2 * 60);
 pub(crate) struct Engine {
     /// Where it is.
     pub(crate) endpoint: Endpoint,
+    /// The same, as it was given.
+    pub(crate) runtime: String,
     /// The folder of the docker client's configuration.
     folder: PathBuf,
     /// The fleet whose objects are looked after.
@@ -42,12 +44,16 @@ pub(crate) struct Engine {
 }
 
 /// The machine that an engine runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
+    /// What the engine calls itself; no two have the same.
+    pub(crate) id: String,
     /// Processors.
     pub(crate) cpus: u64,
     /// Bytes of memory.
     pub(crate) memory: u64,
+    /// The version of the engine.
+    pub(crate) version: String,
 }
 
 /// Why a call to an engine failed.
@@ -102,9 +108,10 @@ pub(crate) fn rejected(message: String, attribute: Option<&'static str>) -> Prov
 
 impl Engine {
     /// Returns an engine that nobody has spoken to yet.
-    pub(crate) fn new(endpoint: Endpoint, folder: PathBuf, lineage: Arc<str>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, runtime: String, folder: PathBuf, lineage: Arc<str>) -> Self {
         Engine {
             endpoint,
+            runtime,
             folder,
             lineage,
             docker: OnceCell::new(),
@@ -116,6 +123,12 @@ impl Engine {
     /// Returns the connection, for calls that look something up.
     async fn soon(&self) -> Result<Docker, CallError> {
         let connect = || async {
+            if let Endpoint::Tcp { tls: Some(tls), .. } = &self.endpoint {
+                tls.check().map_err(|wrong| CallError {
+                    why: Why::Refused,
+                    message: format!("the Docker engine at {} cannot be spoken to: {wrong}", self.endpoint),
+                })?;
+            }
             let docker = self.connection().map_err(|error| self.error(error))?.with_timeout(SOON);
             // Both sides speak the older of their versions.
             docker.negotiate_version().await.map_err(|error| self.error(error))
@@ -159,17 +172,21 @@ impl Engine {
         }
     }
 
-    /// Returns the machine of the engine.
-    pub(crate) async fn machine(&self) -> Result<Machine, CallError> {
-        let ask = || async {
-            let info = self.soon().await?.info().await.map_err(|error| self.error(error))?;
-            let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(u64::MAX);
-            Ok(Machine {
-                cpus: number(info.ncpu),
-                memory: number(info.mem_total),
-            })
-        };
-        self.machine.get_or_try_init(ask).await.copied()
+    /// Returns the machine of the engine, as it was when it was first asked for.
+    pub(crate) async fn machine(&self) -> Result<&Machine, CallError> {
+        self.machine.get_or_try_init(|| self.look()).await
+    }
+
+    /// Returns the machine of the engine, as it is now.
+    pub(crate) async fn look(&self) -> Result<Machine, CallError> {
+        let info = self.soon().await?.info().await.map_err(|error| self.error(error))?;
+        let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(u64::MAX);
+        Ok(Machine {
+            id: info.id.unwrap_or_default(),
+            cpus: number(info.ncpu),
+            memory: number(info.mem_total),
+            version: info.server_version.unwrap_or_default(),
+        })
     }
 
     /// Returns what an error of the library means.
@@ -199,8 +216,27 @@ impl Engine {
             Error::IOError { err } => transport(&err),
             other => transport(&other),
         };
+        let message = match (why, &self.endpoint) {
+            (Why::Denied, Endpoint::Unix(_)) => {
+                format!("{message}; who uses it must be allowed to write to its socket")
+            }
+            (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) if message.starts_with("received fatal alert") => {
+                format!("it does not take the certificate `{}`: {message}", tls.cert.display())
+            }
+            (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) => {
+                format!("`{}` does not vouch for its certificate: {message}", tls.ca.display())
+            }
+            (Why::Refused, Endpoint::Tcp { tls: None, .. }) if message.contains("HTTP request to an HTTPS server") => {
+                let tls = "it speaks TLS only: give the provider `tls = { ca = …, cert = …, key = … }`";
+                format!("the Docker engine at {} cannot be spoken to: {tls}", self.endpoint)
+            }
+            _ => message,
+        };
         let message = match why {
             Why::Unreachable => format!("the Docker engine at {} cannot be reached: {message}", self.endpoint),
+            Why::Denied if matches!(self.endpoint, Endpoint::Tcp { tls: Some(_), .. }) => {
+                format!("the Docker engine at {} cannot be spoken to: {message}", self.endpoint)
+            }
             Why::Denied => format!("the Docker engine at {} lets nobody in: {message}", self.endpoint),
             Why::Unknown => format!("the Docker engine at {} was lost: {message}", self.endpoint),
             Why::NotFound | Why::Conflict | Why::Refused => message,
@@ -226,6 +262,9 @@ fn why_of(status: u16) -> Why {
     }
 }
 
+/// How TLS says that one of the two does not believe the other.
+const DISTRUST: [&str; 2] = ["invalid peer certificate", "received fatal alert"];
+
 /// Returns what went wrong on the way, from the innermost cause.
 fn transport(error: &(dyn std::error::Error + 'static)) -> (Why, String) {
     let mut cause = error;
@@ -249,7 +288,11 @@ fn transport(error: &(dyn std::error::Error + 'static)) -> (Why, String) {
         }
         match cause.source() {
             Some(inner) => cause = inner,
-            None => return (why, cause.to_string()),
+            None => {
+                let said = cause.to_string();
+                let is_distrust = DISTRUST.iter().any(|words| said.starts_with(words));
+                return (if is_distrust { Why::Denied } else { why }, said);
+            }
         }
     }
 }

@@ -123,7 +123,7 @@ fn is_in_default_only(seen: &SeenContainer) -> bool {
 }
 
 /// Returns its limits. All that the machine has is no limit.
-pub(super) fn resources(seen: &SeenContainer, machine: Machine) -> Resources {
+pub(super) fn resources(seen: &SeenContainer, machine: &Machine) -> Resources {
     let all = machine.cpus.saturating_mul(1_000_000_000);
     Resources {
         cpu: (seen.nano_cpus > 0 && seen.nano_cpus < all).then(|| seen.nano_cpus as f64 / 1e9),

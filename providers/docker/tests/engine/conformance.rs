@@ -22,6 +22,11 @@ impl Harness for DockerHarness {
         Arc::new(DockerType)
     }
 
+    /// All but the engine itself, which is not made and not deleted.
+    fn kinds(&self) -> Vec<Kind> {
+        vec![NETWORK, VOLUME, CONTAINER]
+    }
+
     fn settings(&self) -> Attributes {
         settings()
     }

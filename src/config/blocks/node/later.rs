@@ -45,7 +45,6 @@ pub(super) fn attributes() -> impl Iterator<Item = AttributeSchema> {
         AttributeSchema::strings("networks", "the ids of the networks that it is in"),
         AttributeSchema::object("spot", spot, "it is cheap, and can be taken away"),
         AttributeSchema::object("stop", stop, "how it is stopped"),
-        AttributeSchema::string("runtime", "a host that exists, which is adopted: \"ssh://user@host\""),
         AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
     ];
     all.into_iter().map(AttributeSchema::later)

@@ -145,7 +145,7 @@ impl Engine {
         id: &str,
         resources: &Resources,
         restart: Restart,
-        machine: Machine,
+        machine: &Machine,
     ) -> Result<(), CallError> {
         let memory = memory(resources).unwrap_or_else(|| i64::try_from(machine.memory).unwrap_or(i64::MAX));
         let body = ContainerUpdateBody {

@@ -1,0 +1,85 @@
+//! Nodes with a `runtime`: the Docker engine of a host that exists. Each has a provider of its own, made on the fly.
+
+use simfleet_provider_api::{Address, Attributes, Kind, Value};
+use simfleet_state::{Declaration, ProviderConfig};
+
+use super::{Desired, Lowering};
+use crate::config::Record;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The kind of an engine that exists.
+const ENGINE: Kind = Kind::new("engine");
+/// The provider of engines.
+const PROVIDER: &str = "docker";
+/// The attribute that makes a node one, and the setting of the provider that it is.
+const RUNTIME: &str = "runtime";
+const HOST: &str = "host";
+
+/// Returns the engine that a node, or a member of a pool, is; `None` where it is a machine of a provider.
+pub(super) fn node(
+    lowering: &Lowering<'_>,
+    address: &Address,
+    record: &Record,
+) -> Result<Option<Desired>, Diagnostics> {
+    let Some(runtime) = record.get(RUNTIME).filter(|runtime| !runtime.is_null()) else {
+        return Ok(None);
+    };
+    let provider = provider(lowering, lowering.declaration, runtime)?;
+    let attributes = Attributes::from_iter([(RUNTIME, runtime.clone())]);
+    let mut desired = lowering.desired(address.clone(), ENGINE, provider, attributes);
+    desired.spans.extend(record.spans());
+    Ok(Some(desired))
+}
+
+/// Returns the provider of the engine of a node that was lowered before; `None` where it has none of its own.
+pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<ProviderConfig>, Diagnostics> {
+    let Some(declaration) = lowering.config.declaration_of(host) else {
+        return Ok(None);
+    };
+    let template = match host.block() {
+        "pool" => declaration.body.blocks("node").next(),
+        _ => Some(&declaration.body),
+    };
+    if template.is_none_or(|template| template.attribute(RUNTIME).is_none()) {
+        return Ok(None);
+    }
+    let node = lowering.objects.attributes(host).unwrap_or_default();
+    match node.get(RUNTIME).filter(|runtime| !runtime.is_null()) {
+        // What runs agents says where they are by itself.
+        Some(runtime) if runtime.as_str().is_none_or(|text| !text.starts_with("agent+")) => {
+            Ok(Some(provider(lowering, declaration, runtime)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Returns a provider for one engine: with the settings of the one that the node names, at another place.
+fn provider(
+    lowering: &Lowering<'_>,
+    declaration: &crate::config::Declaration,
+    runtime: &Value,
+) -> Result<ProviderConfig, Diagnostics> {
+    let mut provider = match &declaration.meta.provider {
+        Some(named) if &*named.name != PROVIDER => {
+            let detail = format!(
+                "It has a `runtime`, so it exists: provider `{}` cannot make it.",
+                named.name
+            );
+            let diagnostic = Diagnostic::error("Two origins of a node", detail).on(lowering.address.clone());
+            let hint = "take `provider` or `runtime` out; a `provider = docker.ALIAS` can have `tls` or `ssh` for it";
+            return Err(diagnostic.at(named.span.clone()).hint(hint).into());
+        }
+        Some(_) => lowering.provider(declaration, &ENGINE)?,
+        None => ProviderConfig {
+            name: PROVIDER.into(),
+            settings: Attributes::new(),
+        },
+    };
+    provider.settings.set(HOST, runtime.clone());
+    Ok(provider)
+}
+
+/// Whether a recorded object is a host that exists: it was not made, and does not go.
+pub fn is_adopted(declared: &Declaration) -> bool {
+    declared.kind == ENGINE && &*declared.provider.name == PROVIDER
+}
