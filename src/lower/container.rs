@@ -291,12 +291,14 @@ pub fn mounted_at(wanted: &Attributes, volume: &Address) -> Option<Arc<str>> {
     Some(mount.get("target")?.as_str()?.into())
 }
 
-/// Returns the volume that a container has at a place.
+/// Returns the volume that a container has at a place, one without a name of its own too.
 pub fn volume_at(seen: &Attributes, target: &str) -> Option<Arc<str>> {
+    if let Some(volume) = seen.get("volumes").and_then(|volumes| volumes.get(target)?.as_str()) {
+        return Some(volume.into());
+    }
     let text = |mount: &Value, field: &str| Some(mount.get(field)?.as_str()?.to_owned());
     let is_it = |mount: &&Value| {
-        let at = text(mount, "target").unwrap_or_default();
-        text(mount, "type").as_deref() == Some("volume") && at.trim_end_matches('/') == target
+        text(mount, "type").as_deref() == Some("volume") && text(mount, "target").as_deref() == Some(target)
     };
     Some(text(mounts(seen).find(is_it)?, "source")?.into())
 }

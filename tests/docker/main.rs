@@ -3,6 +3,7 @@
 //! `SIMFLEET_TEST_DOCKER` says where it is (`unix:///…`); `scripts/test` starts one, and makes the image that the tests use.
 #![cfg(feature = "docker")]
 
+mod adopted;
 mod changes;
 mod errors;
 mod nodes;

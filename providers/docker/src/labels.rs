@@ -3,9 +3,9 @@
 //! An object's name there ends with the start of the token that made it, so that whoever finishes a create that was cut
 //! off makes it once: the engine has no two of a name. Its labels say of which fleet it is and what it was made as.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use simfleet_provider_api::Token;
+use simfleet_provider_api::{ProviderError, Token};
 
 /// The lineage of the fleet.
 pub(crate) const LINEAGE: &str = "simfleet.lineage";
@@ -59,6 +59,23 @@ pub(crate) fn labels<'a>(
     let own = [(LINEAGE, lineage), (NAME, name), (TOKEN, &*token.0)];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     declared.chain(own).collect()
+}
+
+/// Refuses to touch what another fleet made.
+///
+/// # Errors
+/// `Conflict`, with the lineage of that fleet.
+pub(crate) fn check_owner(
+    labels: &BTreeMap<String, String>,
+    lineage: &str,
+    what: &str,
+) -> Result<(), ProviderError> {
+    match labels.get(LINEAGE).filter(|owner| **owner != lineage) {
+        Some(owner) => Err(ProviderError::Conflict {
+            message: format!("{what} is one of another fleet, {owner}"),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the filter for the objects with a label.

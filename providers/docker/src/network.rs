@@ -69,6 +69,11 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
 }
 
 pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, ProviderError> {
+    let Some(seen) = engine.network(&prior.id.0).await? else {
+        return Ok(Step::Gone);
+    };
+    let what = format!("network `{}`", seen.engine_name);
+    labels::check_owner(&seen.labels, &engine.lineage, &what)?;
     match engine.remove_network(&prior.id.0).await {
         Ok(()) => Ok(Step::Gone),
         Err(error) if matches!(error.why, Why::Refused | Why::Conflict) => {

@@ -171,6 +171,7 @@ fn container() -> Schema {
             )
             .live(),
             Attribute::new("ips", Type::map(Type::String), "Its addresses, by the name of the network.").live(),
+            Attribute::new("volumes", Type::map(Type::String), "The volumes in it, by place.").live(),
         ],
     }
 }

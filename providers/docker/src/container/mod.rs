@@ -99,7 +99,7 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
                 return settle(engine, Operation::new(Op::Create, &id)).await;
             }
             let refused = refused(engine, &error, &wanted).await;
-            engine.remove_container(&id).await?;
+            engine.remove_container(&id, true).await?;
             Err(refused)
         }
         Err(error) => Err(error.into()),
@@ -289,19 +289,16 @@ pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, Prov
     let Some(seen) = engine.container(&prior.id.0).await? else {
         return Ok(Step::Gone);
     };
-    if let Some(lineage) = seen.labels.get(LINEAGE)
-        && **lineage != *engine.lineage
-    {
-        return Err(ProviderError::Conflict {
-            message: format!("container `{}` is one of another fleet, {lineage}", seen.engine_name),
-        });
-    }
+    let what = format!("container `{}`", seen.engine_name);
+    labels::check_owner(&seen.labels, &engine.lineage, &what)?;
     match stop(engine, &seen).await {
         // It went by itself meanwhile, or another delete is at work.
         Err(error) if matches!(error.why, Why::NotFound | Why::Conflict) => {}
         other => other?,
     }
-    match engine.remove_container(&seen.id).await {
+    // Of one that somebody else made, what is in its volumes is perhaps nowhere else.
+    let is_ours = seen.labels.contains_key(TOKEN);
+    match engine.remove_container(&seen.id, is_ours).await {
         Ok(()) => Ok(Step::Gone),
         Err(error) if error.why == Why::Conflict => Operation::new(Op::Delete, &seen.id).running(),
         Err(error) => Err(error.into()),

@@ -83,6 +83,7 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
         .filter(|_| matches!(seen.status, Status::Exited | Status::Dead));
     set_fields(&mut attributes, &serde_json::json!({ "exit_code": exit_code }))?;
     attributes.set("published", text_map(&seen.published));
+    attributes.set("volumes", text_map(&seen.volumes));
     let ips = seen.networks.iter().filter(|(_, member)| !member.address.is_empty());
     attributes.set(
         "ips",

@@ -91,7 +91,7 @@ pub(super) async fn settle(engine: &Engine, mut operation: Operation) -> Result<
         false => format!("; the end of its log:\n  {}", lines.join("\n  ")),
     };
     if operation.op == Op::Create {
-        engine.remove_container(&id).await?;
+        engine.remove_container(&id, true).await?;
     }
     Err(rejected(format!("{why}{log}"), None))
 }

@@ -162,6 +162,15 @@ async fn a_container_of_another_fleet_is_not_deleted_and_its_name_is_not_taken()
         .expect_err("it is not ours");
     assert!(matches!(error, ProviderError::Conflict { .. }), "{error:?}");
     theirs.look(&made).await;
+    for kind in [NETWORK, VOLUME] {
+        let wanted = [("name", "theirs")].into_iter().collect();
+        let made = theirs.create(&kind, &wanted).await.expect("it can be made");
+        let error = ours.provider.delete(&kind, &made, &ours.token()).await;
+        let said = error.expect_err("it is not ours").to_string();
+        assert!(said.contains("is one of another fleet"), "{said}");
+        let there = theirs.provider.read(&kind, &made.id).await;
+        assert!(matches!(there, Ok(Observed::Present(_))), "{there:?}");
+    }
     let listed = ours
         .provider
         .list(&CONTAINER)

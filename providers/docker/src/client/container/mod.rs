@@ -186,10 +186,10 @@ impl Engine {
         }
     }
 
-    /// Deletes a container and the volumes without a name that it has; one that is gone is no error.
-    pub(crate) async fn remove_container(&self, id: &str) -> Result<(), CallError> {
+    /// Deletes a container, and what it has of volumes without a name where that is wanted; one that is gone is no error.
+    pub(crate) async fn remove_container(&self, id: &str, with_volumes: bool) -> Result<(), CallError> {
         let options = RemoveContainerOptions {
-            v: true,
+            v: with_volumes,
             force: true,
             ..RemoveContainerOptions::default()
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, ContainerStateStatusEnum, DeviceMapping, HealthConfig, HealthStatusEnum,
-    HostConfig, MountType as EngineMountType, ResourcesUlimits, RestartPolicyNameEnum,
+    HostConfig, MountPoint, MountType as EngineMountType, ResourcesUlimits, RestartPolicyNameEnum,
 };
 
 use super::NANO;
@@ -39,6 +39,8 @@ pub(crate) struct SeenContainer {
     pub(crate) networks: BTreeMap<String, Member>,
     /// Where its published ports are: `80/tcp` to `0.0.0.0:8080`.
     pub(crate) published: BTreeMap<String, String>,
+    /// The volumes in it by place, those without a name of their own too.
+    pub(crate) volumes: BTreeMap<String, String>,
 }
 
 /// A container in a network.
@@ -147,8 +149,16 @@ pub(super) fn seen(container: ContainerInspectResponse) -> SeenContainer {
             })
             .collect(),
         published: published.collect(),
+        volumes: container.mounts.unwrap_or_default().into_iter().filter_map(volume).collect(),
         whole: whole(config, host),
     }
+}
+
+/// Returns where a volume is in a container, and its name.
+fn volume(mount: MountPoint) -> Option<(String, String)> {
+    let is_volume = mount.typ.is_some_and(|kind| kind.to_string() == "volume");
+    let place = mount.destination.filter(|_| is_volume)?;
+    Some((place.trim_end_matches('/').to_owned(), mount.name?))
 }
 
 /// Returns what a container was made as, of what it and its image say together.
