@@ -7,7 +7,16 @@ use crate::support::engine::{IMAGE, WAITS, applied, container, docker, lineage, 
 #[test]
 #[ignore = "needs a Docker engine"]
 fn a_container_that_was_run_by_hand_keeps_its_data() {
-    let run = ["run", "-d", "-v", "/data", IMAGE, "sh", "-c", "test -e /data/rows || echo precious > /data/rows; sleep 600"];
+    let run = [
+        "run",
+        "-d",
+        "-v",
+        "/data",
+        IMAGE,
+        "sh",
+        "-c",
+        "test -e /data/rows || echo precious > /data/rows; sleep 600",
+    ];
     let id = docker(&run);
     let fleet = Fleet::new(&format!(
         "{}service \"db\" {{\n  image   = \"{IMAGE}\"\n  command = {WAITS}\n  volume \"data\" {{ target = \"/data\" }}\n}}\n",
@@ -18,7 +27,8 @@ fn a_container_that_was_run_by_hand_keeps_its_data() {
     // It is made anew, as it was not made so; what is in the volume stays.
     assert_eq!(planned(&fleet), ["replace service.db"]);
     applied(&fleet);
-    let now = container(&lineage(&fleet), "service.db");
+    let of_it = format!("label=simfleet.lineage={}", lineage(&fleet));
+    let now = docker(&["ps", "-q", "--filter", &of_it]);
     assert_eq!(docker(&["exec", &now, "cat", "/data/rows"]), "precious");
     fleet.ok(&["destroy", "--auto-approve"]);
     assert_eq!(docker(&["ps", "-aq", "--filter", &format!("id={id}")]), "");

@@ -9,7 +9,7 @@ const EDITS: [(&str, &str); 28] = [
     ("resources = { cpu = 0.5 }", "update"),
     ("resources = { cpu = 0.5, memory = \"64MiB\" }", "update"),
     ("resources = { memory = \"48MiB\" }", "update"),
-    ("networks = [network.one.id]", "replace"),
+    ("networks = [network.one.id]", "update"),
     ("networks = [network.one.id, network.two.id]", "update"),
     ("networks = [network.two.id]", "update"),
     ("networks = [network.two.id]\n  aliases = [\"www\"]", "update"),

@@ -8,6 +8,31 @@ use simfleet_state::StateStore;
 use crate::bench::{Bench, node, rule};
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_begun_of_a_replacement_says_what_is_in_its_way() {
+    let bench = Bench::new(Faults::default());
+    bench.apply(&[node("a", &[], "small", "x")]).await;
+    let refused = Fault::Rejected {
+        message: "it is in use".into(),
+        attribute: None,
+    };
+    bench.cloud.set_faults(Faults {
+        rules: vec![rule(refused, Call::Delete, None, When::Always)],
+        ..Faults::default()
+    });
+    let changed = [node("a", &[], "small", "y"), node("b", &["a"], "small", "x")];
+    let (outcome, _) = bench.apply(&changed).await;
+    let told = outcome.skipped.iter();
+    let told: Vec<String> = told.map(|(address, _, why)| format!("{address}: {why}")).collect();
+    assert_eq!(
+        told,
+        [
+            "node.a: the old one has to go first",
+            "node.b: it needs node.a, which failed"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_skips_what_needs_it_and_nothing_else() {
     let refused = Fault::Rejected {
         message: "the quota is used up".into(),

@@ -65,11 +65,7 @@ pub(crate) fn labels<'a>(
 ///
 /// # Errors
 /// `Conflict`, with the lineage of that fleet.
-pub(crate) fn check_owner(
-    labels: &BTreeMap<String, String>,
-    lineage: &str,
-    what: &str,
-) -> Result<(), ProviderError> {
+pub(crate) fn check_owner(labels: &BTreeMap<String, String>, lineage: &str, what: &str) -> Result<(), ProviderError> {
     match labels.get(LINEAGE).filter(|owner| **owner != lineage) {
         Some(owner) => Err(ProviderError::Conflict {
             message: format!("{what} is one of another fleet, {owner}"),

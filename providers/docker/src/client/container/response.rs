@@ -149,15 +149,19 @@ pub(super) fn seen(container: ContainerInspectResponse) -> SeenContainer {
             })
             .collect(),
         published: published.collect(),
-        volumes: container.mounts.unwrap_or_default().into_iter().filter_map(volume).collect(),
+        volumes: container
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(volume)
+            .collect(),
         whole: whole(config, host),
     }
 }
 
 /// Returns where a volume is in a container, and its name.
 fn volume(mount: MountPoint) -> Option<(String, String)> {
-    let is_volume = mount.typ.is_some_and(|kind| kind.to_string() == "volume");
-    let place = mount.destination.filter(|_| is_volume)?;
+    let place = mount.destination.filter(|_| mount.typ.as_deref() == Some("volume"))?;
     Some((place.trim_end_matches('/').to_owned(), mount.name?))
 }
 
