@@ -441,6 +441,12 @@ async fn containers_are_placed_on_hosts_with_engines_by_what_is_free_there() {
     let unplaced: Vec<String> = plan.unplaced.iter().map(|it| it.reason.clone()).collect();
     assert_eq!(unplaced, ["too little cpu is free on 3 of 3 hosts"]);
     assert_eq!(changes(&plan), ["create simulator.container.rover[5]"]);
+    // What has no place has no engine that could have its volume.
+    let volume = "  volume \"log\" { target = \"/log\" }\n  port \"gcs\"";
+    lab.bench.write(&ENGINES.replace("  port \"gcs\"", volume));
+    let volumes = changes(&lab.plan(Mode::Apply, &[("rovers", "7")]).await);
+    let volumes: Vec<&String> = volumes.iter().filter(|change| change.ends_with("/log")).collect();
+    assert_eq!(volumes.len(), 6, "{volumes:?}");
 }
 
 #[tokio::test]

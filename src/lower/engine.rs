@@ -4,7 +4,8 @@ use simfleet_provider_api::{Address, Attributes, Kind, Value};
 use simfleet_state::{Declaration, ProviderConfig};
 
 use super::{Desired, Lowering};
-use crate::config::Record;
+use crate::config::blocks::Placement;
+use crate::config::{self, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The kind of an engine that exists.
@@ -33,16 +34,9 @@ pub(super) fn node(
 
 /// Returns the provider of the engine of a node that was lowered before; `None` where it has none of its own.
 pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<ProviderConfig>, Diagnostics> {
-    let Some(declaration) = lowering.config.declaration_of(host) else {
+    let Some(declaration) = lowering.config.declaration_of(host).filter(|it| has_runtime(it)) else {
         return Ok(None);
     };
-    let template = match host.block() {
-        "pool" => declaration.body.blocks("node").next(),
-        _ => Some(&declaration.body),
-    };
-    if template.is_none_or(|template| template.attribute(RUNTIME).is_none()) {
-        return Ok(None);
-    }
     let node = lowering.objects.attributes(host).unwrap_or_default();
     match node.get(RUNTIME).filter(|runtime| !runtime.is_null()) {
         // What runs agents says where they are by itself.
@@ -53,10 +47,26 @@ pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<
     }
 }
 
+/// Whether nothing can be told of the engine of what has no place yet: each host of its pool has one of its own.
+pub(super) fn is_open(lowering: &Lowering<'_>, placement: &Placement) -> bool {
+    match placement {
+        Placement::On(on) => lowering.config.declaration_of(on).is_some_and(has_runtime),
+        Placement::Local => false,
+    }
+}
+
+fn has_runtime(declaration: &config::Declaration) -> bool {
+    let template = match declaration.address.block() {
+        "pool" => declaration.body.blocks("node").next(),
+        _ => Some(&declaration.body),
+    };
+    template.is_some_and(|template| template.attribute(RUNTIME).is_some())
+}
+
 /// Returns a provider for one engine: with the settings of the one that the node names, at another place.
 fn provider(
     lowering: &Lowering<'_>,
-    declaration: &crate::config::Declaration,
+    declaration: &config::Declaration,
     runtime: &Value,
 ) -> Result<ProviderConfig, Diagnostics> {
     let mut provider = match &declaration.meta.provider {
@@ -77,6 +87,12 @@ fn provider(
     };
     provider.settings.set(HOST, runtime.clone());
     Ok(provider)
+}
+
+/// Returns where the engine is that a resource adopts, as far as that is known.
+pub fn adopted_host(desired: &Desired) -> Option<&str> {
+    let is_engine = desired.kind == ENGINE && &*desired.provider.name == PROVIDER;
+    desired.attributes.str(RUNTIME).filter(|_| is_engine)
 }
 
 /// Whether a recorded object is a host that exists: it was not made, and does not go.

@@ -39,7 +39,7 @@ mod size;
 mod workload;
 
 pub use container::{holds_data, mounted_at, volume_at};
-pub use engine::is_adopted;
+pub use engine::{adopted_host, is_adopted};
 pub use layout::{LOCAL_NODE, Layout, Members, number_of};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;

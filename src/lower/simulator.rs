@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Value};
 
 use super::placement::Place;
 use super::workload::format_value;
-use super::{Desired, Layout, Lowering, Objects, container, name_of, node, process, px4, qemu};
+use super::{Desired, Layout, Lowering, Objects, container, engine, name_of, node, process, px4, qemu};
 use crate::config::blocks::{Kind, Simulator};
 use crate::diagnostic::Diagnostics;
 
@@ -25,8 +25,12 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
     Ok(Some(desired))
 }
 
-/// Returns the volumes of a simulator that are its own. They need no place.
+/// Returns the volumes of a simulator that are its own. They need a place only where that says which engine has them.
 pub(super) fn parts(lowering: &Lowering<'_>, simulator: &Simulator) -> Result<Vec<Desired>, Diagnostics> {
+    let is_placed = lowering.layout.places.contains_key(lowering.address);
+    if !is_placed && engine::is_open(lowering, &simulator.placement) {
+        return Ok(Vec::new());
+    }
     match &simulator.kind {
         Kind::Container(container) => container::volumes_of_simulator(lowering, container),
         Kind::Px4(px4) => container::volumes_of_simulator(lowering, &px4.container),

@@ -17,7 +17,7 @@ use super::{
 use crate::builtin;
 use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Objects, Trigger, implied_local_node, is_adopted};
+use crate::lower::{Desired, Objects, Trigger, adopted_host, implied_local_node, is_adopted};
 use crate::plan::difference::{drift, same};
 use crate::refresh::Observations;
 
@@ -36,6 +36,7 @@ impl<'a> Planner<'a> {
             seen,
             names: names(state),
             moved: moves.map(|it| (&it.to, &it.from)).collect(),
+            hosts: BTreeMap::new(),
             imported: basis.map(|basis| &basis.imports),
             found: Found::default(),
         };
@@ -66,6 +67,8 @@ pub(super) struct Work<'w, 'a> {
     names: BTreeSet<String>,
     /// The recorded addresses of what moves, by the new ones.
     moved: BTreeMap<&'w Address, &'w Address>,
+    /// The hosts that exist and that are nodes, by where they are.
+    hosts: BTreeMap<String, Address>,
     /// The objects that become those of resources.
     imported: Option<&'w BTreeMap<Address, ObjectId>>,
     pub(super) found: Found,
@@ -189,6 +192,7 @@ impl Work<'_, '_> {
         }
         let desired = &*desired;
         refuse_shared_ports(desired)?;
+        self.refuse_same_host(desired)?;
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
         let is_kept = matches!(change.action, Action::NoOp | Action::Update);
         if is_kept && recorded.is_some_and(|recorded| is_elsewhere(provider.settings(), recorded, desired)) {
@@ -233,6 +237,24 @@ impl Work<'_, '_> {
         self.found.drift.extend(drift);
         self.found.changes.insert(desired.address.clone(), change);
         Ok(())
+    }
+
+    /// Refuses that one host is two nodes: what is placed on one would not count on the other.
+    fn refuse_same_host(&mut self, desired: &Desired) -> Result<(), Diagnostic> {
+        let Some(host) = adopted_host(desired) else {
+            return Ok(());
+        };
+        let Some(first) = self.hosts.insert(host.to_owned(), desired.address.clone()) else {
+            return Ok(());
+        };
+        let detail =
+            format!("It and {first} are the same host, {host}: what is placed on one would not count on the other.");
+        let diagnostic = Diagnostic::error("Same host twice", detail).on(desired.address.clone());
+        let span = desired.spans.get("runtime").or(desired.span.as_ref()).cloned();
+        Err(diagnostic.at(span).hint(match desired.address.child_name() {
+            Some(_) => "each member is a host of its own: runtime = \"ssh://user@host-${member.number}\"",
+            None => "have one node for it, or give each instance a host of its own",
+        }))
     }
 
     /// Whether an object that moved to another address has the name that this one would get.

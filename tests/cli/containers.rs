@@ -145,7 +145,15 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 15] = [
+    (
+        "two_nodes_of_one_host",
+        "node \"a\" { runtime = \"ssh://ann@lab\" }\nnode \"b\" { runtime = \"ssh://ann@lab\" }\n",
+    ),
+    (
+        "members_of_one_host",
+        "pool \"rack\" {\n  node { runtime = \"ssh://ann@rack\" }\n  autoscale {\n    min = 2\n    max = 3\n  }\n}\n",
+    ),
     (
         "program_on_an_engine",
         "node \"lab\" { runtime = \"ssh://ann@lab\" }\nsimulator \"exec\" \"s\" {\n  placement = node.lab\n  command   = \
