@@ -8,7 +8,9 @@ use simfleet_provider_api::{
 };
 use tokio::time::Instant;
 
+use super::Verb;
 use super::lease::LeaseWatch;
+use crate::config::Timeouts;
 use crate::providers::{Limited, Turn};
 
 /// How often and how long a call is repeated.
@@ -48,6 +50,19 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// Returns the patience with the steps of a resource that has time-outs of its own.
+    pub fn within(&self, timeouts: &Timeouts, verb: Verb) -> Self {
+        let timeout = match verb {
+            Verb::Create => timeouts.create,
+            Verb::Update | Verb::Check => timeouts.update,
+            Verb::Delete | Verb::Forget | Verb::Drain => timeouts.delete,
+        };
+        Patience {
+            timeout: timeout.unwrap_or(self.timeout),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let ceiling = self.base.saturating_mul(1 << attempt.min(16)).min(self.longest);
         // What the far side asks for is the least: below it every call is refused.
@@ -271,8 +286,11 @@ impl Call {
         let deadline = Instant::now() + self.patience.timeout;
         let (mut handle, mut pause, mut failures) = (handle, poll_after, 0);
         loop {
-            tokio::time::sleep(pause.min(self.patience.longest)).await;
-            match self.within(deadline, self.provider.poll(&self.kind, &handle)).await {
+            let next = Instant::now() + pause.min(self.patience.longest);
+            tokio::time::sleep_until(next.min(deadline)).await;
+            // At the deadline it is asked once more.
+            let answer = self.provider.poll(&self.kind, &handle);
+            match self.within(deadline + self.patience.longest, answer).await {
                 Ok(Step::Running {
                     handle: next,
                     poll_after,

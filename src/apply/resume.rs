@@ -36,6 +36,9 @@ pub(super) struct Open {
     prior: Option<(Object, Declaration)>,
 }
 
+/// How patient to be with what was begun with a resource.
+pub type PatienceOf<'p> = dyn Fn(&Address, Verb) -> Patience + Sync + 'p;
+
 /// Finishes the open intents at the given addresses, all of which the journal must hold; returns the state after that
 /// and what is still open.
 ///
@@ -46,7 +49,7 @@ pub async fn resume(
     addresses: &[Address],
     providers: &Providers,
     journal: &mut dyn Journal,
-    patience: &Patience,
+    patience: &PatienceOf<'_>,
     progress: &mpsc::UnboundedSender<Progress>,
 ) -> Result<(State, Vec<Stuck>), String> {
     let open: Vec<Open> = addresses
@@ -56,7 +59,10 @@ pub async fn resume(
     let mut journal = LeaseKeeper::new(journal);
     let lease = journal.watch();
     let taken = stream::iter(open)
-        .map(|open| take_up(open, providers, patience, &lease))
+        .map(|open| {
+            let patience = patience(&open.address, open.verb());
+            take_up(open, providers, patience, &lease)
+        })
         .buffered(16)
         .collect::<Vec<_>>();
     let taken = renewing(&mut journal, taken).await?;
@@ -154,7 +160,7 @@ impl Open {
         })
     }
 
-    fn verb(&self) -> Verb {
+    pub(super) fn verb(&self) -> Verb {
         match self.intent.operation {
             Operation::Create { .. } => Verb::Create,
             Operation::Update { .. } => Verb::Update,
@@ -167,7 +173,7 @@ impl Open {
 pub(super) async fn take_up(
     open: Open,
     providers: &Providers,
-    patience: &Patience,
+    patience: Patience,
     lease: &LeaseWatch,
 ) -> (Open, Option<Call>, Result<Reply, CallError>) {
     let provider = match providers.configured(&open.declared.provider).await {
@@ -190,7 +196,7 @@ pub(super) async fn take_up(
         provider,
         kind,
         token,
-        patience: patience.clone(),
+        patience,
         lease: lease.clone(),
     };
     let end = finish(&open, &call).await;

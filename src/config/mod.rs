@@ -224,6 +224,12 @@ impl Config {
             .declaration(address.block(), &labels)
     }
 
+    /// Returns how long operations on a resource may take. Where its block is not there any more, nothing says that.
+    pub fn timeouts_of(&self, address: &Address) -> Timeouts {
+        let declaration = self.declaration_of(address);
+        declaration.map_or_else(Timeouts::default, |declaration| declaration.meta.timeouts)
+    }
+
     /// Returns what this module is called, in messages.
     pub(crate) fn whole(&self) -> &'static str {
         match self.path.is_empty() {

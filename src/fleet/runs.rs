@@ -45,6 +45,7 @@ impl Fleet {
             journal.append(&[self.began()]).await?;
         }
         let patience = self.walk().patience;
+        let patience = |address: &Address, verb| patience.within(&self.config.timeouts_of(address), verb);
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
         resumed.map_err(FleetError::Ended)?;
         Ok(journal.close().await?)

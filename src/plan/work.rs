@@ -331,10 +331,11 @@ impl Work<'_, '_> {
             let lost = (!is_seen && self.does_host_go(declared)) || is_adopted(declared);
             let mut removed = modules.iter().flat_map(|module| &module.removed);
             let removed = removed.find(|removed| removed.covers(address));
-            let change = match removed {
+            let mut change = match removed {
                 Some(removed) => dismiss(address, declared, before, lost || !removed.destroy, Reason::Removed),
                 None => dismiss(address, declared, before, lost, reason.clone()),
             };
+            change.timeouts = self.planner.config.timeouts_of(address);
             if let Some(drift) = self.drift_of(address) {
                 self.found.drift.push(drift);
             }

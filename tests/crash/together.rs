@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use simfleet_provider_fake::calls::Call;
-use simfleet_provider_fake::faults::{Faults, Pattern};
+use simfleet_provider_fake::faults::{Fault, Faults, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::{Hold, HoldId, Moment};
 
 use crate::cloud::Cloud;
 use crate::processes::finish;
 use crate::support::{Ended, Fleet};
+use crate::{APPLY, DESTROY};
 
 /// Two nodes, each with what runs on it.
 const HALVES: &str = r#"
@@ -112,6 +113,45 @@ fn two_first_runs_at_once_both_end_well() {
         }
         let names = ["node.a", "node.b", "simulator.exec.on_a", "simulator.exec.on_b"];
         assert_eq!(cloud.objects(), once(&names));
+    }
+}
+
+/// The time-outs of a block hold where it is destroyed, and for whoever finishes what another run began, too.
+#[test]
+fn what_was_begun_is_waited_for_as_long_as_its_block_says() {
+    for (call, verb) in [(Call::Create, APPLY), (Call::Delete, DESTROY)] {
+        let cloud = Cloud::new(Faults::default());
+        let fleet = Fleet::new(&format!(
+            "{}node \"a\" {{\n  timeouts {{\n    create = \"1s\"\n    delete = \"1s\"\n  }}\n}}\n",
+            cloud.provider()
+        ));
+        if call == Call::Delete {
+            fleet.ok(&APPLY);
+        }
+        let endless = Rule {
+            fault: Fault::LongRunning {
+                polls: 0,
+                ms: 3_600_000,
+            },
+            to: Pattern {
+                call: Some(call),
+                ..Pattern::default()
+            },
+            when: When::Always,
+        };
+        cloud.gateway.set_faults(Faults {
+            rules: vec![endless],
+            ..Faults::default()
+        });
+        let late = "did not end within its time-out of 1 s";
+        let first = fleet.run(&verb);
+        assert_eq!(first.code, Some(4), "{call:?}: {}\n{}", first.out, first.err);
+        assert!(first.out.contains(late), "{call:?}: {}\n{}", first.out, first.err);
+        for verb in [APPLY, DESTROY] {
+            let next = fleet.run(&verb);
+            assert!(next.code != Some(0), "{call:?}: {}\n{}", next.out, next.err);
+            assert!(next.out.contains(late), "{call:?}: {}\n{}", next.out, next.err);
+        }
     }
 }
 

@@ -202,7 +202,7 @@ impl Bench {
             &open,
             &self.providers,
             &mut *journal,
-            &options().patience,
+            &|_, _| options().patience,
             &sender,
         )
         .await

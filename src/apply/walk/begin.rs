@@ -10,7 +10,7 @@ use simfleet_state::{DeposedKey, Event, Operation, Outcome as Left, ProviderConf
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::super::call::{Call, CallError, Patience, Request};
+use super::super::call::{Call, CallError, Request};
 use super::super::estimate::expected;
 use super::super::prepare::declaration;
 use super::super::resume::Open;
@@ -294,21 +294,11 @@ impl<'a> Walk<'a> {
         token: Token,
     ) -> Result<Call, CallError> {
         let provider = self.providers.configured(config).await?;
-        let timeouts = &change.timeouts;
-        let timeout = match verb {
-            Verb::Create => timeouts.create,
-            Verb::Update | Verb::Check => timeouts.update,
-            Verb::Delete | Verb::Forget | Verb::Drain => timeouts.delete,
-        };
-        let patience = &self.options.patience;
         Ok(Call {
             provider,
             kind: change.kind.clone(),
             token,
-            patience: Patience {
-                timeout: timeout.unwrap_or(patience.timeout),
-                ..patience.clone()
-            },
+            patience: self.options.patience.within(&change.timeouts, verb),
             lease: self.journal.watch(),
         })
     }

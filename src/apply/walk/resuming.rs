@@ -36,7 +36,8 @@ impl<'a> Walk<'a> {
         }
         self.active
             .insert(node, Active::idle(Some(open.declared.provider.clone())));
-        let (providers, patience, lease) = (self.providers, &self.options.patience, self.journal.watch());
+        let patience = self.options.patience.within(&change.timeouts, open.verb());
+        let (providers, lease) = (self.providers, self.journal.watch());
         let work = async move {
             let (open, call, end) = take_up(open, providers, patience, &lease).await;
             (node, End::Resumed(Box::new(Resumed { open, call, end })))
