@@ -497,7 +497,7 @@ simulator "exec" "slow" {
   command   = ["sleep", "1000"]
   ready {
     pattern = "never written"
-    timeout = "3s"
+    timeout = "15s"
   }
   timeouts { create = "1s" }
 }

@@ -149,7 +149,7 @@ fn what_was_begun_is_waited_for_as_long_as_its_block_says() {
         assert!(first.out.contains(late), "{call:?}: {}\n{}", first.out, first.err);
         for verb in [APPLY, DESTROY] {
             let next = fleet.run(&verb);
-            assert!(next.code != Some(0), "{call:?}: {}\n{}", next.out, next.err);
+            assert_eq!(next.code, Some(4), "{call:?}: {}\n{}", next.out, next.err);
             assert!(next.out.contains(late), "{call:?}: {}\n{}", next.out, next.err);
         }
     }

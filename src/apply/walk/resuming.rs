@@ -5,6 +5,7 @@ use petgraph::graph::NodeIndex;
 use simfleet_provider_api::Step as Reply;
 use simfleet_state::Event;
 
+use super::super::Verb;
 use super::super::call::{Call, CallError};
 use super::super::resume::{Open, follow_up, settle, take_up};
 use super::{Active, Batch, End, Walk};
@@ -36,7 +37,12 @@ impl<'a> Walk<'a> {
         }
         self.active
             .insert(node, Active::idle(Some(open.declared.provider.clone())));
-        let patience = self.options.patience.within(&change.timeouts, open.verb());
+        // Whoever deletes it waits for as long as that may take.
+        let verb = match self.steps.step(node).verb {
+            Verb::Delete => Verb::Delete,
+            _ => open.verb(),
+        };
+        let patience = self.options.patience.within(&change.timeouts, verb);
         let (providers, lease) = (self.providers, self.journal.watch());
         let work = async move {
             let (open, call, end) = take_up(open, providers, patience, &lease).await;
@@ -70,10 +76,14 @@ impl<'a> Walk<'a> {
                 batch.launches.push(work.boxed());
             }
             Resumed { open, end, .. } => {
+                let is_late = matches!(&end, Err(error) if error.is_timeout);
                 let mut stuck = Vec::new();
                 settle(&open, end, self.providers, &mut batch.events, &mut stuck, self.progress);
                 match stuck.pop() {
                     Some(stuck) => {
+                        if is_late {
+                            self.outcome.timed_out.insert(stuck.address);
+                        }
                         let verb = self.steps.step(node).verb;
                         let error = format!("an earlier run's {} of it: {}", stuck.verb.as_str(), stuck.reason);
                         self.leave_open(node, verb, &error);
