@@ -2,9 +2,10 @@
 //!
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
-//! - [`import`]: objects that exist become those of resources
+//! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand
 //! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
+mod control;
 mod edit;
 mod error;
 mod history;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Context, Observed};
 use simfleet_state::{Snapshot, State, StateError, StateStore};
 
@@ -29,10 +31,11 @@ use crate::apply::{self, Estimate};
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
-use crate::plan::{Mode, Plan, Planned, Planner, Selection, typed};
+use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
+pub use control::Reached;
 pub use edit::{Age, Held, Moves};
 pub use error::FleetError;
 pub use history::{Happened, Moment, RunRecord};
@@ -55,6 +58,10 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// What of the fleet the run is about.
     pub selection: Selection,
+    /// What becomes of what somebody stopped or paused by hand.
+    pub holds: Holds,
+    /// When the run began.
+    pub at: Timestamp,
     /// How many provider calls run at once.
     pub parallelism: usize,
     /// For how long to wait for addresses that another run holds.
@@ -228,6 +235,8 @@ impl Fleet {
             mode: self.options.mode,
             replace: &self.options.replace,
             selection: &self.options.selection,
+            holds: self.options.holds,
+            at: self.options.at,
         }
     }
 

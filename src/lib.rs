@@ -17,7 +17,7 @@
 //! - [`plan`]: what would change, and why; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
-//! - [`status`]: what runs now
+//! - [`status`]: what runs now; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
 //! - [`view`]: all printing; [`cli`]: the verbs, one a file
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
@@ -30,9 +30,11 @@
 //! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 
 pub mod apply;
+pub mod audit;
 pub mod builtin;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod diagnostic;
 #[cfg(feature = "fake")]
 pub mod fault;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use simfleet_provider_agent::AgentClient;
 use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
-use simfleet_state::{Resource, State};
+use simfleet_state::{Hold, Resource, State};
 
 use crate::refresh::Observations;
 
@@ -19,6 +19,8 @@ pub struct Status {
     pub nodes: Vec<Node>,
     /// The simulators, by address.
     pub simulators: Vec<Simulator>,
+    /// The services, by address.
+    pub services: Vec<Service>,
     /// Operations whose end is not recorded: in flight, or left by a run that died.
     pub open: Vec<(Address, &'static str)>,
 }
@@ -80,6 +82,21 @@ pub struct Simulator {
     pub exit: Option<String>,
     /// The last line of its log, where it does not run.
     pub last_line: Option<String>,
+    /// Who stopped or paused it by hand.
+    pub hold: Option<Hold>,
+}
+
+/// A service: a container that others need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its address.
+    pub address: Address,
+    /// How it is.
+    pub health: Health,
+    /// Where its published ports are reached, by the port within: `80/tcp` at `tcp://127.0.0.1:8080`.
+    pub endpoints: BTreeMap<String, String>,
+    /// How it last ended, where it does not run.
+    pub exit: Option<String>,
 }
 
 /// How something is.
@@ -150,6 +167,7 @@ impl Status {
                 status.nodes.push(node(address, resource, observed, simulators, load));
             } else if address.block() == "simulator" && address.child_name().is_none() {
                 let mut simulator = simulator(address, resource, observed);
+                simulator.hold = state.holds.get(address).cloned();
                 simulator.last_line = asked.last_lines.get(address).cloned();
                 for (name, (host, port)) in ports.get(address).into_iter().flatten() {
                     simulator.ports.insert(name.to_string(), port.number);
@@ -166,6 +184,8 @@ impl Status {
                     }
                 }
                 status.simulators.push(simulator);
+            } else if address.block() == "service" && address.child_name().is_none() {
+                status.services.push(service(address, resource, observed));
             }
         }
         status
@@ -242,6 +262,28 @@ fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>
         restarts: live(attributes, &health, "restarts"),
         exit: exit(attributes, &health),
         last_line: None,
+        hold: None,
+        health,
+    }
+}
+
+fn service(address: &Address, resource: &Resource, observed: Option<&Observed>) -> Service {
+    let (attributes, health) = looked_at(resource, observed);
+    let published = attributes.get("published").and_then(Value::as_fields);
+    let endpoints = published.into_iter().flatten().filter_map(|(within, at)| {
+        let protocol = within.rsplit('/').next().unwrap_or("tcp");
+        let (host, port) = at.as_str()?.rsplit_once(':')?;
+        // What listens everywhere is reached at its host.
+        let host = match host {
+            "0.0.0.0" | "::" | "[::]" => attributes.str("address").unwrap_or(host),
+            host => host,
+        };
+        Some((within.to_string(), format!("{protocol}://{host}:{port}")))
+    });
+    Service {
+        address: address.clone(),
+        endpoints: endpoints.collect(),
+        exit: exit(attributes, &health),
         health,
     }
 }

@@ -16,6 +16,7 @@ pub use estimate::{Estimate, estimate};
 pub(crate) use prepare::declaration;
 pub use prepare::prepare;
 pub use progress::{Outcome, Progress, Verb};
+pub(crate) use resume::under_lease;
 pub use resume::{Stuck, resume};
 pub use walk::{Options, Resolve, Resolved, Tools, apply};
 

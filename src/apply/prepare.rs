@@ -24,6 +24,9 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
         })
         .collect();
     events.extend(plan.ports.iter().map(port_event));
+    events.extend(plan.unheld.iter().map(|ended| Event::Unheld {
+        address: ended.address.clone(),
+    }));
     for change in &plan.changes {
         let Some(resource) = state.resources.get(&change.address) else {
             continue;

@@ -101,6 +101,14 @@ pub async fn resume(
     Ok((state, stuck))
 }
 
+/// Waits for something that is no walk, and keeps the locks meanwhile.
+///
+/// # Errors
+/// That the locks were taken over, or why that cannot be told.
+pub(crate) async fn under_lease<T>(journal: &mut dyn Journal, work: impl Future<Output = T>) -> Result<T, String> {
+    renewing(&mut LeaseKeeper::new(journal), work).await
+}
+
 /// Waits for something, and keeps the locks meanwhile.
 async fn renewing<T>(journal: &mut LeaseKeeper<'_>, work: impl Future<Output = T>) -> Result<T, String> {
     let mut renew = tokio::time::interval(journal.pace());

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use simfleet_provider_api::Address;
 
 use super::exit::Failure;
@@ -14,7 +16,7 @@ use super::run::Run;
 use crate::config::{self, Inputs, Setting, Unset};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
-use crate::plan::{Mode, Pattern, Plan, PlanFile, Selection};
+use crate::plan::{Holds, Mode, Pattern, Plan, PlanFile, Selection};
 use crate::view;
 use crate::view::plan::unseen;
 
@@ -78,6 +80,9 @@ pub(super) struct Planning {
     /// Not this and what needs it: an address, a block, a module, or with `*`; can be given several times
     #[arg(long, value_name = "ADDRESS")]
     exclude: Vec<Pattern>,
+    /// End what was stopped or paused by hand: everything becomes what is declared
+    #[arg(long)]
+    release_holds: bool,
     /// How many calls to providers run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     parallelism: u16,
@@ -110,8 +115,9 @@ impl Planning {
 
     /// Reads the fleet as it was when a plan was saved.
     pub(super) fn open_saved(&self, run: &Run, plan: &PlanFile) -> Result<Fleet, Failure> {
-        if !self.replace.is_empty() || !self.refresh || !self.selection().is_all() {
-            let hint = "give --replace, --target, --exclude and --refresh to `simfleet plan --out FILE`";
+        if !self.replace.is_empty() || !self.refresh || self.release_holds || !self.selection().is_all() {
+            let hint =
+                "give --replace, --target, --exclude, --refresh and --release-holds to `simfleet plan --out FILE`";
             return Err(Failure::usage("A saved plan says already what is to be done.", hint));
         }
         let fleet = Fleet::of_plan(plan, self.options(run, plan.path.clone(), plan.mode)?)?;
@@ -136,6 +142,11 @@ impl Planning {
             refresh: if self.refresh { Refresh::Look } else { Refresh::Trust },
             replace: self.replace.iter().cloned().collect(),
             selection: self.selection(),
+            holds: if self.release_holds {
+                Holds::Release
+            } else {
+                Holds::Keep
+            },
             parallelism: usize::from(self.parallelism),
             lock_timeout: self.lock_timeout,
             mode,
@@ -258,6 +269,8 @@ fn options(run: &Run, path: PathBuf, variables: &Variables) -> Result<Options, F
         mode: Mode::Apply,
         replace: BTreeSet::new(),
         selection: Selection::default(),
+        holds: Holds::Keep,
+        at: Timestamp::now(),
         parallelism: 10,
         lock_timeout: Duration::ZERO,
         command: run.again.told(),
@@ -307,6 +320,21 @@ pub(super) fn no_address(words: &[String]) -> String {
         },
         _ => "An address is missing.".to_owned(),
     }
+}
+
+/// Reads `[PATH] ADDRESS…`: the first word is the fleet where such a file is there, or where it is no address.
+pub(super) fn addresses<T: FromStr<Err: Display>>(words: &[String]) -> Result<(PathBuf, Vec<T>), Failure> {
+    let is_path = |word: &&String| Path::new(word).exists() || word.parse::<T>().is_err();
+    let (path, words) = match words.split_first() {
+        Some((path, rest)) if !rest.is_empty() && is_path(&path) => (path.into(), rest),
+        _ => (".".into(), words),
+    };
+    let read = |word: &String| word.parse::<T>().map_err(|error| not_an_address(&error));
+    Ok((path, words.iter().map(read).collect::<Result<_, _>>()?))
+}
+
+pub(super) fn not_an_address(problem: &dyn Display) -> Failure {
+    Failure::usage(format!("{problem}."), "`simfleet state list` prints the addresses")
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod show;
 mod signals;
+mod simulator;
 mod spelling;
 mod state;
 mod status;

@@ -14,8 +14,8 @@ use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, fmt, graph, import, init, output, plan, schema, show, spelling, state, status,
-    undo, unlock, validate, vehicle, version, why,
+    agent, apply, completions, console, fmt, graph, import, init, output, plan, schema, show, simulator, spelling,
+    state, status, undo, unlock, validate, vehicle, version, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -56,6 +56,7 @@ enum Verb {
     Status(status::Status),
     Simulators(status::Simulators),
     Nodes(status::Nodes),
+    Simulator(simulator::Simulator),
     Why(why::Why),
     Console(console::Console),
     Graph(graph::GraphOf),
@@ -215,6 +216,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Status(verb) => verb.run(run).await,
         Verb::Simulators(verb) => verb.run(run).await,
         Verb::Nodes(verb) => verb.run(run).await,
+        Verb::Simulator(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),
         Verb::State(verb) => verb.run(run).await,
         Verb::Import(verb) => verb.run(run).await,

@@ -188,7 +188,7 @@ impl Sorter<'_> {
                 return config.removed.extend(removed);
             }
             "import" if config.path.is_empty() => return config.imports.extend(Import::read(body, diagnostics)),
-            "import" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
+            "audit" | "import" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
             "provider" => return self.provider(&body),
             _ => {}
         }
@@ -204,6 +204,7 @@ impl Sorter<'_> {
         let (config, diagnostics) = (&mut self.config, &mut *self.diagnostics);
         match body.schema.name {
             "check" => config.checks.push(Check::read(body)),
+            "audit" => config.audit = blocks::audit(&body, &self.constants, diagnostics),
             "simfleet" => config.settings = Settings::read(&body, &self.constants, diagnostics),
             "module" => {
                 let call = Unread::of(body, &config.folder, &self.constants, diagnostics);
@@ -251,6 +252,10 @@ impl Sorter<'_> {
             "provider" => (
                 "A module uses the providers of its caller, so it has no `provider` block.",
                 "configure it in the fleet itself; `providers` of the `module` block hands over another one",
+            ),
+            "audit" => (
+                "A module has no `audit` block: who does something by hand does it to the fleet.",
+                "write it in the fleet itself",
             ),
             _ => (
                 "A module has no `import` block: which objects exist is a matter of one fleet.",

@@ -20,6 +20,7 @@ use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
 
+use crate::audit::AuditSettings;
 use crate::diagnostic::{Diagnostics, SourceFile};
 
 use self::check::Body;
@@ -114,6 +115,8 @@ pub struct Config {
     pub removed: Vec<Removed>,
     /// The objects that exist already.
     pub imports: Vec<Import>,
+    /// Where it is written down who did what by hand; beside the state where it does not say.
+    pub audit: Option<AuditSettings>,
     /// The blocks that are no resources and that this version only checks.
     pub sections: Vec<Body>,
     /// What of the language stands in the files of the whole fleet that this version checks and does not act on.
@@ -150,6 +153,7 @@ impl Config {
             moved: Vec::new(),
             removed: Vec::new(),
             imports: Vec::new(),
+            audit: None,
             sections: Vec::new(),
             unavailable: Diagnostics::new(),
             unset: inputs.unset,

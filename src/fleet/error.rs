@@ -6,6 +6,7 @@ use std::sync::Arc;
 use simfleet_provider_api::Address;
 use simfleet_state::StateError;
 
+use crate::audit::AuditError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::PlanFileError;
 
@@ -55,6 +56,9 @@ pub enum FleetError {
     /// A saved plan cannot be used.
     #[error(transparent)]
     PlanFile(#[from] PlanFileError),
+    /// What is done by hand cannot be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What was done could not be recorded.
     #[error("the run ended early: {0}")]
     Ended(String),

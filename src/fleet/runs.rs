@@ -28,6 +28,15 @@ impl Fleet {
             let part = self.part(snapshot).await?;
             busy.retain(|address| part.contains(address));
         }
+        self.finish(&busy, progress).await
+    }
+
+    /// Waits for runs that are at work on some addresses, and finishes what is open there.
+    pub(super) async fn finish(
+        &self,
+        busy: &BTreeSet<Address>,
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<(), FleetError> {
         if busy.is_empty() {
             return Ok(());
         }
@@ -220,14 +229,14 @@ impl Fleet {
 
 /// Returns the addresses that a run of the whole fleet has to wait for or to finish first: those with open intents, and
 /// those that a live run is about to change.
-fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
+pub(super) fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
     let live = snapshot.leases.iter().filter(|lease| !lease.is_over(&System));
     let locked = live.flat_map(|lease| lease.locks.exclusive.iter());
     snapshot.state.intents.keys().chain(locked).cloned().collect()
 }
 
 /// Returns the first locked address of which something else is recorded now than before.
-fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
+pub(super) fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
     let mut locked = locks.exclusive.iter().chain(&locks.shared);
     locked
         .find(|address| now.fingerprint(address) != before.fingerprint(address))

@@ -24,6 +24,8 @@ impl Fleet {
             mode: self.options.mode,
             replace: self.options.replace.clone(),
             selection: self.options.selection.clone(),
+            holds: self.options.holds,
+            at: self.options.at,
             sources: self.config.sources(),
         };
         let observations = as_recorded(&planned.snapshot, planned.observations.clone());
@@ -42,6 +44,8 @@ impl Fleet {
         options.mode = file.mode;
         options.replace.clone_from(&file.replace);
         options.selection.clone_from(&file.selection);
+        options.holds = file.holds;
+        options.at = file.at;
         let inputs = with_providers(&options.inputs);
         let given = match file.needs_secrets() || !inputs.settings.is_empty() {
             true => config::given_again(&file.path, &file.texts(), &inputs)?,

@@ -4,7 +4,7 @@ use simfleet_provider_api::{Address, Attributes, Observed, Schema};
 use simfleet_state::{Declaration, Intent, Operation, Resource};
 
 use super::difference::{canonical, compare, drift, planned, same};
-use super::{Action, Change, Drift, DriftKind, Reason};
+use super::{Action, Change, Drift, DriftKind, Reason, STATE};
 use crate::config::Timeouts;
 use crate::diagnostic::Diagnostic;
 use crate::lower::{Desired, Policy};
@@ -96,6 +96,7 @@ pub fn assess(
         is_unproven: false,
         timeouts: desired.policy.timeouts,
         drain: desired.policy.drain,
+        held: None,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
     let Some(resource) = recorded else {
@@ -212,7 +213,10 @@ fn decide(
                         path: path.clone(),
                         span,
                     },
-                    (false, _) => Reason::Drifted { path: path.clone() },
+                    (false, _) => match ended(name, &change.before) {
+                        Some(how) => Reason::Ended { how },
+                        None => Reason::Drifted { path: path.clone() },
+                    },
                 });
             }
             change.reasons.dedup();
@@ -228,6 +232,13 @@ fn decide(
             change.replace_because = difference.replaces;
         }
     }
+}
+
+/// Returns how something ended that should run, where its `state` is what differs.
+fn ended(name: &str, seen: &Option<Attributes>) -> Option<String> {
+    let seen = seen.as_ref().filter(|_| name == STATE)?;
+    let is_over = !matches!(seen.str(STATE), Some("running" | "paused"));
+    seen.str("exit").filter(|_| is_over).map(str::to_owned)
 }
 
 fn drift_of(desired: &Desired, schema: &Schema, resource: &Resource, observed: Option<&Observed>) -> Option<Drift> {
@@ -316,5 +327,6 @@ pub fn dismiss(
         is_unproven: false,
         timeouts: Timeouts::default(),
         drain: declared.drain,
+        held: None,
     }
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{DeposedKey, Drain, Port, ProviderConfig};
+use simfleet_state::{DeposedKey, Drain, Hold, Port, ProviderConfig};
 
 use super::Mode;
 use super::difference::same;
 use super::disruption::Roll;
+use super::hold::{EndedHold, HoldEnd, described};
 use super::moves::Move;
 use crate::config::Timeouts;
 use crate::diagnostic::Span;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub ports: Vec<PortChange>,
     /// The pools of which more members are replaced than may be away at once.
     pub rolls: Vec<Roll>,
+    /// The holds that end.
+    pub unheld: Vec<EndedHold>,
 }
 
 /// A port of a node that is taken or given back.
@@ -152,6 +155,8 @@ pub struct Change {
     pub timeouts: Timeouts,
     /// How it is emptied before it goes, where it is a member of a pool.
     pub drain: Option<Drain>,
+    /// The hold that it is wanted by: somebody stopped or paused it by hand.
+    pub held: Option<Hold>,
 }
 
 /// What is done with a resource.
@@ -238,6 +243,11 @@ pub enum Reason {
         /// Which.
         path: Path,
     },
+    /// It does not run any more, although nobody stopped it.
+    Ended {
+        /// How it ended: `exit code 137, as it wanted more memory than it may have`.
+        how: String,
+    },
     /// An earlier change of it failed half-way, so it is made anew.
     Tainted,
     /// An earlier run began something with it, and its end is not known.
@@ -280,6 +290,18 @@ pub enum Reason {
     Asked,
     /// An earlier run made its replacement, and did not come to delete it.
     Deposed,
+    /// Somebody stopped or paused it by hand, and it is left so.
+    Held {
+        /// Who, and for how long.
+        hold: Hold,
+    },
+    /// Somebody stopped or paused it by hand, and it is what is declared again.
+    Unheld {
+        /// How it was held.
+        hold: Hold,
+        /// Why that ends.
+        why: HoldEnd,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -295,6 +317,7 @@ impl fmt::Display for Reason {
             }
             Reason::Declared { path, span: None } => write!(f, "`{path}` changed"),
             Reason::Drifted { path } => write!(f, "`{path}` was changed outside of simfleet"),
+            Reason::Ended { how } => write!(f, "it does not run any more: {how}"),
             Reason::Tainted => f.write_str("an earlier change of it failed half-way"),
             Reason::Unfinished { verb } => write!(
                 f,
@@ -313,6 +336,8 @@ impl fmt::Display for Reason {
             Reason::Size { because } => f.write_str(because),
             Reason::Asked => f.write_str("its replacement was asked for"),
             Reason::Deposed => f.write_str("an earlier run replaced it, and did not come to delete it"),
+            Reason::Held { hold } => write!(f, "it is held {}", described(hold)),
+            Reason::Unheld { hold, why } => write!(f, "it was held {}: {why}", described(hold)),
         }
     }
 }

@@ -10,12 +10,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use simfleet_provider_api::encoding::{self, digest_matches, redact_attributes};
 use simfleet_provider_api::{Address, Attributes, Data, Object, ObjectId, Observed, Token, Value};
 
-use super::{Mode, Plan, Selection, same};
+use super::{Holds, Mode, Plan, Selection, same};
 use crate::config::Sources;
 use crate::refresh::Observations;
 
@@ -42,6 +43,11 @@ pub struct PlanFile {
     /// What of the fleet it is about.
     #[serde(default)]
     pub selection: Selection,
+    /// What it makes of holds.
+    #[serde(default)]
+    pub holds: Holds,
+    /// When it was made.
+    pub at: Timestamp,
     /// The folder of the fleet.
     pub folder: PathBuf,
     /// The fleet's files: paths and texts.
@@ -156,6 +162,10 @@ pub struct Origin {
     pub replace: BTreeSet<Address>,
     /// What of the fleet it is about.
     pub selection: Selection,
+    /// What it makes of holds.
+    pub holds: Holds,
+    /// When it was made.
+    pub at: Timestamp,
     /// What the configuration was loaded from.
     pub sources: Sources,
 }
@@ -173,6 +183,8 @@ impl PlanFile {
             mode,
             replace,
             selection,
+            holds,
+            at,
             sources,
         } = origin;
         let variables: Attributes = sources.variables.into_iter().collect();
@@ -184,6 +196,8 @@ impl PlanFile {
             mode,
             replace,
             selection,
+            holds,
+            at,
             folder: sources.folder,
             files: sources.files,
             variables: redact_attributes(&variables, &mut salted),

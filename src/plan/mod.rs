@@ -3,6 +3,7 @@
 //! - [`planner`]: the way in; [`session`]: the configuration held against the state, in the order of what reads what
 //! - [`work`]: each resource held against what was seen, by [`assess`]; [`change`]: what comes of it; [`difference`]: how
 //!   attributes differ
+//! - [`hold`]: what somebody stopped or paused by hand
 //! - [`moves`], [`adopt`]: addresses and objects that a plan is made with as if they were recorded already
 //! - [`disruption`]: how many members of a pool go at once; [`select`]: a part of a plan; [`beside`]: what else it tells
 //! - [`file`]: saved plans
@@ -14,6 +15,7 @@ mod change;
 mod difference;
 mod disruption;
 mod file;
+mod hold;
 mod moves;
 mod order;
 mod planner;
@@ -31,6 +33,7 @@ pub use change::{
 pub use difference::{compare, drift, marked, same, typed};
 pub use disruption::{Emptied, Roll, has_ended};
 pub use file::{Origin, PlanFile, PlanFileError};
+pub use hold::{EndedHold, HoldEnd, Holds, STATE, described};
 pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner};
 pub use select::{Pattern, Selection};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Event, Snapshot, State};
 
 use super::beside::{deposed, interrupts, pools, unfinished};
 use super::disruption;
+use super::hold::{Holding, Holds};
 use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
@@ -40,6 +42,10 @@ pub struct Planner<'a> {
     pub replace: &'a BTreeSet<Address>,
     /// What of the fleet the plan is about.
     pub selection: &'a Selection,
+    /// What it makes of holds.
+    pub holds: Holds,
+    /// When it is made: some holds last until a time.
+    pub at: Timestamp,
 }
 
 /// A plan and all that is needed to carry it out.
@@ -138,9 +144,11 @@ impl<'a> Planner<'a> {
             outputs,
             unplaced,
             rolls: Vec::new(),
+            unheld: Vec::new(),
         };
         self.selection.apply(&mut plan)?;
         plan.rolls = disruption::rolls(&plan.changes, |pool| Some(session.layout.pools.get(pool)?.at_once));
+        plan.unheld = self.holding(state).ended(self.mode, &plan.changes, plan.is_partial);
         self.protected(&plan, state).or(())?;
         Ok(Planned {
             plan,
@@ -150,6 +158,12 @@ impl<'a> Planner<'a> {
             session,
             warnings,
         })
+    }
+
+    /// Returns by what it is told which holds last.
+    pub(super) fn holding<'s>(&self, state: &'s State) -> Holding<'s> {
+        let (at, holds) = (self.at, self.holds);
+        Holding { state, at, holds }
     }
 
     /// Refuses to delete what is protected, by the configuration or by what was last applied of it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attribute, Attributes, ChangeEffect, ObjectId, Observed, Value};
 use simfleet_state::{Declaration, Operation, Resource, State};
 
+use super::hold::impose;
 use super::moves::Basis;
 use super::planner::{Mode, Planner};
 use super::session::{Declared, One, Session, postcondition, precondition, scope};
@@ -190,10 +191,17 @@ impl Work<'_, '_> {
             let name = format!("{}-{}", desired.address, self.state.serial);
             desired.attributes.set(NAME, name);
         }
+        let holding = self.planner.holding(self.state);
+        let held = holding.lasting(&desired.address, schema);
+        if let Some(held) = held {
+            impose(&mut desired.to_mut().attributes, held);
+        }
         let desired = &*desired;
         refuse_shared_ports(desired)?;
         self.refuse_same_host(desired)?;
         let Assessment { mut change, drift } = assess(desired, schema, recorded, observed, fate)?;
+        change.held = held.cloned();
+        holding.explain(&mut change);
         let is_kept = matches!(change.action, Action::NoOp | Action::Update);
         if is_kept && recorded.is_some_and(|recorded| is_elsewhere(provider.settings(), recorded, desired)) {
             make_anew(&mut change, Reason::Provider, schema);

@@ -60,6 +60,10 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
             Some("run the command again, which plans from what is recorded now; a saved plan is to be made anew".into()),
         ),
         FleetError::PlanFile(error) => ("The saved plan cannot be used", Some(error.hint().into())),
+        FleetError::Audit(_) => (
+            "Nobody could tell who did this",
+            Some("let whoever runs this write the file of the `audit` block, or into the folder of the state".into()),
+        ),
         FleetError::Ended(_) => (
             "The run ended early",
             Some("run the command again: it goes on from what was recorded".into()),

@@ -3,6 +3,7 @@
 //! - [`document`]: lines with tones, made by every view for people; [`Theme`] says whether they are coloured
 //! - [`plan`], [`progress`], [`outcome`]: a plan, an apply while it runs, its end
 //! - [`state`], [`outputs`], [`status`]: what is recorded, and what runs
+//! - [`control`], [`log`]: what was done with simulators by hand, and what they write
 //! - [`history`], [`locks`]: what happened, and who is at work
 //! - [`graph`], [`reference`], [`why`], [`patch`]: what needs what, the words of the language, what leads to a change, how
 //!   two texts differ
@@ -11,6 +12,7 @@
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
 //! neither.
 
+pub mod control;
 pub mod diagnostics;
 pub mod difference;
 pub mod document;
@@ -21,6 +23,7 @@ mod fold;
 pub mod graph;
 pub mod history;
 pub mod locks;
+pub mod log;
 pub mod outcome;
 pub mod outputs;
 pub mod patch;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use simfleet_provider_api::{Address, Value};
-use simfleet_state::{HeldState, Resource, Snapshot, State};
+use simfleet_state::{HeldState, Hold, Resource, Snapshot, State};
 
 use super::document::{Document, Line, Theme, Tone};
 use super::values::{self, hcl};
@@ -101,6 +101,20 @@ fn status(state: &State, address: &Address, resource: &Resource) -> String {
         .get("status")
         .filter(|value| !value.is_sensitive());
     told.and_then(Value::as_str).unwrap_or("present").to_owned()
+}
+
+/// Returns a hold as JSON: as what something is held, by whom, since when and until when.
+pub fn hold(hold: &Hold) -> Json {
+    json!({
+        "state": match hold.state {
+            HeldState::Stopped => "stopped",
+            HeldState::Paused => "paused",
+            HeldState::PoweredOff => "powered_off",
+        },
+        "by": hold.by,
+        "since": hold.since.to_string(),
+        "until": hold.until.map(|until| until.to_string()),
+    })
 }
 
 /// Returns all that is recorded, as JSON. What is sensitive is `null`.

@@ -1,30 +1,21 @@
 //! What runs now, as tables and as JSON.
 
 use serde_json::{Value as Json, json};
+use simfleet_provider_api::Address;
 
 use super::document::{Document, Line, Theme, Tone};
 use super::table::fill;
-use crate::status::{Health, Node, Simulator, Status};
+use crate::plan::described;
+use crate::status::{Health, Node, Service, Simulator, Status};
 
 /// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
 pub fn render(status: &Status, theme: Theme) -> String {
     let mut document = Document::new();
-    if status.nodes.is_empty() && status.simulators.is_empty() {
-        document.line("Nothing runs.");
-    } else {
-        let good = |healths: Vec<&Health>| (healths.iter().filter(|health| health.is_good()).count(), healths.len());
-        let (nodes, all_nodes) = good(status.nodes.iter().map(|node| &node.health).collect());
-        let (simulators, all_simulators) = good(status.simulators.iter().map(|simulator| &simulator.health).collect());
-        let tone = match nodes == all_nodes && simulators == all_simulators {
-            true => Tone::Good,
-            false => Tone::Bad,
-        };
-        let text = format!("{nodes} of {all_nodes} nodes and {simulators} of {all_simulators} simulators run.");
-        document.line(Line::new().tone(tone, text));
-    }
+    document.line(counts(status));
     for (title, table) in [
         ("Nodes", node_table(&status.nodes)),
         ("Simulators", simulator_table(&status.simulators)),
+        ("Services", service_table(&status.services)),
     ] {
         if !table.is_empty() {
             document.blank();
@@ -32,13 +23,17 @@ pub fn render(status: &Status, theme: Theme) -> String {
             document.nest(2, |document| fill(&table, document));
         }
     }
+    let services = status
+        .services
+        .iter()
+        .map(|service| (&service.address, &service.health));
     let nodes = status.nodes.iter().map(|node| (&node.address, &node.health));
     let simulators = status
         .simulators
         .iter()
         .map(|simulator| (&simulator.address, &simulator.health));
     document.blank();
-    for (address, health) in nodes.chain(simulators) {
+    for (address, health) in nodes.chain(simulators).chain(services) {
         if let Health::Unreachable(reason) = health {
             document.line(
                 Line::new()
@@ -48,6 +43,12 @@ pub fn render(status: &Status, theme: Theme) -> String {
         }
     }
     ended(&status.simulators, &mut document);
+    for service in &status.services {
+        if let Some(exit) = &service.exit {
+            document.line(has_ended(&service.address, exit));
+        }
+    }
+    held(&status.simulators, &mut document);
     cordoned(&status.nodes, &mut document);
     for (address, verb) in &status.open {
         let text = format!(": its {verb} is in flight, or was left by an earlier run; apply finishes it");
@@ -55,6 +56,39 @@ pub fn render(status: &Status, theme: Theme) -> String {
     }
     let text = document.render(theme);
     text.trim_end().to_owned() + "\n"
+}
+
+/// Says how many run of what should.
+fn counts(status: &Status) -> Line {
+    let nodes: Vec<&Health> = status.nodes.iter().map(|node| &node.health).collect();
+    let services: Vec<&Health> = status.services.iter().map(|service| &service.health).collect();
+    let (held, others): (Vec<&Simulator>, Vec<&Simulator>) =
+        status.simulators.iter().partition(|simulator| simulator.hold.is_some());
+    let simulators: Vec<&Health> = others.iter().map(|simulator| &simulator.health).collect();
+    let all = [(&nodes, "node"), (&simulators, "simulator"), (&services, "service")];
+    let is_good = all
+        .iter()
+        .all(|(healths, _)| healths.iter().all(|health| health.is_good()));
+    let counted = all.iter().filter(|(healths, _)| !healths.is_empty());
+    let mut counted: Vec<String> = counted
+        .map(|(healths, noun)| {
+            let good = healths.iter().filter(|health| health.is_good()).count();
+            format!("{good} of {} {noun}s", healths.len())
+        })
+        .collect();
+    let held = match held.len() {
+        0 => String::new(),
+        1 => " 1 simulator is held.".to_owned(),
+        count => format!(" {count} simulators are held."),
+    };
+    let last = counted.pop();
+    let text = match (counted.is_empty(), last) {
+        (_, None) if held.is_empty() => return Line::new().text("Nothing runs."),
+        (_, None) => held.trim_start().to_owned(),
+        (true, Some(last)) => format!("{last} run.{held}"),
+        (false, Some(last)) => format!("{} and {last} run.{held}", counted.join(", ")),
+    };
+    Line::new().tone(if is_good { Tone::Good } else { Tone::Bad }, text)
 }
 
 /// Returns the nodes as a table, and what is out of the ordinary; a line that says so where there are none.
@@ -68,6 +102,7 @@ pub fn nodes(nodes: &[Node]) -> String {
 pub fn simulators(simulators: &[Simulator]) -> String {
     let mut document = Document::new();
     ended(simulators, &mut document);
+    held(simulators, &mut document);
     followed(
         bare(&simulator_table(simulators), "There are no simulators."),
         &document,
@@ -97,12 +132,29 @@ fn cordoned(nodes: &[Node], document: &mut Document) {
 fn ended(simulators: &[Simulator], document: &mut Document) {
     for simulator in simulators {
         let Some(exit) = &simulator.exit else { continue };
-        let head = Line::new().tone(Tone::Bad, simulator.address.to_string());
+        if simulator.hold.is_some() {
+            continue;
+        }
+        let head = has_ended(&simulator.address, exit);
         let log = match &simulator.last_line {
             Some(line) => format!("; its log ends with: {line}"),
             None => String::new(),
         };
-        document.line(head.text(format!(" has ended: {exit}{log}")));
+        document.line(head.text(log));
+    }
+}
+
+fn has_ended(address: &Address, exit: &str) -> Line {
+    let head = Line::new().tone(Tone::Bad, address.to_string());
+    head.text(format!(" has ended: {exit}"))
+}
+
+/// Says of each simulator that was stopped or paused by hand who did that.
+fn held(simulators: &[Simulator], document: &mut Document) {
+    for simulator in simulators {
+        let Some(hold) = &simulator.hold else { continue };
+        let head = Line::new().tone(Tone::Change, simulator.address.to_string());
+        document.line(head.text(format!(" is held {}", described(hold))));
     }
 }
 
@@ -169,7 +221,10 @@ fn simulator_table(simulators: &[Simulator]) -> Vec<Vec<String>> {
         vec![
             simulator.address.to_string(),
             or_dash(simulator.node.as_ref()),
-            simulator.health.word().to_owned(),
+            match simulator.hold {
+                Some(_) => format!("{}, held", simulator.health.word()),
+                None => simulator.health.word().to_owned(),
+            },
             or_dash(Some(&endpoints).filter(|text| !text.is_empty())),
             or_dash(simulator.restarts.as_ref()),
             or_dash(simulator.pid.as_ref()),
@@ -178,6 +233,23 @@ fn simulator_table(simulators: &[Simulator]) -> Vec<Vec<String>> {
     std::iter::once(header.map(str::to_owned).to_vec())
         .chain(rows)
         .collect()
+}
+
+fn service_table(services: &[Service]) -> Vec<Vec<String>> {
+    if services.is_empty() {
+        return Vec::new();
+    }
+    let rows = services.iter().map(|service| {
+        let endpoints = service.endpoints.iter();
+        let endpoints: Vec<String> = endpoints.map(|(within, at)| format!("{within} {at}")).collect();
+        vec![
+            service.address.to_string(),
+            service.health.word().to_owned(),
+            or_dash(Some(&endpoints.join(", ")).filter(|text| !text.is_empty())),
+        ]
+    });
+    let header = ["SERVICE", "STATUS", "ENDPOINTS"].map(str::to_owned).to_vec();
+    std::iter::once(header).chain(rows).collect()
 }
 
 fn or_dash(value: Option<&impl ToString>) -> String {
@@ -189,6 +261,7 @@ pub fn json(status: &Status) -> Json {
     json!({
         "nodes": nodes_json(&status.nodes),
         "simulators": simulators_json(&status.simulators),
+        "services": services_json(&status.services),
         "open": status
             .open
             .iter()
@@ -245,6 +318,23 @@ pub fn simulators_json(simulators: &[Simulator]) -> Json {
                 "restarts": simulator.restarts,
                 "exit": simulator.exit,
                 "last_line": simulator.last_line,
+                "hold": simulator.hold.as_ref().map(super::state::hold),
+            })
+        })
+        .collect()
+}
+
+/// Returns the services as JSON.
+fn services_json(services: &[Service]) -> Json {
+    services
+        .iter()
+        .map(|service| {
+            json!({
+                "address": service.address,
+                "status": service.health.word(),
+                "reason": reason(&service.health),
+                "endpoints": service.endpoints,
+                "exit": service.exit,
             })
         })
         .collect()

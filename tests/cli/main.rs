@@ -3,6 +3,7 @@
 mod authoring;
 mod changing;
 mod containers;
+mod control;
 mod damage;
 mod lab;
 mod language;

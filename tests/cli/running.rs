@@ -50,10 +50,10 @@ output "ports" { value = [for job in simulator.exec.job : job.ports.web] }
 "#;
 
 /// A fleet that is destroyed at the end, also when a check fails.
-struct Running(Lab);
+pub struct Running(Lab);
 
 impl Running {
-    fn new(fleet: &str) -> Self {
+    pub fn new(fleet: &str) -> Self {
         Running(Lab::new(fleet))
     }
 }
@@ -77,7 +77,7 @@ impl Drop for Running {
     }
 }
 
-fn pid_of(run: &Run, index: usize) -> Pid {
+pub fn pid_of(run: &Run, index: usize) -> Pid {
     let pid = run.json()[index]["pid"]
         .as_i64()
         .and_then(|pid| i32::try_from(pid).ok());
@@ -87,7 +87,7 @@ fn pid_of(run: &Run, index: usize) -> Pid {
 
 /// Waits until something holds; the state of processes is told by the system some time after it changed.
 #[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within 20 s");

@@ -5,6 +5,7 @@
 
 mod adopted;
 mod changes;
+mod control;
 mod errors;
 mod nodes;
 mod own;

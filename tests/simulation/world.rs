@@ -176,6 +176,8 @@ impl World {
             replace,
             selection,
             parallelism: 4,
+            holds: Default::default(),
+            at: jiff::Timestamp::now(),
             lock_timeout: Duration::ZERO,
             command: "test".into(),
             program: "simfleet".into(),

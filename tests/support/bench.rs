@@ -53,6 +53,8 @@ impl Bench {
             replace: BTreeSet::new(),
             selection: Selection::default(),
             parallelism: 10,
+            holds: Default::default(),
+            at: jiff::Timestamp::now(),
             lock_timeout: Duration::ZERO,
             command: "test".into(),
             program: "simfleet".into(),

@@ -144,6 +144,7 @@ impl Bench {
             pools: vec![],
             ports: vec![],
             rolls: vec![],
+            unheld: vec![],
         };
         (plan, state, seen)
     }

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
 use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{Method, StatusCode, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use simfleet_provider_api::ProviderError;
 
-use crate::http::{Answer, HttpError, send};
+use crate::http::{Answer, HttpError, open, send};
 use crate::protocol::{
     ErrorBody, Health, LogTail, NodeChange, NodeMetrics, NodeView, OnShutdown, PROTOCOL, PROTOCOL_HEADER,
-    PatchSimulator, PutSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version, code,
+    PatchSimulator, PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version, code,
 };
 
 /// How long an agent may take to answer.
@@ -265,6 +266,30 @@ impl AgentClient {
         Ok(())
     }
 
+    /// Starts a simulator anew in place; it may still be on its way when this returns.
+    pub async fn reset_simulator(&self, name: &str, request: &ResetSimulator) -> Result<SimulatorView, ClientError> {
+        let path = format!("{}/reset", simulator_path(name));
+        self.call(Method::POST, &path, Some(request)).await
+    }
+
+    /// Reads what a simulator wrote, in pieces: the last lines, or all; and what it writes until it ends.
+    pub async fn log(
+        &self,
+        name: &str,
+        id: &str,
+        tail: Option<usize>,
+        follow: bool,
+    ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + Send + use<>, ClientError> {
+        let tail = tail.map(|lines| format!("&tail={lines}")).unwrap_or_default();
+        let path = format!("{}/log?id={}&follow={follow}{tail}", simulator_path(name), encode(id));
+        let headers = self.headers().await?;
+        let opened = open(&self.uri(&path)?, &headers, self.timeout)
+            .await
+            .map_err(from_http)?;
+        let pieces = opened.map_err(refused)?;
+        Ok(pieces.map(|piece| piece.map_err(from_http)))
+    }
+
     /// Asks what a create with this token did; `None` where nothing is known of it.
     pub async fn token(&self, token: &str) -> Result<Option<TokenView>, ClientError> {
         match self
@@ -306,32 +331,40 @@ impl AgentClient {
     }
 
     async fn request(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ClientError> {
+        let headers = self.headers().await?;
+        let answer = send(method, &self.uri(path)?, &headers, body, self.timeout)
+            .await
+            .map_err(from_http)?;
+        match answer.status.is_success() {
+            true => Ok(answer),
+            false => Err(refused(answer)),
+        }
+    }
+
+    async fn headers(&self) -> Result<[(HeaderName, String); 2], ClientError> {
         let token = tokio::fs::read_to_string(&self.token_file)
             .await
             .map_err(|source| ClientError::Token {
                 path: self.token_file.clone(),
                 source,
             })?;
-        let headers = [
+        Ok([
             (AUTHORIZATION, format!("Bearer {}", token.trim())),
             (HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string()),
-        ];
-        let answer = send(method, &self.uri(path)?, &headers, body, self.timeout)
-            .await
-            .map_err(from_http)?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
-        let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_else(|_| ErrorBody {
-            code: String::new(),
-            message: format!("HTTP status {}", answer.status),
-            attribute: None,
-        });
-        Err(ClientError::Refused {
-            status: answer.status.as_u16(),
-            retry_after: answer.retry_after,
-            body,
-        })
+        ])
+    }
+}
+
+fn refused(answer: Answer) -> ClientError {
+    let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_else(|_| ErrorBody {
+        code: String::new(),
+        message: format!("HTTP status {}", answer.status),
+        attribute: None,
+    });
+    ClientError::Refused {
+        status: answer.status.as_u16(),
+        retry_after: answer.retry_after,
+        body,
     }
 }
 

@@ -5,8 +5,11 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use futures::future::ready;
+use futures::{Stream, StreamExt};
+use http_body_util::{BodyExt, BodyStream, Full, Limited};
+use hyper::body::{Bytes, Frame};
+use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -41,45 +44,14 @@ pub(crate) async fn send(
     body: Option<Vec<u8>>,
     timeout: Duration,
 ) -> Result<Answer, HttpError> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = uri.port_u16().unwrap_or(80);
+    let (host, port) = place(uri);
     let address = format!("{host}:{port}");
-    let not_sent = |cause: String| HttpError::NotSent {
-        address: address.clone(),
-        cause,
-    };
     let no_answer = |cause: String| HttpError::NoAnswer {
         address: address.clone(),
         cause,
     };
     let deadline = tokio::time::Instant::now() + timeout;
-
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, &address);
-    if body.is_some() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
-    }
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let request = request
-        .body(Full::new(Bytes::from(body.unwrap_or_default())))
-        .map_err(|error| not_sent(error.to_string()))?;
-
-    let connect = async {
-        let stream = TcpStream::connect((host.as_str(), port))
-            .await
-            .map_err(|error| error.to_string())?;
-        hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())
-    };
-    let (mut sender, connection) = tokio::time::timeout_at(deadline, connect)
-        .await
-        .map_err(|_| not_sent("timed out".to_owned()))?
-        .map_err(not_sent)?;
+    let (request, mut sender, connection) = connect(method, uri, headers, body, deadline).await?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let (parts, body) = response.into_parts();
@@ -115,4 +87,102 @@ pub(crate) async fn send(
         .await
         .map_err(|_| no_answer("timed out".to_owned()))?
         .map_err(no_answer)
+}
+
+/// Asks for something that comes in pieces, for as long as it takes; `timeout` is for its beginning. What is refused comes
+/// as a whole.
+pub(crate) async fn open(
+    uri: &Uri,
+    headers: &[(header::HeaderName, String)],
+    timeout: Duration,
+) -> Result<Result<impl Stream<Item = Result<Vec<u8>, HttpError>> + Send + use<>, Answer>, HttpError> {
+    let (host, port) = place(uri);
+    let address = format!("{host}:{port}");
+    let no_answer = |cause: String| HttpError::NoAnswer {
+        address: address.clone(),
+        cause,
+    };
+    let deadline = tokio::time::Instant::now() + timeout;
+    let (request, mut sender, connection) = connect(Method::GET, uri, headers, None, deadline).await?;
+    // It ends when the answer has ended, or nobody reads it any more.
+    tokio::spawn(connection);
+    let begin = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let (parts, body) = response.into_parts();
+        if parts.status.is_success() {
+            return Ok(Ok(body));
+        }
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        Ok(Err(Answer {
+            status: parts.status,
+            retry_after: None,
+            body: body.map_err(|error| error.to_string())?.to_bytes(),
+        }))
+    };
+    let begun = tokio::time::timeout_at(deadline, begin)
+        .await
+        .map_err(|_| no_answer("timed out".to_owned()))?
+        .map_err(no_answer)?;
+    let lost = move |error: hyper::Error| HttpError::NoAnswer {
+        address: address.clone(),
+        cause: error.to_string(),
+    };
+    Ok(begun.map(|body| BodyStream::new(body).filter_map(move |frame| ready(piece(frame.map_err(&lost))))))
+}
+
+/// Returns the bytes of a piece; `None` for what is no piece.
+fn piece(frame: Result<Frame<Bytes>, HttpError>) -> Option<Result<Vec<u8>, HttpError>> {
+    match frame {
+        Ok(frame) => frame.into_data().ok().map(|data| Ok(data.to_vec())),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+fn place(uri: &Uri) -> (String, u16) {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    (host, uri.port_u16().unwrap_or(80))
+}
+
+type Body = Full<Bytes>;
+
+/// Makes a request, and the connection that it is sent over.
+async fn connect(
+    method: Method,
+    uri: &Uri,
+    headers: &[(header::HeaderName, String)],
+    body: Option<Vec<u8>>,
+    deadline: tokio::time::Instant,
+) -> Result<(Request<Body>, SendRequest<Body>, Connection<TokioIo<TcpStream>, Body>), HttpError> {
+    let (host, port) = place(uri);
+    let address = format!("{host}:{port}");
+    let not_sent = |cause: String| HttpError::NotSent {
+        address: address.clone(),
+        cause,
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, &address);
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
+        .map_err(|error| not_sent(error.to_string()))?;
+    let connect = async {
+        let stream = TcpStream::connect((host.as_str(), port))
+            .await
+            .map_err(|error| error.to_string())?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())
+    };
+    let (sender, connection) = tokio::time::timeout_at(deadline, connect)
+        .await
+        .map_err(|_| not_sent("timed out".to_owned()))?
+        .map_err(not_sent)?;
+    Ok((request, sender, connection))
 }

@@ -1,7 +1,8 @@
 //! The simfleet agent of a node, and the provider that speaks to it.
 //!
 //! - [`protocol`]: what is said over HTTP, and in which version
-//! - [`client`]: the calls; [`schema`], [`provider`]: the kind `process` of the provider `agent`
+//! - [`client`]: the calls; [`schema`], [`provider`]: the kind `process` of the provider `agent`; `runtime`: what is done
+//!   with one by hand
 //! - [`Probe`]: tries whether a process answers
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
 //! - [`identity`]: which process is meant, across reused ids and reboots
@@ -22,6 +23,7 @@ mod probe;
 pub mod protocol;
 pub mod provider;
 mod qmp;
+mod runtime;
 pub mod schema;
 mod server;
 pub mod shim;

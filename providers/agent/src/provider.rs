@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use simfleet_provider_api::{
     Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Problem, Provider,
-    ProviderError, ProviderType, Schema, Step, Token,
+    ProviderError, ProviderType, Runtime, Schema, Step, Token,
 };
 
 use crate::check::problems;
@@ -80,8 +80,8 @@ impl ProviderType for AgentType {
 
 /// The provider, speaking to one agent. Makes no connection before the first call.
 #[derive(Debug)]
-struct AgentProvider {
-    client: AgentClient,
+pub(crate) struct AgentProvider {
+    pub(crate) client: AgentClient,
     lineage: Arc<str>,
     /// The folder of the fleet, at which relative paths start.
     root: PathBuf,
@@ -122,7 +122,7 @@ fn object_id(name: &str, token: &str) -> ObjectId {
 
 /// Splits an id into the name and the token. One of another form is the name of a process that no token made: there is
 /// none.
-fn split_id(id: &ObjectId) -> (&str, &str) {
+pub(crate) fn split_id(id: &ObjectId) -> (&str, &str) {
     id.0.rsplit_once('@').unwrap_or((&id.0, ""))
 }
 
@@ -214,7 +214,8 @@ async fn content(program: &Program) -> Result<Vec<u8>, ProviderError> {
     }
 }
 
-fn with_log(lines: &[String]) -> String {
+/// Returns the last lines of a log, as they end a message.
+pub(crate) fn with_log(lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -355,6 +356,10 @@ impl Provider for AgentProvider {
             Err(error) if operation.op == Op::Delete && error.code() == Some(code::FAILED) => Ok(Step::Gone),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn runtime(&self) -> Option<&dyn Runtime> {
+        Some(self)
     }
 }
 

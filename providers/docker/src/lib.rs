@@ -3,6 +3,7 @@
 //! - [`schema`]: the settings and the kinds; `check`: what can be told without an engine
 //! - `provider`: the provider, before and after it is configured
 //! - `network`, `volume`, `container`: one kind each; `host`: the engine itself, as a node
+//! - `runtime`: what is done with a container by hand
 //! - `endpoint`: which engine is meant; `client`: the calls to it, and the only place that sees its library
 //! - `credentials`: who pulls an image
 //! - `labels`: how objects are named and told apart there
@@ -17,6 +18,7 @@ mod labels;
 mod network;
 mod object;
 mod provider;
+mod runtime;
 pub mod schema;
 mod volume;
 

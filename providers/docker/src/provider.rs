@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use simfleet_provider_api::{
     Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
-    ProviderType, Schema, Step, Token,
+    ProviderType, Runtime, Schema, Step, Token,
 };
 
 use crate::client::Engine;
@@ -62,8 +62,8 @@ impl ProviderType for DockerType {
 /// deleted: a create that arrives after its object was deleted makes it anew. What keeps that from happening is the lease
 /// of the run that sends it.
 #[derive(Debug)]
-struct DockerProvider {
-    engine: Engine,
+pub(crate) struct DockerProvider {
+    pub(crate) engine: Engine,
 }
 
 fn no_kind<T>(kind: &Kind) -> Result<T, ProviderError> {
@@ -172,5 +172,9 @@ impl Provider for DockerProvider {
             kind if *kind == CONTAINER => container::poll(&self.engine, handle).await,
             kind => no_kind(kind),
         }
+    }
+
+    fn runtime(&self) -> Option<&dyn Runtime> {
+        Some(self)
     }
 }

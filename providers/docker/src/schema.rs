@@ -164,6 +164,7 @@ fn container() -> Schema {
             text("status", "What it does now.").live(),
             text("health", "Whether it is healthy: starting, healthy or unhealthy.").live(),
             Attribute::new("exit_code", Type::Number, "What it ended with.").live(),
+            text("exit", "How it ended, in words: exit code 137, as it wanted more memory than it may have.").live(),
             Attribute::new(
                 "published",
                 Type::map(Type::String),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Path, Problem, Provider,
-    ProviderError, ProviderType, Schema, Step, Token, Type,
+    Ability, Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Path, Problem,
+    Provider, ProviderError, ProviderType, Runtime, Schema, Step, Token, Type,
 };
 
 use crate::calls::{Action, Answer, Refusal, Request};
@@ -304,10 +304,23 @@ impl Provider for FakeProvider {
         self.step(kind, answer)
     }
 
+    fn runtime(&self) -> Option<&dyn Runtime> {
+        Some(self)
+    }
+
     fn lag(&self) -> Duration {
         match &self.client {
             Client::Inside(gateway) => self.lag.max(Duration::from_millis(gateway.faults().find_lag.ms)),
             Client::Http(_) => self.lag,
+        }
+    }
+}
+
+impl Runtime for FakeProvider {
+    fn abilities(&self, kind: &Kind, _object: &Object) -> Vec<Ability> {
+        match *kind == kinds::PROCESS {
+            true => vec![Ability::Stop, Ability::Pause],
+            false => Vec::new(),
         }
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::super::exit::{Exit, Failure};
-use super::super::flags::{Looking, duration};
+use super::super::flags::{Looking, addresses, duration};
 use super::super::reporting::reported;
 use super::super::run::Run;
-use super::addresses;
 use crate::fleet::{Age, Fleet};
 
 /// How a change by hand is made.

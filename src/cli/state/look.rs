@@ -6,9 +6,8 @@ use clap::Args;
 use simfleet_provider_api::Address;
 
 use super::super::exit::{Exit, Failure};
-use super::super::flags::{Looking, named, no_address};
+use super::super::flags::{Looking, named, no_address, not_an_address};
 use super::super::run::Run;
-use super::not_an_address;
 use crate::diagnostic::Diagnostic;
 use crate::fleet::Moment;
 use crate::view::{history, state};

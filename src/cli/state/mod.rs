@@ -5,10 +5,7 @@
 mod edit;
 mod look;
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
-use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
 use super::run::Run;
@@ -66,19 +63,4 @@ impl State {
             Verb::Push(verb) => verb.run(run).await,
         }
     }
-}
-
-/// Reads `[PATH] ADDRESS…`: the first word is the fleet where such a file is there, or where it is no address.
-fn addresses(words: &[String]) -> Result<(PathBuf, Vec<Address>), Failure> {
-    let is_path = |word: &&String| Path::new(word).exists() || word.parse::<Address>().is_err();
-    let (path, words) = match words.split_first() {
-        Some((path, rest)) if !rest.is_empty() && is_path(&path) => (path.into(), rest),
-        _ => (".".into(), words),
-    };
-    let read = |word: &String| word.parse().map_err(|error| not_an_address(&error));
-    Ok((path, words.iter().map(read).collect::<Result<_, _>>()?))
-}
-
-fn not_an_address(problem: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("{problem}."), "`simfleet state list` prints the addresses")
 }

@@ -49,6 +49,7 @@ pub mod value;
 mod webhook;
 pub mod workload;
 
+pub(super) use audit::read as audit;
 pub use checks::Check;
 pub use container::{Container, Volume};
 pub use health_check::{HealthCheck, HealthCheckType};
@@ -167,12 +168,11 @@ fn resources() -> &'static [Resource] {
 }
 
 /// Returns the schemas of the blocks that are no resources and that this version only checks.
-fn sections() -> [BlockSchema; 7] {
+fn sections() -> [BlockSchema; 6] {
     [
         access::schema(),
         serve::schema(),
         limits::schema(),
-        audit::schema(),
         test::schema(),
         node_agent::schema(),
         log::schema(),
@@ -187,6 +187,7 @@ pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSc
         .any(super::variables::schema())
         .any(super::declaration::output_schema())
         .any(checks::schema())
+        .any(audit::schema())
         .any(moved::schema())
         .any(removed::schema())
         .any(import::schema())

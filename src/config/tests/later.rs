@@ -161,7 +161,6 @@ access {
 }
 serve { listen = ":8000" }
 limits { max_simulators = 10 }
-audit { path = "audit.jsonl" }
 log "file" { path = "watch.log" }
 node_agent "hub" {
   hub     = "https://hub.example.net"

@@ -13,6 +13,7 @@ use crate::config::eval::Reference;
 use crate::config::{Check, Config, Need, Output};
 use crate::diagnostic::Diagnostics;
 use crate::plan::difference::canonical;
+use crate::plan::hold::impose;
 use crate::plan::{Action, Change, Mode, NAME, ignore};
 
 impl Resolve for Session<'_> {
@@ -50,6 +51,9 @@ impl Resolve for Session<'_> {
         let schema = schema.ok_or_else(|| format!("there is no kind `{}`", desired.kind))?;
         let mut wanted =
             canonical(schema, &desired.attributes).map_err(|(path, problem)| format!("`{path}`: {problem}"))?;
+        if let Some(held) = &change.held {
+            impose(&mut wanted, held);
+        }
         let name = change.wanted.as_ref().and_then(|planned| planned.get(NAME));
         if let Some(name) = name.filter(|name| name.is_known()) {
             wanted.set(NAME, name.clone());

@@ -5,7 +5,7 @@ use simfleet_provider_api::{Address, Path, Value};
 use super::changes::{self, look, secrets};
 use crate::apply::Estimate;
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Action, Change, DriftKind, Mode, Move, OutputChange, Plan, Summary};
+use crate::plan::{Action, Change, DriftKind, Mode, Move, OutputChange, Plan, Summary, described};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
@@ -92,6 +92,7 @@ impl View<'_> {
         self.pools(&mut document);
         self.outputs(&mut document);
         self.unplaced(&mut document);
+        self.holds(&mut document);
         self.interrupts(&mut document);
         self.irreversible(&mut document);
         self.care(&mut document);
@@ -251,6 +252,33 @@ impl View<'_> {
             );
         }
         document.blank();
+    }
+
+    /// Says what was stopped or paused by hand: what is left so, and whose hold ends.
+    fn holds(&self, document: &mut Document) {
+        let told = |sign: &str, address: &Address, text: String| {
+            let line = Line::new().tone(Tone::Change, format!("{sign:>3} "));
+            line.tone(Tone::Strong, address.to_string()).text(format!(": {text}"))
+        };
+        let held: Vec<Line> = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|change| Some(told("=", &change.address, described(change.held.as_ref()?))))
+            .collect();
+        let ended = self.plan.unheld.iter().map(|ended| {
+            let text = format!("{}: {}", described(&ended.hold), ended.why);
+            told("-", &ended.address, text)
+        });
+        let ended: Vec<Line> = ended.collect();
+        for (title, lines) in [("Held by hand, and left so:", held), ("Holds that end:", ended)] {
+            if lines.is_empty() {
+                continue;
+            }
+            heading(title, document);
+            lines.into_iter().for_each(|line| document.line(line));
+            document.blank();
+        }
     }
 
     fn interrupts(&self, document: &mut Document) {
@@ -416,6 +444,9 @@ impl View<'_> {
         match (unreachable, unplaced, self.purpose) {
             (0, 0, Purpose::Refresh) => " Everything is as it was recorded.".to_owned(),
             (0, 0, _) if self.plan.is_partial => " What was selected is as declared.".to_owned(),
+            (0, 0, Purpose::Apply) if self.plan.changes.iter().any(|change| change.held.is_some()) => {
+                " The fleet is as declared, but for what is held.".to_owned()
+            }
             (0, 0, Purpose::Apply) => " The fleet is as declared.".to_owned(),
             (0, 0, Purpose::Destroy) => " There is nothing to destroy.".to_owned(),
             (0, unplaced, _) => format!(" {} without a place.", of(unplaced, "simulator")),

@@ -11,6 +11,7 @@ use super::changes::secrets;
 use crate::apply::Estimate;
 use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
 use crate::view::FORMAT_VERSION;
+use crate::view::state::hold;
 use crate::view::values::{self, Mask, mask};
 
 /// Returns a plan as one JSON document, with how long it takes as far as that is known.
@@ -80,11 +81,31 @@ pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
             .iter()
             .map(|roll| json!({"pool": roll.pool, "at_once": roll.at_once, "members": roll.members}))
             .collect::<Vec<_>>(),
+        "holds": holds(plan),
         "partial": plan.is_partial,
         "eta_ms": estimate.map(|estimate| milliseconds(estimate.length())),
         "eta_at_least": matches!(estimate, Some(Estimate::AtLeast(_))),
         "summary": summary(plan),
     })
+}
+
+/// Returns what was stopped or paused by hand; `ends` is why a hold ends, null for one that lasts.
+fn holds(plan: &Plan) -> Vec<Json> {
+    let lasting = plan
+        .changes
+        .iter()
+        .filter_map(|change| Some((&change.address, change.held.as_ref()?, None)));
+    let ended = plan.unheld.iter();
+    let ended = ended.map(|ended| (&ended.address, &ended.hold, Some(ended.why.as_str())));
+    lasting
+        .chain(ended)
+        .map(|(address, held, ends)| {
+            let mut json = hold(held);
+            json["address"] = json!(address);
+            json["ends"] = json!(ends);
+            json
+        })
+        .collect()
 }
 
 fn milliseconds(length: Duration) -> u64 {

@@ -51,6 +51,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         prevent_destroy: false,
         create_before_destroy: false,
         drain: None,
+        held: None,
         is_unproven: false,
         timeouts: Default::default(),
     }
@@ -73,6 +74,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         pools: Vec::new(),
         ports: Vec::new(),
         rolls: Vec::new(),
+        unheld: Vec::new(),
     };
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan

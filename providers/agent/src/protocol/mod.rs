@@ -16,9 +16,11 @@
 //! | `GET /v1/simulators/NAME[?id=ID]` | [`SimulatorView`]; 404; 410 for one that failed or was deleted |
 //! | `PATCH /v1/simulators/NAME` ([`PatchSimulator`]) | [`SimulatorView`] |
 //! | `POST /v1/simulators/NAME/start`, `…/stop` | [`SimulatorView`] |
+//! | `POST /v1/simulators/NAME/reset` ([`ResetSimulator`]) | [`SimulatorView`]; 202 while it starts anew |
 //! | `DELETE /v1/simulators/NAME?id=ID` | 204; 202 while it stops |
 //! | `GET /v1/simulators/NAME/logs?tail=LINES` | [`LogTail`] |
 //! | `PUT /v1/programs/SHA256` (the content) | 204: the agent has it, for machines |
+//! | `GET /v1/simulators/NAME/log?id=ID[&tail=LINES][&follow=true]` | what it wrote, byte by byte; with `follow` until it ends |
 //! | `GET /v1/tokens/TOKEN` | [`TokenView`]: what a create with this token did |
 
 mod machine;
@@ -221,6 +223,16 @@ pub struct PatchSimulator {
     /// Which attributes are sensitive.
     #[serde(default)]
     pub secrets: Vec<Path>,
+}
+
+/// Starts a simulator anew in place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetSimulator {
+    /// Names the intent: a reset that was made with it is not made again.
+    pub token: String,
+    /// The simulator that is meant, so that another one of the same name is left alone.
+    pub id: String,
 }
 
 /// A simulator as its agent knows it.

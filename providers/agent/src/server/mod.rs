@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod logs;
 mod metrics;
 mod routes;
 

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use super::App;
 use super::auth::authorize;
 use super::error::ApiError;
-use super::metrics;
+use super::{logs, metrics};
 use crate::durable;
 use crate::protocol::{
-    Desired, LogTail, MAX_BODY, MAX_PROGRAM, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator, Shutdown,
-    SimulatorList, SimulatorView, TokenView, Version,
+    Desired, LogTail, MAX_BODY, MAX_PROGRAM, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator,
+    ResetSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version,
 };
 
 /// How long a request may take.
@@ -46,7 +46,9 @@ pub(super) fn routes(app: App) -> Router {
         )
         .route("/v1/simulators/{name}/start", post(start))
         .route("/v1/simulators/{name}/stop", post(stop))
-        .route("/v1/simulators/{name}/logs", get(logs))
+        .route("/v1/simulators/{name}/reset", post(reset))
+        .route("/v1/simulators/{name}/logs", get(last_lines))
+        .route("/v1/simulators/{name}/log", get(log))
         .route(
             "/v1/programs/{sha256}",
             put(put_program).layer(DefaultBodyLimit::max(MAX_PROGRAM)),
@@ -176,6 +178,12 @@ async fn stop(State(app): State<App>, name: Name) -> Result<Response, ApiError> 
     settled(&app, &name, None).await
 }
 
+async fn reset(State(app): State<App>, name: Name, body: Body<ResetSimulator>) -> Result<Response, ApiError> {
+    let (Path(name), Json(request)) = (name?, body?);
+    app.0.supervisor.reset(&name, &request.id, request.token).await?;
+    settled(&app, &name, Some(&request.id)).await
+}
+
 async fn settled(app: &App, name: &str, id: Option<&str>) -> Result<Response, ApiError> {
     let view = app.0.supervisor.settle(name, id, PATIENCE).await?;
     let status = if view.settled {
@@ -202,7 +210,7 @@ struct Tail {
     tail: Option<usize>,
 }
 
-async fn logs(State(app): State<App>, name: Name, tail: Params<Tail>) -> Answer<LogTail> {
+async fn last_lines(State(app): State<App>, name: Name, tail: Params<Tail>) -> Answer<LogTail> {
     let (Path(name), Query(tail)) = (name?, tail?);
     let path = app.0.supervisor.log(&name).await?;
     let lines = tail.tail.unwrap_or(100);
@@ -225,6 +233,26 @@ async fn put_program(State(app): State<App>, sha256: Name, content: Bytes) -> Re
         .map_err(|error| ApiError::Internal(error.to_string()))?
         .map_err(|error| ApiError::Internal(format!("cannot keep the program: {error}")))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+struct Log {
+    id: Option<String>,
+    tail: Option<usize>,
+    follow: Option<bool>,
+}
+
+/// What comes in pieces is not bounded in time: it ends with the simulator, or with who reads it.
+async fn log(State(app): State<App>, name: Name, log: Params<Log>) -> Result<Response, ApiError> {
+    let (Path(name), Query(Log { id, tail, follow })) = (name?, log?);
+    let supervisor = app.0.supervisor.clone();
+    supervisor.get(&name, id.as_deref()).await?;
+    let path = supervisor.log(&name).await?;
+    let follow = follow.unwrap_or_default();
+    let wanted = logs::Wanted { name, id, tail, follow };
+    let log = logs::stream(supervisor, path, wanted).await;
+    let log = log.map_err(|error| ApiError::Internal(format!("cannot read the log: {error}")))?;
+    Ok(axum::body::Body::from_stream(log).into_response())
 }
 
 async fn token(State(app): State<App>, token: Name) -> Answer<TokenView> {

@@ -277,6 +277,7 @@ impl Supervisor {
             secrets: request.secrets,
             revision: 1,
             changed_by: None,
+            reset_by: None,
             generation: self.shared.generation.clone(),
             run: 0,
             ready_run: 0,
@@ -386,6 +387,18 @@ impl Supervisor {
     pub async fn set(&self, name: &str, state: Desired) -> Result<(), SupervisorError> {
         let entry = self.entry(name, None).await?;
         entry.ask(|done| Command::Set(state, done)).await
+    }
+
+    /// Starts a simulator anew in place, once a token. Returns when that has begun.
+    pub async fn reset(&self, name: &str, id: &str, token: String) -> Result<(), SupervisorError> {
+        let entry = self.entry(name, Some(id)).await?;
+        entry.ask(|done| Command::Reset(token, done)).await
+    }
+
+    /// Whether a simulator is there, and runs or is about to.
+    pub async fn is_alive(&self, name: &str, id: Option<&str>) -> bool {
+        let entry = self.entry(name, id).await;
+        entry.is_ok_and(|entry| !matches!(entry.seen.borrow().status, Status::Stopped | Status::Exited))
     }
 
     /// Removes a simulator: it is stopped first. Returns when that has begun.

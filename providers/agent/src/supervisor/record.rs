@@ -24,6 +24,9 @@ pub(crate) struct Record {
     pub revision: u64,
     /// The token of the last change.
     pub changed_by: Option<String>,
+    /// The token of the last reset.
+    #[serde(default)]
+    pub reset_by: Option<String>,
     /// The generation of the node's claim that it was made under, or claimed under later. One of an earlier generation
     /// may be claimed by a create of its name.
     pub generation: String,

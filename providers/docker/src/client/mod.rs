@@ -191,58 +191,63 @@ impl Engine {
 
     /// Returns what an error of the library means.
     fn error(&self, error: Error) -> CallError {
-        let (why, message) = match error {
-            Error::RequestTimeoutError => {
-                return CallError {
-                    why: Why::Unknown,
-                    message: format!("the Docker engine at {} does not answer", self.endpoint),
-                };
-            }
-            Error::DockerResponseServerError { status_code, message } => (why_of(status_code), said(&message)),
-            Error::DockerStreamError { error } => (Why::Refused, said(&error)),
-            Error::SocketNotFoundError(path) => (Why::Unreachable, format!("there is no socket `{path}`")),
-            Error::CertPathError { path } => (
-                Why::Refused,
-                format!("the certificate `{}` cannot be read", path.display()),
-            ),
-            Error::CertParseError { path } | Error::CertMultipleKeys { path, .. } => (
-                Why::Refused,
-                format!(
-                    "`{}` is not what it must be: one certificate or key in PEM",
-                    path.display()
-                ),
-            ),
-            // It stands for its cause, which does not show itself in the chain.
-            Error::IOError { err } => transport(&err),
-            other => transport(&other),
-        };
-        let message = match (why, &self.endpoint) {
-            (Why::Denied, Endpoint::Unix(_)) => {
-                format!("{message}; who uses it must be allowed to write to its socket")
-            }
-            (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) if message.starts_with("received fatal alert") => {
-                format!("it does not take the certificate `{}`: {message}", tls.cert.display())
-            }
-            (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) => {
-                format!("`{}` does not vouch for its certificate: {message}", tls.ca.display())
-            }
-            (Why::Refused, Endpoint::Tcp { tls: None, .. }) if message.contains("HTTP request to an HTTPS server") => {
-                let tls = "it speaks TLS only: give the provider `tls = { ca = …, cert = …, key = … }`";
-                format!("the Docker engine at {} cannot be spoken to: {tls}", self.endpoint)
-            }
-            _ => message,
-        };
-        let message = match why {
-            Why::Unreachable => format!("the Docker engine at {} cannot be reached: {message}", self.endpoint),
-            Why::Denied if matches!(self.endpoint, Endpoint::Tcp { tls: Some(_), .. }) => {
-                format!("the Docker engine at {} cannot be spoken to: {message}", self.endpoint)
-            }
-            Why::Denied => format!("the Docker engine at {} lets nobody in: {message}", self.endpoint),
-            Why::Unknown => format!("the Docker engine at {} was lost: {message}", self.endpoint),
-            Why::NotFound | Why::Conflict | Why::Refused => message,
-        };
-        CallError { why, message }
+        call_error(&self.endpoint, error)
     }
+}
+
+/// Returns what an error of the library means, at an endpoint.
+fn call_error(endpoint: &Endpoint, error: Error) -> CallError {
+    let (why, message) = match error {
+        Error::RequestTimeoutError => {
+            return CallError {
+                why: Why::Unknown,
+                message: format!("the Docker engine at {} does not answer", endpoint),
+            };
+        }
+        Error::DockerResponseServerError { status_code, message } => (why_of(status_code), said(&message)),
+        Error::DockerStreamError { error } => (Why::Refused, said(&error)),
+        Error::SocketNotFoundError(path) => (Why::Unreachable, format!("there is no socket `{path}`")),
+        Error::CertPathError { path } => (
+            Why::Refused,
+            format!("the certificate `{}` cannot be read", path.display()),
+        ),
+        Error::CertParseError { path } | Error::CertMultipleKeys { path, .. } => (
+            Why::Refused,
+            format!(
+                "`{}` is not what it must be: one certificate or key in PEM",
+                path.display()
+            ),
+        ),
+        // It stands for its cause, which does not show itself in the chain.
+        Error::IOError { err } => transport(&err),
+        other => transport(&other),
+    };
+    let message = match (why, endpoint) {
+        (Why::Denied, Endpoint::Unix(_)) => {
+            format!("{message}; who uses it must be allowed to write to its socket")
+        }
+        (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) if message.starts_with("received fatal alert") => {
+            format!("it does not take the certificate `{}`: {message}", tls.cert.display())
+        }
+        (Why::Denied, Endpoint::Tcp { tls: Some(tls), .. }) => {
+            format!("`{}` does not vouch for its certificate: {message}", tls.ca.display())
+        }
+        (Why::Refused, Endpoint::Tcp { tls: None, .. }) if message.contains("HTTP request to an HTTPS server") => {
+            let tls = "it speaks TLS only: give the provider `tls = { ca = …, cert = …, key = … }`";
+            format!("the Docker engine at {} cannot be spoken to: {tls}", endpoint)
+        }
+        _ => message,
+    };
+    let message = match why {
+        Why::Unreachable => format!("the Docker engine at {} cannot be reached: {message}", endpoint),
+        Why::Denied if matches!(endpoint, Endpoint::Tcp { tls: Some(_), .. }) => {
+            format!("the Docker engine at {} cannot be spoken to: {message}", endpoint)
+        }
+        Why::Denied => format!("the Docker engine at {} lets nobody in: {message}", endpoint),
+        Why::Unknown => format!("the Docker engine at {} was lost: {message}", endpoint),
+        Why::NotFound | Why::Conflict | Why::Refused => message,
+    };
+    CallError { why, message }
 }
 
 /// What the engine says, without the words that it begins with.

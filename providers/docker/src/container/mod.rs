@@ -285,6 +285,23 @@ async fn stop(engine: &Engine, seen: &SeenContainer) -> Result<(), CallError> {
     }
 }
 
+/// Starts a container anew in place; one that is paused is paused again.
+pub(crate) async fn reset(engine: &Engine, object: &Object) -> Result<(), ProviderError> {
+    let id = &object.id.0;
+    let name = || object.attributes.str("name").unwrap_or(id).to_owned();
+    let seen = engine.container(id).await?.ok_or_else(|| gone(&name()))?;
+    let is_paused = seen.status == Status::Paused;
+    if is_paused {
+        // What is held does not hear a signal.
+        engine.unpause_container(id).await?;
+    }
+    engine.restart_container(id).await?;
+    if is_paused {
+        engine.pause_container(id).await?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn delete(engine: &Engine, prior: &Object) -> Result<Step, ProviderError> {
     let Some(seen) = engine.container(&prior.id.0).await? else {
         return Ok(Step::Gone);

@@ -82,6 +82,7 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
         .exit_code
         .filter(|_| matches!(seen.status, Status::Exited | Status::Dead));
     set_fields(&mut attributes, &serde_json::json!({ "exit_code": exit_code }))?;
+    attributes.set("exit", exit_code.map_or(Value::NULL, |code| exit(&seen, code).into()));
     attributes.set("published", text_map(&seen.published));
     attributes.set("volumes", text_map(&seen.volumes));
     let ips = seen.networks.iter().filter(|(_, member)| !member.address.is_empty());
@@ -117,6 +118,16 @@ fn name(seen: &SeenContainer) -> &str {
         (Some(name), Some(token)) if labels::engine_name(name, token) == unmarked(seen) => name,
         _ => &seen.engine_name,
     }
+}
+
+/// Returns how a container ended.
+fn exit(seen: &SeenContainer, code: i64) -> String {
+    let memory = match seen.is_out_of_memory {
+        true => ", as it wanted more memory than it may have",
+        false => "",
+    };
+    let error = seen.error.as_ref().map(|error| format!(": {error}"));
+    format!("exit code {code}{memory}{}", error.unwrap_or_default())
 }
 
 fn is_in_default_only(seen: &SeenContainer) -> bool {

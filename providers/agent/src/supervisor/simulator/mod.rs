@@ -39,6 +39,8 @@ pub(super) enum Command {
     Change(Box<Change>),
     /// Start, pause or stop it, whatever was wanted.
     Set(Desired, oneshot::Sender<()>),
+    /// Start it anew in place, once a token.
+    Reset(String, oneshot::Sender<()>),
     /// Remove it.
     Delete(oneshot::Sender<()>),
 }
@@ -254,6 +256,10 @@ impl Simulator {
                 // Who asked may have gone.
                 let _ = done.send(());
             }
+            Command::Reset(token, done) => {
+                self.reset(token).await;
+                let _ = done.send(());
+            }
             Command::Delete(done) => {
                 if self.record.ending.is_none() {
                     self.record.ending = Some(Ending::Deleted);
@@ -264,6 +270,24 @@ impl Simulator {
                 let _ = done.send(());
             }
         }
+    }
+
+    /// Has what is wanted begin anew. That is no failure, and no restart by policy.
+    async fn reset(&mut self, token: String) {
+        if self.record.reset_by.as_ref() == Some(&token) {
+            return;
+        }
+        self.record.reset_by = Some(token);
+        self.record.told = None;
+        self.begin_anew();
+        self.keep().await;
+        if let Some(process) = &mut self.process
+            && process.kill_at.is_none()
+        {
+            process.stop(self.record.grace());
+        }
+        self.approach().await;
+        self.publish();
     }
 
     async fn change(&mut self, change: Change) {

@@ -1,22 +1,23 @@
 //! Containers: the calls.
 //!
-//! - [`request`]: what an engine is told of one; [`response`]: what it tells
+//! - [`request`]: what an engine is told of one; [`response`]: what it tells; `logs`: what one writes
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerUpdateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptions, InspectContainerOptions, ListContainersOptions, LogsOptions,
-    RemoveContainerOptions, RenameContainerOptions, StartContainerOptions, StopContainerOptions,
-    UploadToContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, InspectContainerOptions, ListContainersOptions,
+    RemoveContainerOptions, RenameContainerOptions, RestartContainerOptions, StartContainerOptions,
+    StopContainerOptions, UploadToContainerOptions,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 
 use super::{CallError, Engine, Machine, Why};
 use crate::container::wanted::{Resources, Restart, Wanted};
 use crate::labels;
 
+mod logs;
 mod request;
 mod response;
 
@@ -120,6 +121,16 @@ impl Engine {
         stopped.map_err(|error| self.error(error))
     }
 
+    /// Stops a container as [`stop_container`](Engine::stop_container) does, and starts it. One that does not run is started.
+    pub(crate) async fn restart_container(&self, id: &str) -> Result<(), CallError> {
+        let restarted = self
+            .late()
+            .await?
+            .restart_container(id, None::<RestartContainerOptions>)
+            .await;
+        restarted.map_err(|error| self.error(error))
+    }
+
     /// Holds a container.
     pub(crate) async fn pause_container(&self, id: &str) -> Result<(), CallError> {
         let paused = self.late().await?.pause_container(id).await;
@@ -198,20 +209,6 @@ impl Engine {
             Err(error) if error.why == Why::NotFound => Ok(()),
             other => other,
         }
-    }
-
-    /// Returns the last lines that a container wrote.
-    pub(crate) async fn last_lines(&self, id: &str, lines: usize) -> Result<Vec<String>, CallError> {
-        let options = LogsOptions {
-            stdout: true,
-            stderr: true,
-            tail: lines.to_string(),
-            ..LogsOptions::default()
-        };
-        let output = self.soon().await?.logs(id, Some(options));
-        let output: Vec<_> = output.try_collect().await.map_err(|error| self.error(error))?;
-        let text: String = output.iter().map(ToString::to_string).collect();
-        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Puts files into a container: an archive in the form of tar, laid out from its root.
