@@ -9,7 +9,7 @@ use super::workload::{format_value, record};
 use super::{Desired, Lowering, name_of, process};
 use crate::config::blocks::Simulator;
 use crate::config::blocks::simulator::Qemu;
-use crate::config::blocks::simulator::qemu::{Console, Drive, Gdb};
+use crate::config::blocks::simulator::qemu::{Console, Drive, Gdb, SnapshotStore};
 use crate::diagnostic::Diagnostics;
 
 /// The kind of a machine under QEMU.
@@ -39,6 +39,10 @@ pub(super) fn resource(
     attributes.set("semihosting", qemu.semihosting);
     attributes.set("consoles", list(qemu.consoles.iter().map(|it| console(lowering, it))));
     attributes.set("gdb", qemu.gdb.as_ref().map_or(Value::NULL, gdb));
+    attributes.set(
+        "snapshot",
+        qemu.snapshot.as_ref().map_or(Value::NULL, |it| snapshot(lowering, it)),
+    );
     let arguments = qemu.arguments.clone().filter(|arguments| !arguments.is_empty());
     attributes.set("arguments", arguments.unwrap_or(Value::NULL));
     Ok(desired)
@@ -84,6 +88,13 @@ fn gdb(gdb: &Gdb) -> Value {
         ("bind", gdb.bind.clone()),
         ("port", gdb.port.map_or(Value::NULL, |port| u64::from(port).into())),
         ("wait", gdb.wait.into()),
+    ])
+}
+
+fn snapshot(lowering: &Lowering<'_>, snapshot: &SnapshotStore) -> Value {
+    record([
+        ("store", format_value(&snapshot.store, |store| here(lowering, store))),
+        ("keep", snapshot.keep.into()),
     ])
 }
 

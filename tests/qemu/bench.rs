@@ -12,7 +12,12 @@ use serde_json::{Value as Json, json};
 
 use crate::support::Fleet;
 
-const ARM: &str = include_str!("firmware/arm.s");
+/// The machine of [`MACHINE`].
+pub const ARM: &str = "simulator.qemu.arm";
+/// What it writes.
+pub const LOG: &str = "logs/arm.uart0.log";
+
+const ARM_TEXT: &str = include_str!("firmware/arm.s");
 const RISCV: &str = include_str!("firmware/riscv.s");
 
 /// What every fleet has, and a machine that says READY and counts.
@@ -29,6 +34,20 @@ simulator "qemu" "arm" {
   console "uart0" { log = "logs/{name}.uart0.log" }
 "#;
 
+/// A RISC-V board that says READY and counts.
+pub const BOARD: &str = r#"
+provider "local" {}
+program "count" { path = "riscv.elf" }
+simulator "qemu" "board" {
+  placement = "local"
+  binary    = "qemu-system-riscv32"
+  machine   = "virt"
+  memory    = "16MiB"
+  program   = program.count
+  arguments = ["-bios", "none"]
+  console "uart0" { log = "board.log" }
+"#;
+
 /// Makes a fleet of that machine, with something more in its block.
 pub fn fleet(more: &str) -> Fleet {
     let fleet = Fleet::new(&format!("{MACHINE}{more}}}\n"));
@@ -38,7 +57,7 @@ pub fn fleet(more: &str) -> Fleet {
 
 /// Assembles the ARM firmware into the fleet's folder; it greets with this word.
 pub fn arm(fleet: &Fleet, file: &str, greeting: &str) {
-    let text = ARM.replace("READY", greeting);
+    let text = ARM_TEXT.replace("READY", greeting);
     assemble(
         fleet.path(),
         file,
@@ -49,11 +68,12 @@ pub fn arm(fleet: &Fleet, file: &str, greeting: &str) {
     );
 }
 
-/// Assembles the RISC-V firmware into the fleet's folder.
-pub fn riscv(fleet: &Fleet, file: &str) {
+/// Assembles the RISC-V firmware into the fleet's folder; it greets with this word.
+pub fn riscv(fleet: &Fleet, file: &str, greeting: &str) {
+    let text = RISCV.replace("READY", greeting);
     let link = ["riscv64-unknown-elf-ld", "-m", "elf32lriscv", "-Ttext=0x80000000"];
     let target = ["-march=rv32i_zicsr", "-mabi=ilp32"];
-    assemble(fleet.path(), file, RISCV, "riscv64-unknown-elf-as", &target, &link);
+    assemble(fleet.path(), file, &text, "riscv64-unknown-elf-as", &target, &link);
 }
 
 fn assemble(folder: &Path, file: &str, text: &str, assembler: &str, target: &[&str], link: &[&str]) {
@@ -158,31 +178,35 @@ pub fn session(fleet: &Fleet, name: &str) -> PathBuf {
     find(&fleet.states(), name).expect("it has a folder")
 }
 
-/// Has a machine do something by its monitor, as a person would.
+/// Has a machine do something by its monitor, as a person would: again where it is busy with somebody else.
 pub fn by_hand(fleet: &Fleet, name: &str, command: &str) -> Json {
     // The path of a socket is short.
     let folder = tempfile::tempdir().expect("a folder");
     let link = folder.path().join("s");
     std::os::unix::fs::symlink(session(fleet, name), &link).expect("a link");
-    let mut stream = UnixStream::connect(link.join("qmp")).expect("its monitor listens");
-    let mut lines = BufReader::new(stream.try_clone().expect("a stream"));
+    until(command, || ask_monitor(&link.join("qmp"), command).ok())
+}
+
+fn ask_monitor(socket: &Path, command: &str) -> std::io::Result<Json> {
+    let mut stream = UnixStream::connect(socket)?;
+    let mut lines = BufReader::new(stream.try_clone()?);
     let mut line = || {
         let mut line = String::new();
-        lines.read_line(&mut line).expect("a line");
-        serde_json::from_str::<Json>(&line).expect("JSON")
+        lines.read_line(&mut line)?;
+        Ok::<Json, std::io::Error>(serde_json::from_str(&line)?)
     };
-    assert!(line()["QMP"].is_object());
+    line()?;
     let mut answer = Json::Null;
     for command in ["qmp_capabilities", command] {
-        writeln!(stream, "{}", json!({ "execute": command })).expect("it listens");
+        writeln!(stream, "{}", json!({ "execute": command }))?;
         answer = loop {
-            let answer = line();
+            let answer = line()?;
             if !answer["event"].is_string() {
                 break answer;
             }
         };
     }
-    answer
+    Ok(answer)
 }
 
 /// A debugger by GDB's remote protocol: one packet to a machine, and its answer.

@@ -4,5 +4,6 @@
 mod support;
 
 mod bench;
+mod by_hand;
 mod mistakes;
 mod sessions;

@@ -1,12 +1,9 @@
 //! Machines from their first start to their end: what runs, what is held, what dies and comes back.
 
 use crate::bench::{
-    Debugger, MACHINE, applied, arm, by_hand, console, counted, counts_beyond, fleet, gdb_port, kill, planned,
-    processes, riscv, seen, session, until,
+    ARM, Debugger, LOG, MACHINE, applied, arm, by_hand, console, counted, counts_beyond, fleet, gdb_port, kill,
+    planned, processes, riscv, seen, session, until,
 };
-
-const ARM: &str = "simulator.qemu.arm";
-const LOG: &str = "logs/arm.uart0.log";
 
 const RISCV: &str = r#"
 program "other" { path = "riscv.elf" }
@@ -27,7 +24,7 @@ output "debugger" { value = simulator.qemu.arm.endpoints.gdb }
 fn firmware_of_two_processors_boots_and_goes() {
     let fleet = fleet("");
     fleet.write(&format!("{MACHINE}}}\n{RISCV}"));
-    riscv(&fleet, "riscv.elf");
+    riscv(&fleet, "riscv.elf", "READY");
     applied(&fleet);
     for log in [LOG, "logs/riscv.log"] {
         counts_beyond(&fleet, log, 2);

@@ -9,11 +9,13 @@ use hyper::{Method, StatusCode, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use simfleet_provider_api::ProviderError;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http::{Answer, HttpError, open, send};
+use crate::http::{Answer, HttpError, open, send, upgrade};
 use crate::protocol::{
-    ErrorBody, Health, LogTail, NodeChange, NodeMetrics, NodeView, OnShutdown, PROTOCOL, PROTOCOL_HEADER,
-    PatchSimulator, PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version, code,
+    ActOnMachine, CONSOLE, ErrorBody, Health, LogTail, NodeChange, NodeMetrics, NodeView, OnShutdown, PROTOCOL,
+    PROTOCOL_HEADER, PatchSimulator, PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView,
+    SnapshotList, SnapshotView, TokenView, Version, code,
 };
 
 /// How long an agent may take to answer.
@@ -270,6 +272,35 @@ impl AgentClient {
     pub async fn reset_simulator(&self, name: &str, request: &ResetSimulator) -> Result<SimulatorView, ClientError> {
         let path = format!("{}/reset", simulator_path(name));
         self.call(Method::POST, &path, Some(request)).await
+    }
+
+    /// Does something with a machine by hand; it may still be being done when this returns.
+    pub async fn act(&self, name: &str, request: &ActOnMachine) -> Result<SimulatorView, ClientError> {
+        let path = format!("{}/act", simulator_path(name));
+        self.call(Method::POST, &path, Some(request)).await
+    }
+
+    /// Reads the snapshots of a machine, oldest first.
+    pub async fn snapshots(&self, name: &str, id: &str) -> Result<Vec<SnapshotView>, ClientError> {
+        let path = format!("{}/snapshots?id={}", simulator_path(name), encode(id));
+        let list: SnapshotList = self.call(Method::GET, &path, NOTHING).await?;
+        Ok(list.snapshots)
+    }
+
+    /// Opens a console of a machine: the one of that name, or its first.
+    pub async fn console(
+        &self,
+        name: &str,
+        id: &str,
+        console: Option<&str>,
+    ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, ClientError> {
+        let console = console
+            .map(|console| format!("&console={}", encode(console)))
+            .unwrap_or_default();
+        let path = format!("{}/console?id={}{console}", simulator_path(name), encode(id));
+        let headers = self.headers().await?;
+        let opened = upgrade(&self.uri(&path)?, &headers, CONSOLE, self.timeout).await;
+        opened.map_err(from_http)?.map_err(refused)
     }
 
     /// Reads what a simulator wrote, in pieces: the last lines, or all; and what it writes until it ends.

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use hyper::body::{Bytes, Frame};
 use hyper::client::conn::http1::{Connection, SendRequest};
+use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -128,6 +129,48 @@ pub(crate) async fn open(
         cause: error.to_string(),
     };
     Ok(begun.map(|body| BodyStream::new(body).filter_map(move |frame| ready(piece(frame.map_err(&lost))))))
+}
+
+/// Asks for a connection that goes on as something else; `timeout` is for its beginning. What is refused comes as a whole.
+pub(crate) async fn upgrade(
+    uri: &Uri,
+    headers: &[(header::HeaderName, String)],
+    to: &str,
+    timeout: Duration,
+) -> Result<Result<TokioIo<Upgraded>, Answer>, HttpError> {
+    let (host, port) = place(uri);
+    let address = format!("{host}:{port}");
+    let no_answer = |cause: String| HttpError::NoAnswer {
+        address: address.clone(),
+        cause,
+    };
+    let deadline = tokio::time::Instant::now() + timeout;
+    let own = [
+        (header::UPGRADE, to.to_owned()),
+        (header::CONNECTION, "upgrade".to_owned()),
+    ];
+    let headers = [headers, &own].concat();
+    let (request, mut sender, connection) = connect(Method::GET, uri, &headers, None, deadline).await?;
+    // It ends when nobody uses it any more.
+    tokio::spawn(connection.with_upgrades());
+    let begin = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
+            return Ok(Ok(TokioIo::new(upgraded)));
+        }
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        Ok(Err(Answer {
+            status: parts.status,
+            retry_after: None,
+            body: body.map_err(|error| error.to_string())?.to_bytes(),
+        }))
+    };
+    tokio::time::timeout_at(deadline, begin)
+        .await
+        .map_err(|_| no_answer("timed out".to_owned()))?
+        .map_err(no_answer)
 }
 
 /// Returns the bytes of a piece; `None` for what is no piece.

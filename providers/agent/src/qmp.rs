@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
 
 /// How long QEMU may take to answer: it does so between two slices of emulation.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,6 +111,17 @@ impl Qmp {
 
 /// The longest path of a Unix socket (unix(7)), without the zero at its end.
 const LONGEST: usize = 107;
+
+/// Listens at a Unix socket of this name in a folder, as [`connect`] connects to one.
+pub(crate) fn bind(folder: &Path, name: &str) -> std::io::Result<UnixListener> {
+    let path = folder.join(name);
+    crate::durable::remove_file(&path)?;
+    if path.as_os_str().len() <= LONGEST {
+        return UnixListener::bind(path);
+    }
+    let folder = File::open(folder)?;
+    UnixListener::bind(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
+}
 
 /// Connects to the Unix socket of this name in a folder, also where its path is too long for the address of a socket.
 pub(crate) async fn connect(folder: &Path, name: &str) -> std::io::Result<UnixStream> {

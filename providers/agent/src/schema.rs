@@ -118,6 +118,11 @@ fn machine_attributes() -> Vec<Attribute> {
             "where a debugger gets in; without a port one is chosen, and kept",
         )
         .replaces(),
+        Attribute::new(
+            "snapshot",
+            snapshot_type(),
+            "where its snapshots are kept, relative to the folder of the fleet, how many, and how many bytes each may have",
+        ),
         Attribute::new("arguments", Type::list(Type::String), "further arguments of QEMU").replaces(),
     ];
     let at = name.map_or(0, |name| name + 1);
@@ -146,6 +151,15 @@ fn console_type() -> Type {
         ("stream", Type::Bool, Required),
         ("log", Type::String, Optional),
         ("max_size", Type::Number, Required),
+    ])
+}
+
+fn snapshot_type() -> Type {
+    use Presence::{Optional, Required};
+    Type::object([
+        ("store", Type::String, Required),
+        ("keep", Type::Number, Required),
+        ("max_size", Type::Number, Optional),
     ])
 }
 

@@ -81,7 +81,7 @@ impl Ability {
             Ability::Pause => &["pause", "resume"],
             Ability::Reset => &["reset"],
             Ability::Load => &["load"],
-            Ability::Snapshot => &["snapshot", "restore"],
+            Ability::Snapshot => &["snapshot", "restore", "snapshots"],
             Ability::Logs => &["logs"],
             Ability::Console => &["console"],
             Ability::Debug => &["gdb"],

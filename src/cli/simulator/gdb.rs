@@ -1,5 +1,9 @@
 //! `simulator gdb`: where a debugger gets in.
 
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use clap::Args;
 use serde_json::Map;
 use simfleet_provider_api::{Ability, Provider};
@@ -20,6 +24,9 @@ Examples:
 pub(super) struct Gdb {
     #[command(flatten)]
     targets: Targets,
+    /// Start gdb-multiarch, or gdb, there
+    #[arg(long)]
+    run: bool,
 }
 
 impl Gdb {
@@ -33,8 +40,26 @@ impl Gdb {
                 let detail = format!("No debugger gets in: {error}.");
                 Diagnostic::error("Not reachable", detail).on(one.address.clone())
             })?;
-            run.terminal.print(&format!("target remote {endpoint}\n"))?;
+            match self.run {
+                true => return debug(&endpoint),
+                false => run.terminal.print(&format!("target remote {endpoint}\n"))?,
+            }
         }
         Ok(Exit::Success)
     }
 }
+
+/// Becomes a debugger that is connected.
+fn debug(endpoint: &str) -> Result<Exit, Failure> {
+    let command = format!("target remote {endpoint}");
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for debugger in DEBUGGERS {
+        // It returns only where it fails.
+        last = Command::new(debugger).args(["-ex", &command]).exec();
+    }
+    let names = DEBUGGERS.join(" or ");
+    Err(Failure::io("No debugger", format!("Starting {names} failed"), &last))
+}
+
+/// The debuggers that are tried: one for all processors first.
+const DEBUGGERS: [&str; 2] = ["gdb-multiarch", "gdb"];

@@ -4,9 +4,11 @@
 //! - `logs`: what they write; `console`, `gdb`: ways in
 
 mod act;
+mod console;
 mod gdb;
 mod hold;
 mod logs;
+mod snapshots;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,7 +50,9 @@ enum Verb {
     Load(act::Load),
     Snapshot(act::Snapshot),
     Restore(act::Restore),
+    Snapshots(snapshots::Snapshots),
     Logs(logs::Logs),
+    Console(console::Console),
     Gdb(gdb::Gdb),
 }
 
@@ -63,7 +67,9 @@ impl Simulator {
             Verb::Load(verb) => verb.run(run).await,
             Verb::Snapshot(verb) => verb.run(run).await,
             Verb::Restore(verb) => verb.run(run).await,
+            Verb::Snapshots(verb) => verb.run(run).await,
             Verb::Logs(verb) => verb.run(run).await,
+            Verb::Console(verb) => verb.run(run).await,
             Verb::Gdb(verb) => verb.run(run).await,
         }
     }

@@ -31,6 +31,9 @@ pub struct Machine {
     /// Where a debugger gets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdb: Option<Gdb>,
+    /// Where its snapshots are kept; with the machine without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotStore>,
     /// Further arguments of the program that emulates it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
@@ -89,6 +92,88 @@ pub struct Gdb {
     pub wait: bool,
 }
 
+/// Where the snapshots of a machine are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotStore {
+    /// The absolute path of the folder.
+    pub store: String,
+    /// How many: the oldest give way.
+    pub keep: u64,
+    /// The most bytes that one may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+}
+
+/// Does something with a machine by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActOnMachine {
+    /// Names the intent: what was done with it is not done again, as long as the agent lives.
+    pub token: String,
+    /// The simulator that is meant, so that another one of the same name is left alone.
+    pub id: String,
+    /// What.
+    pub act: MachineAct,
+}
+
+/// Something that is done with a machine by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineAct {
+    /// Its reset button is pressed.
+    Reset,
+    /// It is started anew with another program, which the agent has.
+    Load {
+        /// The program.
+        program: Program,
+        /// Whether it waits at the program's start.
+        halt: bool,
+    },
+    /// What it is now is kept.
+    Snapshot {
+        /// Under this name.
+        name: String,
+    },
+    /// It becomes what it was.
+    Restore {
+        /// When this snapshot was made.
+        name: String,
+    },
+}
+
+/// What was last done with a machine by hand; while it goes on, the machine is not settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActView {
+    /// Names the intent.
+    pub token: String,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The snapshots of a machine, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotList {
+    /// All that there are.
+    pub snapshots: Vec<SnapshotView>,
+}
+
+/// A snapshot of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotView {
+    /// Its name.
+    pub name: String,
+    /// When it was made, RFC 3339.
+    pub made: String,
+    /// How many bytes it has; not known of one in a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// What a connection is upgraded to that is a console.
+pub const CONSOLE: &str = "simfleet-console";
+
 /// How a machine stands, beside what is known of its process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineView {
@@ -111,13 +196,15 @@ impl MachineView {
 }
 
 impl Machine {
-    /// Whether it has to be started anew to become another one. Where its program came from does not matter.
+    /// Whether it has to be started anew to become another one. Where its program came from does not matter, nor where its
+    /// snapshots go.
     pub fn differs(&self, other: &Machine) -> bool {
         let without_path = |machine: &Machine| {
             let mut machine = machine.clone();
             if let Some(program) = &mut machine.program {
                 program.path.clear();
             }
+            machine.snapshot = None;
             machine
         };
         without_path(self) != without_path(other)

@@ -17,6 +17,9 @@
 //! | `PATCH /v1/simulators/NAME` ([`PatchSimulator`]) | [`SimulatorView`] |
 //! | `POST /v1/simulators/NAME/start`, `…/stop` | [`SimulatorView`] |
 //! | `POST /v1/simulators/NAME/reset` ([`ResetSimulator`]) | [`SimulatorView`]; 202 while it starts anew |
+//! | `POST /v1/simulators/NAME/act` ([`ActOnMachine`]) | [`SimulatorView`]; 202 while it is done |
+//! | `GET /v1/simulators/NAME/snapshots?id=ID` | [`SnapshotList`] |
+//! | `GET /v1/simulators/NAME/console?id=ID[&console=NAME]` | 101: its bytes, both ways |
 //! | `DELETE /v1/simulators/NAME?id=ID` | 204; 202 while it stops |
 //! | `GET /v1/simulators/NAME/logs?tail=LINES` | [`LogTail`] |
 //! | `PUT /v1/programs/SHA256` (the content) | 204: the agent has it, for machines |
@@ -31,7 +34,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
 
-pub use self::machine::{Console, Drive, Gdb, Machine, MachineView, Program, RUNNING};
+pub use self::machine::{
+    ActOnMachine, ActView, CONSOLE, Console, Drive, Gdb, Machine, MachineAct, MachineView, Program, RUNNING,
+    SnapshotList, SnapshotStore, SnapshotView,
+};
 pub use self::process::{Desired, HealthCheck, HealthCheckType, Log, ProcessSpec, Ready, Resources, Restart, Status};
 use crate::identity::ProcessIdentity;
 
@@ -271,6 +277,9 @@ pub struct SimulatorView {
     /// The port at which a debugger gets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdb_port: Option<u16>,
+    /// What was last done with it by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActView>,
 }
 
 /// All simulators of a node, by name.

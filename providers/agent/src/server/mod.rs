@@ -1,6 +1,7 @@
 //! The agent itself: a server on loopback or on a node's own network, over a supervisor.
 
 mod auth;
+mod console;
 mod error;
 mod logs;
 mod metrics;

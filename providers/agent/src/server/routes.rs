@@ -15,11 +15,11 @@ use serde::Deserialize;
 use super::App;
 use super::auth::authorize;
 use super::error::ApiError;
-use super::{logs, metrics};
+use super::{console, logs, metrics};
 use crate::durable;
 use crate::protocol::{
-    Desired, LogTail, MAX_BODY, MAX_PROGRAM, NodeChange, NodeView, PROTOCOL, PatchSimulator, PutSimulator,
-    ResetSimulator, Shutdown, SimulatorList, SimulatorView, TokenView, Version,
+    ActOnMachine, Desired, LogTail, MAX_BODY, MAX_PROGRAM, NodeChange, NodeView, PROTOCOL, PatchSimulator,
+    PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView, SnapshotList, TokenView, Version,
 };
 
 /// How long a request may take.
@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 type Answer<T> = Result<Json<T>, ApiError>;
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 pub(super) fn routes(app: App) -> Router {
@@ -47,6 +47,9 @@ pub(super) fn routes(app: App) -> Router {
         .route("/v1/simulators/{name}/start", post(start))
         .route("/v1/simulators/{name}/stop", post(stop))
         .route("/v1/simulators/{name}/reset", post(reset))
+        .route("/v1/simulators/{name}/act", post(act))
+        .route("/v1/simulators/{name}/snapshots", get(snapshots))
+        .route("/v1/simulators/{name}/console", get(console::console))
         .route("/v1/simulators/{name}/logs", get(last_lines))
         .route("/v1/simulators/{name}/log", get(log))
         .route(
@@ -144,7 +147,7 @@ struct Which {
     id: Option<String>,
 }
 
-type Params<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Params<T> = Result<Query<T>, QueryRejection>;
 
 async fn read(State(app): State<App>, name: Name, which: Params<Which>) -> Answer<SimulatorView> {
     let (Path(name), Query(which)) = (name?, which?);
@@ -182,6 +185,19 @@ async fn reset(State(app): State<App>, name: Name, body: Body<ResetSimulator>) -
     let (Path(name), Json(request)) = (name?, body?);
     app.0.supervisor.reset(&name, &request.id, request.token).await?;
     settled(&app, &name, Some(&request.id)).await
+}
+
+async fn act(State(app): State<App>, name: Name, body: Body<ActOnMachine>) -> Result<Response, ApiError> {
+    let (Path(name), Json(request)) = (name?, body?);
+    let id = request.id.clone();
+    app.0.supervisor.act(&name, request).await?;
+    settled(&app, &name, Some(&id)).await
+}
+
+async fn snapshots(State(app): State<App>, name: Name, which: Params<Which>) -> Answer<SnapshotList> {
+    let (Path(name), Query(which)) = (name?, which?);
+    let snapshots = app.0.supervisor.snapshots(&name, which.id.as_deref()).await?;
+    Ok(Json(SnapshotList { snapshots }))
 }
 
 async fn settled(app: &App, name: &str, id: Option<&str>) -> Result<Response, ApiError> {
@@ -247,7 +263,7 @@ async fn log(State(app): State<App>, name: Name, log: Params<Log>) -> Result<Res
     let (Path(name), Query(Log { id, tail, follow })) = (name?, log?);
     let supervisor = app.0.supervisor.clone();
     supervisor.get(&name, id.as_deref()).await?;
-    let path = supervisor.log(&name).await?;
+    let path = supervisor.written(&name).await?;
     let follow = follow.unwrap_or_default();
     let wanted = logs::Wanted { name, id, tail, follow };
     let log = logs::stream(supervisor, path, wanted).await;

@@ -10,7 +10,7 @@ use simfleet_provider_api::{Attributes, Data, Path, PathStep, Value};
 
 use super::reader::Reader;
 use super::{Wrong, optional, text};
-use crate::protocol::{Console, Desired, Drive, Gdb, Machine, Program, RUNNING, SimulatorView};
+use crate::protocol::{Console, Desired, Drive, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
 
 /// Bytes after which a new file of a console's log is begun, unless it says otherwise.
 const CONSOLE_LOG_SIZE: u64 = 10 << 20;
@@ -60,6 +60,13 @@ pub(super) fn read(root: &Reader<'_>, folder: &FilePath) -> Result<Machine, Wron
                     None => None,
                 },
                 wait: gdb.truth("wait")?.unwrap_or(false),
+            })
+        })?,
+        snapshot: root.object("snapshot", |snapshot| {
+            Ok(SnapshotStore {
+                store: full(required(&snapshot, "store")?),
+                keep: snapshot.whole("keep")?.unwrap_or(5),
+                max_size: snapshot.whole("max_size")?,
             })
         })?,
         arguments: root.strings("arguments")?.unwrap_or_default(),
@@ -132,6 +139,14 @@ pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: 
         ])
     };
     attributes.set("gdb", optional(&machine.gdb, gdb));
+    let snapshot = |snapshot: &SnapshotStore| {
+        Value::object([
+            ("store", recorded(&snapshot.store)),
+            ("keep", snapshot.keep.into()),
+            ("max_size", optional(&snapshot.max_size, |bytes| Value::from(*bytes))),
+        ])
+    };
+    attributes.set("snapshot", optional(&machine.snapshot, snapshot));
     let arguments = machine.arguments.iter().map(|it| it.as_str().into());
     attributes.set("arguments", list(arguments.collect()));
     attributes.set(

@@ -347,6 +347,7 @@ mod tests {
             started: None,
             machine: None,
             gdb_port: None,
+            act: None,
         }
     }
 

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::SupervisorError;
 use super::simulator::{Change, Command, Snapshot};
-use crate::protocol::{ProcessSpec, SimulatorView};
+use crate::protocol::{MachineAct, ProcessSpec, SimulatorView};
 
 /// A simulator that has a task.
 #[derive(Debug, Clone)]
@@ -24,7 +24,10 @@ impl Entry {
             id: record.id.clone(),
             lineage: record.lineage.clone(),
             revision: record.revision,
-            spec: record.spec.clone(),
+            spec: ProcessSpec {
+                machine: record.machine(),
+                ..record.spec.clone()
+            },
             secrets: record.secrets.clone(),
             status: seen.status,
             settled: seen.settled,
@@ -34,6 +37,7 @@ impl Entry {
             started: seen.started.clone(),
             machine: seen.machine.clone(),
             gdb_port: record.gdb_port,
+            act: seen.act.clone(),
         }
     }
 
@@ -44,6 +48,19 @@ impl Entry {
         let sent = self.commands.send(command(done)).await;
         sent.map_err(|_| SupervisorError::NotFound(name()))?;
         answer.await.map_err(|_| SupervisorError::NotFound(name()))
+    }
+
+    /// Has its task do something with its machine, and returns when that has begun.
+    pub async fn act(&self, token: String, act: MachineAct) -> Result<(), SupervisorError> {
+        let name = || self.seen.borrow().record.name.clone();
+        let (done, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Act(token, act, done)).await;
+        sent.map_err(|_| SupervisorError::NotFound(name()))?;
+        let begun = answer.await.map_err(|_| SupervisorError::NotFound(name()))?;
+        begun.map_err(|message| SupervisorError::Invalid {
+            message,
+            attribute: None,
+        })
     }
 
     /// Has its task change what is wanted, and returns when that is on the disk.

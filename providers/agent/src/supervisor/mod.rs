@@ -9,6 +9,7 @@ mod programs;
 mod record;
 mod run;
 mod simulator;
+mod snapshots;
 mod tombstones;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, watch};
 
 pub(crate) use self::error::SupervisorError;
@@ -31,9 +33,13 @@ use self::simulator::{Command, Simulator, Snapshot};
 use self::tombstones::Tombstones;
 use crate::check::{Ports, check_name, check_spec};
 use crate::durable;
-use crate::layout::{Claim, DataFolder, SimulatorFolder};
+use crate::layout::{Claim, DataFolder, SimulatorFolder, console_socket};
 use crate::ports;
-use crate::protocol::{Desired, PatchSimulator, ProcessSpec, PutSimulator, SimulatorView, Status, TokenView};
+use crate::protocol::{
+    ActOnMachine, Desired, Machine, MachineAct, PatchSimulator, ProcessSpec, PutSimulator, SimulatorView, SnapshotView,
+    Status, TokenView,
+};
+use crate::qmp;
 
 /// What the simulators of a node share.
 #[derive(Debug)]
@@ -287,6 +293,9 @@ impl Supervisor {
             ending: None,
             gdb_port,
             told: None,
+            loaded: None,
+            halt: false,
+            incoming: None,
         };
         let folder = self.shared.data.simulator(name);
         make_folder(&folder, &record)?;
@@ -326,7 +335,12 @@ impl Supervisor {
     fn forget_programs(&self, simulators: &BTreeMap<String, Entry>) {
         let records = simulators.values().map(|entry| entry.seen.borrow().record.clone());
         let needed: BTreeSet<String> = records
-            .filter_map(|record| program_of(&record.spec).map(str::to_owned))
+            .flat_map(|record| {
+                let declared = program_of(&record.spec).map(str::to_owned);
+                let loaded = record.loaded.as_ref().map(|program| program.sha256.clone());
+                [declared, loaded]
+            })
+            .flatten()
             .collect();
         if let Err(error) = self.shared.programs.keep_only(|sha256| needed.contains(sha256)) {
             tracing::warn!(%error, "cannot remove programs that nothing needs");
@@ -393,6 +407,70 @@ impl Supervisor {
     pub async fn reset(&self, name: &str, id: &str, token: String) -> Result<(), SupervisorError> {
         let entry = self.entry(name, Some(id)).await?;
         entry.ask(|done| Command::Reset(token, done)).await
+    }
+
+    /// Does something with a machine, once a token. Returns when that has begun.
+    pub async fn act(&self, name: &str, request: ActOnMachine) -> Result<(), SupervisorError> {
+        if let MachineAct::Load { program, .. } = &request.act
+            && !self.shared.programs.has(&program.sha256)
+        {
+            return Err(SupervisorError::NoProgram(program.sha256.clone()));
+        }
+        let entry = self.entry(name, Some(&request.id)).await?;
+        entry.act(request.token, request.act).await
+    }
+
+    /// Returns the snapshots of a machine.
+    pub async fn snapshots(&self, name: &str, id: Option<&str>) -> Result<Vec<SnapshotView>, SupervisorError> {
+        let machine = self.machine(name, id).await?;
+        let store = snapshots::store(self.shared.data.simulator(name).path(), &machine);
+        Ok(store.all()?.into_iter().map(SnapshotView::from).collect())
+    }
+
+    /// Connects to a console of a machine: the one of that name, or its first.
+    pub async fn console(
+        &self,
+        name: &str,
+        id: Option<&str>,
+        console: Option<&str>,
+    ) -> Result<UnixStream, SupervisorError> {
+        let refused = |message: String| SupervisorError::Conflict(message);
+        let machine = self.machine(name, id).await?;
+        let names: Vec<&str> = machine.consoles.iter().map(|it| it.name.as_str()).collect();
+        let is_it = |name: &&str| console.is_none_or(|console| console == *name);
+        let Some(number) = names.iter().position(is_it) else {
+            return Err(refused(match names.as_slice() {
+                [] => format!("`{name}` has no console"),
+                names => format!("`{name}` has no such console; it has {}", names.join(", ")),
+            }));
+        };
+        if !machine.consoles[number].stream {
+            return Err(refused(format!(
+                "the console `{}` can not be watched: `stream` is false",
+                names[number]
+            )));
+        }
+        let folder = self.shared.data.simulator(name);
+        let line = qmp::connect(folder.path(), &console_socket(number)).await;
+        line.map_err(|error| refused(format!("`{name}` does not run: {error}")))
+    }
+
+    /// Returns the file with what a simulator writes: of a machine, its first console.
+    pub async fn written(&self, name: &str) -> Result<PathBuf, SupervisorError> {
+        let entry = self.entry(name, None).await?;
+        let record = entry.seen.borrow().record.clone();
+        let folder = self.shared.data.simulator(name);
+        let lines = machine::lines(&folder, &record.spec);
+        Ok(lines
+            .into_iter()
+            .next()
+            .map_or_else(|| run::log_path(&folder, &record.spec), |line| line.log))
+    }
+
+    async fn machine(&self, name: &str, id: Option<&str>) -> Result<Machine, SupervisorError> {
+        let entry = self.entry(name, id).await?;
+        let machine = entry.seen.borrow().record.machine();
+        machine.ok_or_else(|| SupervisorError::Conflict(format!("`{name}` is no machine")))
     }
 
     /// Whether a simulator is there, and runs or is about to.

@@ -1,11 +1,12 @@
 //! What an agent keeps of a simulator: on the disk before anything is done about it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
 
-use crate::protocol::{Desired, Machine, ProcessSpec};
+use crate::protocol::{Desired, Machine, ProcessSpec, Program};
 
 /// What is wanted of a simulator, and how far that has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,15 @@ pub(crate) struct Record {
     /// What a machine was last told.
     #[serde(default)]
     pub told: Option<Told>,
+    /// The program that a machine was given by hand.
+    #[serde(default)]
+    pub loaded: Option<Program>,
+    /// Whether a machine waits at the start of that program.
+    #[serde(default)]
+    pub halt: bool,
+    /// The file that a machine is read from at its next start.
+    #[serde(default)]
+    pub incoming: Option<PathBuf>,
 }
 
 /// What a machine was told by its monitor.

@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use super::record::Record;
+use super::simulator::INCOMING;
 use super::{Shared, machine};
 use crate::durable;
 use crate::identity::{ProcessIdentity, marked_with};
@@ -50,10 +51,13 @@ pub(super) fn write_spec(shared: &Shared, folder: &SimulatorFolder, record: &Rec
     if let Some(program) = command.first_mut() {
         *program = self::program(shared, program);
     }
-    if let Some(machine) = &spec.machine {
+    if let Some(machine) = &record.machine() {
         let program = machine.program.as_ref();
         let program = program.map(|program| shared.programs.path(&program.sha256));
         command = machine::command(machine, record.gdb_port, program.as_deref());
+        if record.incoming.is_some() {
+            command.extend(["-incoming".to_owned(), format!("unix:../{INCOMING}")]);
+        }
     }
     let spec = ShimSpec {
         run: record.run,

@@ -37,6 +37,17 @@ pub struct Qemu {
     pub consoles: Vec<Console>,
     /// Where a debugger gets in.
     pub gdb: Option<Gdb>,
+    /// Where snapshots are kept.
+    pub snapshot: Option<SnapshotStore>,
+}
+
+/// Where snapshots are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotStore {
+    /// The folder, relative to that of its module; `{name}` in it is the machine's name. Can be unknown.
+    pub store: Value,
+    /// How many: the oldest give way.
+    pub keep: u64,
 }
 
 /// A disk.
@@ -98,13 +109,11 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
             ),
             AttributeSchema::size("max_size", "the size at which a new file is begun").default("10MiB"),
         ]);
-    let snapshot = BlockSchema::new("snapshot", "Where snapshots are kept.")
-        .attributes([
-            AttributeSchema::string("store", "the folder").required(),
-            AttributeSchema::count("keep", 1, "how many").default(5u64),
-            AttributeSchema::one_of("disk", FORMATS, "the form of the disk that they are in"),
-        ])
-        .later();
+    let snapshot = BlockSchema::new("snapshot", "Where snapshots are kept.").attributes([
+        AttributeSchema::string("store", "the folder, {name} in it being the machine's name").required(),
+        AttributeSchema::count("keep", 1, "how many").default(5u64),
+        AttributeSchema::one_of("disk", FORMATS, "the form of the disk that they are in"),
+    ]);
     super::shared("qemu", "A machine under QEMU.")
         .attributes([
             AttributeSchema::string("binary", "the program: \"qemu-system-arm\"").required(),
@@ -133,6 +142,7 @@ pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Block, Diagno
     let drives = reader.blocks("drive", Drive::decode);
     let consoles = reader.blocks("console", Console::decode);
     let gdb = reader.block("gdb", Gdb::decode);
+    let snapshot = reader.block("snapshot", SnapshotStore::decode);
     let qemu = || {
         Some(Qemu {
             binary: binary?,
@@ -145,6 +155,7 @@ pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Block, Diagno
             drives: drives?,
             consoles: consoles?,
             gdb: gdb?.flatten(),
+            snapshot: snapshot?,
         })
     };
     let kind = qemu().map(|qemu| Kind::Qemu(Box::new(qemu)));
@@ -184,6 +195,21 @@ impl Console {
         };
         let console = console();
         reader.finish(console)
+    }
+}
+
+impl SnapshotStore {
+    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let (store, keep) = (reader.take("store"), reader.take("keep"));
+        let snapshot = || {
+            Some(SnapshotStore {
+                store: store?,
+                keep: keep?,
+            })
+        };
+        let snapshot = snapshot();
+        reader.finish(snapshot)
     }
 }
 

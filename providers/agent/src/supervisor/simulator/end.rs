@@ -8,6 +8,7 @@ use super::super::policy::{Next, after_exit};
 use super::super::record::Ending;
 use super::super::run;
 use super::Simulator;
+use super::act::Acting;
 use crate::durable;
 use crate::protocol::Desired;
 use crate::shim::Exit;
@@ -25,17 +26,21 @@ impl Simulator {
     }
 
     async fn fail_create(&mut self, message: String) {
-        let log = run::log_path(&self.folder, &self.record.spec);
-        let tail = durable::tail(&log, 10).unwrap_or_default();
-        let mut message = format!("process `{}` did not start: {message}", self.record.name);
-        if !tail.is_empty() {
-            message.push_str("; the end of its log:\n  ");
-            message.push_str(&tail.join("\n  "));
-        }
+        let name = &self.record.name;
+        let message = format!("process `{name}` did not start: {message}{}", self.last_words());
         // The message goes to whoever asked, into the journal, and stays here.
         let message = without_secrets(&message, &self.record.spec, &self.record.secrets);
         self.record.ending = Some(Ending::Failed(message));
         self.keep().await;
+    }
+
+    /// Returns the end of its log, as it ends a message.
+    fn last_words(&self) -> String {
+        let log = run::log_path(&self.folder, &self.record.spec);
+        match durable::tail(&log, 10).unwrap_or_default() {
+            lines if lines.is_empty() => String::new(),
+            lines => format!("; the end of its log:\n  {}", lines.join("\n  ")),
+        }
     }
 
     pub(super) async fn shim_ended(&mut self) {
@@ -60,6 +65,11 @@ impl Simulator {
     /// A process has ended without being told to.
     pub(super) async fn ended(&mut self, exit: Exit, ran: Duration) {
         self.record.exit = Some(exit.to_string());
+        self.record.incoming = None;
+        if self.act.as_ref().is_some_and(Acting::goes_on) {
+            let message = format!("it ended: {exit}{}", self.last_words());
+            self.finish(Err(message));
+        }
         if self.record.ending.is_some() || self.record.spec.state == Desired::Stopped {
             return;
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::machine::DEBUGGER;
 use super::super::record::Told;
+use super::errand::{self, Errand};
 use super::{LOOK_EVERY, Simulator};
 use crate::layout::MONITOR;
 use crate::ports;
@@ -21,7 +22,15 @@ const EVERY: Duration = Duration::from_secs(1);
 const MOST_SILENCE: u32 = 3;
 
 /// What was said with the monitor.
-pub(super) type Talk = Result<(Option<Desired>, MachineView), QmpError>;
+pub(super) type Talk = Result<Said, QmpError>;
+
+/// What was said with the monitor of a machine.
+pub(super) struct Said {
+    told: Option<Desired>,
+    /// How an errand ended.
+    errand: Option<Result<(), String>>,
+    view: MachineView,
+}
 
 impl Simulator {
     /// Whether it is a machine under QEMU, and not any process.
@@ -36,7 +45,7 @@ impl Simulator {
         let is_new = told.is_none();
         let state = match self.record.spec.state {
             // Until a debugger lets it go.
-            Desired::Running if is_new && self.waits_for_debugger() => Desired::Paused,
+            Desired::Running if is_new && (self.record.halt || self.waits_for_debugger()) => Desired::Paused,
             state => state,
         };
         (told.map(|told| told.state) != Some(self.record.spec.state) && state != Desired::Stopped).then_some(state)
@@ -80,18 +89,25 @@ impl Simulator {
     /// Begins to talk to the monitor, where it is time to.
     pub(super) fn talk(&mut self, now: Instant) {
         let to_tell = self.to_tell();
+        let has_errand = self.act.as_ref().is_some_and(|act| act.errand.is_some());
         let Some(process) = &mut self.process else {
             return;
         };
         if process.running.is_none() || process.talking.is_some() || process.kill_at.is_some() {
             return;
         }
-        let is_due = process.next_talk <= now || (to_tell.is_some() && process.silence == 0);
+        let is_due = process.next_talk <= now || ((to_tell.is_some() || has_errand) && process.silence == 0);
         if !is_due {
             process.next_look = process.next_look.min(process.next_talk);
             return;
         }
-        process.talking = Some(Box::pin(talk(self.folder.path().to_owned(), to_tell)));
+        let errand = self
+            .act
+            .as_mut()
+            .filter(|_| process.ready)
+            .and_then(|act| act.errand.take());
+        let incoming = self.record.incoming.clone();
+        process.talking = Some(Box::pin(talk(self.folder.path().to_owned(), incoming, errand, to_tell)));
     }
 
     /// Takes in what the monitor said.
@@ -104,14 +120,22 @@ impl Simulator {
         let now = Instant::now();
         process.talking = None;
         match talk {
-            Ok((told, view)) => {
+            Ok(Said { told, errand, view }) => {
                 process.silence = 0;
                 process.next_talk = now + EVERY;
                 process.machine = Some(view);
                 process.next_look = now;
                 if told.is_some() {
                     self.record.told = Some(Told { run, state });
+                    self.record.halt = false;
+                    self.record.incoming = None;
                     self.keep().await;
+                }
+                match (errand, &self.act) {
+                    (Some(outcome), _) => self.finish(outcome),
+                    // What is done by a new start is done when that is.
+                    (None, Some(act)) if act.errand.is_none() && told.is_some() => self.finish(Ok(())),
+                    (None, _) => {}
                 }
                 if self.process.as_ref().is_some_and(|process| !process.ready) {
                     self.became_ready().await;
@@ -122,6 +146,7 @@ impl Simulator {
                 tracing::warn!(simulator = %self.record.name, command, reason, "a machine refuses");
                 process.next_talk = now + EVERY;
                 self.record.told = Some(Told { run, state });
+                self.finish(Err(reason));
                 self.keep().await;
             }
             // QEMU opens its monitor a moment after it has started; and one that ends is told by its shim.
@@ -143,14 +168,25 @@ impl Simulator {
     }
 }
 
-async fn talk(folder: PathBuf, tell: Option<Desired>) -> Talk {
+async fn talk(folder: PathBuf, incoming: Option<PathBuf>, errand: Option<Errand>, tell: Option<Desired>) -> Talk {
     let mut monitor = Qmp::connect(&folder, MONITOR).await?;
+    if let Some(state) = incoming {
+        errand::read(&mut monitor, &folder, &state).await?;
+    }
+    let errand = match errand {
+        Some(errand) => Some(errand::run(&mut monitor, &folder, errand).await),
+        None => None,
+    };
     match tell {
         Some(Desired::Running) => drop(monitor.tell("cont").await?),
         Some(Desired::Paused) => drop(monitor.tell("stop").await?),
         Some(Desired::Stopped) | None => {}
     }
-    Ok((tell, look(&mut monitor).await?))
+    Ok(Said {
+        told: tell,
+        errand,
+        view: look(&mut monitor).await?,
+    })
 }
 
 /// Asks how a machine stands.

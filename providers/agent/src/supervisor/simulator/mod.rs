@@ -1,6 +1,8 @@
 //! One simulator: a task that brings its process to what is wanted and keeps it there.
 
+mod act;
 mod end;
+mod errand;
 mod look;
 mod machine;
 mod process;
@@ -16,6 +18,8 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::act::Acting;
+pub(super) use self::errand::INCOMING;
 use self::machine::Talk;
 use self::process::Process;
 use super::Shared;
@@ -23,7 +27,7 @@ use super::record::{Ending, Record, needs_new_process, seconds};
 use super::run;
 use crate::durable;
 use crate::layout::SimulatorFolder;
-use crate::protocol::{Desired, MachineView, ProcessSpec, Status};
+use crate::protocol::{ActView, Desired, MachineAct, MachineView, ProcessSpec, Status};
 use crate::shim::Exit;
 
 /// How often a process that starts is looked at.
@@ -41,6 +45,8 @@ pub(super) enum Command {
     Set(Desired, oneshot::Sender<()>),
     /// Start it anew in place, once a token.
     Reset(String, oneshot::Sender<()>),
+    /// Do something with its machine, once a token.
+    Act(String, MachineAct, oneshot::Sender<Result<(), String>>),
     /// Remove it.
     Delete(oneshot::Sender<()>),
 }
@@ -67,6 +73,7 @@ pub(super) struct Snapshot {
     pub shim: Option<u32>,
     pub started: Option<String>,
     pub machine: Option<MachineView>,
+    pub act: Option<ActView>,
 }
 
 /// The task of a simulator.
@@ -79,6 +86,8 @@ pub(super) struct Simulator {
     retry_at: Option<Instant>,
     /// By when it must be ready for the first time, or its create has failed.
     create_by: Instant,
+    /// What is done with it by hand, or was done last.
+    act: Option<Acting>,
     snapshot: watch::Sender<Snapshot>,
 }
 
@@ -101,6 +110,7 @@ impl Simulator {
             shim: None,
             started: None,
             machine: None,
+            act: None,
         });
         let create_by = Instant::now() + ready_timeout(&record.spec);
         let simulator = Simulator {
@@ -111,6 +121,7 @@ impl Simulator {
             failures: 0,
             retry_at: None,
             create_by,
+            act: None,
             snapshot,
         };
         (simulator, seen)
@@ -184,7 +195,9 @@ impl Simulator {
     /// Does what brings the process nearer to what is wanted, without waiting for it.
     async fn approach(&mut self) {
         let wanted = self.record.ending.is_none() && self.record.spec.state != Desired::Stopped && !self.record.exited;
-        let (is_machine, must_tell) = (self.is_machine(), self.to_tell().is_some());
+        let is_machine = self.is_machine();
+        let has_errand = self.act.as_ref().is_some_and(|act| act.errand.is_some());
+        let must_tell = has_errand || self.to_tell().is_some();
         match &mut self.process {
             None if wanted && self.retry_at.is_none_or(|at| at <= Instant::now()) => self.start().await,
             None => {}
@@ -260,6 +273,11 @@ impl Simulator {
                 self.reset(token).await;
                 let _ = done.send(());
             }
+            Command::Act(token, act, done) => {
+                let begun = self.begin(token, act).await;
+                self.publish();
+                let _ = done.send(begun);
+            }
             Command::Delete(done) => {
                 if self.record.ending.is_none() {
                     self.record.ending = Some(Ending::Deleted);
@@ -275,6 +293,12 @@ impl Simulator {
     /// Has what is wanted begin anew. That is no failure, and no restart by policy.
     async fn reset(&mut self, token: String) {
         if self.record.reset_by.as_ref() == Some(&token) {
+            return;
+        }
+        if self.is_machine() && self.process.as_ref().is_some_and(|process| process.ready) {
+            // The machine is reset and not what emulates it. That something else is being done is told by what that does.
+            let _ = self.begin(token, MachineAct::Reset).await;
+            self.publish();
             return;
         }
         self.record.reset_by = Some(token);
@@ -302,6 +326,7 @@ impl Simulator {
         self.record.revision += 1;
         self.record.changed_by = Some(change.token);
         if let Some((id, generation)) = change.claim {
+            self.record.loaded = None;
             self.record.id = id;
             self.record.generation = generation;
         }
@@ -354,7 +379,9 @@ impl Simulator {
     fn publish(&self) {
         let status = self.status();
         let machine = self.process.as_ref().and_then(|process| process.machine.clone());
+        let act = self.act.as_ref().map(Acting::view);
         let settled = self.record.ending.is_none()
+            && self.act.as_ref().is_none_or(|act| !act.goes_on())
             && match status {
                 // What it was told it was: what it is since is to be seen by its owner.
                 Status::Paused | Status::Running | Status::Unhealthy if self.is_machine() => self.to_tell().is_none(),
@@ -372,6 +399,7 @@ impl Simulator {
                 && snapshot.settled == settled
                 && snapshot.pid == pid
                 && snapshot.machine == machine
+                && snapshot.act == act
                 && *snapshot.record == self.record;
             if !same {
                 *snapshot = Snapshot {
@@ -382,6 +410,7 @@ impl Simulator {
                     shim,
                     started,
                     machine,
+                    act,
                 };
             }
             !same
