@@ -87,14 +87,18 @@ fn what_is_stopped_by_hand_stays_so_until_it_is_started() {
 fn what_is_paused_by_hand_goes_on_where_it_was() {
     let lab = running();
     let pid = simulator(&lab, 0)["pid"].clone();
-    insta::assert_snapshot!("paused", lab.run("simulator pause simulator.exec.job").exits(0));
+    // Which of the two is told of first is not said.
+    insta::assert_snapshot!("paused", lab.run("simulator pause simulator.exec.job").exits(0).stdout);
     assert_eq!(simulator(&lab, 0)["status"], "paused");
     assert_eq!(simulator(&lab, 1)["status"], "paused");
     lab.run("plan --detailed-exitcode").exits(0);
     // What is reset while it is paused is paused.
     lab.run("simulator reset simulator.exec.job[1]").exits(0);
     assert_eq!(simulator(&lab, 1)["status"], "paused");
-    insta::assert_snapshot!("resumed", lab.run("simulator resume simulator.exec.job").exits(0));
+    insta::assert_snapshot!(
+        "resumed",
+        lab.run("simulator resume simulator.exec.job").exits(0).stdout
+    );
     let now = simulator(&lab, 0);
     assert_eq!((&now["status"], &now["pid"]), (&json!("running"), &pid));
     lab.run("plan --detailed-exitcode").exits(0);
