@@ -28,6 +28,10 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
         address: ended.address.clone(),
     }));
     for change in &plan.changes {
+        // What an earlier run began with it comes to its end in the walk first.
+        if state.intents.contains_key(&change.address) {
+            continue;
+        }
         let Some(resource) = state.resources.get(&change.address) else {
             continue;
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use simfleet::apply::{self, Options, Outcome, Patience, Progress, Resolve, Resolved, Tools};
 use simfleet::diagnostic::Diagnostics;
 use simfleet::lower::{Desired, Policy};
-use simfleet::plan::{Change, HostFate, Mode, Plan, Reason, assess, dismiss};
+use simfleet::plan::{Change, HostFate, Mode, Plan, Reason, assess, dismiss, go_on};
 use simfleet::providers::{Providers, Registry};
 use simfleet::refresh::{Observations, refresh};
 use simfleet_provider_api::{Address, Attributes, Context, Kind, ProviderType, Value};
@@ -119,7 +119,11 @@ impl Bench {
         for wanted in desired {
             let at = &wanted.address;
             let assessed = assess(wanted, schema, state.resources.get(at), seen.get(at), HostFate::Stays);
-            changes.push(assessed.expect("it fits the schema").change);
+            let mut change = assessed.expect("it fits the schema").change;
+            if let (Some(intent), Some(begun)) = (state.intents.get(at), state.declared_of(at)) {
+                go_on(&mut change, intent, begun, false, schema);
+            }
+            changes.push(change);
         }
         for (address, resource) in &state.resources {
             if !desired.iter().any(|wanted| wanted.address == *address) {

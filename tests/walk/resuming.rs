@@ -113,6 +113,27 @@ async fn an_open_update_of_what_was_changed_or_deleted_since_is_planned_again() 
     }
 }
 
+/// Its node came back only after what could be finished before the plan was: it is still open when the walk begins.
+#[tokio::test(start_paused = true)]
+async fn what_is_open_and_was_changed_since_is_finished_in_the_walk() {
+    let wanted = [node("a", &[], "small", "x")];
+    for fleet in [&wanted[..], &[]] {
+        let bench = Bench::new(Faults::default());
+        bench.apply(&wanted).await;
+        bench.cloud.set_faults(lost(Fault::LostRequest, Call::Delete));
+        let (outcome, _) = bench.apply(&[]).await;
+        assert_eq!(outcome.open.len(), 1, "{outcome:?}");
+        bench.cloud.set_faults(Faults::default());
+        let id = &bench.cloud.objects()[0].id;
+        let large = serde_json::from_str("{\"size\":\"large\"}").expect("JSON");
+        assert!(bench.cloud.change(id, &large));
+        let (outcome, _) = bench.apply(fleet).await;
+        assert!(outcome.is_complete(), "{outcome:?}");
+        assert_eq!(bench.objects().len(), fleet.len());
+        assert!(bench.plan(fleet).await.0.is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_taken_over_stays_locked_for_as_long_as_it_takes() {
     let long = Fault::LongRunning { polls: 0, ms: 25_000 };
