@@ -109,13 +109,10 @@ impl Fleet {
         }
         facts.insert(0, self.began());
         let locks = locks_of(&planned.plan, &facts);
-        let mut journal = self.lock(&locks, progress).await?;
-        let written = match moved(&locks, state, &self.snapshot().await?.state) {
-            Some(address) => Err(FleetError::Stale { address }),
-            None => journal.append(&facts).await.map(drop).map_err(FleetError::from),
-        };
+        let (mut journal, _) = self.lock_as_planned(&locks, state, &facts, progress).await?;
+        let written = journal.append(&facts).await.map(drop);
         journal.close().await?;
-        written
+        Ok(written?)
     }
 
     /// Carries out a plan.
@@ -139,13 +136,7 @@ impl Fleet {
         facts.extend(self.intended(&before.state));
         facts.extend(facts_of_plan);
         let locks = locks_of(&plan, &facts);
-        let mut journal = self.lock(&locks, progress).await?;
-        let snapshot = self.snapshot().await?;
-        let taken = || taken(&facts, &before.state, &snapshot.state);
-        if let Some(address) = moved(&locks, &before.state, &snapshot.state).or_else(taken) {
-            journal.close().await?;
-            return Err(FleetError::Stale { address });
-        }
+        let (mut journal, snapshot) = self.lock_as_planned(&locks, &before.state, &facts, progress).await?;
         if let Some(mark) = &self.mark {
             mark.set(journal.lineage());
         }
@@ -169,11 +160,8 @@ impl Fleet {
             drop(providers);
             self.tidy().await;
         }
-        // Locks of a run that was taken over are not ours to release.
-        match journal.close().await {
-            Ok(()) | Err(StateError::Fenced { .. }) => Ok(outcome),
-            Err(error) => Err(error.into()),
-        }
+        release(journal).await?;
+        Ok(outcome)
     }
 
     /// Removes what the providers keep beside the state, where nothing is recorded any more.
@@ -197,6 +185,26 @@ impl Fleet {
     pub(super) fn began(&self) -> Event {
         let Holder { who, command, .. } = Holder::this_process(self.options.command.as_str(), &System);
         Event::Began { by: who, command }
+    }
+
+    /// Takes the locks of a run, where what it was planned from still stands. Returns what is recorded now.
+    pub(super) async fn lock_as_planned(
+        &self,
+        locks: &LockSet,
+        before: &State,
+        facts: &[Event],
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<(Box<dyn Journal>, Snapshot), FleetError> {
+        let journal = self.lock(locks, progress).await?;
+        let now = self.snapshot().await?;
+        let taken = || taken(facts, before, &now.state);
+        match moved(locks, before, &now.state).or_else(taken) {
+            None => Ok((journal, now)),
+            Some(address) => {
+                journal.close().await?;
+                Err(FleetError::Stale { address })
+            }
+        }
     }
 
     /// Takes locks, waiting for them as long as the user allows.
@@ -235,8 +243,21 @@ pub(super) fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
     snapshot.state.intents.keys().chain(locked).cloned().collect()
 }
 
+/// Gives up the locks of a run, where they are still its own.
+pub(super) async fn release(journal: Box<dyn Journal>) -> Result<(), FleetError> {
+    unless_fenced(journal.close().await)
+}
+
+/// What a run that was taken over could not write is not ours to write.
+pub(super) fn unless_fenced(written: Result<(), StateError>) -> Result<(), FleetError> {
+    match written {
+        Ok(()) | Err(StateError::Fenced { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Returns the first locked address of which something else is recorded now than before.
-pub(super) fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
+fn moved(locks: &LockSet, before: &State, now: &State) -> Option<Address> {
     let mut locked = locks.exclusive.iter().chain(&locks.shared);
     locked
         .find(|address| now.fingerprint(address) != before.fingerprint(address))

@@ -1,7 +1,7 @@
 //! What others made, with what is in it.
 
 use crate::support::Fleet;
-use crate::support::engine::{IMAGE, WAITS, applied, container, docker, lineage, planned, provider};
+use crate::support::engine::{IMAGE, WAITS, container, docker, lineage, provider};
 
 /// A database that somebody ran by hand has its data in a volume without a name.
 #[test]
@@ -25,8 +25,8 @@ fn a_container_that_was_run_by_hand_keeps_its_data() {
     let imported = fleet.ok(&["import", "service.db", &id]).out;
     assert!(imported.contains("service.db/data is the object "), "{imported}");
     // It is made anew, as it was not made so; what is in the volume stays.
-    assert_eq!(planned(&fleet), ["replace service.db"]);
-    applied(&fleet);
+    assert_eq!(fleet.planned(), ["replace service.db"]);
+    fleet.applied();
     let of_it = format!("label=simfleet.lineage={}", lineage(&fleet));
     let now = docker(&["ps", "-q", "--filter", &of_it]);
     assert_eq!(docker(&["exec", &now, "cat", "/data/rows"]), "precious");
@@ -41,13 +41,13 @@ fn a_service_that_was_forgotten_and_imported_keeps_its_data() {
         "{}service \"db\" {{\n  image   = \"{IMAGE}\"\n  command = {WAITS}\n  volume \"data\" {{ target = \"/data\" }}\n}}\n",
         provider()
     ));
-    applied(&fleet);
+    fleet.applied();
     let id = container(&lineage(&fleet), "service.db");
     docker(&["exec", &id, "sh", "-c", "echo precious > /data/rows"]);
     let forgotten = fleet.ok(&["state rm", "service.db"]).out;
     assert_eq!(forgotten, "Forgot service.db.\nForgot service.db/data.\n");
     fleet.ok(&["import", "service.db", &id]);
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     fleet.ok(&["apply", "--auto-approve", "--replace", "service.db"]);
     let now = container(&lineage(&fleet), "service.db");
     assert_ne!(now, id);

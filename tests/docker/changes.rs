@@ -1,7 +1,7 @@
 //! An edit of each attribute of a service is an update or a replacement, as the plan says, and the plan after it is empty.
 
 use crate::support::Fleet;
-use crate::support::engine::{IMAGE, WAITS, applied, docker, lineage, objects, planned, provider};
+use crate::support::engine::{IMAGE, WAITS, docker, lineage, objects, provider};
 
 /// What is added to the service, and what the plan says.
 const EDITS: [(&str, &str); 28] = [
@@ -54,10 +54,10 @@ fn an_edit_of_any_attribute_does_what_the_plan_says() {
         )
     };
     let fleet = Fleet::new(&text(""));
-    applied(&fleet);
+    fleet.applied();
     for (edit, expected) in EDITS {
         fleet.write(&text(edit));
-        let changes = planned(&fleet);
+        let changes = fleet.planned();
         let of_the_service: Vec<&String> = changes
             .iter()
             .filter(|change| change.ends_with(" service.web"))
@@ -67,7 +67,7 @@ fn an_edit_of_any_attribute_does_what_the_plan_says() {
             [&format!("{expected} service.web")],
             "{edit}: {changes:?}"
         );
-        applied(&fleet);
+        fleet.applied();
     }
     let lineage = lineage(&fleet);
     fleet.ok(&["destroy", "--auto-approve"]);
@@ -83,14 +83,14 @@ fn an_image_that_is_made_anew_is_another_one_by_its_digest_only() {
         "{}service \"web\" {{\n  image = \"{tag}\"\n  command = {WAITS}\n}}\n",
         provider()
     ));
-    applied(&fleet);
+    fleet.applied();
     let id = docker(&["inspect", "--format", "{{.Id}}", IMAGE]);
     fleet.write(&format!(
         "{}service \"web\" {{\n  image = \"{id}\"\n  pull = \"never\"\n  command = {WAITS}\n}}\n",
         provider()
     ));
-    assert_eq!(planned(&fleet), ["replace service.web"]);
-    applied(&fleet);
+    assert_eq!(fleet.planned(), ["replace service.web"]);
+    fleet.applied();
     fleet.ok(&["destroy", "--auto-approve"]);
     docker(&["rmi", &tag]);
 }

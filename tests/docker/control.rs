@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::support::Fleet;
-use crate::support::engine::{IMAGE, applied, container, docker, lineage, planned, provider};
+use crate::support::engine::{IMAGE, container, docker, lineage, provider};
 
 fn fleet(command: &str, more: &str) -> Fleet {
     Fleet::new(&format!(
@@ -29,23 +29,23 @@ fn running(fleet: &Fleet) -> String {
 #[ignore = "needs a Docker engine"]
 fn containers_are_stopped_paused_and_reset_by_hand_and_held_so() {
     let fleet = fleet(TALKS, "");
-    applied(&fleet);
+    fleet.applied();
     for (verb, state, back) in [("stop", "exited", "start"), ("pause", "paused", "resume")] {
         fleet.ok(&[&format!("simulator {verb}"), TALKER]);
         assert!(running(&fleet).starts_with(state), "{verb}");
-        assert_eq!(planned(&fleet), Vec::<String>::new(), "{verb}");
+        assert_eq!(fleet.planned(), Vec::<String>::new(), "{verb}");
         assert!(status(&fleet)["simulators"][0]["hold"]["by"].is_string(), "{verb}");
-        applied(&fleet);
+        fleet.applied();
         assert!(running(&fleet).starts_with(state), "{verb}");
         fleet.ok(&[&format!("simulator {back}"), TALKER]);
         assert!(running(&fleet).starts_with("running"), "{verb}");
-        assert_eq!(planned(&fleet), Vec::<String>::new(), "{verb}");
+        assert_eq!(fleet.planned(), Vec::<String>::new(), "{verb}");
     }
     // A container that somebody starts with the docker client while it is held stopped is stopped again.
     fleet.ok(&["simulator stop", TALKER]);
     docker(&["start", &container(&lineage(&fleet), TALKER)]);
-    assert_eq!(planned(&fleet), [format!("update {TALKER}")]);
-    applied(&fleet);
+    assert_eq!(fleet.planned(), [format!("update {TALKER}")]);
+    fleet.applied();
     assert!(running(&fleet).starts_with("exited"));
     fleet.ok(&["apply", "--auto-approve", "--release-holds"]);
     let before = running(&fleet);
@@ -53,7 +53,7 @@ fn containers_are_stopped_paused_and_reset_by_hand_and_held_so() {
     fleet.ok(&["simulator reset", TALKER]);
     let after = running(&fleet);
     assert!(after.starts_with("running") && after != before, "{before} {after}");
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     fleet.ok(&["destroy", "--auto-approve"]);
 }
 
@@ -61,7 +61,7 @@ fn containers_are_stopped_paused_and_reset_by_hand_and_held_so() {
 #[ignore = "needs a Docker engine"]
 fn both_streams_of_a_log_are_kept_apart_and_followed() {
     let fleet = fleet(TALKS, "");
-    applied(&fleet);
+    fleet.applied();
     let told = fleet.ok(&["simulator logs", TALKER]);
     assert_eq!((told.out.as_str(), told.err.as_str()), ("out\n", "err\n"));
     let told = fleet.ok(&["simulator logs", TALKER, "--since", "1h", "--tail", "1"]);

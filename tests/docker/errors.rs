@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::own::OwnEngine;
-use crate::support::engine::{IMAGE, WAITS, docker, lineage, objects, planned, provider};
+use crate::support::engine::{IMAGE, WAITS, docker, lineage, objects, provider};
 use crate::support::{Ended, Fleet};
 
 /// Returns what an apply says, without what differs from run to run.
@@ -210,7 +210,7 @@ fn an_engine_that_is_restarted_in_the_middle_of_an_apply() {
     if !again.out.contains("No changes") {
         fleet.ok(&["apply", "--auto-approve"]);
     }
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     for (list, expected) in [(["ps", "-aq"], 12), (["ps", "-q"], 12)] {
         assert_eq!(engine.docker(&list).lines().count(), expected, "{list:?}");
     }
@@ -244,6 +244,6 @@ fn an_engine_that_hangs_is_told_by_the_plan() {
         engine.host()
     );
     assert!(plan.out.contains(&said), "{}\n{}", plan.out, plan.err);
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     fleet.ok(&["destroy", "--auto-approve"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::own::OwnEngine;
 use crate::support::Fleet;
-use crate::support::engine::{IMAGE, WAITS, applied, docker, host, planned};
+use crate::support::engine::{IMAGE, WAITS, docker, host};
 
 #[test]
 #[ignore = "needs a Docker engine, and root"]
@@ -36,7 +36,7 @@ simulator "container" "rover" {{
         )
     };
     let fleet = Fleet::new(&text("node.one"));
-    applied(&fleet);
+    fleet.applied();
     let lineage = crate::support::engine::lineage(&fleet);
     let of_it = format!("label=simfleet.lineage={lineage}");
     let there = |list: &[&str]| docker(&[list, &["--filter", &of_it]].concat()).lines().count();
@@ -51,8 +51,8 @@ simulator "container" "rover" {{
         "replace simulator.container.rover[0]",
         "replace simulator.container.rover[0]/data",
     ];
-    assert_eq!(planned(&fleet)[..2], moves);
-    applied(&fleet);
+    assert_eq!(fleet.planned()[..2], moves);
+    fleet.applied();
     assert_eq!(own.docker(&["ps", "-q"]).lines().count(), 1);
     assert_eq!(own.docker(&["volume", "ls", "-q"]), "");
     assert_eq!((there(&["ps", "-q"]), there(&["volume", "ls", "-q"])), (2, 2));

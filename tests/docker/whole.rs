@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::engine::{IMAGE, WAITS, applied, container, docker, lineage, objects, planned, provider};
+use crate::support::engine::{IMAGE, WAITS, container, docker, lineage, objects, provider};
 use crate::support::{Ended, Fleet};
 
 fn fleet() -> String {
@@ -60,9 +60,9 @@ simulator "container" "sim" {{
 #[ignore = "needs a Docker engine"]
 fn a_fleet_of_services_and_simulators_lives_and_goes() {
     let fleet = Fleet::new(&fleet());
-    let first = planned(&fleet);
+    let first = fleet.planned();
     assert_eq!(first.len(), 25, "{first:?}");
-    applied(&fleet);
+    fleet.applied();
     let lineage = lineage(&fleet);
     let mut expected: Vec<String> = (0..20).map(|i| format!("simulator.container.sim[{i}]")).collect();
     expected.extend(
@@ -119,7 +119,7 @@ fn a_fleet_of_services_and_simulators_lives_and_goes() {
         &format!("label=simfleet.lineage={lineage}"),
     ]);
     docker(&["network", "disconnect", &network, &id("service.store")]);
-    let seen = planned(&fleet);
+    let seen = fleet.planned();
     assert_eq!(
         seen,
         [
@@ -132,7 +132,7 @@ fn a_fleet_of_services_and_simulators_lives_and_goes() {
             "update simulator.container.sim[6]",
         ]
     );
-    applied(&fleet);
+    fleet.applied();
     assert_eq!(objects(&lineage), expected);
 
     fleet.ok(&["destroy", "--auto-approve"]);
@@ -202,7 +202,7 @@ output "endpoints" {{ value = [for it in simulator.px4.iris : it.endpoints.gcs] 
 "#,
         provider()
     ));
-    applied(&fleet);
+    fleet.applied();
     let endpoints: serde_json::Value =
         serde_json::from_str(&fleet.ok(&["output", "endpoints", "--json"]).out).expect("JSON");
     let endpoints = endpoints
@@ -228,8 +228,8 @@ output "endpoints" {{ value = [for it in simulator.px4.iris : it.endpoints.gcs] 
     }
     let lineage = lineage(&fleet);
     docker(&["kill", &container(&lineage, "simulator.px4.iris[1]")]);
-    assert_eq!(planned(&fleet), ["update simulator.px4.iris[1]"]);
-    applied(&fleet);
+    assert_eq!(fleet.planned(), ["update simulator.px4.iris[1]"]);
+    fleet.applied();
     fleet.ok(&["destroy", "--auto-approve"]);
     assert_eq!(objects(&lineage), Vec::<String>::new());
     docker(&["rmi", &image]);

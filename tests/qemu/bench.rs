@@ -139,25 +139,6 @@ pub fn seen(fleet: &Fleet, address: &str) -> Json {
         .clone()
 }
 
-/// What a plan would do, `update simulator.qemu.arm`, and why, one a change.
-#[track_caller]
-pub fn planned(fleet: &Fleet) -> Vec<String> {
-    let document: Json = serde_json::from_str(&fleet.ok(&["plan", "--json"]).out).expect("JSON");
-    let changes = document["changes"].as_array().expect("a list");
-    let changes = changes.iter().filter(|change| change["action"] != "no-op");
-    let text = |change: &Json, key: &str| change[key].as_str().expect("a text").to_owned();
-    changes
-        .map(|change| format!("{} {}", text(change, "action"), text(change, "address")))
-        .collect()
-}
-
-/// Applies, and demands that the next plan is empty.
-#[track_caller]
-pub fn applied(fleet: &Fleet) {
-    fleet.ok(&["apply", "--auto-approve"]);
-    assert_eq!(planned(fleet), Vec::<String>::new(), "the plan after the apply");
-}
-
 /// The port of a machine's debugger.
 #[track_caller]
 pub fn gdb_port(fleet: &Fleet, address: &str) -> u16 {

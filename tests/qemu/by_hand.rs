@@ -4,8 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::bench::{
-    ARM, BOARD, LOG, MACHINE, applied, arm, console, counted, counts_beyond, fleet, gdb_port, planned, riscv, seen,
-    until,
+    ARM, BOARD, LOG, MACHINE, arm, console, counted, counts_beyond, fleet, gdb_port, riscv, seen, until,
 };
 use crate::support::Fleet;
 
@@ -48,13 +47,13 @@ fn went_back(fleet: &Fleet) -> Option<(u32, u32)> {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn a_machine_goes_back_to_its_snapshot_and_is_reset() {
     let fleet = board("  snapshot {\n    store = \"snapshots/{name}\"\n    keep  = 2\n  }\n");
-    applied(&fleet);
+    fleet.applied();
     let before = counts_beyond(&fleet, BOARD_LOG, 3);
     simulator(&fleet, "snapshot", &[RISCV, "early"]);
     let at = counted(&fleet, BOARD_LOG).expect("it counted");
     let late = counts_beyond(&fleet, BOARD_LOG, at + 15);
     let pid = seen(&fleet, RISCV)["pid"].clone();
-    assert_eq!(planned(&fleet), Vec::<String>::new(), "it goes on");
+    assert_eq!(fleet.planned(), Vec::<String>::new(), "it goes on");
 
     simulator(&fleet, "restore", &[RISCV, "early"]);
     let (from, to) = until("the counter goes back", || went_back(&fleet));
@@ -64,7 +63,7 @@ fn a_machine_goes_back_to_its_snapshot_and_is_reset() {
         1,
         "it did not boot again"
     );
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     assert_ne!(seen(&fleet, RISCV)["pid"], pid, "QEMU was started anew for it");
 
     // One that is paused stays so.
@@ -93,7 +92,7 @@ fn a_machine_goes_back_to_its_snapshot_and_is_reset() {
 
     // They outlive the machine, and fit only the same one.
     riscv(&fleet, "riscv.elf", "OTHER");
-    applied(&fleet);
+    fleet.applied();
     let said = refused(&fleet, "restore", &[RISCV, "late"]);
     let other = "the snapshot `late` is of another machine: its program is ";
     assert!(said.contains(other), "{said}");
@@ -104,7 +103,7 @@ fn a_machine_goes_back_to_its_snapshot_and_is_reset() {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn a_program_that_is_loaded_by_hand_shows_in_the_plan() {
     let fleet = fleet("");
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, LOG, 1);
     let port = gdb_port(&fleet, ARM);
     arm(&fleet, "hello.elf", "HELLO");
@@ -117,7 +116,7 @@ fn a_program_that_is_loaded_by_hand_shows_in_the_plan() {
     assert_eq!(gdb_port(&fleet, ARM), port);
     let plan = fleet.ok(&["plan"]).out;
     assert!(plan.contains("simulator.qemu.arm will be replaced"), "{plan}");
-    applied(&fleet);
+    fleet.applied();
     until("it is as declared", || {
         (console(&fleet, LOG).matches("READY").count() == 2).then_some(())
     });
@@ -140,7 +139,7 @@ fn a_program_that_is_loaded_by_hand_shows_in_the_plan() {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn a_console_is_read_and_typed_at() {
     let fleet = fleet("");
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, LOG, 1);
     let mut command = fleet.command(&["simulator console", ARM]);
     let mut console = command.stdin(Stdio::piped()).spawn().expect("it starts");
@@ -164,7 +163,7 @@ fn a_console_is_read_and_typed_at() {
             .replace("console \"uart0\" { log", "console \"uart0\" {\n stream = false\n log")
             .replace("log\" }", "log\"\n}")
     ));
-    applied(&fleet);
+    fleet.applied();
     let said = refused(&fleet, "console", &[ARM]);
     assert!(said.contains("`stream` is false"), "{said}");
     fleet.ok(&["destroy", "--auto-approve"]);
@@ -181,7 +180,7 @@ fn snapshots_of_a_machine_with_a_disk_are_in_the_disk() {
         .arg("1M")
         .status();
     assert!(made.expect("it runs").success());
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, BOARD_LOG, 3);
     let pid = seen(&fleet, RISCV)["pid"].clone();
     simulator(&fleet, "snapshot", &[RISCV, "early"]);
@@ -192,7 +191,7 @@ fn snapshots_of_a_machine_with_a_disk_are_in_the_disk() {
     simulator(&fleet, "restore", &[RISCV, "early"]);
     until("the counter goes back", || went_back(&fleet));
     assert_eq!(seen(&fleet, RISCV)["pid"], pid, "QEMU went on");
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     fleet.ok(&["destroy", "--auto-approve"]);
     let kept = Command::new("qemu-img")
         .args(["snapshot", "-l"])

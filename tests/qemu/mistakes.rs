@@ -63,7 +63,7 @@ fn a_port_that_somebody_has_is_refused_with_who_that_is() {
     let fleet = fleet("");
     let with_port = MACHINE.replace("gdb {}", &format!("gdb {{ port = {port} }}"));
     fleet.write(&format!("{with_port}}}\n"));
-    crate::bench::applied(&fleet);
+    fleet.applied();
     assert_eq!(
         crate::bench::gdb_port(&fleet, "simulator.qemu.arm"),
         port,

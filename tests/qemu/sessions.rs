@@ -1,8 +1,8 @@
 //! Machines from their first start to their end: what runs, what is held, what dies and comes back.
 
 use crate::bench::{
-    ARM, Debugger, LOG, MACHINE, applied, arm, by_hand, console, counted, counts_beyond, fleet, gdb_port, kill,
-    planned, processes, riscv, seen, session, until,
+    ARM, Debugger, LOG, MACHINE, arm, by_hand, console, counted, counts_beyond, fleet, gdb_port, kill, processes,
+    riscv, seen, session, until,
 };
 
 const RISCV: &str = r#"
@@ -25,7 +25,7 @@ fn firmware_of_two_processors_boots_and_goes() {
     let fleet = fleet("");
     fleet.write(&format!("{MACHINE}}}\n{RISCV}"));
     riscv(&fleet, "riscv.elf", "READY");
-    applied(&fleet);
+    fleet.applied();
     for log in [LOG, "logs/riscv.log"] {
         counts_beyond(&fleet, log, 2);
         let text = console(&fleet, log);
@@ -48,7 +48,7 @@ fn firmware_of_two_processors_boots_and_goes() {
     until("the debugger is seen", || {
         (seen(&fleet, ARM)["status"] == "debugged").then_some(())
     });
-    assert_eq!(planned(&fleet), Vec::<String>::new());
+    assert_eq!(fleet.planned(), Vec::<String>::new());
     assert_eq!(debugger.ask("D"), "OK");
     counts_beyond(&fleet, LOG, counter);
     drop(debugger);
@@ -69,14 +69,14 @@ fn firmware_of_two_processors_boots_and_goes() {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn a_machine_is_held_by_its_state_and_by_hand() {
     let fleet = fleet("  state = \"paused\"\n");
-    applied(&fleet);
+    fleet.applied();
     assert_eq!(seen(&fleet, ARM)["status"], "paused");
     assert_eq!(console(&fleet, LOG), "", "it has not begun");
     let pid = seen(&fleet, ARM)["pid"].clone();
 
     fleet.write(&format!("{MACHINE}}}\n"));
-    assert_eq!(planned(&fleet), ["update simulator.qemu.arm"]);
-    applied(&fleet);
+    assert_eq!(fleet.planned(), ["update simulator.qemu.arm"]);
+    fleet.applied();
     let at = counts_beyond(&fleet, LOG, 1);
 
     by_hand(&fleet, ARM, "stop");
@@ -88,21 +88,21 @@ fn a_machine_is_held_by_its_state_and_by_hand() {
     let held = counted(&fleet, LOG).expect("it counted");
     assert!(held >= at);
     assert_eq!(seen(&fleet, ARM)["status"], "paused");
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, LOG, held);
 
     fleet.write(&format!("{MACHINE}  state = \"stopped\"\n}}\n"));
-    applied(&fleet);
+    fleet.applied();
     assert_eq!(seen(&fleet, ARM)["status"], "stopped");
     fleet.write(&format!("{MACHINE}}}\n"));
-    applied(&fleet);
+    fleet.applied();
     let again = seen(&fleet, ARM);
     assert_eq!(again["status"], "running");
     assert_ne!(again["pid"], pid, "it was off");
 
     // Of a machine that shuts down, the process ends.
     by_hand(&fleet, ARM, "quit");
-    until("the plan shows it", || (!planned(&fleet).is_empty()).then_some(()));
+    until("the plan shows it", || (!fleet.planned().is_empty()).then_some(()));
     assert_eq!(seen(&fleet, ARM)["status"], "exited");
     fleet.ok(&["destroy", "--auto-approve"]);
 }
@@ -111,23 +111,23 @@ fn a_machine_is_held_by_its_state_and_by_hand() {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn another_program_makes_another_session() {
     let fleet = fleet("");
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, LOG, 1);
     let port = gdb_port(&fleet, ARM);
 
     // The same content at another place is the same program.
     std::fs::rename(fleet.path().join("arm.elf"), fleet.path().join("moved.elf")).expect("it moves");
     fleet.write(&format!("{}}}\n", MACHINE.replace("arm.elf", "moved.elf")));
-    assert_eq!(planned(&fleet), ["update simulator.qemu.arm"]);
+    assert_eq!(fleet.planned(), ["update simulator.qemu.arm"]);
     let pid = seen(&fleet, ARM)["pid"].clone();
-    applied(&fleet);
+    fleet.applied();
     assert_eq!(seen(&fleet, ARM)["pid"], pid, "it went on");
 
     arm(&fleet, "moved.elf", "HELLO");
     let plan = fleet.ok(&["plan"]).out;
     assert!(plan.contains("simulator.qemu.arm will be replaced"), "{plan}");
     assert!(plan.contains("~ program: "), "{plan}");
-    applied(&fleet);
+    fleet.applied();
     until("it greets", || {
         console(&fleet, LOG).contains("HELLO\n00000001\n").then_some(())
     });
@@ -151,7 +151,7 @@ fn another_program_makes_another_session() {
 #[ignore = "needs QEMU and assemblers; scripts/test installs them"]
 fn sessions_outlive_their_agent_and_come_back_after_their_own_end() {
     let fleet = fleet("");
-    applied(&fleet);
+    fleet.applied();
     counts_beyond(&fleet, LOG, 1);
     let (pid, port) = (seen(&fleet, ARM)["pid"].clone(), gdb_port(&fleet, ARM));
 
@@ -163,7 +163,7 @@ fn sessions_outlive_their_agent_and_come_back_after_their_own_end() {
     let at = counted(&fleet, LOG).expect("it counted");
     counts_beyond(&fleet, LOG, at + 2);
     assert_eq!(seen(&fleet, ARM)["status"], "unreachable");
-    applied(&fleet);
+    fleet.applied();
     assert_eq!(seen(&fleet, ARM)["pid"], pid, "the machine went on");
     assert_eq!(gdb_port(&fleet, ARM), port);
     let numbers: Vec<u32> = console(&fleet, LOG)
@@ -175,13 +175,13 @@ fn sessions_outlive_their_agent_and_come_back_after_their_own_end() {
     // The new agent talks to it.
     by_hand(&fleet, ARM, "stop");
     until("it is seen", || (seen(&fleet, ARM)["status"] == "paused").then_some(()));
-    applied(&fleet);
+    fleet.applied();
 
     kill(pid.as_i64().expect("a process"));
     until("the plan shows it", || {
-        (planned(&fleet) == ["update simulator.qemu.arm"]).then_some(())
+        (fleet.planned() == ["update simulator.qemu.arm"]).then_some(())
     });
-    applied(&fleet);
+    fleet.applied();
     assert_ne!(seen(&fleet, ARM)["pid"], pid);
     assert_eq!(gdb_port(&fleet, ARM), port, "its port survives a restart");
     until("it boots", || {

@@ -67,22 +67,3 @@ pub fn container(lineage: &str, name: &str) -> String {
         &filters[1],
     ])
 }
-
-/// Returns what a plan would do: `update service.web`, one a change.
-#[track_caller]
-pub fn planned(fleet: &Fleet) -> Vec<String> {
-    let document: serde_json::Value = serde_json::from_str(&fleet.ok(&["plan", "--json"]).out).expect("JSON");
-    let changes = document["changes"].as_array().expect("a list");
-    let changes = changes.iter().filter(|change| change["action"] != "no-op");
-    let text = |change: &serde_json::Value, key: &str| change[key].as_str().expect("a text").to_owned();
-    changes
-        .map(|change| format!("{} {}", text(change, "action"), text(change, "address")))
-        .collect()
-}
-
-/// Applies a fleet, and demands that the next plan is empty.
-#[track_caller]
-pub fn applied(fleet: &Fleet) {
-    fleet.ok(&["apply", "--auto-approve"]);
-    assert_eq!(planned(fleet), Vec::<String>::new(), "the plan after the apply");
-}

@@ -83,6 +83,25 @@ impl Fleet {
         ended
     }
 
+    /// Returns what a plan would do: `update service.web`, one a change.
+    #[track_caller]
+    pub fn planned(&self) -> Vec<String> {
+        let document: serde_json::Value = serde_json::from_str(&self.ok(&["plan", "--json"]).out).expect("JSON");
+        let changes = document["changes"].as_array().expect("a list");
+        let changes = changes.iter().filter(|change| change["action"] != "no-op");
+        let text = |change: &serde_json::Value, key: &str| change[key].as_str().expect("a text").to_owned();
+        changes
+            .map(|change| format!("{} {}", text(change, "action"), text(change, "address")))
+            .collect()
+    }
+
+    /// Applies it, and demands that the next plan is empty.
+    #[track_caller]
+    pub fn applied(&self) {
+        self.ok(&["apply", "--auto-approve"]);
+        assert_eq!(self.planned(), Vec::<String>::new(), "the plan after the apply");
+    }
+
     /// Starts it.
     pub fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
         self.command(arguments)

@@ -8,12 +8,13 @@ use std::time::Duration;
 use futures::future::ready;
 use futures::{Stream, StreamExt};
 use http_body_util::{BodyExt, BodyStream, Full, Limited};
-use hyper::body::{Bytes, Frame};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, StatusCode, Uri, header};
+use hyper::{Method, Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -37,6 +38,9 @@ pub(crate) enum HttpError {
     NoAnswer { address: String, cause: String },
 }
 
+/// Why an exchange failed, in words.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Sends a request with the given headers and body. `timeout` is for all of it.
 pub(crate) async fn send(
     method: Method,
@@ -45,49 +49,22 @@ pub(crate) async fn send(
     body: Option<Vec<u8>>,
     timeout: Duration,
 ) -> Result<Answer, HttpError> {
-    let (host, port) = place(uri);
-    let address = format!("{host}:{port}");
-    let no_answer = |cause: String| HttpError::NoAnswer {
-        address: address.clone(),
-        cause,
-    };
-    let deadline = tokio::time::Instant::now() + timeout;
-    let (request, mut sender, connection) = connect(method, uri, headers, body, deadline).await?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| error.to_string())?
-            .to_bytes();
-        let retry_after = parts
-            .headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
-        Ok(Answer {
-            status: parts.status,
-            retry_after,
-            body,
-        })
-    };
+    let far = Far::new(uri, timeout);
+    let (request, mut sender, connection) = far.connect(method, uri, headers, body).await?;
     // The connection is driven here and not by a task, so that a dropped call leaves nothing behind.
     let both = async {
+        let exchange = async { whole(sender.send_request(request).await?).await };
         tokio::pin!(exchange);
         tokio::select! {
             answer = &mut exchange => answer,
             closed = connection => match closed {
                 // The last of an answer may still be on its way when the connection is done.
                 Ok(()) => exchange.await,
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.into()),
             },
         }
     };
-    tokio::time::timeout_at(deadline, both)
-        .await
-        .map_err(|_| no_answer("timed out".to_owned()))?
-        .map_err(no_answer)
+    far.answer(both).await
 }
 
 /// Asks for something that comes in pieces, for as long as it takes; `timeout` is for its beginning. What is refused comes
@@ -97,37 +74,19 @@ pub(crate) async fn open(
     headers: &[(header::HeaderName, String)],
     timeout: Duration,
 ) -> Result<Result<impl Stream<Item = Result<Vec<u8>, HttpError>> + Send + use<>, Answer>, HttpError> {
-    let (host, port) = place(uri);
-    let address = format!("{host}:{port}");
-    let no_answer = |cause: String| HttpError::NoAnswer {
-        address: address.clone(),
-        cause,
-    };
-    let deadline = tokio::time::Instant::now() + timeout;
-    let (request, mut sender, connection) = connect(Method::GET, uri, headers, None, deadline).await?;
+    let far = Far::new(uri, timeout);
+    let (request, mut sender, connection) = far.connect(Method::GET, uri, headers, None).await?;
     // It ends when the answer has ended, or nobody reads it any more.
     tokio::spawn(connection);
     let begin = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (parts, body) = response.into_parts();
-        if parts.status.is_success() {
-            return Ok(Ok(body));
+        let response = sender.send_request(request).await?;
+        match response.status().is_success() {
+            true => Ok(Ok(response.into_body())),
+            false => whole(response).await.map(Err),
         }
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
-        Ok(Err(Answer {
-            status: parts.status,
-            retry_after: None,
-            body: body.map_err(|error| error.to_string())?.to_bytes(),
-        }))
     };
-    let begun = tokio::time::timeout_at(deadline, begin)
-        .await
-        .map_err(|_| no_answer("timed out".to_owned()))?
-        .map_err(no_answer)?;
-    let lost = move |error: hyper::Error| HttpError::NoAnswer {
-        address: address.clone(),
-        cause: error.to_string(),
-    };
+    let begun = far.answer(begin).await?;
+    let lost = move |error: hyper::Error| far.no_answer(error);
     Ok(begun.map(|body| BodyStream::new(body).filter_map(move |frame| ready(piece(frame.map_err(&lost))))))
 }
 
@@ -138,39 +97,37 @@ pub(crate) async fn upgrade(
     to: &str,
     timeout: Duration,
 ) -> Result<Result<TokioIo<Upgraded>, Answer>, HttpError> {
-    let (host, port) = place(uri);
-    let address = format!("{host}:{port}");
-    let no_answer = |cause: String| HttpError::NoAnswer {
-        address: address.clone(),
-        cause,
-    };
-    let deadline = tokio::time::Instant::now() + timeout;
     let own = [
         (header::UPGRADE, to.to_owned()),
         (header::CONNECTION, "upgrade".to_owned()),
     ];
     let headers = [headers, &own].concat();
-    let (request, mut sender, connection) = connect(Method::GET, uri, &headers, None, deadline).await?;
+    let far = Far::new(uri, timeout);
+    let (request, mut sender, connection) = far.connect(Method::GET, uri, &headers, None).await?;
     // It ends when nobody uses it any more.
     tokio::spawn(connection.with_upgrades());
     let begin = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
-            return Ok(Ok(TokioIo::new(upgraded)));
+        let response = sender.send_request(request).await?;
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => Ok(Ok(TokioIo::new(hyper::upgrade::on(response).await?))),
+            _ => whole(response).await.map(Err),
         }
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
-        Ok(Err(Answer {
-            status: parts.status,
-            retry_after: None,
-            body: body.map_err(|error| error.to_string())?.to_bytes(),
-        }))
     };
-    tokio::time::timeout_at(deadline, begin)
-        .await
-        .map_err(|_| no_answer("timed out".to_owned()))?
-        .map_err(no_answer)
+    far.answer(begin).await
+}
+
+/// Reads an answer to its end.
+async fn whole(response: Response<Incoming>) -> Result<Answer, Cause> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+    let retry_after = parts.headers.get(header::RETRY_AFTER);
+    Ok(Answer {
+        status: parts.status,
+        retry_after: retry_after
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs),
+        body,
+    })
 }
 
 /// Returns the bytes of a piece; `None` for what is no piece.
@@ -181,51 +138,80 @@ fn piece(frame: Result<Frame<Bytes>, HttpError>) -> Option<Result<Vec<u8>, HttpE
     }
 }
 
-fn place(uri: &Uri) -> (String, u16) {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    (host, uri.port_u16().unwrap_or(80))
-}
-
 type Body = Full<Bytes>;
 
-/// Makes a request, and the connection that it is sent over.
-async fn connect(
-    method: Method,
-    uri: &Uri,
-    headers: &[(header::HeaderName, String)],
-    body: Option<Vec<u8>>,
-    deadline: tokio::time::Instant,
-) -> Result<(Request<Body>, SendRequest<Body>, Connection<TokioIo<TcpStream>, Body>), HttpError> {
-    let (host, port) = place(uri);
-    let address = format!("{host}:{port}");
-    let not_sent = |cause: String| HttpError::NotSent {
-        address: address.clone(),
-        cause,
-    };
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, &address);
-    if body.is_some() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
+/// The other side, and until when it may answer.
+#[derive(Debug)]
+struct Far {
+    host: String,
+    port: u16,
+    deadline: Instant,
+}
+
+impl Far {
+    fn new(uri: &Uri, timeout: Duration) -> Self {
+        Far {
+            host: uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            deadline: Instant::now() + timeout,
+        }
     }
-    for (name, value) in headers {
-        request = request.header(name, value);
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
-    let request = request
-        .body(Full::new(Bytes::from(body.unwrap_or_default())))
-        .map_err(|error| not_sent(error.to_string()))?;
-    let connect = async {
-        let stream = TcpStream::connect((host.as_str(), port))
-            .await
-            .map_err(|error| error.to_string())?;
-        hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())
-    };
-    let (sender, connection) = tokio::time::timeout_at(deadline, connect)
-        .await
-        .map_err(|_| not_sent("timed out".to_owned()))?
-        .map_err(not_sent)?;
-    Ok((request, sender, connection))
+
+    fn not_sent(&self, cause: impl ToString) -> HttpError {
+        HttpError::NotSent {
+            address: self.address(),
+            cause: cause.to_string(),
+        }
+    }
+
+    fn no_answer(&self, cause: impl ToString) -> HttpError {
+        HttpError::NoAnswer {
+            address: self.address(),
+            cause: cause.to_string(),
+        }
+    }
+
+    /// Makes a request, and the connection that it is sent over.
+    async fn connect(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: &[(header::HeaderName, String)],
+        body: Option<Vec<u8>>,
+    ) -> Result<(Request<Body>, SendRequest<Body>, Connection<TokioIo<TcpStream>, Body>), HttpError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
+            .header(header::HOST, self.address());
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .map_err(|error| self.not_sent(error))?;
+        let connect = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            Ok::<_, Cause>(hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?)
+        };
+        let connected = timeout_at(self.deadline, connect).await;
+        let (sender, connection) = connected
+            .map_err(|_| self.not_sent("timed out"))?
+            .map_err(|cause| self.not_sent(cause))?;
+        Ok((request, sender, connection))
+    }
+
+    /// Waits for an answer as long as there is time.
+    async fn answer<T>(&self, exchange: impl Future<Output = Result<T, Cause>>) -> Result<T, HttpError> {
+        let answer = timeout_at(self.deadline, exchange).await;
+        answer
+            .map_err(|_| self.no_answer("timed out"))?
+            .map_err(|cause| self.no_answer(cause))
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Attributes, Data, Value};
 use simfleet_state::{Snapshot, State};
 
-use super::Reached;
+use super::look::Reached;
 use crate::apply::{Resolve, Resolved};
 use crate::control::{Change, Control, able};
 use crate::diagnostic::{Diagnostic, Diagnostics};

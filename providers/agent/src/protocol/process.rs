@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use super::machine::{Gdb, Machine};
 
 /// When a process is started again after it exited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +171,18 @@ pub struct ProcessSpec {
     /// Words about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+}
+
+impl ProcessSpec {
+    /// Returns how a debugger gets into the machine that it is.
+    pub(crate) fn gdb(&self) -> Option<&Gdb> {
+        self.machine.as_ref()?.gdb.as_ref()
+    }
+
+    /// Returns the content hash of the program that the machine runs.
+    pub(crate) fn program(&self) -> Option<&str> {
+        Some(&self.machine.as_ref()?.program.as_ref()?.sha256)
+    }
 }
 
 /// How a process stands.

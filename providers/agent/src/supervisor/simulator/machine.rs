@@ -56,13 +56,7 @@ impl Simulator {
     /// # Errors
     /// The port was given, and something else has it. One that was chosen is chosen anew then.
     pub(super) fn settle_port(&mut self) -> Result<(), String> {
-        let gdb = self
-            .record
-            .spec
-            .machine
-            .as_ref()
-            .and_then(|machine| machine.gdb.as_ref());
-        let Some(Gdb { bind, port, .. }) = gdb else {
+        let Some(Gdb { bind, port, .. }) = self.record.spec.gdb() else {
             self.record.gdb_port = None;
             return Ok(());
         };
@@ -77,13 +71,7 @@ impl Simulator {
     }
 
     fn waits_for_debugger(&self) -> bool {
-        let gdb = self
-            .record
-            .spec
-            .machine
-            .as_ref()
-            .and_then(|machine| machine.gdb.as_ref());
-        gdb.is_some_and(|gdb: &Gdb| gdb.wait)
+        self.record.spec.gdb().is_some_and(|gdb| gdb.wait)
     }
 
     /// Begins to talk to the monitor, where it is time to.

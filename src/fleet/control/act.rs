@@ -1,0 +1,58 @@
+//! What is done with simulators and leaves what is wanted of them as it is.
+
+use futures::stream::{self, StreamExt};
+use simfleet_provider_api::{Act, Address, Provider, Token};
+use tokio::sync::mpsc;
+
+use super::super::{Fleet, FleetError};
+use super::look::Reached;
+use super::{done, locks_of, not_done};
+use crate::apply::{self, Progress};
+use crate::control::{Control, Done, able};
+use crate::diagnostic::Diagnostic;
+
+impl Fleet {
+    /// Does something with simulators that leaves what is wanted of them as it is.
+    pub(super) async fn act(
+        &self,
+        act: &Act,
+        targets: &[Address],
+        progress: &mpsc::UnboundedSender<Progress>,
+    ) -> Result<Vec<Done>, FleetError> {
+        let before = self.snapshot().await?;
+        let locks = locks_of(targets.iter(), &before.state);
+        let mut journal = self.lock(&locks, progress).await?;
+        let now = self.snapshot().await?;
+        let providers = self.providers(&now);
+        let control = Control::Act(act.clone());
+        let acts = async {
+            let reached = self.look_for(targets, &now.state, &providers).await;
+            let acts = reached.into_iter().map(async |one| match one {
+                Ok(one) => {
+                    let done_with = act_on(&control, act, &one).await;
+                    done(&one.address, done_with.map(|()| true), None)
+                }
+                Err((address, why)) => done(&address, Err(why), None),
+            });
+            let acts = stream::iter(acts).buffered(self.options.parallelism.max(1));
+            acts.collect::<Vec<_>>().await
+        };
+        let all = apply::under_lease(&mut *journal, acts)
+            .await
+            .map_err(FleetError::Ended)?;
+        journal.close().await?;
+        Ok(all)
+    }
+}
+
+/// Does something with one simulator.
+async fn act_on(control: &Control, act: &Act, one: &Reached) -> Result<(), Diagnostic> {
+    able(&one.address, control.verb(), control.ability(), &one.abilities())?;
+    control.change(&one.address, &one.object.attributes)?;
+    let Some(runtime) = one.provider.runtime() else {
+        return Ok(());
+    };
+    let token = Token(uuid::Uuid::new_v4().simple().to_string().into());
+    let acted = runtime.act(&one.kind, &one.object, act, &token).await;
+    acted.map_err(|error| not_done(control, &one.address, &error.to_string()))
+}

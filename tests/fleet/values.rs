@@ -1,0 +1,109 @@
+//! What reads something of something else, and in which order it is changed.
+
+use simfleet::plan::Mode;
+
+use crate::apply_in_turn;
+use crate::support::bench::{Bench, changes};
+
+#[tokio::test]
+async fn what_reads_an_unknown_value_is_made_once_it_is_known() {
+    let bench = Bench::new(
+        r#"
+provider "fake" {}
+node "a" {
+  cpus = 2
+}
+value "copy" {
+  input = { address = node.a.address, cpus = node.a.cpus }
+}
+value "each" {
+  for_each = toset(["x", "y"])
+  input    = "${each.key} on ${value.copy.output.address}"
+}
+output "all" { value = [for v in value.each : v.output] }
+"#,
+    );
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    let copy = plan
+        .changes
+        .iter()
+        .find(|change| change.address.to_string() == "value.copy")
+        .expect("declared");
+    let input = copy
+        .after
+        .as_ref()
+        .and_then(|after| after.get("input"))
+        .expect("it has an input");
+    assert!(
+        input.get("address").is_some_and(|address| address.is_unknown()),
+        "{input:?}"
+    );
+    assert_eq!(input.get("cpus").and_then(|cpus| cpus.as_u64()), Some(2));
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+    let all = plan.outputs["all"]
+        .after
+        .as_ref()
+        .and_then(|all| all.as_slice())
+        .expect("a list")
+        .to_vec();
+    assert!(
+        all[0].as_str().is_some_and(|text| text.starts_with("x on 10.")),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_reads_something_else_than_before_is_changed_in_an_order_that_can_be() {
+    let x = |trigger: u64| format!("value \"x\" {{\n  triggers_replace = {trigger}\n}}\n");
+    let value = |name: &str, input: &str| format!("value \"{name}\" {{\n  input = {input}\n}}\n");
+    for (case, before, after) in [
+        (
+            "a link between two is taken out while the first is made anew",
+            x(1) + &value("y", "value.x.id") + &value("z", "value.y.output"),
+            x(2) + &value("z", "value.x.id"),
+        ),
+        (
+            "a link is put between two while the first is made anew",
+            x(1) + &value("z", "value.x.id"),
+            x(2) + &value("y", "value.x.id") + &value("z", "value.y.output"),
+        ),
+    ] {
+        println!("{case}");
+        apply_in_turn(&[&before, &after]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_change_still_stands_between_what_does() {
+    let text = |trigger: u64, more: &str| {
+        format!(
+            "value \"w\" {{\n  triggers_replace = {trigger}\n}}\nvalue \"u\" {{\n  input = join(\",\", [value.w.id])\n}}\n\
+             value \"x\" {{\n  input = value.u.id\n}}\n{more}"
+        )
+    };
+    let more = "value \"v\" {}\nvalue \"t\" {\n  input = [value.x.output, value.v.id]\n}\n";
+    apply_in_turn(&[&text(1, ""), &text(2, more)]).await;
+}
+
+#[tokio::test]
+async fn a_block_that_gets_a_count_is_made_before_what_reads_it() {
+    let text = |count: &str, all: &str| {
+        format!("provider \"fake\" {{}}\nnode \"a\" {{\n{count}\n}}\nvalue \"all\" {{\ninput = {all}\n}}\n")
+    };
+    let (one, many) = ("node.a.address", "[for node in node.a : node.address]");
+    apply_in_turn(&[&text("", one), &text("count = 2", many), &text("", one)]).await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_value_reaches_all_that_read_it_at_once() {
+    let text =
+        |input: u64| format!("value \"a\" {{\n  input = {input}\n}}\nvalue \"b\" {{\n  input = value.a.output\n}}\n");
+    let bench = apply_in_turn(&[&text(1)]).await;
+    bench.write(&text(2));
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(changes(&plan), ["update value.a", "update value.b"]);
+    apply_in_turn(&[&text(1), &text(2)]).await;
+}
