@@ -244,11 +244,15 @@ fn what_cannot_be_reached_is_left_alone() {
 
 #[test]
 fn what_another_run_works_on_is_waited_for() {
-    // It takes its time to end.
-    let lab = Running::new(&FLEET.replace(
-        "echo up; exec sleep 1000",
-        "trap : TERM; echo up; while :; do sleep 1; done",
-    ));
+    // It ends when it is told to and may.
+    let lab = Running::new(
+        &FLEET
+            .replace("count     = 2", "count = 1\n  working_dir = abspath(path.root)\n  stop_grace = \"60s\"")
+            .replace(
+                "echo up; exec sleep 1000",
+                "trap 'while [ ! -e go ]; do sleep 0.1; done; exit 0' TERM; echo up; while :; do sleep 0.1; done",
+            ),
+    );
     lab.run("apply --auto-approve").exits(0);
     let mut other = lab
         .command("apply --auto-approve --replace simulator.exec.job[0]")
@@ -256,10 +260,16 @@ fn what_another_run_works_on_is_waited_for() {
         .expect("it runs");
     eventually("it is at work", || lab.run("unlock").stdout.contains("--replace"));
     lab.run("simulator stop simulator.exec.job[0]").exits(3);
-    let run = lab
-        .run("simulator stop simulator.exec.job[0] --lock-timeout 120s")
-        .exits(0);
-    assert!(run.stderr.contains("waiting: "), "{run}");
+    let mut waiting = lab
+        .command("simulator stop simulator.exec.job[0] --lock-timeout 120s")
+        .spawn()
+        .expect("it runs");
+    let told = BufReader::new(waiting.stderr.take().expect("it is piped")).lines();
+    let mut told = told.map(|line| line.expect("UTF-8"));
+    assert!(told.any(|line| line.contains("waiting: ")));
+    std::fs::write(lab.path().join("go"), "").expect("it can be written");
+    assert_eq!(told.filter(|line| line.contains("error")).next(), None);
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
     assert_eq!(other.wait().expect("it ends").code(), Some(0));
     assert_eq!(simulator(&lab, 0)["status"], "stopped");
 }

@@ -543,3 +543,27 @@ fn nodes_whose_folder_is_another_are_made_anew_there() {
     );
     lab.run("plan --detailed-exitcode").exits(0);
 }
+
+#[test]
+fn what_runs_on_a_node_that_is_replaced_first_ends_there_before_it_begins_anew() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+
+node "a" {
+  lifecycle { create_before_destroy = true }
+}
+
+simulator "exec" "job" {
+  placement   = node.a
+  working_dir = abspath(path.root)
+  command     = ["sh", "-c", "trap 'echo end >> told; exit 0' TERM; echo begin >> told; while :; do sleep 0.1; done"]
+}
+"#,
+    );
+    let told = || std::fs::read_to_string(lab.path().join("told")).unwrap_or_default();
+    lab.run("apply --auto-approve").exits(0);
+    eventually("it begins", || told() == "begin\n");
+    lab.run("apply --auto-approve --replace node.a").exits(0);
+    eventually("it begins anew", || told() == "begin\nend\nbegin\n");
+}
