@@ -175,7 +175,7 @@ mod tests {
     use simfleet_provider_api::{
         Attributes, Found, Handle, Object, ObjectId, ProviderError, ProviderName, Step, Token,
     };
-    use simfleet_state::Declaration;
+    use simfleet_state::{Declaration, Timeouts};
 
     use super::*;
 
@@ -249,6 +249,7 @@ mod tests {
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            timeouts: Timeouts::default(),
         };
         let resource = Resource {
             declared,

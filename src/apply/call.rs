@@ -6,11 +6,11 @@ use std::time::Duration;
 use simfleet_provider_api::{
     Attributes, Found, Handle, Kind, Object, ObjectId, Observed, Provider, ProviderError, Step, Token,
 };
+use simfleet_state::Timeouts;
 use tokio::time::Instant;
 
 use super::Verb;
 use super::lease::LeaseWatch;
-use crate::config::Timeouts;
 use crate::providers::{Limited, Turn};
 
 /// How often and how long a call is repeated.

@@ -164,6 +164,7 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
         && declared.prevent_destroy == before.prevent_destroy
         && declared.create_before_destroy == before.create_before_destroy
         && declared.drain == before.drain
+        && declared.timeouts == before.timeouts
         && same_attributes(&declared.inputs, &before.inputs);
     (!unchanged).then(|| Event::Redeclared {
         address: change.address.clone(),
@@ -187,5 +188,6 @@ pub(crate) fn declaration(change: &Change, wanted: &Attributes, provider: &Provi
         prevent_destroy: change.prevent_destroy,
         create_before_destroy: change.create_before_destroy,
         drain: change.drain,
+        timeouts: change.timeouts,
     }
 }

@@ -2,10 +2,10 @@
 //! `lifecycle`, `timeouts`.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use hcl_edit::expr::{Expression, TraversalOperator};
 use simfleet_provider_api::Value;
+use simfleet_state::Timeouts;
 
 use super::check::Body;
 use super::condition::{self, Condition};
@@ -130,17 +130,6 @@ impl Default for IgnoreChanges {
     }
 }
 
-/// How long operations may take; without one the provider's own limit holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Making it.
-    pub create: Option<Duration>,
-    /// Changing it.
-    pub update: Option<Duration>,
-    /// Deleting it.
-    pub delete: Option<Duration>,
-}
-
 impl MetaArguments {
     /// Takes the meta-arguments out of a body. Most blocks have none, and share these.
     pub(super) fn take(
@@ -165,9 +154,9 @@ impl MetaArguments {
         for lifecycle in body.take_blocks("lifecycle") {
             meta.lifecycle = Lifecycle::take(lifecycle, body, constants, diagnostics);
         }
-        for timeouts in body.take_blocks("timeouts") {
-            let record = Record::evaluate(&timeouts, constants, Mode::Plan, diagnostics);
-            meta.timeouts = diagnostics.keep(Timeouts::decode(&record)).unwrap_or_default();
+        for block in body.take_blocks("timeouts") {
+            let record = Record::evaluate(&block, constants, Mode::Plan, diagnostics);
+            meta.timeouts = diagnostics.keep(timeouts(&record)).unwrap_or_default();
         }
         match parts(body) == before {
             true => Arc::clone(&NONE),
@@ -236,20 +225,19 @@ impl Lifecycle {
     }
 }
 
-impl Timeouts {
-    fn decode(record: &Record) -> Result<Self, Diagnostics> {
-        let mut reader = Reader::new(record);
-        let (create, update, delete) = (reader.maybe("create"), reader.maybe("update"), reader.maybe("delete"));
-        let timeouts = || {
-            Some(Timeouts {
-                create: create?,
-                update: update?,
-                delete: delete?,
-            })
-        };
-        let timeouts = timeouts();
-        reader.finish(timeouts)
-    }
+/// Reads how long operations may take.
+fn timeouts(record: &Record) -> Result<Timeouts, Diagnostics> {
+    let mut reader = Reader::new(record);
+    let (create, update, delete) = (reader.maybe("create"), reader.maybe("update"), reader.maybe("delete"));
+    let timeouts = || {
+        Some(Timeouts {
+            create: create?,
+            update: update?,
+            delete: delete?,
+        })
+    };
+    let timeouts = timeouts();
+    reader.finish(timeouts)
 }
 
 /// Reads a list of references: `[service.influxdb, node.a]`.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
+use simfleet_state::Timeouts;
 
 use crate::audit::AuditSettings;
 use crate::diagnostic::{Diagnostics, SourceFile};
@@ -66,7 +67,7 @@ pub use condition::{Condition, Held};
 pub use declaration::{Declaration, Local, Output, ProviderBlock};
 pub use endpoint::Endpoint;
 pub use load::{Inputs, Setting, Sources, Unset, given_again, load, load_sources, set_by};
-pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference, Timeouts};
+pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference};
 pub use module::Call;
 pub use needs::Need;
 pub use record::{Mode, Record};
@@ -228,10 +229,13 @@ impl Config {
             .declaration(address.block(), &labels)
     }
 
-    /// Returns how long operations on a resource may take. Where its block is not there any more, nothing says that.
-    pub fn timeouts_of(&self, address: &Address) -> Timeouts {
-        let declaration = self.declaration_of(address);
-        declaration.map_or_else(Timeouts::default, |declaration| declaration.meta.timeouts)
+    /// Returns how long operations on a resource may take: what its block says, or what was recorded of it where that is
+    /// not there any more.
+    pub fn timeouts_of(&self, address: &Address, recorded: Option<&simfleet_state::Declaration>) -> Timeouts {
+        match self.declaration_of(address) {
+            Some(declaration) => declaration.meta.timeouts,
+            None => recorded.map_or_else(Timeouts::default, |recorded| recorded.timeouts),
+        }
     }
 
     /// Returns what this module is called, in messages.

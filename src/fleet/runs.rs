@@ -1,10 +1,10 @@
 //! Runs that change a fleet: under locks, with what earlier runs left finished first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Observed};
-use simfleet_state::{Event, Holder, Journal, LockSet, Port, Snapshot, State, StateError, System};
+use simfleet_state::{Event, Holder, Journal, LockSet, Port, Snapshot, State, StateError, System, Timeouts};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -54,7 +54,12 @@ impl Fleet {
             journal.append(&[self.began()]).await?;
         }
         let patience = self.walk().patience;
-        let patience = |address: &Address, verb| patience.within(&self.config.timeouts_of(address), verb);
+        let timeouts = |address: &Address| self.config.timeouts_of(address, snapshot.state.declared_of(address));
+        let timeouts: BTreeMap<Address, Timeouts> = open.iter().map(|open| (open.clone(), timeouts(open))).collect();
+        let patience = |address: &Address, verb| {
+            let timeouts = timeouts.get(address).copied().unwrap_or_default();
+            patience.within(&timeouts, verb)
+        };
         let resumed = apply::resume(snapshot.state, &open, &providers, &mut *journal, &patience, progress).await;
         resumed.map_err(FleetError::Ended)?;
         Ok(journal.close().await?)

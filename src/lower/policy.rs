@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Schema};
-use simfleet_state::Drain;
+use simfleet_state::{Drain, Timeouts};
 
-use crate::config::{Declaration, IgnoreChanges, Timeouts};
+use crate::config::{Declaration, IgnoreChanges};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// How changes of a resource are made.

@@ -5,7 +5,6 @@ use simfleet_state::{Declaration, Intent, Operation, Resource};
 
 use super::difference::{canonical, compare, drift, planned, same};
 use super::{Action, Change, Drift, DriftKind, Reason, STATE};
-use crate::config::Timeouts;
 use crate::diagnostic::Diagnostic;
 use crate::lower::{Desired, Policy};
 
@@ -325,7 +324,7 @@ pub fn dismiss(
         prevent_destroy: declared.prevent_destroy,
         create_before_destroy: declared.create_before_destroy,
         is_unproven: false,
-        timeouts: Timeouts::default(),
+        timeouts: declared.timeouts,
         drain: declared.drain,
         held: None,
     }

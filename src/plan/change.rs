@@ -5,14 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{DeposedKey, Drain, Hold, Port, ProviderConfig};
+use simfleet_state::{DeposedKey, Drain, Hold, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
 use super::difference::same;
 use super::disruption::Roll;
 use super::hold::{EndedHold, HoldEnd, described};
 use super::moves::Move;
-use crate::config::Timeouts;
 use crate::diagnostic::Span;
 use crate::lower::holds_data;
 

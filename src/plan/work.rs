@@ -343,7 +343,7 @@ impl Work<'_, '_> {
                 Some(removed) => dismiss(address, declared, before, lost || !removed.destroy, Reason::Removed),
                 None => dismiss(address, declared, before, lost, reason.clone()),
             };
-            change.timeouts = self.planner.config.timeouts_of(address);
+            change.timeouts = self.planner.config.timeouts_of(address, Some(declared));
             if let Some(drift) = self.drift_of(address) {
                 self.found.drift.push(drift);
             }

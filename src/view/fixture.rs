@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId, Token, Value};
 use simfleet_state::{
     Declaration, HeldState, Hold, HolderId, Intent, Operation, Port, Protocol, ProviderConfig, Reservation, Resource,
-    Snapshot, State,
+    Snapshot, State, Timeouts,
 };
 
 pub(crate) fn at(text: &str) -> Address {
@@ -28,6 +28,7 @@ fn resource<const N: usize>(kind: &'static str, host: Option<&str>, id: &str, fi
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            timeouts: Timeouts::default(),
         },
         object: Object {
             id: ObjectId(id.into()),

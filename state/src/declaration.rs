@@ -37,6 +37,29 @@ pub struct Declaration {
     /// How it is emptied before it goes, where it is a member of a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// How long operations on it may take; kept here, so that they hold where its block is gone.
+    #[serde(default, skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
+}
+
+/// How long operations may take; without one the provider's own limit holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Making it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<Duration>,
+    /// Changing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Duration>,
+    /// Deleting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<Duration>,
+}
+
+impl Timeouts {
+    fn is_default(&self) -> bool {
+        *self == Timeouts::default()
+    }
 }
 
 /// How a member of a pool is emptied before it goes.

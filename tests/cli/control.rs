@@ -247,7 +247,10 @@ fn what_another_run_works_on_is_waited_for() {
     // It ends when it is told to and may.
     let lab = Running::new(
         &FLEET
-            .replace("count     = 2", "count = 1\n  working_dir = abspath(path.root)\n  stop_grace = \"60s\"")
+            .replace(
+                "count     = 2",
+                "count = 1\n  working_dir = abspath(path.root)\n  stop_grace = \"60s\"",
+            )
             .replace(
                 "echo up; exec sleep 1000",
                 "trap 'while [ ! -e go ]; do sleep 0.1; done; exit 0' TERM; echo up; while :; do sleep 0.1; done",
@@ -268,7 +271,7 @@ fn what_another_run_works_on_is_waited_for() {
     let mut told = told.map(|line| line.expect("UTF-8"));
     assert!(told.any(|line| line.contains("waiting: ")));
     std::fs::write(lab.path().join("go"), "").expect("it can be written");
-    assert_eq!(told.filter(|line| line.contains("error")).next(), None);
+    assert_eq!(told.find(|line| line.contains("error")), None);
     assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
     assert_eq!(other.wait().expect("it ends").code(), Some(0));
     assert_eq!(simulator(&lab, 0)["status"], "stopped");

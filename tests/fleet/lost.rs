@@ -6,7 +6,7 @@ use simfleet::plan::Mode;
 use simfleet_provider_api::{Address, Attributes, Kind, Object, ObjectId};
 use simfleet_provider_fake::faults::Faults;
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{Declaration, Event, Holder, LockSet, MemoryStore, ProviderConfig, StateStore, System};
+use simfleet_state::{Declaration, Event, Holder, LockSet, MemoryStore, ProviderConfig, StateStore, System, Timeouts};
 use tokio::sync::{mpsc, watch};
 
 use crate::support::bench::{Bench, changes, over};
@@ -188,6 +188,7 @@ async fn what_went_with_a_node_that_is_gone_is_forgotten() {
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            timeouts: Timeouts::default(),
         },
         object: Object {
             id: ObjectId("process-1".into()),

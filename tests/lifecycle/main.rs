@@ -215,3 +215,20 @@ async fn an_operation_may_take_as_long_as_its_block_says() {
     // What was begun is not lost by that: the next run asks after it.
     assert_eq!(outcome.open.len(), 1);
 }
+
+/// What its block said last is recorded, also where nothing else changed, and holds once the block is gone.
+#[tokio::test(start_paused = true)]
+async fn a_delete_may_take_as_long_as_the_block_said_that_is_gone() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" {}\n");
+    assert!(lab.run(Mode::Apply).await.1.is_complete());
+    lab.bench
+        .write("provider \"fake\" {}\nnode \"a\" {\n  timeouts { delete = \"90s\" }\n}\n");
+    assert!(lab.run(Mode::Apply).await.1.is_complete());
+
+    lab.bench.write("provider \"fake\" {}\n");
+    let for_ever = json!({ "long_running": { "polls": 1_000_000, "ms": 0 } });
+    lab.set_rules(&json!([{ "fault": for_ever, "to": { "call": "delete" } }]));
+    let (_, outcome) = lab.run(Mode::Apply).await;
+    let error = &outcome.failed[0].2;
+    assert!(error.contains("did not end within its time-out of 90 s"), "{error}");
+}

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
-use crate::declaration::{Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, WaitFor};
+use crate::declaration::{
+    Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
+};
 use crate::event::{ConfigDigest, Configuration, Event, HeldState};
 use crate::port::{Port, Protocol};
 
@@ -45,6 +47,7 @@ pub fn declared(size: u64) -> Declaration {
             timeout: Duration::from_secs(30),
             wait_for: WaitFor::Simulators,
         }),
+        timeouts: Timeouts::default(),
     }
 }
 
@@ -161,6 +164,7 @@ pub fn every_event() -> Vec<Vec<Event>> {
     let mut shielded = declared(2);
     shielded.prevent_destroy = true;
     shielded.create_before_destroy = true;
+    shielded.timeouts.delete = Some(Duration::from_secs(90));
     shielded.depends_on = vec![b.clone()];
     shielded.hosted_on = Some(b.clone());
     shielded.inputs.set("password", secret());
