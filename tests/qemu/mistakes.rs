@@ -102,3 +102,27 @@ fn programs_that_are_missing_or_others_are_told_by_validate() {
     fleet.write(&format!("{ports}  console \"uart0\" {{}}\n}}\n"));
     insta::assert_snapshot!("one_port_for_two", validate());
 }
+
+#[test]
+fn only_a_file_can_be_loaded() {
+    let fleet = Fleet::new(&format!("{MACHINE}}}\n"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, fleet.path().join("pipe"), rustix::fs::Mode::RUSR).expect("a pipe");
+    let loads = ["/dev/zero", "pipe", "", "none"].map(|file| {
+        let path = fleet.path().join(file);
+        let ended = fleet.run(&["simulator load", "simulator.qemu.arm", &path.to_string_lossy()]);
+        told(&fleet, &ended)
+    });
+    insta::assert_snapshot!("loaded_no_file", loads.join("\n"));
+}
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn a_store_that_cannot_be_is_named() {
+    let fleet = fleet("  snapshot { store = \"/proc/snapshots\" }\n");
+    fleet.applied();
+    let ended = fleet.run(&["simulator snapshot", "simulator.qemu.arm", "first"]);
+    insta::assert_snapshot!("store_impossible", told(&fleet, &ended));
+    let before = crate::bench::counted(&fleet, crate::bench::LOG).unwrap_or_default();
+    crate::bench::counts_beyond(&fleet, crate::bench::LOG, before);
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

@@ -20,6 +20,7 @@ mod mavlink;
 pub mod node;
 mod ports;
 mod probe;
+mod program;
 pub mod protocol;
 pub mod provider;
 mod qmp;

@@ -204,8 +204,7 @@ async fn content(program: &Program) -> Result<Vec<u8>, ProviderError> {
         attribute: Some(simfleet_provider_api::Path::attribute("program")),
     };
     let path = &program.path;
-    let content = tokio::fs::read(path).await;
-    let content = content.map_err(|error| rejected(format!("cannot read the program `{path}`: {error}")))?;
+    let content = crate::program::read(path.as_ref()).await.map_err(rejected)?;
     match hex::encode(Sha256::digest(&content)) == program.sha256 {
         true => Ok(content),
         false => Err(rejected(format!(

@@ -116,8 +116,9 @@ impl Runtime for AgentProvider {
 
 /// Reads a program that is to be loaded.
 async fn read(path: &Path) -> Result<(Program, Vec<u8>), ProviderError> {
-    let content = tokio::fs::read(path).await.map_err(|error| ProviderError::Rejected {
-        message: format!("cannot read the program `{}`: {error}", path.display()),
+    let content = crate::program::read(path).await;
+    let content = content.map_err(|message| ProviderError::Rejected {
+        message,
         attribute: None,
     })?;
     let program = Program {

@@ -1,6 +1,7 @@
 //! `simulator reset`, `load`, `snapshot`, `restore`.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use simfleet_provider_api::Act;
@@ -70,7 +71,7 @@ impl Load {
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let (words, file) = last(&self.path_address_and_file)?;
         let program = PathBuf::from(file);
-        if let Err(error) = std::fs::File::open(&program) {
+        if let Err(error) = check(&program) {
             return Err(Failure::io("The program cannot be read", format!("`{file}`"), &error));
         }
         let program = std::path::absolute(&program).unwrap_or(program);
@@ -92,6 +93,14 @@ impl Restore {
         let (words, name) = last(&self.named.path_address_and_name)?;
         let name = name.to_owned();
         act(run, &self.named.waiting, words, Act::Restore { name }).await
+    }
+}
+
+/// Whether it is a file that can be read. A pipe is not opened: that would wait for somebody who writes to it.
+fn check(program: &Path) -> io::Result<()> {
+    match std::fs::metadata(program)?.is_file() {
+        true => std::fs::File::open(program).map(drop),
+        false => Err(io::Error::other("it is not a file")),
     }
 }
 

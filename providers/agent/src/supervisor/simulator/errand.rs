@@ -69,7 +69,14 @@ pub(in super::super) const INCOMING: &str = "incoming";
 pub(super) async fn run(monitor: &mut Qmp, folder: &Path, errand: Errand) -> Result<(), String> {
     let done = match errand {
         Errand::Reset => monitor.tell("system_reset").await.map(drop).map_err(Trouble::from),
-        Errand::Save(save) => held(monitor, async |monitor| self::save(monitor, folder, save).await).await,
+        Errand::Save(save) => {
+            let store = save.store.0.clone();
+            let saved = held(monitor, async |monitor| self::save(monitor, folder, save).await).await;
+            saved.map_err(|trouble| match trouble {
+                Trouble::File(error) => Trouble::Other(format!("it cannot be kept in `{}`: {error}", store.display())),
+                trouble => trouble,
+            })
+        }
         Errand::Load { name } => held(monitor, async |monitor| job(monitor, "snapshot-load", &name).await).await,
     };
     done.map_err(|trouble| trouble.to_string())
