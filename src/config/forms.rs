@@ -161,6 +161,18 @@ pub static RUNTIME: Form = Form {
     },
 };
 
+/// `tcp://lab`, `http://lab:2375`: as [`RUNTIME`], and what the docker client takes beside it.
+pub static ENGINE: Form = Form {
+    fits: |text| match text.split_once("://") {
+        Some(("tcp" | "http" | "https", to)) => match to.trim_end_matches('/') {
+            "" => false,
+            to => to.rsplit_once(':').is_none_or(|(host, _)| !host.is_empty()),
+        },
+        _ => (RUNTIME.fits)(text.trim_end_matches('/')),
+    },
+    ..RUNTIME
+};
+
 /// `127.0.0.1:8080`, `[::1]:8080`, `:8443`: where a server listens.
 pub static LISTEN: Form = Form {
     name: "an address and a port",
@@ -295,6 +307,11 @@ mod tests {
                     "ssh://-o",
                     "agent+https://h:8443",
                 ],
+            ),
+            (
+                &ENGINE,
+                &["unix:///a", "tcp://h", "https://h:1/", "tcp://[::1]", "ssh://a@h/"],
+                &["", "h", "/a", "unix://a", "tcp://", "tcp://:1", "ssh://", "foo://h"],
             ),
             (
                 &LISTEN,

@@ -256,3 +256,11 @@ output "gcs" { value = [for it in simulator.px4.iris : it.endpoints.gcs] }
     insta::assert_snapshot!("plan_of_engines", lab.run("plan").exits(0));
     lab.run("fmt --check").exits(0);
 }
+
+#[test]
+fn a_host_that_is_no_engine_is_told_where_it_stands() {
+    let lab = Lab::new("provider \"docker\" { host = \"lab:2375\" }\nservice \"s\" { image = \"x\" }\n");
+    insta::assert_snapshot!("no_engine", lab.run("validate").exits(1));
+    lab.write("fleet.hcl", "provider \"docker\" { host = \"tcp://lab\" }\n");
+    lab.run("validate").exits(0);
+}

@@ -4,6 +4,7 @@ use simfleet_provider_api::{Attribute, Mode};
 
 use crate::config::check::Body;
 use crate::config::decode::Reader;
+use crate::config::forms;
 use crate::config::record::{Mode as Strictness, Record};
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::config::scope::Constants;
@@ -74,7 +75,19 @@ pub(super) fn provider_schema(name: &str, settings: &[Attribute]) -> BlockSchema
                 "how many calls it is sent a second",
             ),
         ])
-        .attributes(settings.map(AttributeSchema::of_provider))
+        .attributes(settings.map(|setting| setting_of(name, setting)))
+}
+
+/// Returns how a setting is written, with the form that its text must have: a provider's own schema says types only.
+fn setting_of(provider: &str, setting: &Attribute) -> AttributeSchema {
+    let attribute = AttributeSchema::of_provider(setting);
+    match (provider, attribute.name) {
+        ("docker", "host") => AttributeSchema {
+            ty: AttributeType::Text(&forms::ENGINE),
+            ..attribute
+        },
+        _ => attribute,
+    }
 }
 
 fn rate_fields() -> Vec<AttributeSchema> {

@@ -1,11 +1,13 @@
 //! `provider "docker"`.
 
+use crate::config::forms;
 use crate::config::schema::AttributeSchema;
 
 pub(super) fn settings() -> Vec<AttributeSchema> {
     vec![
-        AttributeSchema::string(
+        AttributeSchema::text(
             "host",
+            &forms::ENGINE,
             "the engine: unix://, tcp:// or ssh://; without it the one of the docker client",
         ),
         super::super::tls(),
