@@ -25,7 +25,8 @@ pub use self::look::Reached;
 use self::written::{parameters, told};
 use super::runs::busy;
 use super::{Fleet, FleetError};
-use crate::apply::Progress;
+use crate::apply::{self, Progress};
+use crate::audit::AuditError;
 use crate::control::{self, Control, Done, Now, able};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Pattern;
@@ -39,7 +40,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Nothing was done: a pattern stands for no simulator, another run holds one, or the audit log or the state cannot be
-    /// written.
+    /// written. Or the audit log could not take what was done, as on a full disk: the error says what that was.
     pub async fn control(
         &self,
         control: &Control,
@@ -49,8 +50,11 @@ impl Fleet {
     ) -> Result<Vec<Done>, FleetError> {
         let audit = self.audit(control.verb(), parameters(control))?;
         let done = self.controlled(control, patterns, progress, stop).await;
-        audit.tell(patterns, &done)?;
-        done
+        match (audit.tell(patterns, &done), &done) {
+            (Ok(()), _) => done,
+            (Err(FleetError::Audit(error)), Ok(all)) => Err(unwritten(control, all, error)),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Looks at the simulators that patterns stand for, for something that is only read of them or typed into them. That
@@ -144,6 +148,21 @@ fn still_open(address: &Address) -> Diagnostic {
     let detail = "A run that ended early began something with it, and what became of that is not known.";
     let diagnostic = Diagnostic::error("An operation is still open", detail).on(address.clone());
     diagnostic.hint("`simfleet apply` finishes it, once its provider can be asked")
+}
+
+/// Says what was done that the audit log lacks.
+fn unwritten(control: &Control, all: &[Done], error: AuditError) -> FleetError {
+    let was_done = all.iter().filter(|done| done.result.is_ok());
+    let names: Vec<String> = was_done.map(|done| done.address.to_string()).collect();
+    if names.is_empty() {
+        return error.into();
+    }
+    let error = apply::describe(&error);
+    let detail = format!("The {} of {} is done, and {error}.", control.verb(), names.join(", "));
+    let diagnostic = Diagnostic::error("Done, and not written down", detail);
+    diagnostic
+        .hint("make room for the file of the audit log, and write down who did this")
+        .into()
 }
 
 fn not_done(control: &Control, address: &Address, why: &str) -> Diagnostic {

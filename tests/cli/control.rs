@@ -384,3 +384,17 @@ fn the_audit_log_says_who_did_what() {
     insta::assert_snapshot!("unwritable", lab.run("simulator stop simulator.exec.job[1]").exits(1));
     assert_eq!(simulator(&lab, 1)["status"], "running");
 }
+
+#[test]
+fn what_a_full_disk_keeps_out_of_the_audit_log_is_told_as_done() {
+    let lab = running();
+    let log = lab.path().join(".simfleet/audit.jsonl");
+    std::os::unix::fs::symlink("/dev/full", log).expect("a link");
+    insta::assert_snapshot!("unwritten", lab.run("simulator stop simulator.exec.job").exits(1));
+    assert_eq!(simulator(&lab, 0)["status"], "stopped");
+    // What was not done is not told as done.
+    insta::assert_snapshot!(
+        "unwritten_refusal",
+        lab.run("simulator pause simulator.exec.job").exits(1)
+    );
+}
