@@ -9,7 +9,7 @@ use simfleet_state::{HeldState, Hold, State};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{Pattern, STATE};
+use crate::plan::{Pattern, STATE, STOPPED_BECAUSE};
 
 /// What is done with simulators by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +128,9 @@ impl Control {
             Control::Start | Control::Resume => "running",
             Control::Act(_) => return Ok(Change { state: None, held }),
         };
-        let state = (wanted != state).then_some(wanted);
+        // One that was idle is to run, and does not.
+        let is_asleep = seen.str(STOPPED_BECAUSE).is_some() && wanted != "stopped";
+        let state = (wanted != state || is_asleep).then_some(wanted);
         Ok(Change { state, held })
     }
 }
@@ -281,5 +283,13 @@ mod tests {
             });
             assert_eq!(found, expected, "{state}, {status}");
         }
+        let asleep = Attributes::from_iter([
+            ("state", Value::from("running")),
+            ("status", Value::from("stopped")),
+            ("stopped_because", Value::from("idle for 30m")),
+        ]);
+        let found = orders.map(|order| order.change(&address, &asleep).expect("it can be done").state);
+        let running = Some("running");
+        assert_eq!(found, [running, Some("stopped"), Some("paused"), running, None]);
     }
 }

@@ -10,6 +10,7 @@ use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Hold, Resource, State};
 
+use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
 
 /// What runs now.
@@ -82,6 +83,8 @@ pub struct Simulator {
     pub exit: Option<String>,
     /// The last line of its log, where it does not run.
     pub last_line: Option<String>,
+    /// Why it does not run although it is to run, and is as it should be: `idle for 30m`.
+    pub asleep: Option<String>,
     /// Who stopped or paused it by hand.
     pub hold: Option<Hold>,
 }
@@ -262,6 +265,7 @@ fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>
         restarts: live(attributes, &health, "restarts"),
         exit: exit(attributes, &health),
         last_line: None,
+        asleep: asleep(attributes, &health),
         hold: None,
         health,
     }
@@ -295,10 +299,17 @@ fn debugger(attributes: &Attributes, health: &Health) -> Option<String> {
     Some(format!("tcp://{bind}:{port}"))
 }
 
+/// Returns why something does not run that is as it should be.
+fn asleep(attributes: &Attributes, health: &Health) -> Option<String> {
+    let is_seen = matches!(health, Health::Present(_));
+    let why = attributes.str(STOPPED_BECAUSE).filter(|_| is_seen);
+    why.map(str::to_owned)
+}
+
 /// Returns how a process ended that is there no more, although it should be.
 fn exit(attributes: &Attributes, health: &Health) -> Option<String> {
     match health {
-        Health::Present(_) if !health.is_good() => {
+        Health::Present(_) if !health.is_good() && asleep(attributes, health).is_none() => {
             let code = || attributes.get("exit_code").and_then(Value::as_u64);
             let exit = attributes.str("exit").map(str::to_owned);
             exit.or_else(|| Some(format!("exit code {}", code()?)))

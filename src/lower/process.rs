@@ -90,6 +90,8 @@ fn shared(
     attributes.set("name", lowering.address.to_string());
     attributes.set("ports", super::simulator::ports(place));
     attributes.set("state", simulator.state.as_str());
+    attributes.set("max_lifetime", simulator.max_lifetime.map_or(Value::NULL, seconds));
+    attributes.set("idle_timeout", simulator.idle_timeout.map_or(Value::NULL, seconds));
     attributes.set("log", simulator.log.as_ref().map_or(Value::NULL, log));
     let mut desired = lowering.desired(lowering.address.clone(), kind, provider, attributes);
     desired.hosted_on = Some(place.host.clone());

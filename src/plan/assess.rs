@@ -4,7 +4,7 @@ use simfleet_provider_api::{Address, Attributes, Observed, Schema};
 use simfleet_state::{Declaration, Intent, Operation, Resource};
 
 use super::difference::{canonical, compare, drift, planned, same};
-use super::{Action, Change, Drift, DriftKind, Reason, STATE};
+use super::{Action, Change, Drift, DriftKind, Reason, STATE, STOPPED_BECAUSE};
 use crate::diagnostic::Diagnostic;
 use crate::lower::{Desired, Policy};
 
@@ -227,6 +227,9 @@ fn decide(
                 change.after = Some(difference.after);
             } else {
                 change.after = Some(current.clone());
+                if let Some(why) = current.str(STOPPED_BECAUSE) {
+                    change.reasons.push(Reason::Asleep { why: why.to_owned() });
+                }
             }
             change.replace_because = difference.replaces;
         }

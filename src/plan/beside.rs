@@ -4,7 +4,7 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Snapshot, State};
 
 use super::session::Session;
-use super::{Action, Change, Interrupt, Mode, PoolChange, Reason, Unfinished, dismiss};
+use super::{Action, Change, Interrupt, Mode, PoolChange, Reason, STATE, STOPPED_BECAUSE, Unfinished, dismiss};
 
 /// Returns a change for each object that was replaced and is still to go.
 pub(super) fn deposed(state: &State) -> impl Iterator<Item = Change> {
@@ -30,7 +30,17 @@ pub(super) fn interrupts(changes: &[Change]) -> Vec<Interrupt> {
         address: change.address.clone(),
         action: change.action,
     };
-    simulators.filter(stops).map(interrupt).collect()
+    simulators
+        .filter(stops)
+        .filter(|change| runs(change))
+        .map(interrupt)
+        .collect()
+}
+
+/// Whether something runs that can be interrupted: it was not stopped, by whomever.
+fn runs(change: &Change) -> bool {
+    let Some(seen) = &change.before else { return true };
+    seen.str(STATE) != Some("stopped") && seen.str(STOPPED_BECAUSE).is_none()
 }
 
 /// Returns the pools whose recorded size changes.

@@ -301,6 +301,21 @@ pub enum Reason {
         /// Why that ends.
         why: HoldEnd,
     },
+    /// It is stopped although it is to run, as it should be, until somebody starts it.
+    Asleep {
+        /// Why: `idle for 30m`.
+        why: String,
+    },
+}
+
+impl Change {
+    /// Returns why it is stopped although it is to run, where it stays so.
+    pub fn asleep(&self) -> Option<&str> {
+        self.reasons.iter().find_map(|reason| match reason {
+            Reason::Asleep { why } if self.action == Action::NoOp => Some(&**why),
+            _ => None,
+        })
+    }
 }
 
 impl fmt::Display for Reason {
@@ -337,6 +352,7 @@ impl fmt::Display for Reason {
             Reason::Deposed => f.write_str("an earlier run replaced it, and did not come to delete it"),
             Reason::Held { hold } => write!(f, "it is held {}", described(hold)),
             Reason::Unheld { hold, why } => write!(f, "it was held {}: {why}", described(hold)),
+            Reason::Asleep { why } => write!(f, "it is stopped until it is started: {why}"),
         }
     }
 }

@@ -12,6 +12,9 @@ use super::{Action, Change, Mode, Reason};
 /// The attribute that says what something is to do: `running`, `paused`, `stopped`.
 pub const STATE: &str = "state";
 
+/// The attribute that says why something does not run that is to run, and is as it should be: it was idle for too long.
+pub const STOPPED_BECAUSE: &str = "stopped_because";
+
 /// What a plan makes of holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -49,6 +49,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
         }
     }
     held(&status.simulators, &mut document);
+    asleep(&status.simulators, &mut document);
     cordoned(&status.nodes, &mut document);
     for (address, verb) in &status.open {
         let text = format!(": its {verb} is in flight, or was left by an earlier run; apply finishes it");
@@ -64,6 +65,8 @@ fn counts(status: &Status) -> Line {
     let services: Vec<&Health> = status.services.iter().map(|service| &service.health).collect();
     let (held, others): (Vec<&Simulator>, Vec<&Simulator>) =
         status.simulators.iter().partition(|simulator| simulator.hold.is_some());
+    let (asleep, others): (Vec<&Simulator>, Vec<&Simulator>) =
+        others.into_iter().partition(|simulator| simulator.asleep.is_some());
     let simulators: Vec<&Health> = others.iter().map(|simulator| &simulator.health).collect();
     let all = [(&nodes, "node"), (&simulators, "simulator"), (&services, "service")];
     let is_good = all
@@ -76,11 +79,12 @@ fn counts(status: &Status) -> Line {
             format!("{good} of {} {noun}s", healths.len())
         })
         .collect();
-    let held = match held.len() {
+    let beside = |count: usize, how: &str| match count {
         0 => String::new(),
-        1 => " 1 simulator is held.".to_owned(),
-        count => format!(" {count} simulators are held."),
+        1 => format!(" 1 simulator is {how}."),
+        count => format!(" {count} simulators are {how}."),
     };
+    let held = beside(held.len(), "held") + &beside(asleep.len(), "stopped until started");
     let last = counted.pop();
     let text = match (counted.is_empty(), last) {
         (_, None) if held.is_empty() => return Line::new().text("Nothing runs."),
@@ -103,6 +107,7 @@ pub fn simulators(simulators: &[Simulator]) -> String {
     let mut document = Document::new();
     ended(simulators, &mut document);
     held(simulators, &mut document);
+    asleep(simulators, &mut document);
     followed(
         bare(&simulator_table(simulators), "There are no simulators."),
         &document,
@@ -155,6 +160,16 @@ fn held(simulators: &[Simulator], document: &mut Document) {
         let Some(hold) = &simulator.hold else { continue };
         let head = Line::new().tone(Tone::Change, simulator.address.to_string());
         document.line(head.text(format!(" is held {}", described(hold))));
+    }
+}
+
+/// Says of each simulator that is stopped, as it should be, why it is.
+fn asleep(simulators: &[Simulator], document: &mut Document) {
+    for simulator in simulators.iter().filter(|simulator| simulator.hold.is_none()) {
+        let Some(why) = &simulator.asleep else { continue };
+        let address = simulator.address.to_string();
+        let text = format!(" is stopped: {why}; `simfleet simulator start {address}` starts it");
+        document.line(Line::new().tone(Tone::Change, address).text(text));
     }
 }
 
@@ -311,7 +326,7 @@ pub fn simulators_json(simulators: &[Simulator]) -> Json {
                 "kind": simulator.kind,
                 "node": simulator.node,
                 "status": simulator.health.word(),
-                "reason": reason(&simulator.health),
+                "reason": reason(&simulator.health).or(simulator.asleep.as_deref()),
                 "ports": simulator.ports,
                 "endpoints": simulator.endpoints,
                 "pid": simulator.pid,

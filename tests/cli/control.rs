@@ -398,3 +398,76 @@ fn what_a_full_disk_keeps_out_of_the_audit_log_is_told_as_done() {
         lab.run("simulator pause simulator.exec.job").exits(1)
     );
 }
+
+/// A process that nobody uses, beside one that may be idle.
+const IDLE: &str = r#"
+provider "local" {}
+node "a" {}
+
+simulator "exec" "idle" {
+  placement    = node.a
+  command      = ["sh", "-c", "echo up; exec sleep 1000"]
+  idle_timeout = "2s"
+}
+
+simulator "exec" "busy" {
+  placement    = node.a
+  command      = ["sleep", "1000"]
+  idle_timeout = "1h30m"
+}
+
+value "after" {
+  depends_on = [simulator.exec.idle]
+  input      = "one"
+}
+"#;
+
+#[test]
+fn one_that_is_idle_is_stopped_and_is_as_declared() {
+    let lab = Running::new(IDLE);
+    lab.run("apply --auto-approve").exits(0);
+    eventually("it is stopped", || simulator(&lab, 1)["status"] == "stopped");
+    assert_eq!(simulator(&lab, 1)["reason"], "idle for 2s");
+    insta::assert_snapshot!("idle_status", lab.run("status").exits(0));
+    insta::assert_snapshot!("idle_plan", lab.run("plan --detailed-exitcode").exits(0));
+    insta::assert_snapshot!("idle_why", lab.run("why simulator.exec.idle").exits(0));
+    let plan = lab.run("plan --json").exits(0).json();
+    assert_eq!(plan["summary"]["update"], 0, "{plan}");
+    // What needs it need not wait for it, and the next agent leaves it alone.
+    let agent = pid_of(&lab.run("nodes -o json").exits(0), 0);
+    kill_process(agent, Signal::KILL).expect("the agent runs");
+    lab.write("fleet.hcl", &IDLE.replace("\"one\"", "\"two\""));
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(simulator(&lab, 1)["status"], "stopped");
+
+    let log = || lab.run("simulator logs simulator.exec.idle").exits(0).stdout.clone();
+    assert_eq!(log(), "up\n");
+    insta::assert_snapshot!("idle_started", lab.run("simulator start simulator.exec.idle").exits(0));
+    assert_eq!(log(), "up\nup\n");
+    // A changed block starts it, too.
+    eventually("it is stopped again", || simulator(&lab, 1)["status"] == "stopped");
+    let changed = IDLE.replace("\"2s\"", "\"2h\"");
+    lab.write("fleet.hcl", &changed);
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(simulator(&lab, 1)["status"], "running");
+    assert_eq!(log(), "up\nup\nup\n");
+    // Nothing is interrupted that does not run.
+    lab.run("simulator stop simulator.exec.idle").exits(0);
+    let anew = lab.run("plan --replace simulator.exec.idle --json").exits(0).json();
+    assert_eq!(
+        (&anew["summary"]["replace"], &anew["interrupts"]),
+        (&json!(1), &json!([]))
+    );
+}
+
+#[test]
+fn what_is_not_stopped_by_itself_says_so() {
+    let lab = Lab::new(
+        "provider \"local\" {}\nprovider \"docker\" {}\n\
+         simulator \"vehicle\" \"v\" {\n  placement    = \"local\"\n  idle_timeout = \"1h\"\n}\n\
+         simulator \"container\" \"c\" {\n  placement    = \"local\"\n  image        = \"busybox\"\n  max_lifetime = \"1h\"\n}\n",
+    );
+    insta::assert_snapshot!("not_stopped_by_itself", lab.run("plan").exits(1));
+    lab.write("fleet.hcl", &IDLE.replace("\"2s\"", "\"0s\""));
+    insta::assert_snapshot!("idle_for_no_time", lab.run("validate").exits(1));
+}

@@ -5,5 +5,6 @@ mod support;
 
 mod bench;
 mod by_hand;
+mod idle;
 mod mistakes;
 mod sessions;

@@ -156,6 +156,13 @@ pub(crate) fn check_spec(spec: &ProcessSpec, ports: Ports) -> Vec<Wrong> {
         &["stop_grace"],
         "must be between 0 and 3600 seconds",
     );
+    for (name, length) in [("idle_timeout", spec.idle_timeout), ("max_lifetime", spec.max_lifetime)] {
+        check(
+            length.is_none_or(|seconds| (1.0..=TEN_YEARS).contains(&seconds)),
+            &[name],
+            "must be between a second and ten years",
+        );
+    }
     if let Some(log) = &spec.log {
         check(
             log.max_size.is_none_or(|size| size >= 1024),
@@ -261,6 +268,8 @@ fn check_health(spec: &ProcessSpec, ports: Ports, wrong: &mut Vec<Wrong>) {
         }
     }
 }
+
+const TEN_YEARS: f64 = 10.0 * 366.0 * 86_400.0;
 
 const SECONDS: &str = "must be between 0.01 and 86400 seconds";
 

@@ -64,6 +64,12 @@ fn process_attributes() -> Vec<Attribute> {
             "`starting`, `running`, `unhealthy`, `paused`, `restarting`, `stopping`, `stopped` or `exited`",
         )
         .live(),
+        Attribute::new(
+            "stopped_because",
+            Type::String,
+            "why it is stopped although it is to run: `idle for 30m`",
+        )
+        .live(),
         Attribute::new("pid", Type::Number, "its process id while it lives").live(),
         Attribute::new("exit", Type::String, "how it last ended: `exit code 1`, `signal 9`, …").live(),
         Attribute::new("restarts", Type::Number, "how often the agent has restarted it").live(),

@@ -57,6 +57,16 @@ pub fn attributes() -> Vec<Attribute> {
             "seconds between SIGTERM and SIGKILL when it is stopped",
         )
         .default(Number::from_f64(DEFAULT_STOP_GRACE).map_or(Value::NULL, Value::from)),
+        Attribute::new(
+            "idle_timeout",
+            Type::Number,
+            "seconds after which it is stopped where nobody uses it, until somebody does",
+        ),
+        Attribute::new(
+            "max_lifetime",
+            Type::Number,
+            "seconds after which it is stopped, until it is started",
+        ),
         Attribute::new("log", log_type(), "where its output goes, and how much of it is kept").replaces(),
         Attribute::new(
             "state",

@@ -254,7 +254,7 @@ impl View<'_> {
         document.blank();
     }
 
-    /// Says what was stopped or paused by hand: what is left so, and whose hold ends.
+    /// Says what is stopped or paused, and left so, and whose hold ends.
     fn holds(&self, document: &mut Document) {
         let told = |sign: &str, address: &Address, text: String| {
             let line = Line::new().tone(Tone::Change, format!("{sign:>3} "));
@@ -271,7 +271,14 @@ impl View<'_> {
             told("-", &ended.address, text)
         });
         let ended: Vec<Line> = ended.collect();
-        for (title, lines) in [("Held by hand, and left so:", held), ("Holds that end:", ended)] {
+        let asleep = self.plan.changes.iter();
+        let asleep = asleep.filter_map(|change| Some(told("=", &change.address, change.asleep()?.to_owned())));
+        let asleep: Vec<Line> = asleep.collect();
+        for (title, lines) in [
+            ("Held by hand, and left so:", held),
+            ("Stopped by themselves, until somebody starts them:", asleep),
+            ("Holds that end:", ended),
+        ] {
             if lines.is_empty() {
                 continue;
             }

@@ -280,6 +280,9 @@ pub struct SimulatorView {
     /// What was last done with it by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<ActView>,
+    /// Why it is stopped although it is to run: `idle for 30m`. It runs again once something is asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_because: Option<String>,
 }
 
 /// All simulators of a node, by name.

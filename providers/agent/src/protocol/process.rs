@@ -156,6 +156,12 @@ pub struct ProcessSpec {
     pub restart: Restart,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_grace: f64,
+    /// Seconds after which it is stopped where nobody uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<f64>,
+    /// Seconds after which it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime: Option<f64>,
     /// Where its output goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
@@ -205,6 +211,17 @@ pub enum Status {
     Stopped,
     /// It exited by itself and is not started again.
     Exited,
+}
+
+impl Desired {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Desired::Running => "running",
+            Desired::Paused => "paused",
+            Desired::Stopped => "stopped",
+        }
+    }
 }
 
 impl Status {

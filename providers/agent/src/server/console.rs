@@ -34,7 +34,7 @@ pub(super) async fn console(
         });
     }
     let supervisor = &app.0.supervisor;
-    let mut line = supervisor
+    let (mut line, user) = supervisor
         .console(&name, which.id.as_deref(), which.console.as_deref())
         .await?;
     let upgrade = hyper::upgrade::on(&mut request);
@@ -44,6 +44,7 @@ pub(super) async fn console(
             Ok(upgraded) => drop(tokio::io::copy_bidirectional(&mut TokioIo::new(upgraded), &mut line).await),
             Err(error) => tracing::warn!(%error, "a console was not opened"),
         }
+        drop(user);
     });
     let headers = [(UPGRADE, CONSOLE), (CONNECTION, "upgrade")];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())

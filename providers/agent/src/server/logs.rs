@@ -40,26 +40,34 @@ pub(super) async fn stream(
     let tail = wanted.tail;
     let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, tail));
     let log = opened.await.map_err(io::Error::other)??;
-    Ok(stream::try_unfold((log, wanted), move |(mut log, wanted)| {
-        let supervisor = supervisor.clone();
-        async move {
-            loop {
-                // Asked before the look at the log: what it wrote last is there once it has ended.
-                let goes_on = wanted.follow && supervisor.is_alive(&wanted.name, wanted.id.as_deref()).await;
-                let read = tokio::task::spawn_blocking(move || {
-                    let piece = log.read();
-                    (log, piece)
-                });
-                let piece;
-                (log, piece) = read.await.map_err(io::Error::other)?;
-                match piece? {
-                    piece if !piece.is_empty() => return Ok(Some((piece, (log, wanted)))),
-                    _ if goes_on => tokio::time::sleep(LOOK_AFTER).await,
-                    _ => return Ok(None),
+    let user = match wanted.follow {
+        // The only error is that it is gone by now.
+        true => supervisor.user(&wanted.name, wanted.id.as_deref()).await.ok(),
+        false => None,
+    };
+    Ok(stream::try_unfold(
+        (log, wanted, user),
+        move |(mut log, wanted, user)| {
+            let supervisor = supervisor.clone();
+            async move {
+                loop {
+                    // Asked before the look at the log: what it wrote last is there once it has ended.
+                    let goes_on = wanted.follow && supervisor.is_alive(&wanted.name, wanted.id.as_deref()).await;
+                    let read = tokio::task::spawn_blocking(move || {
+                        let piece = log.read();
+                        (log, piece)
+                    });
+                    let piece;
+                    (log, piece) = read.await.map_err(io::Error::other)?;
+                    match piece? {
+                        piece if !piece.is_empty() => return Ok(Some((piece, (log, wanted, user)))),
+                        _ if goes_on => tokio::time::sleep(LOOK_AFTER).await,
+                        _ => return Ok(None),
+                    }
                 }
             }
-        }
-    }))
+        },
+    ))
 }
 
 /// Reads a log over the files that it is kept in, the oldest first, also while they are rotated.

@@ -10,7 +10,7 @@ use simfleet_provider_api::{Attributes, Data, Path, PathStep, Value};
 
 use super::reader::Reader;
 use super::{Wrong, optional, text};
-use crate::protocol::{Console, Desired, Drive, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
+use crate::protocol::{Console, Drive, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
 
 /// Bytes after which a new file of a console's log is begun, unless it says otherwise.
 const CONSOLE_LOG_SIZE: u64 = 10 << 20;
@@ -163,11 +163,7 @@ fn stand(attributes: &mut Attributes, view: &SimulatorView, machine: &Machine) {
         return;
     };
     attributes.set("qemu", seen.version.as_str());
-    let wanted = match view.spec.state {
-        Desired::Running => "running",
-        Desired::Paused => "paused",
-        Desired::Stopped => "stopped",
-    };
+    let wanted = view.spec.state.as_str();
     let waits = seen.state == "prelaunch" && machine.gdb.as_ref().is_some_and(|gdb| gdb.wait);
     // What a debugger does with it is no change of what it should be.
     let (state, status) = match seen.state.as_str() {

@@ -83,6 +83,8 @@ fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted
         })?,
         restart: root.word("restart")?.unwrap_or_default(),
         stop_grace: root.number("stop_grace")?.unwrap_or(DEFAULT_STOP_GRACE),
+        idle_timeout: root.number("idle_timeout")?,
+        max_lifetime: root.number("max_lifetime")?,
         log: root.object("log", |log| {
             Ok(Log {
                 path: log.string("path")?,
@@ -153,6 +155,8 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
     );
     attributes.set("restart", word(&spec.restart));
     attributes.set("stop_grace", number(spec.stop_grace));
+    attributes.set("idle_timeout", optional(&spec.idle_timeout, |value| number(*value)));
+    attributes.set("max_lifetime", optional(&spec.max_lifetime, |value| number(*value)));
     attributes.set(
         "log",
         optional(&spec.log, |log| {
@@ -163,7 +167,13 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
             ])
         }),
     );
-    attributes.set("state", view.status.state());
+    // One that was idle is as it should be: it was not stopped by anybody.
+    let state = match view.stopped_because {
+        Some(_) => spec.state.as_str(),
+        None => view.status.state(),
+    };
+    attributes.set("state", state);
+    attributes.set("stopped_because", text(&view.stopped_because));
     attributes.set("health_check", optional(&spec.health_check, health_check_value));
     attributes.set(
         "resources",
@@ -300,6 +310,8 @@ mod tests {
             ),
             ("restart", Value::string("on-failure")),
             ("stop_grace", number(1.5)),
+            ("idle_timeout", number(1800.0)),
+            ("max_lifetime", Value::NULL),
             (
                 "log",
                 Value::object([
@@ -348,6 +360,7 @@ mod tests {
             machine: None,
             gdb_port: None,
             act: None,
+            stopped_because: None,
         }
     }
 
@@ -372,6 +385,20 @@ mod tests {
         let mut view = view(wanted(&full()).expect("valid"));
         view.status = Status::Exited;
         assert_eq!(attributes(&view, FilePath::new("/")).str("state"), Some("exited"));
+    }
+
+    #[test]
+    fn one_that_was_idle_is_no_other_than_the_one_that_is_wanted() {
+        let mut view = view(wanted(&full()).expect("valid"));
+        view.status = Status::Stopped;
+        assert_eq!(attributes(&view, FilePath::new("/")).str("state"), Some("stopped"));
+        view.stopped_because = Some("idle for 30m".to_owned());
+        let seen = attributes(&view, FilePath::new("/"));
+        assert_eq!(
+            (seen.str("state"), seen.str("status")),
+            (Some("running"), Some("stopped"))
+        );
+        assert_eq!(seen.str("stopped_because"), Some("idle for 30m"));
     }
 
     #[test]

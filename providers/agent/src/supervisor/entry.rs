@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::SupervisorError;
 use super::simulator::{Change, Command, Snapshot};
+use super::users::Users;
 use crate::protocol::{MachineAct, ProcessSpec, SimulatorView};
 
 /// A simulator that has a task.
@@ -12,6 +13,7 @@ use crate::protocol::{MachineAct, ProcessSpec, SimulatorView};
 pub(super) struct Entry {
     pub seen: watch::Receiver<Snapshot>,
     pub commands: mpsc::Sender<Command>,
+    pub users: Users,
 }
 
 impl Entry {
@@ -38,6 +40,7 @@ impl Entry {
             machine: seen.machine.clone(),
             gdb_port: record.gdb_port,
             act: seen.act.clone(),
+            stopped_because: record.expired.clone(),
         }
     }
 

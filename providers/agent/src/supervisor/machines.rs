@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::net::UnixStream;
 
 use super::entry::Entry;
-use super::{Supervisor, SupervisorError, machine, run, snapshots};
+use super::{Supervisor, SupervisorError, User, machine, run, snapshots};
 use crate::layout::console_socket;
 use crate::ports;
 use crate::protocol::{ActOnMachine, Machine, MachineAct, ProcessSpec, SnapshotView};
@@ -97,13 +97,13 @@ impl Supervisor {
         Ok(store.all()?.into_iter().map(SnapshotView::from).collect())
     }
 
-    /// Connects to a console of a machine: the one of that name, or its first.
+    /// Connects to a console of a machine: the one of that name, or its first. It is used for as long as the user is kept.
     pub async fn console(
         &self,
         name: &str,
         id: Option<&str>,
         console: Option<&str>,
-    ) -> Result<UnixStream, SupervisorError> {
+    ) -> Result<(UnixStream, User), SupervisorError> {
         let refused = |message: String| SupervisorError::Conflict(message);
         let machine = self.machine(name, id).await?;
         let names: Vec<&str> = machine.consoles.iter().map(|it| it.name.as_str()).collect();
@@ -122,7 +122,8 @@ impl Supervisor {
         }
         let folder = self.shared.data.simulator(name);
         let line = qmp::connect(folder.path(), &console_socket(number)).await;
-        line.map_err(|error| refused(format!("`{name}` does not run: {error}")))
+        let line = line.map_err(|error| refused(format!("`{name}` does not run: {error}")))?;
+        Ok((line, self.user(name, id).await?))
     }
 
     /// Returns the file with what a simulator writes: of a machine, its first console.

@@ -12,6 +12,7 @@ mod run;
 mod simulator;
 mod snapshots;
 mod tombstones;
+mod users;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +26,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 pub(crate) use self::error::SupervisorError;
 pub use self::run::sweep;
+pub(crate) use self::users::User;
 
 use self::entry::Entry;
 use self::programs::Programs;
@@ -142,7 +144,8 @@ impl Supervisor {
     ) {
         let name = seen.borrow().record.name.clone();
         let (commands, received) = mpsc::channel(8);
-        let entry = Entry { seen, commands };
+        let users = simulator.users();
+        let entry = Entry { seen, commands, users };
         let last = entry.seen.clone();
         simulators.insert(name.clone(), entry);
         self.count.send_replace(simulators.len());
@@ -269,6 +272,7 @@ impl Supervisor {
             return Err(SupervisorError::Full(most));
         }
         let gdb_port = self.gdb_port(&simulators, name, &request.spec)?;
+        let now = SystemTime::now();
         let record = Record {
             name: name.to_owned(),
             cookie: request.token.clone(),
@@ -291,6 +295,9 @@ impl Supervisor {
             loaded: None,
             halt: false,
             incoming: None,
+            used: Some(now),
+            began: Some(now),
+            expired: None,
         };
         let folder = self.shared.data.simulator(name);
         make_folder(&folder, &record)?;
@@ -337,6 +344,11 @@ impl Supervisor {
     pub async fn reset(&self, name: &str, id: &str, token: String) -> Result<(), SupervisorError> {
         let entry = self.entry(name, Some(id)).await?;
         entry.ask(|done| Command::Reset(token, done)).await
+    }
+
+    /// Has somebody use a simulator, for as long as what is returned lives.
+    pub async fn user(&self, name: &str, id: Option<&str>) -> Result<User, SupervisorError> {
+        self.entry(name, id).await.map(|entry| entry.users.enter())
     }
 
     /// Whether a simulator is there, and runs or is about to.

@@ -1,7 +1,7 @@
 //! What an agent keeps of a simulator: on the disk before anything is done about it.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
@@ -60,6 +60,15 @@ pub(crate) struct Record {
     /// The file that a machine is read from at its next start.
     #[serde(default)]
     pub incoming: Option<PathBuf>,
+    /// When it was last used, at most a minute before it truly was; unknown where an older agent made it.
+    #[serde(default)]
+    pub used: Option<SystemTime>,
+    /// When it was started by somebody.
+    #[serde(default)]
+    pub began: Option<SystemTime>,
+    /// Why it is stopped although it is to run, in words: it was idle, or its time is over.
+    #[serde(default)]
+    pub expired: Option<String>,
 }
 
 /// What a machine was told by its monitor.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet_provider_api::Value;
 
@@ -53,6 +54,10 @@ pub struct Simulator {
     pub workload: Workload,
     /// What it should do.
     pub state: Desired,
+    /// How long it may run before it is stopped.
+    pub max_lifetime: Option<Duration>,
+    /// How long it may go without use before it is stopped.
+    pub idle_timeout: Option<Duration>,
     /// The ports that it needs, by name.
     pub ports: BTreeMap<Arc<str>, Port>,
     /// Where its output goes.
@@ -98,15 +103,39 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .attributes(workload::attributes(process::restart()))
         .attributes([AttributeSchema::one_of("state", Desired::WORDS, "what it should do").default("running")])
         .attributes(super::labels())
-        .attributes([
-            AttributeSchema::duration("max_lifetime", "how long it may run").later(),
-            AttributeSchema::duration("idle_timeout", "how long it may be idle").later(),
-        ])
+        .attributes(bounds(kind))
         .any(port::schema())
         .optional(health_check::schema())
         .any(route())
         .any(schedule::times("When it runs.").later())
         .resource(OUTPUTS)
+}
+
+/// Returns what has a simulator be stopped by itself. An engine stops no container by itself, and an agent does not see who
+/// flies a vehicle.
+fn bounds(kind: &str) -> [AttributeSchema; 2] {
+    let lifetime = "how long it may run since it was made or started; then it is stopped until it is started by hand, or its \
+                    block changes";
+    let idle = match kind {
+        "qemu" => {
+            "how long nobody may use it before it is stopped, until it is started by hand, reset or loaded, or its block \
+             changes; who has a console or a debugger of it, follows its log, or does something by hand with it, uses it"
+        }
+        "exec" => {
+            "how long nobody may use it before it is stopped, until it is started or reset by hand, or its block changes; \
+             only who follows its log or does something by hand with it uses it: what goes over its ports is not seen"
+        }
+        _ => "how long nobody may use it before it is stopped",
+    };
+    let (lifetime, idle) = (
+        AttributeSchema::duration("max_lifetime", lifetime),
+        AttributeSchema::duration("idle_timeout", idle),
+    );
+    match kind {
+        "qemu" | "exec" => [lifetime, idle],
+        "vehicle" => [lifetime, idle.later()],
+        _ => [lifetime.later(), idle.later()],
+    }
 }
 
 /// E13: a process on a node cannot have the port of the node's agent.
@@ -134,6 +163,7 @@ impl Simulator {
         let (placement, instance) = (reader.take("placement"), reader.maybe("instance"));
         let workload = Workload::decode(reader);
         let state = reader.take("state");
+        let (max_lifetime, idle_timeout) = (reader.maybe("max_lifetime"), reader.maybe("idle_timeout"));
         let ports = reader.named("port", Port::decode);
         let log = reader.block("log", Log::decode);
         if !kind.as_ref().is_none_or(Kind::is_container) {
@@ -150,6 +180,8 @@ impl Simulator {
             instance: instance?,
             workload: workload?,
             state: state?,
+            max_lifetime: max_lifetime?,
+            idle_timeout: idle_timeout?,
             ports: ports?,
             log: log?,
             kind: kind?,

@@ -21,6 +21,15 @@ pub(super) struct Acting {
 }
 
 impl Acting {
+    /// Something that is done once the machine was started anew.
+    pub fn by_a_start(token: String) -> Self {
+        Acting {
+            token,
+            errand: None,
+            outcome: None,
+        }
+    }
+
     /// Whether it is still being done.
     pub fn goes_on(&self) -> bool {
         self.outcome.is_none()

@@ -70,7 +70,8 @@ impl Simulator {
             let message = format!("it ended: {exit}{}", self.last_words());
             self.finish(Err(message));
         }
-        if self.record.ending.is_some() || self.record.spec.state == Desired::Stopped {
+        let is_told = self.record.spec.state == Desired::Stopped || self.record.expired.is_some();
+        if self.record.ending.is_some() || is_told {
             return;
         }
         let (next, failures) = after_exit(self.record.spec.restart, exit.is_success(), ran, self.failures);

@@ -98,6 +98,9 @@ impl Simulator {
         if let Some(process) = &mut self.process {
             process.became_ready();
         }
+        if std::mem::take(&mut self.is_woken) {
+            self.use_it().await;
+        }
         self.record.ready_run = self.record.run;
         self.keep().await;
     }

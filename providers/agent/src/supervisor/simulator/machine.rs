@@ -19,7 +19,7 @@ use crate::qmp::{Qmp, QmpError};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A machine whose monitor has not answered so often in a row is unhealthy.
-const MOST_SILENCE: u32 = 3;
+pub(super) const MOST_SILENCE: u32 = 3;
 
 /// What was said with the monitor.
 pub(super) type Talk = Result<Said, QmpError>;

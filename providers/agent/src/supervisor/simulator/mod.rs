@@ -3,6 +3,7 @@
 mod act;
 mod end;
 mod errand;
+mod expiry;
 mod look;
 mod machine;
 mod process;
@@ -10,7 +11,7 @@ mod process;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use simfleet_provider_api::Path;
@@ -20,11 +21,13 @@ use tokio::time::{Instant, sleep_until};
 
 use self::act::Acting;
 pub(super) use self::errand::INCOMING;
+use self::expiry::Age;
 use self::machine::Talk;
 use self::process::Process;
 use super::Shared;
 use super::record::{Ending, Record, needs_new_process, seconds};
 use super::run;
+use super::users::Users;
 use crate::durable;
 use crate::layout::SimulatorFolder;
 use crate::protocol::{ActView, Desired, MachineAct, MachineView, ProcessSpec, Status};
@@ -88,6 +91,14 @@ pub(super) struct Simulator {
     create_by: Instant,
     /// What is done with it by hand, or was done last.
     act: Option<Acting>,
+    /// Who uses it now.
+    users: Users,
+    /// For how long nobody has used it.
+    idle: Age,
+    /// For how long it has run since it was made or started.
+    life: Age,
+    /// Whether somebody has it start: that lasts until it is ready.
+    is_woken: bool,
     snapshot: watch::Sender<Snapshot>,
 }
 
@@ -113,6 +124,9 @@ impl Simulator {
             act: None,
         });
         let create_by = Instant::now() + ready_timeout(&record.spec);
+        let age = |since: Option<SystemTime>| since.map_or_else(Age::zero, Age::since);
+        let (idle, life) = (age(record.used), age(record.began));
+        let is_woken = !record.was_ready();
         let simulator = Simulator {
             shared,
             folder,
@@ -122,9 +136,18 @@ impl Simulator {
             retry_at: None,
             create_by,
             act: None,
+            users: Users::default(),
+            idle,
+            life,
+            is_woken,
             snapshot,
         };
         (simulator, seen)
+    }
+
+    /// Returns those who use it, to be told of more.
+    pub fn users(&self) -> Users {
+        self.users.clone()
     }
 
     /// Takes over a process of an earlier agent, if there is one.
@@ -161,22 +184,27 @@ impl Simulator {
                 Event::ShimEnded => self.shim_ended().await,
                 Event::Probed(result) => self.probed(result).await,
                 Event::Talked(talk) => self.talked(talk).await,
-                Event::Time => self.look().await,
+                Event::Time => {
+                    self.expire().await;
+                    self.look().await;
+                }
             }
         }
     }
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Event {
+        let expires_at = self.expires_at();
         let Some(process) = &mut self.process else {
-            let retry_at = self.retry_at;
+            let time = self.retry_at.into_iter().chain(expires_at).min();
             return tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                () = at(retry_at) => Event::Time,
+                () = at(time) => Event::Time,
             };
         };
         let shim = process.running.as_ref().map(|running| running.shim.clone());
         let (probing, talking) = (&mut process.probing, &mut process.talking);
-        let time = process.next_look.min(process.kill_at.unwrap_or(process.next_look));
+        let times = process.kill_at.into_iter().chain(expires_at);
+        let time = times.fold(process.next_look, Instant::min);
         tokio::select! {
             command = commands.recv() => Event::Command(command),
             () = async { match (&mut process.shim, shim) {
@@ -194,7 +222,7 @@ impl Simulator {
 
     /// Does what brings the process nearer to what is wanted, without waiting for it.
     async fn approach(&mut self) {
-        let wanted = self.record.ending.is_none() && self.record.spec.state != Desired::Stopped && !self.record.exited;
+        let wanted = self.is_to_run();
         let is_machine = self.is_machine();
         let has_errand = self.act.as_ref().is_some_and(|act| act.errand.is_some());
         let must_tell = has_errand || self.to_tell().is_some();
@@ -225,6 +253,13 @@ impl Simulator {
                 process.next_look = Instant::now() + LOOK_EVERY;
             }
         }
+    }
+
+    /// Whether there is to be a process of it.
+    fn is_to_run(&self) -> bool {
+        let record = &self.record;
+        let is_wanted = record.ending.is_none() && record.spec.state != Desired::Stopped;
+        is_wanted && !record.exited && record.expired.is_none()
     }
 
     async fn start(&mut self) {
@@ -274,6 +309,7 @@ impl Simulator {
                 let _ = done.send(());
             }
             Command::Act(token, act, done) => {
+                self.use_it().await;
                 let begun = self.begin(token, act).await;
                 self.publish();
                 let _ = done.send(begun);
@@ -297,9 +333,14 @@ impl Simulator {
         }
         if self.is_machine() && self.process.as_ref().is_some_and(|process| process.ready) {
             // The machine is reset and not what emulates it. That something else is being done is told by what that does.
+            self.use_it().await;
             let _ = self.begin(token, MachineAct::Reset).await;
             self.publish();
             return;
+        }
+        // A machine that does not run is reset by a start; whoever asked is told once it runs.
+        if self.is_machine() && self.record.spec.state != Desired::Stopped {
+            self.act = Some(Acting::by_a_start(token.clone()));
         }
         self.record.reset_by = Some(token);
         self.record.told = None;
@@ -350,8 +391,9 @@ impl Simulator {
         let _ = change.done.send(Ok(()));
     }
 
-    /// Forgets earlier failures: what is wanted has changed.
+    /// Forgets earlier failures: what is wanted has changed. The record has to be kept after this.
     fn begin_anew(&mut self) {
+        self.wake();
         self.record.exited = false;
         self.failures = 0;
         self.retry_at = None;
@@ -369,7 +411,7 @@ impl Simulator {
             Some(process) if process.health.is_unhealthy() || self.is_silent() => Status::Unhealthy,
             Some(_) => Status::Running,
             None if self.record.ending.is_some() => Status::Stopping,
-            None if self.record.spec.state == Desired::Stopped => Status::Stopped,
+            None if self.record.spec.state == Desired::Stopped || self.record.expired.is_some() => Status::Stopped,
             None if self.record.exited => Status::Exited,
             None if self.record.was_ready() => Status::Restarting,
             None => Status::Starting,
