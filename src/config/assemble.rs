@@ -188,7 +188,7 @@ impl Sorter<'_> {
                 return config.removed.extend(removed);
             }
             "import" if config.path.is_empty() => return config.imports.extend(Import::read(body, diagnostics)),
-            "audit" | "import" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
+            "audit" | "import" | "limits" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
             "provider" => return self.provider(&body),
             _ => {}
         }
@@ -205,6 +205,10 @@ impl Sorter<'_> {
         match body.schema.name {
             "check" => config.checks.push(Check::read(body)),
             "audit" => config.audit = blocks::audit(&body, &self.constants, diagnostics),
+            "limits" => {
+                let limits = blocks::limits(&body, &self.constants, diagnostics);
+                config.limits = limits.unwrap_or_default();
+            }
             "simfleet" => config.settings = Settings::read(&body, &self.constants, diagnostics),
             "module" => {
                 let call = Unread::of(body, &config.folder, &self.constants, diagnostics);
@@ -255,6 +259,10 @@ impl Sorter<'_> {
             ),
             "audit" => (
                 "A module has no `audit` block: who does something by hand does it to the fleet.",
+                "write it in the fleet itself",
+            ),
+            "limits" => (
+                "A module has no `limits` block: they hold for the whole fleet.",
                 "write it in the fleet itself",
             ),
             _ => (

@@ -118,6 +118,8 @@ pub struct Config {
     pub imports: Vec<Import>,
     /// Where it is written down who did what by hand; beside the state where it does not say.
     pub audit: Option<AuditSettings>,
+    /// What no simulator may go beyond.
+    pub limits: blocks::Limits,
     /// The blocks that are no resources and that this version only checks.
     pub sections: Vec<Body>,
     /// What of the language stands in the files of the whole fleet that this version checks and does not act on.
@@ -155,6 +157,7 @@ impl Config {
             removed: Vec::new(),
             imports: Vec::new(),
             audit: None,
+            limits: blocks::Limits::default(),
             sections: Vec::new(),
             unavailable: Diagnostics::new(),
             unset: inputs.unset,

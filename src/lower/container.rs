@@ -8,7 +8,7 @@ use simfleet_state::ProviderConfig;
 use super::placement::Place;
 use super::policy::Policy;
 use super::workload::{self, format_value, record};
-use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, name_of};
+use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, limits as of_fleet, name_of};
 use crate::config::IgnoreChanges;
 use crate::config::blocks::{Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
@@ -54,6 +54,7 @@ pub(super) fn volumes_of_simulator(
 
 /// Returns the container of a service.
 pub(super) fn service(lowering: &Lowering<'_>, service: &Service) -> Result<Desired, Diagnostics> {
+    of_fleet::check_image(lowering, &service.container)?;
     let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
     let mut attributes = attributes(lowering, &service.container, &service.workload);
     let publish = service.publish.as_ref().map(|publish| each(publish, in_full));
@@ -70,6 +71,7 @@ pub(super) fn simulator(
     declared: &Container,
     inside: Option<u16>,
 ) -> Result<Desired, Diagnostics> {
+    of_fleet::check_image(lowering, declared)?;
     let (provider, node) = placed(lowering, Some(place))?;
     let mut attributes = attributes(lowering, declared, &simulator.workload);
     attributes.set("state", simulator.state.as_str());

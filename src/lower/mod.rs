@@ -4,6 +4,7 @@
 //! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
+//! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
@@ -25,6 +26,7 @@ use crate::reference::FOR_TESTS;
 mod container;
 mod engine;
 mod layout;
+mod limits;
 mod network;
 mod node;
 mod paths;
@@ -41,6 +43,7 @@ mod workload;
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{LOCAL_NODE, Layout, Members, number_of};
+pub use limits::{check_count, check_loaded};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
 pub use recorded::is_in_use;
@@ -134,7 +137,7 @@ impl Lowering<'_> {
             Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
             Block::Service(service) => Ok(vec![container::service(self, &service)?]),
             // What runs it takes it along.
-            Block::Program(_) => Ok(Vec::new()),
+            Block::Program(program) => limits::check_program(self, &program).map(|()| Vec::new()),
             Block::Value(value) => {
                 let mut attributes = Attributes::new();
                 attributes.set("input", value.input.unwrap_or(Value::NULL));

@@ -9,9 +9,9 @@ use simfleet_state::ProviderConfig;
 use super::node::NODE;
 use super::placement::Place;
 use super::workload::{self, format_value, record, seconds};
-use super::{Desired, Lowering, engine};
+use super::{Desired, Lowering, engine, limits};
 use crate::config::blocks::simulator::{Exec, Vehicle};
-use crate::config::blocks::{Log, Ready, Simulator};
+use crate::config::blocks::{Kind as SimulatorKind, Log, Ready, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The provider of what runs under an agent.
@@ -91,7 +91,13 @@ fn shared(
     attributes.set("ports", super::simulator::ports(place));
     attributes.set("state", simulator.state.as_str());
     attributes.set("max_lifetime", simulator.max_lifetime.map_or(Value::NULL, seconds));
-    attributes.set("idle_timeout", simulator.idle_timeout.map_or(Value::NULL, seconds));
+    let limit = lowering.config.limits.idle_timeout.as_ref();
+    let idle_timeout = match simulator.kind {
+        // Who flies it is not seen.
+        SimulatorKind::Vehicle(_) => None,
+        _ => limits::narrower(limit, simulator.idle_timeout),
+    };
+    attributes.set("idle_timeout", idle_timeout.map_or(Value::NULL, seconds));
     attributes.set("log", simulator.log.as_ref().map_or(Value::NULL, log));
     let mut desired = lowering.desired(lowering.address.clone(), kind, provider, attributes);
     desired.hosted_on = Some(place.host.clone());

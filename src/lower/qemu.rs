@@ -12,6 +12,9 @@ use crate::config::blocks::simulator::Qemu;
 use crate::config::blocks::simulator::qemu::{Console, Drive, Gdb, SnapshotStore};
 use crate::diagnostic::Diagnostics;
 
+/// How many snapshots there may be of a machine that does not say.
+const KEEP: u64 = 5;
+
 /// The kind of a machine under QEMU.
 const MACHINE: Kind = Kind::new("machine");
 
@@ -39,10 +42,7 @@ pub(super) fn resource(
     attributes.set("semihosting", qemu.semihosting);
     attributes.set("consoles", list(qemu.consoles.iter().map(|it| console(lowering, it))));
     attributes.set("gdb", qemu.gdb.as_ref().map_or(Value::NULL, gdb));
-    attributes.set(
-        "snapshot",
-        qemu.snapshot.as_ref().map_or(Value::NULL, |it| snapshot(lowering, it)),
-    );
+    attributes.set("snapshot", snapshot(lowering, qemu.snapshot.as_ref()));
     let arguments = qemu.arguments.clone().filter(|arguments| !arguments.is_empty());
     attributes.set("arguments", arguments.unwrap_or(Value::NULL));
     Ok(desired)
@@ -91,10 +91,17 @@ fn gdb(gdb: &Gdb) -> Value {
     ])
 }
 
-fn snapshot(lowering: &Lowering<'_>, snapshot: &SnapshotStore) -> Value {
+/// Returns where snapshots are kept, and how large one may be.
+fn snapshot(lowering: &Lowering<'_>, declared: Option<&SnapshotStore>) -> Value {
+    let most = lowering.config.limits.max_snapshot.as_ref().map(|limit| limit.allowed);
+    if declared.is_none() && most.is_none() {
+        return Value::NULL;
+    }
+    let store = |declared: &SnapshotStore| format_value(&declared.store, |store| here(lowering, store));
     record([
-        ("store", format_value(&snapshot.store, |store| here(lowering, store))),
-        ("keep", snapshot.keep.into()),
+        ("store", declared.map_or(Value::NULL, store)),
+        ("keep", declared.map_or(KEEP, |declared| declared.keep).into()),
+        ("max_size", most.map_or(Value::NULL, Value::from)),
     ])
 }
 

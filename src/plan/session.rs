@@ -117,6 +117,9 @@ impl<'a> Session<'a> {
                 .groups
                 .insert(&ordered.declaration.address, from..session.order.len());
         }
+        if let Err(diagnostic) = lower::check_count(&config.limits, &typed) {
+            diagnostics.push(diagnostic);
+        }
         if diagnostics.has_errors() {
             return Err(diagnostics);
         }

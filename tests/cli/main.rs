@@ -7,6 +7,7 @@ mod control;
 mod damage;
 mod lab;
 mod language;
+mod limits;
 mod reading;
 mod running;
 mod state;

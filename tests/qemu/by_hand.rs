@@ -200,3 +200,40 @@ fn snapshots_of_a_machine_with_a_disk_are_in_the_disk() {
         .expect("it runs");
     assert!(String::from_utf8_lossy(&kept.stdout).contains("early"), "{kept:?}");
 }
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn what_is_larger_than_the_limits_is_not_kept() {
+    let plain = "  snapshot { store = \"snapshots\" }\n";
+    let disk = "  drive \"data\" {\n    path      = \"data.qcow2\"\n    interface = \"none\"\n  }\n";
+    for more in [plain, disk] {
+        let limits = "limits {\n  max_snapshot = \"1KiB\"\n  max_program  = \"64KiB\"\n}\n";
+        let fleet = Fleet::new(&format!("{limits}{BOARD}{more}}}\n"));
+        riscv(&fleet, "riscv.elf", "READY");
+        let disk = fleet.path().join("data.qcow2");
+        let mut make = Command::new("qemu-img");
+        let made = make.args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("1M").status();
+        assert!(made.expect("it runs").success());
+        fleet.applied();
+        let before = counts_beyond(&fleet, BOARD_LOG, 1);
+        let said = refused(&fleet, "snapshot", &[RISCV, "large"]);
+        assert!(said.contains("`max_snapshot` is 1024: it was not kept"), "{said}");
+        let list = simulator(&fleet, "snapshots", &[RISCV]);
+        assert!(!list.contains("large"), "{list}");
+        if more == plain {
+            let left = std::fs::read_dir(fleet.path().join("snapshots")).expect("a folder");
+            assert_eq!(left.count(), 0);
+        }
+        counts_beyond(&fleet, BOARD_LOG, before);
+
+        let large = fleet.path().join("large.elf");
+        std::fs::write(&large, vec![0; (64 << 10) + 1]).expect("a file");
+        let said = refused(&fleet, "load", &[RISCV, large.to_str().expect("a path")]);
+        assert!(
+            said.contains("has 65537 bytes, and `limits.max_program` is 65536"),
+            "{said}"
+        );
+        assert_eq!(fleet.planned(), Vec::<String>::new());
+        fleet.ok(&["destroy", "--auto-approve"]);
+    }
+}

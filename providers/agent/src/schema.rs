@@ -163,7 +163,7 @@ fn console_type() -> Type {
 fn snapshot_type() -> Type {
     use Presence::{Optional, Required};
     Type::object([
-        ("store", Type::String, Required),
+        ("store", Type::String, Optional),
         ("keep", Type::Number, Required),
         ("max_size", Type::Number, Optional),
     ])

@@ -1,6 +1,38 @@
 //! `limits`: what no simulator may go beyond.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::check::Body;
+use crate::config::decode::{FromValue, Reader};
+use crate::config::record::{Mode, Record};
 use crate::config::schema::{AttributeSchema, BlockSchema};
+use crate::config::scope::Constants;
+use crate::diagnostic::{Diagnostics, Span};
+
+/// What no simulator of a fleet may go beyond.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// How many there may be, over the whole fleet.
+    pub max_simulators: Option<Limit<u64>>,
+    /// How long one that an agent runs may go without use.
+    pub idle_timeout: Option<Limit<Duration>>,
+    /// How many bytes a program of a machine may have.
+    pub max_program: Option<Limit<u64>>,
+    /// How many bytes a snapshot of a machine may have.
+    pub max_snapshot: Option<Limit<u64>>,
+    /// The images that containers may be made of, as patterns.
+    pub allowed_images: Option<Limit<Vec<Arc<str>>>>,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit<T> {
+    /// What is allowed.
+    pub allowed: T,
+    /// Where that is said.
+    pub span: Span,
+}
 
 pub(super) fn schema() -> BlockSchema {
     BlockSchema::new(
@@ -8,11 +40,41 @@ pub(super) fn schema() -> BlockSchema {
         "What no simulator may go beyond; the narrower of this and its own value holds.",
     )
     .attributes([
-        AttributeSchema::count("max_simulators", 0, "how many there may be"),
-        AttributeSchema::duration("idle_timeout", "how long one may be idle"),
+        AttributeSchema::count("max_simulators", 0, "how many there may be in the fleet"),
+        AttributeSchema::duration("idle_timeout", "how long an `exec` or `qemu` may be idle, as by its own idle_timeout"),
         AttributeSchema::size("max_program", "how large a program may be"),
-        AttributeSchema::size("max_snapshot", "how large a snapshot may be"),
-        AttributeSchema::strings("allowed_images", "the images that may run: \"registry.example.net/*\""),
+        AttributeSchema::size("max_snapshot", "how large a snapshot of a machine may be: a larger one is not kept"),
+        AttributeSchema::strings(
+            "allowed_images",
+            "the images that containers may be made of, `*` standing for anything: \"registry.example.net/*\", any tag or \
+             digest of a repository unless it is said: \"px4io/px4-sitl:v1.*\", \"*@sha256:*\"",
+        ),
     ])
-    .later()
+}
+
+/// Reads the block.
+pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Option<Limits> {
+    let record = Record::evaluate(body, constants, Mode::Plan, diagnostics);
+    let mut reader = Reader::new(&record);
+    let (max_simulators, idle_timeout) = (limit(&mut reader, "max_simulators"), limit(&mut reader, "idle_timeout"));
+    let (max_program, max_snapshot) = (limit(&mut reader, "max_program"), limit(&mut reader, "max_snapshot"));
+    let allowed_images = limit(&mut reader, "allowed_images");
+    let limits = || {
+        Some(Limits {
+            max_simulators: max_simulators?,
+            idle_timeout: idle_timeout?,
+            max_program: max_program?,
+            max_snapshot: max_snapshot?,
+            allowed_images: allowed_images?,
+        })
+    };
+    let limits = limits();
+    diagnostics.keep(reader.finish(limits))
+}
+
+fn limit<T: FromValue>(reader: &mut Reader<'_>, name: &str) -> Option<Option<Limit<T>>> {
+    let allowed: Option<T> = reader.maybe(name)?;
+    let record = reader.record();
+    let span = record.attribute_span(name).unwrap_or(record.span()).clone();
+    Some(allowed.map(|allowed| Limit { allowed, span }))
 }

@@ -54,6 +54,8 @@ pub use checks::Check;
 pub use container::{Container, Volume};
 pub use health_check::{HealthCheck, HealthCheckType};
 pub use import::{Adoption, Import};
+pub(super) use limits::read as limits;
+pub use limits::{Limit, Limits};
 pub use moved::Moved;
 pub use network::Network;
 pub use node::{Node, PortRange};
@@ -168,11 +170,10 @@ fn resources() -> &'static [Resource] {
 }
 
 /// Returns the schemas of the blocks that are no resources and that this version only checks.
-fn sections() -> [BlockSchema; 6] {
+fn sections() -> [BlockSchema; 5] {
     [
         access::schema(),
         serve::schema(),
-        limits::schema(),
         test::schema(),
         node_agent::schema(),
         log::schema(),
@@ -188,6 +189,7 @@ pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSc
         .any(super::declaration::output_schema())
         .any(checks::schema())
         .any(audit::schema())
+        .any(limits::schema())
         .any(moved::schema())
         .any(removed::schema())
         .any(import::schema())

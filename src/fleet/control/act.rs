@@ -8,8 +8,10 @@ use super::super::{Fleet, FleetError};
 use super::look::Reached;
 use super::{done, locks_of, not_done};
 use crate::apply::{self, Progress};
+use crate::config::blocks::Limits;
 use crate::control::{Control, Done, able};
 use crate::diagnostic::Diagnostic;
+use crate::lower::check_loaded;
 
 impl Fleet {
     /// Does something with simulators that leaves what is wanted of them as it is.
@@ -29,7 +31,7 @@ impl Fleet {
             let reached = self.look_for(targets, &now.state, &providers).await;
             let acts = reached.into_iter().map(async |one| match one {
                 Ok(one) => {
-                    let done_with = act_on(&control, act, &one).await;
+                    let done_with = act_on(&control, act, &one, &self.config.limits).await;
                     done(&one.address, done_with.map(|()| true), None)
                 }
                 Err((address, why)) => done(&address, Err(why), None),
@@ -46,9 +48,12 @@ impl Fleet {
 }
 
 /// Does something with one simulator.
-async fn act_on(control: &Control, act: &Act, one: &Reached) -> Result<(), Diagnostic> {
+async fn act_on(control: &Control, act: &Act, one: &Reached, limits: &Limits) -> Result<(), Diagnostic> {
     able(&one.address, control.verb(), control.ability(), &one.abilities())?;
     control.change(&one.address, &one.object.attributes)?;
+    if let Act::Load { program, .. } = act {
+        check_loaded(limits, &one.address, program)?;
+    }
     let Some(runtime) = one.provider.runtime() else {
         return Ok(());
     };

@@ -96,8 +96,9 @@ pub struct Gdb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotStore {
-    /// The absolute path of the folder.
-    pub store: String,
+    /// The absolute path of the folder; one that goes with the machine without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// How many: the oldest give way.
     pub keep: u64,
     /// The most bytes that one may have.

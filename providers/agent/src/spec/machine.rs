@@ -64,7 +64,7 @@ pub(super) fn read(root: &Reader<'_>, folder: &FilePath) -> Result<Machine, Wron
         })?,
         snapshot: root.object("snapshot", |snapshot| {
             Ok(SnapshotStore {
-                store: full(required(&snapshot, "store")?),
+                store: snapshot.string("store")?.map(full),
                 keep: snapshot.whole("keep")?.unwrap_or(5),
                 max_size: snapshot.whole("max_size")?,
             })
@@ -141,7 +141,7 @@ pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: 
     attributes.set("gdb", optional(&machine.gdb, gdb));
     let snapshot = |snapshot: &SnapshotStore| {
         Value::object([
-            ("store", recorded(&snapshot.store)),
+            ("store", optional(&snapshot.store, |store| recorded(store))),
             ("keep", snapshot.keep.into()),
             ("max_size", optional(&snapshot.max_size, |bytes| Value::from(*bytes))),
         ])

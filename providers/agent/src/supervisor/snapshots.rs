@@ -160,6 +160,7 @@ impl From<Snapshot> for SnapshotView {
 
 /// Returns the folder of a machine's snapshots: its own where none was given, which goes with it.
 pub(super) fn store(folder: &Path, machine: &Machine) -> Store {
-    let given = machine.snapshot.as_ref().map(|snapshot| PathBuf::from(&snapshot.store));
+    let settings = machine.snapshot.as_ref();
+    let given = settings.and_then(|snapshot| snapshot.store.as_ref()).map(PathBuf::from);
     Store(given.unwrap_or_else(|| folder.join("snapshots")))
 }

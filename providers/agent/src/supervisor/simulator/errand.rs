@@ -103,7 +103,15 @@ async fn save(monitor: &mut Qmp, folder: &Path, save: Save) -> Result<(), Troubl
                 job(monitor, "snapshot-delete", name).await?;
             }
             job(monitor, "snapshot-save", name).await?;
-            None
+            let size = size_on_disk(monitor, name).await?;
+            if let (Some(size), Some(most)) = (size, save.most)
+                && size > most
+            {
+                job(monitor, "snapshot-delete", name).await?;
+                store.remove(name)?;
+                return Err(too_large(size, most));
+            }
+            size
         }
         false => Some(write(monitor, folder, &save).await?),
     };
@@ -153,9 +161,7 @@ async fn write(monitor: &mut Qmp, folder: &Path, save: &Save) -> Result<u64, Tro
             }
             size += read as u64;
             if let Some(most) = save.most.filter(|most| size > *most) {
-                return Err(Trouble::Other(format!(
-                    "it is larger than {most} bytes, which is the most"
-                )));
+                return Err(too_large(size, most));
             }
             file.write_all(&buffer[..read]).await?;
         }
@@ -184,6 +190,21 @@ async fn write(monitor: &mut Qmp, folder: &Path, save: &Save) -> Result<u64, Tro
             Err(trouble)
         }
     }
+}
+
+fn too_large(size: u64, most: u64) -> Trouble {
+    Trouble::Other(format!(
+        "it has at least {size} bytes, and `max_snapshot` is {most}: it was not kept"
+    ))
+}
+
+/// Returns how many bytes a snapshot has that is kept in a disk, without what is on the disk itself.
+async fn size_on_disk(monitor: &mut Qmp, name: &str) -> Result<Option<u64>, Trouble> {
+    let blocks = monitor.tell("query-block").await?;
+    let images = blocks.as_array().into_iter().flatten();
+    let snapshots = images.flat_map(|block| block["inserted"]["image"]["snapshots"].as_array().into_iter().flatten());
+    let of_name = snapshots.filter(|snapshot| snapshot["name"] == name);
+    Ok(of_name.filter_map(|snapshot| snapshot["vm-state-size"].as_u64()).max())
 }
 
 /// Returns when a migration has failed; never, where it does not.
