@@ -7,6 +7,7 @@ use simfleet_provider_api::{
     Attributes, Found, Handle, Kind, Object, ObjectId, Observed, Provider, ProviderError, Step, Token,
 };
 use simfleet_state::Timeouts;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Verb;
@@ -143,6 +144,8 @@ pub struct Call {
     pub patience: Patience,
     /// The lease on the address: without it nothing is changed.
     pub lease: LeaseWatch,
+    /// Turns true when nothing is to be sent again.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl Call {
@@ -164,21 +167,32 @@ impl Call {
             lost |= matches!(error, ProviderError::Ambiguous { .. });
             let pause = self.patience.pause(attempt, error.retry_after());
             let (refused, is_late) = (!error.is_transient(), Instant::now() + pause >= deadline);
-            if refused || attempt >= self.patience.attempts || is_late {
-                let mut failure = CallError::from(error);
-                failure.is_timeout = is_late && !refused;
-                if !lost {
-                    return Err(failure);
+            if !refused && !is_late && attempt < self.patience.attempts && !*self.stop.borrow() {
+                attempt += 1;
+                on_retry(attempt, pause, &error);
+                if self.rest(pause).await {
+                    continue;
                 }
-                failure.effect = Effect::Unknown;
-                return match request {
-                    Request::Create { wanted } if refused => self.after_refusal(wanted, failure).await,
-                    _ => Err(failure),
-                };
             }
-            attempt += 1;
-            on_retry(attempt, pause, &error);
-            tokio::time::sleep(pause).await;
+            let mut failure = CallError::from(error);
+            failure.is_timeout = is_late && !refused;
+            if !lost {
+                return Err(failure);
+            }
+            failure.effect = Effect::Unknown;
+            return match request {
+                Request::Create { wanted } if refused => self.after_refusal(wanted, failure).await,
+                _ => Err(failure),
+            };
+        }
+    }
+
+    /// Waits before the next attempt; returns whether there is to be one.
+    async fn rest(&self, pause: Duration) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            Ok(_) = stop.wait_for(|stop| *stop) => false,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use simfleet_provider_api::{Address, Attributes, Handle, Object, ProviderError, Step as Reply};
 use simfleet_state::{Declaration, Event, Intent, Journal, Operation, Outcome as Left, Remains, State};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::call::{Call, CallError, Effect, Patience, Request};
@@ -206,6 +206,8 @@ pub(super) async fn take_up(
         token,
         patience,
         lease: lease.clone(),
+        // What was begun is brought to its end.
+        stop: watch::channel(false).1,
     };
     let end = finish(&open, &call).await;
     (open, Some(call), end)

@@ -138,12 +138,13 @@ pub async fn apply(
         running: FuturesUnordered::new(),
         closed: BTreeSet::new(),
         deposed: BTreeMap::new(),
+        stop,
         outcome: Outcome {
             unplaced: plan.unplaced.clone(),
             ..Outcome::default()
         },
     };
-    walk.run(stop).await
+    walk.run().await
 }
 
 /// A step in flight.
@@ -184,6 +185,7 @@ struct Walk<'a> {
     closed: BTreeSet<NodeIndex>,
     /// The names of the objects whose replacements are made first.
     deposed: BTreeMap<&'a Address, DeposedKey>,
+    stop: watch::Receiver<bool>,
     outcome: Outcome,
 }
 
@@ -198,7 +200,8 @@ struct Batch<'a> {
 }
 
 impl<'a> Walk<'a> {
-    async fn run(mut self, mut stop: watch::Receiver<bool>) -> Outcome {
+    async fn run(mut self) -> Outcome {
+        let mut stop = self.stop.clone();
         let mut renew = tokio::time::interval(self.journal.pace());
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stop_asked = async {
@@ -228,6 +231,12 @@ impl<'a> Walk<'a> {
                 break;
             }
             tokio::select! {
+                // First, as a stop ends what waits to be sent again, too.
+                biased;
+                () = &mut stop_asked, if !stopping => {
+                    self.outcome.interrupted = true;
+                    let _ = self.progress.send(Progress::Stopping { in_flight: self.running.len() });
+                }
                 Some((node, end)) = self.running.next() => {
                     self.end(node, end, &mut batch).await;
                     // What has ended meanwhile shares the next write.
@@ -240,10 +249,6 @@ impl<'a> Walk<'a> {
                         self.outcome.stopped_by = Some(reason);
                         break;
                     }
-                }
-                () = &mut stop_asked, if !stopping => {
-                    self.outcome.interrupted = true;
-                    let _ = self.progress.send(Progress::Stopping { in_flight: self.running.len() });
                 }
             }
         }

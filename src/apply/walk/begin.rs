@@ -300,6 +300,7 @@ impl<'a> Walk<'a> {
             token,
             patience: self.options.patience.within(&change.timeouts, verb),
             lease: self.journal.watch(),
+            stop: self.stop.clone(),
         })
     }
 
