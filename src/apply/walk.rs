@@ -231,23 +231,23 @@ impl<'a> Walk<'a> {
                 break;
             }
             tokio::select! {
-                // First, as a stop ends what waits to be sent again, too.
+                // A stop before what it ends; the lease before what never pauses.
                 biased;
                 () = &mut stop_asked, if !stopping => {
                     self.outcome.interrupted = true;
                     let _ = self.progress.send(Progress::Stopping { in_flight: self.running.len() });
+                }
+                _ = renew.tick() => {
+                    if let Err(reason) = self.journal.renew().await {
+                        self.outcome.stopped_by = Some(reason);
+                        break;
+                    }
                 }
                 Some((node, end)) = self.running.next() => {
                     self.end(node, end, &mut batch).await;
                     // What has ended meanwhile shares the next write.
                     while let Some(Some((node, end))) = self.running.next().now_or_never() {
                         self.end(node, end, &mut batch).await;
-                    }
-                }
-                _ = renew.tick() => {
-                    if let Err(reason) = self.journal.renew().await {
-                        self.outcome.stopped_by = Some(reason);
-                        break;
                     }
                 }
             }
