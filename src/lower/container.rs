@@ -1,4 +1,5 @@
-//! Containers: services, and simulators of which there is an image. With the volumes that are theirs alone.
+//! Containers: services, and simulators of which there is an image. With what is theirs alone: volumes, and the image that is
+//! built for one.
 
 use std::sync::Arc;
 
@@ -10,46 +11,62 @@ use super::policy::Policy;
 use super::workload::{self, format_value, record};
 use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, limits as of_fleet, name_of};
 use crate::config::IgnoreChanges;
-use crate::config::blocks::{Container, Protocol, Service, Simulator, Volume, Workload};
+use crate::config::blocks::{Build, Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
 use crate::config::published::{self, Published};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// The kind of a container.
 pub(super) const CONTAINER: Kind = Kind::new("container");
 /// The kind of a volume.
 const VOLUME: Kind = Kind::new("volume");
 
+/// The kind of an image that is built.
+const IMAGE: Kind = Kind::new("image");
+
+/// What an image that is built is called beside what it is built for. No label of a volume is so: they are names.
+const IMAGE_PART: &str = "image";
+
 /// Whether what is in an object of a kind is lost with it: it is nowhere else, and nothing makes it anew.
 pub fn holds_data(kind: &Kind) -> bool {
     *kind == VOLUME
 }
 
-/// Returns the volumes of a service that are its own.
-pub(super) fn volumes_of_service(lowering: &Lowering<'_>, service: &Service) -> Result<Vec<Desired>, Diagnostics> {
-    match own_volumes(&service.container).next() {
-        Some(_) => {
-            let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
-            Ok(volumes(lowering, &service.container, &provider))
-        }
-        None => Ok(Vec::new()),
+/// Returns what of a service is its own beside its container.
+pub(super) fn parts_of_service(lowering: &Lowering<'_>, service: &Service) -> Result<Vec<Desired>, Diagnostics> {
+    if !has_parts(&service.container) {
+        return Ok(Vec::new());
     }
+    let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
+    Ok(parts(lowering, &service.container, &provider))
 }
 
-/// Returns the volumes of a simulator that are its own.
-pub(super) fn volumes_of_simulator(
-    lowering: &Lowering<'_>,
-    container: &Container,
-) -> Result<Vec<Desired>, Diagnostics> {
-    if own_volumes(container).next().is_none() {
+/// Returns what of a simulator is its own beside its container.
+pub(super) fn parts_of_simulator(lowering: &Lowering<'_>, container: &Container) -> Result<Vec<Desired>, Diagnostics> {
+    if !has_parts(container) {
         return Ok(Vec::new());
     }
     let (provider, node) = placed(lowering, lowering.layout.places.get(lowering.address))?;
-    let mut volumes = volumes(lowering, container, &provider);
-    for volume in &mut volumes {
-        volume.hosted_on.clone_from(&node);
+    let mut parts = parts(lowering, container, &provider);
+    for part in &mut parts {
+        part.hosted_on.clone_from(&node);
     }
-    Ok(volumes)
+    Ok(parts)
+}
+
+fn has_parts(container: &Container) -> bool {
+    container.build.is_some() || own_volumes(container).next().is_some()
+}
+
+fn parts(lowering: &Lowering<'_>, container: &Container, provider: &ProviderConfig) -> Vec<Desired> {
+    let image = container
+        .build
+        .as_ref()
+        .map(|build| image(lowering, container, build, provider));
+    volumes(lowering, container, provider)
+        .into_iter()
+        .chain(image)
+        .collect()
 }
 
 /// Returns the container of a service.
@@ -186,6 +203,10 @@ fn attributes(lowering: &Lowering<'_>, container: &Container, workload: &Workloa
         attributes.set(name.clone(), value.clone());
     }
     attributes.set("name", lowering.address.to_string());
+    if container.build.is_some() {
+        attributes.set("image", id_of(&image_of(lowering.address), lowering.objects));
+        attributes.set("pull", "never");
+    }
     if attributes.get("networks").is_some_and(|networks| !networks.is_empty()) {
         // An engine knows no aliases in the network that containers are in by default.
         attributes.set("aliases", aliases(lowering.address, container.aliases.as_ref()));
@@ -235,6 +256,9 @@ fn container(
     let volumes = own_volumes(declared).map(|volume| address_of(lowering.address, volume));
     desired.depends_on.extend(volumes);
     desired
+        .depends_on
+        .extend(declared.build.as_ref().map(|_| image_of(lowering.address)));
+    desired
 }
 
 /// The volumes of a container that no folder of the host is.
@@ -250,21 +274,58 @@ fn volumes(lowering: &Lowering<'_>, container: &Container, provider: &ProviderCo
     let volume = |volume: &Volume| {
         let address = address_of(lowering.address, volume);
         let attributes = Attributes::from_iter([("name", address.to_string())]);
-        let mut desired = lowering.desired(address, VOLUME, provider.clone(), attributes);
-        desired.span = Some(volume.span.clone());
-        desired.spans.clear();
-        desired.policy = Policy {
-            // What is said of the container's attributes is not about the volume, and what is in it outlives containers.
-            ignored: match desired.policy.ignored {
-                IgnoreChanges::All => IgnoreChanges::All,
-                IgnoreChanges::Only(_) => IgnoreChanges::Only(Vec::new()),
-            },
-            triggers: Vec::new(),
-            ..desired.policy
-        };
-        desired
+        part(lowering, address, VOLUME, provider, attributes, &volume.span)
     };
     own_volumes(container).map(volume).collect()
+}
+
+/// Returns what is a container's own. What is said of the container's attributes is not about it, and it outlives containers.
+fn part(
+    lowering: &Lowering<'_>,
+    address: Address,
+    kind: Kind,
+    provider: &ProviderConfig,
+    attributes: Attributes,
+    span: &Span,
+) -> Desired {
+    let mut desired = lowering.desired(address, kind, provider.clone(), attributes);
+    desired.span = Some(span.clone());
+    desired.spans.clear();
+    desired.policy = Policy {
+        ignored: match desired.policy.ignored {
+            IgnoreChanges::All => IgnoreChanges::All,
+            IgnoreChanges::Only(_) => IgnoreChanges::Only(Vec::new()),
+        },
+        triggers: Vec::new(),
+        ..desired.policy
+    };
+    desired
+}
+
+fn image_of(container: &Address) -> Address {
+    container.child(IMAGE_PART)
+}
+
+/// Returns the image that is built for a container. A new one is there before the container of the old one goes, and the old
+/// one goes last.
+fn image(lowering: &Lowering<'_>, container: &Container, build: &Build, provider: &ProviderConfig) -> Desired {
+    let address = image_of(lowering.address);
+    let given = |value: Option<&Value>| value.cloned().map_or(Value::NULL, unless_empty);
+    let context = lowering.in_fleet(&lowering.declaration.address.module_path(), &build.context);
+    let attributes = Attributes::from_iter([
+        ("name", Value::from(address.to_string())),
+        ("tag", given(container.attributes.get("image"))),
+        ("context", context.into()),
+        ("context_digest", (&*build.digest).into()),
+        ("dockerfile", (&*build.dockerfile).into()),
+        ("args", given(build.args.as_ref())),
+        ("target", given(build.target.as_ref())),
+    ]);
+    let mut desired = part(lowering, address, IMAGE, provider, attributes, &build.span);
+    desired.policy.create_before_destroy = true;
+    // It can be built again.
+    desired.policy.prevent_destroy = false;
+    desired
 }
 
 /// Returns a volume as it is mounted: by the id of the volume, or the full path of the folder.

@@ -119,7 +119,7 @@ impl Lowering<'_> {
     /// No provider for it, or values that do not fit together.
     pub fn parts(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
-            Block::Service(service) => container::volumes_of_service(self, &service),
+            Block::Service(service) => container::parts_of_service(self, &service),
             Block::Simulator(simulator) => simulator::parts(self, &simulator),
             Block::Node(_) | Block::Pool(_) | Block::Network(_) | Block::Program(_) | Block::Value(_) => Ok(Vec::new()),
         }

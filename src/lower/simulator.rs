@@ -25,15 +25,15 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
     Ok(Some(desired))
 }
 
-/// Returns the volumes of a simulator that are its own. They need a place only where that says which engine has them.
+/// Returns what of a simulator is its own beside itself. It needs a place only where that says which engine has it.
 pub(super) fn parts(lowering: &Lowering<'_>, simulator: &Simulator) -> Result<Vec<Desired>, Diagnostics> {
     let is_placed = lowering.layout.places.contains_key(lowering.address);
     if !is_placed && engine::is_open(lowering, &simulator.placement) {
         return Ok(Vec::new());
     }
     match &simulator.kind {
-        Kind::Container(container) => container::volumes_of_simulator(lowering, container),
-        Kind::Px4(px4) => container::volumes_of_simulator(lowering, &px4.container),
+        Kind::Container(container) => container::parts_of_simulator(lowering, container),
+        Kind::Px4(px4) => container::parts_of_simulator(lowering, &px4.container),
         Kind::Vehicle(_) | Kind::Exec(_) | Kind::Qemu(_) => Ok(Vec::new()),
     }
 }

@@ -4,6 +4,7 @@
 #![cfg(feature = "docker")]
 
 mod adopted;
+mod build;
 mod changes;
 mod control;
 mod errors;

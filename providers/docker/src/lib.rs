@@ -1,8 +1,8 @@
-//! The provider `docker`: networks, volumes and containers of a Docker engine.
+//! The provider `docker`: networks, volumes, images and containers of a Docker engine.
 //!
 //! - [`schema`]: the settings and the kinds; `check`: what can be told without an engine
 //! - `provider`: the provider, before and after it is configured
-//! - `network`, `volume`, `container`: one kind each; `host`: the engine itself, as a node
+//! - `network`, `volume`, `image`, `container`: one kind each; `host`: the engine itself, as a node
 //! - `runtime`: what is done with a container by hand
 //! - `endpoint`: which engine is meant; `client`: the calls to it, and the only place that sees its library
 //! - `credentials`: who pulls an image
@@ -14,6 +14,7 @@ mod container;
 mod credentials;
 pub mod endpoint;
 mod host;
+mod image;
 mod labels;
 mod network;
 mod object;

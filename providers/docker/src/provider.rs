@@ -11,8 +11,8 @@ use simfleet_provider_api::{
 
 use crate::client::Engine;
 use crate::endpoint::{Endpoint, Surroundings};
-use crate::schema::{CONTAINER, ENGINE, NETWORK, VOLUME};
-use crate::{check, container, host, network, schema, volume};
+use crate::schema::{CONTAINER, ENGINE, IMAGE, NETWORK, VOLUME};
+use crate::{check, container, host, image, network, schema, volume};
 
 /// The provider before it is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +52,7 @@ impl ProviderType for DockerType {
         let runtime = settings.str("host").map_or_else(|| endpoint.to_string(), str::to_owned);
         Ok(Arc::new(DockerProvider {
             engine: Engine::new(endpoint, runtime, folder, context.lineage.clone()),
+            root: context.root.clone(),
         }))
     }
 }
@@ -64,6 +65,8 @@ impl ProviderType for DockerType {
 #[derive(Debug)]
 pub(crate) struct DockerProvider {
     pub(crate) engine: Engine,
+    /// The folder of the fleet: what images are built of is below it, or is given in full.
+    root: PathBuf,
 }
 
 fn no_kind<T>(kind: &Kind) -> Result<T, ProviderError> {
@@ -89,6 +92,7 @@ impl Provider for DockerProvider {
         unreachable(match kind {
             kind if *kind == NETWORK => network::read(engine, id).await,
             kind if *kind == VOLUME => volume::read(engine, id).await,
+            kind if *kind == IMAGE => image::read(engine, id).await,
             kind if *kind == CONTAINER => container::read(engine, id).await,
             kind if *kind == ENGINE => host::read(engine, id).await,
             kind => no_kind(kind),
@@ -100,6 +104,7 @@ impl Provider for DockerProvider {
         let objects = match kind {
             kind if *kind == NETWORK => network::list(engine).await,
             kind if *kind == VOLUME => volume::list(engine).await,
+            kind if *kind == IMAGE => image::list(engine).await,
             kind if *kind == CONTAINER => container::list(engine).await,
             kind if *kind == ENGINE => host::list(engine).await,
             kind => no_kind(kind),
@@ -112,6 +117,7 @@ impl Provider for DockerProvider {
         match kind {
             kind if *kind == NETWORK => network::find(engine, token).await,
             kind if *kind == VOLUME => volume::find(engine, token).await,
+            kind if *kind == IMAGE => image::find(engine, token).await,
             kind if *kind == CONTAINER => container::find(engine, token, planned).await,
             // Nothing is made of it: to adopt it again changes nothing.
             kind if *kind == ENGINE => Ok(Found::Nothing),
@@ -124,6 +130,7 @@ impl Provider for DockerProvider {
         match kind {
             kind if *kind == NETWORK => network::create(engine, token, planned).await,
             kind if *kind == VOLUME => volume::create(engine, token, planned).await,
+            kind if *kind == IMAGE => image::create(engine, &self.root, token, planned).await,
             kind if *kind == CONTAINER => container::create(engine, token, planned).await,
             kind if *kind == ENGINE => host::create(engine).await,
             kind => no_kind(kind),
@@ -139,7 +146,7 @@ impl Provider for DockerProvider {
     ) -> Result<Step, ProviderError> {
         match kind {
             kind if *kind == CONTAINER => container::update(&self.engine, prior, planned).await,
-            kind if *kind == NETWORK || *kind == VOLUME || *kind == ENGINE => match self.read(kind, &prior.id).await? {
+            kind if [NETWORK, VOLUME, IMAGE, ENGINE].contains(kind) => match self.read(kind, &prior.id).await? {
                 Observed::Present(_) => Err(ProviderError::Broken {
                     message: format!("a `{kind}` of an engine cannot be changed"),
                 }),
@@ -160,6 +167,7 @@ impl Provider for DockerProvider {
         match kind {
             kind if *kind == NETWORK => network::delete(engine, object).await,
             kind if *kind == VOLUME => volume::delete(engine, object).await,
+            kind if *kind == IMAGE => image::delete(engine, object).await,
             kind if *kind == CONTAINER => container::delete(engine, object).await,
             // It goes on, without us.
             kind if *kind == ENGINE => Ok(Step::Gone),

@@ -10,6 +10,8 @@ use simfleet_provider_api::{Attribute, Kind, Schema, Type};
 pub const NETWORK: Kind = Kind::new("network");
 /// A named volume of an engine.
 pub const VOLUME: Kind = Kind::new("volume");
+/// An image that is built.
+pub const IMAGE: Kind = Kind::new("image");
 /// A container.
 pub const CONTAINER: Kind = Kind::new("container");
 /// An engine that exists, as a node that containers are placed on.
@@ -43,7 +45,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
 
 /// Returns the schemas of all kinds.
 pub(crate) fn schemas() -> &'static [Schema] {
-    static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| vec![network(), volume(), container(), engine()]);
+    static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| vec![network(), volume(), image(), container(), engine()]);
     &SCHEMAS
 }
 
@@ -79,6 +81,37 @@ fn volume() -> Schema {
             Attribute::new("options", Type::map(Type::String), "What the driver is told.").replaces(),
             labels(),
             text("id", "Its name at the engine.").computed(),
+        ],
+    }
+}
+
+fn image() -> Schema {
+    Schema {
+        kind: IMAGE,
+        version: 1,
+        doc: "An image that a Docker engine builds.",
+        attributes: vec![
+            name(),
+            text("tag", "Its tag, where that is not made of its name.").replaces(),
+            text(
+                "context",
+                "The folder that it is built of, relative to the folder of the fleet.",
+            )
+            .required()
+            .replaces(),
+            text("context_digest", "The SHA-256 of what is in that folder.")
+                .required()
+                .replaces(),
+            text("dockerfile", "How it is built: a file of that folder.")
+                .default("Dockerfile")
+                .replaces(),
+            Attribute::new("args", Type::map(Type::String), "The arguments of the Dockerfile.").replaces(),
+            text(
+                "target",
+                "The stage of the Dockerfile that it is; the last one without it.",
+            )
+            .replaces(),
+            text("id", "Its identity at the engine.").computed(),
         ],
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use simfleet_provider_api::{Attributes, Value};
 
+use super::build::{self, Build};
 use crate::config::decode::Reader;
 use crate::config::forms;
 use crate::config::record::Record;
@@ -14,6 +15,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 /// A container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Container {
+    /// What its image is built of; `image` is the tag that it gets then.
+    pub build: Option<Build>,
     /// Those of its attributes that an engine takes as they are declared, by name. Can be unknown.
     pub attributes: Attributes,
     /// What it is called in its networks beside its own name: a list. Can be unknown.
@@ -88,7 +91,10 @@ pub(super) fn schema(schema: BlockSchema) -> BlockSchema {
     let ulimit = AttributeType::Text(&forms::LIMIT);
     schema
         .attributes([
-            AttributeSchema::string("image", "the image, by tag or digest").required(),
+            AttributeSchema::string(
+                "image",
+                "the image, by tag or digest; with `build`, the tag that it gets",
+            ),
             AttributeSchema::one_of("pull", &["never", "missing", "always"], "when the image is pulled")
                 .default("missing"),
             AttributeSchema::strings("entrypoint", "the program, where that is not the image's own"),
@@ -126,8 +132,10 @@ pub(super) fn schema(schema: BlockSchema) -> BlockSchema {
             ),
             AttributeSchema::string_map("log_options", "what that is told: { max-size = \"10m\" }"),
         ])
+        .optional(build::schema())
         .any(volume)
         .any(file)
+        .rule(build::image)
         .rule(latest)
         .rule(nameless)
 }
@@ -146,10 +154,12 @@ impl Container {
             let diagnostic = Diagnostic::error("Missing attribute", detail);
             reader.error(diagnostic.hint("name it: log_driver = \"json-file\""), "log_options");
         }
+        let build = reader.block("build", Build::decode);
         let volumes = reader.blocks("volume", Volume::decode);
         let files = reader.blocks("file", file);
         reader.rule(distinct);
         Some(Container {
+            build: build?,
             attributes,
             aliases: aliases?,
             cap_add: cap_add?,
@@ -221,6 +231,9 @@ pub(super) fn latest(record: &Record, found: &mut Diagnostics) {
     let Some(image) = record.get("image").and_then(Value::as_str) else {
         return;
     };
+    if record.blocks("build").next().is_some() {
+        return;
+    }
     let name = image.rsplit('/').next().unwrap_or(image);
     let is_latest = match name.split_once(':') {
         Some((_, tag)) => tag == "latest",

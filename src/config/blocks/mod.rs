@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostics;
 mod access;
 mod alert;
 mod audit;
+pub mod build;
 pub mod checks;
 pub mod container;
 pub mod health_check;
@@ -50,6 +51,7 @@ mod webhook;
 pub mod workload;
 
 pub(super) use audit::read as audit;
+pub use build::Build;
 pub use checks::Check;
 pub use container::{Container, Volume};
 pub use health_check::{HealthCheck, HealthCheckType};

@@ -128,3 +128,42 @@ fn what_a_plan_must_know_of_a_container_is_told_by_the_check() {
         ("data", "/data", &None)
     );
 }
+
+/// A service of an image that is built.
+fn built(inside: &str) -> String {
+    format!("provider \"docker\" {{}}\nservice \"web\" {{\n{inside}\n}}\n")
+}
+
+#[test]
+fn mistakes_in_builds() {
+    snapshot!(report([
+        ("neither an image nor a build", built("  command = [\"true\"]")),
+        ("no context", built("  build { dockerfile = \"Dockerfile\" }")),
+        ("a context that is missing", built("  build { context = \"nowhere\" }")),
+        (
+            "a context elsewhere",
+            built("  build { context = \"https://example.org/app.git\" }")
+        ),
+        ("no Dockerfile", built("  build { context = \"examples\" }")),
+        (
+            "a Dockerfile outside of the context",
+            built("  build {\n    context    = \"examples\"\n    dockerfile = \"../Cargo.toml\"\n  }")
+        ),
+        (
+            "pulled and built",
+            built(
+                "  pull = \"always\"\n  build {\n    context    = \"examples\"\n    dockerfile = \"quickstart.hcl\"\n  }"
+            )
+        ),
+        (
+            "a volume of that name",
+            built(
+                "  volume \"image\" { target = \"/data\" }\n  build {\n    context    = \"examples\"\n    dockerfile = \"quickstart.hcl\"\n  }"
+            )
+        ),
+        (
+            "two builds",
+            built("  build { context = \"examples\" }\n  build { context = \"examples\" }")
+        ),
+    ]));
+}

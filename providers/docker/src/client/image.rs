@@ -5,23 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
-use bollard::query_parameters::CreateImageOptions;
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
 use futures::StreamExt;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{CallError, Engine, Why};
 use crate::credentials::{self, Credentials};
+use crate::labels;
 
 /// For how long an engine may be silent at the start of a pull: it may wait for a registry.
 const PULL: Duration = Duration::from_secs(10 * 60);
 
-/// Pulls under way, by image: who wants the same image waits for the one pull.
-pub(super) type Pulls = Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
+/// What brings images, one at a time for each: who wants the same image waits for the one that brings it.
+#[derive(Debug, Default)]
+pub(super) struct InTurn(Mutex<BTreeMap<String, Arc<Mutex<()>>>>);
+
+impl InTurn {
+    /// Returns what is held while an image is brought.
+    pub(super) async fn of(&self, image: &str) -> OwnedMutexGuard<()> {
+        let turn = self.0.lock().await.entry(image.to_owned()).or_default().clone();
+        turn.lock_owned().await
+    }
+}
 
 /// What an image says of the containers that are made of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SeenImage {
     pub(crate) id: String,
+    pub(crate) tags: Vec<String>,
+    /// When it was made, such that later times sort after earlier ones.
+    pub(crate) created: String,
     pub(crate) env: Vec<String>,
     pub(crate) entrypoint: Option<Vec<String>>,
     pub(crate) command: Option<Vec<String>>,
@@ -45,6 +58,8 @@ impl Engine {
         let text = |value: Option<String>| value.filter(|text| !text.is_empty());
         Ok(Some(SeenImage {
             id: image.id.unwrap_or_default(),
+            tags: image.repo_tags.unwrap_or_default(),
+            created: image.created.unwrap_or_default().trim_end_matches('Z').to_owned(),
             env: config.env.unwrap_or_default(),
             entrypoint: config.entrypoint.filter(|words| !words.is_empty()),
             command: config.cmd.filter(|words| !words.is_empty()),
@@ -53,6 +68,38 @@ impl Engine {
             stop_signal: text(config.stop_signal),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
         }))
+    }
+
+    /// Returns the ids of the images with a label.
+    pub(crate) async fn images_with(&self, label: &str, value: &str) -> Result<Vec<String>, CallError> {
+        let options = ListImagesOptions {
+            filters: Some(labels::with(label, value)),
+            ..ListImagesOptions::default()
+        };
+        let listed = self.soon().await?.list_images(Some(options)).await;
+        let listed = listed.map_err(|error| self.error(error))?;
+        Ok(listed.into_iter().map(|image| image.id).collect())
+    }
+
+    /// Gives a tag to an image.
+    pub(crate) async fn tag_image(&self, id: &str, tag: &str) -> Result<(), CallError> {
+        let (repo, tag) = split(tag);
+        let options = TagImageOptions {
+            repo: Some(repo.to_owned()),
+            tag: Some(tag.to_owned()),
+        };
+        let tagged = self.late().await?.tag_image(id, Some(options)).await;
+        tagged.map_err(|error| self.error(error))
+    }
+
+    /// Takes a tag from an image, or removes an image by its id. The engine refuses to remove what something uses.
+    pub(crate) async fn remove_image(&self, reference: &str) -> Result<(), CallError> {
+        let removed = self
+            .late()
+            .await?
+            .remove_image(reference, None::<RemoveImageOptions>, None)
+            .await;
+        removed.map(drop).map_err(|error| self.error(error))
     }
 
     /// Has the engine pull an image.
@@ -91,8 +138,7 @@ impl Engine {
         if let Some(image) = self.image(reference).await? {
             return Ok(Some(image));
         }
-        let pull = self.pulls.lock().await.entry(reference.to_owned()).or_default().clone();
-        let _pulling = pull.lock().await;
+        let _pulling = self.pulls.of(reference).await;
         if let Some(image) = self.image(reference).await? {
             return Ok(Some(image));
         }
@@ -101,7 +147,7 @@ impl Engine {
     }
 }
 
-fn login(credentials: Credentials) -> DockerCredentials {
+pub(super) fn login(credentials: Credentials) -> DockerCredentials {
     match credentials {
         Credentials::Password {
             registry,

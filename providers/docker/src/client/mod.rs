@@ -2,7 +2,7 @@
 //!
 //! - [`Engine`]: one engine, connected to when it is first asked; [`CallError`]: how it says no
 //! - [`ssh`]: the way to an engine at `ssh://`
-//! - [`container`], [`image`], [`network`], [`volume`]: the calls about each
+//! - [`container`], [`image`], [`network`], [`volume`]: the calls about each; [`build`]: how an image is built
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::endpoint::{Endpoint, Tls};
 
+pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod image;
 pub(crate) mod network;
@@ -40,7 +41,8 @@ pub(crate) struct Engine {
     pub(crate) lineage: Arc<str>,
     docker: OnceCell<Docker>,
     machine: OnceCell<Machine>,
-    pulls: image::Pulls,
+    pulls: image::InTurn,
+    builds: image::InTurn,
 }
 
 /// The machine that an engine runs on.
@@ -116,7 +118,8 @@ impl Engine {
             lineage,
             docker: OnceCell::new(),
             machine: OnceCell::new(),
-            pulls: image::Pulls::default(),
+            pulls: image::InTurn::default(),
+            builds: image::InTurn::default(),
         }
     }
 

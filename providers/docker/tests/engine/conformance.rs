@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use simfleet_build_context::Context;
 use simfleet_provider_api::conformance::{Able, Bench, Failure, Harness, Samples, UsedTokens};
-use simfleet_provider_api::{Attributes, Context, Kind, Object, ProviderType, Value};
+use simfleet_provider_api::{Attributes, Kind, Object, ProviderType, Value};
 use simfleet_provider_docker::DockerType;
-use simfleet_provider_docker::schema::{CONTAINER, NETWORK, VOLUME};
+use simfleet_provider_docker::schema::{self, CONTAINER, NETWORK, VOLUME};
 
 use crate::harness::{IMAGE, context, docker, settings};
 
@@ -14,6 +15,27 @@ struct DockerHarness;
 
 fn texts<const N: usize>(texts: [&str; N]) -> Value {
     Value::tuple(texts.map(Value::from))
+}
+
+/// Returns an image of a folder that every test has in common.
+fn image(name: String) -> Samples {
+    let folder = std::env::temp_dir().join(format!("simfleet-test-context-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = format!("FROM {IMAGE}\nARG WORD=none\nENV WORD=$WORD\n");
+    std::fs::write(folder.join("Dockerfile"), file).expect("a file");
+    let context = Context::read(&folder, "Dockerfile".as_ref()).expect("a context");
+    let desired = Attributes::from_iter([
+        ("name", Value::from(name)),
+        ("context", folder.display().to_string().into()),
+        ("context_digest", context.digest().expect("a digest").into()),
+    ]);
+    let mut replaced = desired.clone();
+    replaced.set("args", Value::object([("WORD", Value::from("other"))]));
+    Samples {
+        in_place: None,
+        replaced: Some(replaced),
+        desired,
+    }
 }
 
 #[async_trait]
@@ -24,18 +46,21 @@ impl Harness for DockerHarness {
 
     /// All but the engine itself, which is not made and not deleted.
     fn kinds(&self) -> Vec<Kind> {
-        vec![NETWORK, VOLUME, CONTAINER]
+        vec![NETWORK, VOLUME, schema::IMAGE, CONTAINER]
     }
 
     fn settings(&self) -> Attributes {
         settings()
     }
 
-    fn context(&self, lineage: &str) -> Context {
+    fn context(&self, lineage: &str) -> simfleet_provider_api::Context {
         context(lineage)
     }
 
     async fn samples(&self, kind: &Kind, bench: &mut Bench) -> Result<Samples, Failure> {
+        if *kind == schema::IMAGE {
+            return Ok(image(bench.unique("image")));
+        }
         let mut desired = Attributes::from_iter([("name", bench.unique(kind.as_str()))]);
         desired.set("labels", Value::object([("team", Value::from("red"))]));
         let with = |changes: &[(&'static str, Value)]| {
@@ -107,6 +132,7 @@ impl Harness for DockerHarness {
         match kind {
             kind if *kind == NETWORK => docker(&["network", "rm", &object.id.0]),
             kind if *kind == VOLUME => docker(&["volume", "rm", &object.id.0]),
+            kind if *kind == schema::IMAGE => docker(&["rmi", "-f", &object.id.0]),
             _ => docker(&["rm", "-f", &object.id.0]),
         };
         Able::Yes
