@@ -43,6 +43,15 @@ pub enum Progress {
         /// Since it began.
         elapsed: Duration,
     },
+    /// A call tells how far it is. It does so as often as it likes.
+    Underway {
+        /// The resource.
+        address: Address,
+        /// What is done.
+        verb: Verb,
+        /// How far it is, in words.
+        message: String,
+    },
     /// A call failed and is sent again.
     Retrying {
         /// The resource.

@@ -25,7 +25,7 @@ use simfleet_state::{DeposedKey, Event, Host, Journal, ProviderConfig, State, Sy
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use self::begin::RetryNotice;
+use self::begin::Notice;
 use self::resuming::Resumed;
 use super::call::{CallError, Patience};
 use super::lease::LeaseKeeper;
@@ -383,8 +383,8 @@ impl<'a> Walk<'a> {
         &self.plan.changes[self.steps.step(node).change].address
     }
 
-    fn retry_notice(&self, node: NodeIndex) -> RetryNotice {
-        RetryNotice {
+    fn notice_of(&self, node: NodeIndex) -> Notice {
+        Notice {
             address: self.address(node).clone(),
             verb: self.steps.step(node).verb,
             progress: self.progress.clone(),

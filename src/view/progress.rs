@@ -13,7 +13,14 @@ use super::document::{Document, Line, Theme, Tone, visible};
 use crate::apply::{Progress, Verb};
 
 /// Shows what happens during an apply, as it happens.
-pub struct Reporter<'a>(Sink<'a>);
+pub struct Reporter<'a> {
+    sink: Sink<'a>,
+    /// When something was last told of what runs, where each telling is a line of its own.
+    told: BTreeMap<(Address, Verb), Timestamp>,
+}
+
+/// How many seconds are between two lines that tell how far the same thing is.
+const BETWEEN: i64 = 5;
 
 enum Sink<'a> {
     Live {
@@ -33,7 +40,7 @@ enum Sink<'a> {
 impl<'a> Reporter<'a> {
     /// Shows a line for each running change, with its elapsed time, on the terminal that standard error is.
     pub fn live(theme: Theme) -> Self {
-        Reporter(Sink::Live {
+        Reporter::to(Sink::Live {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             running: BTreeMap::new(),
             theme,
@@ -42,12 +49,17 @@ impl<'a> Reporter<'a> {
 
     /// Writes a line for each thing that happens.
     pub fn plain(out: &'a mut (dyn Write + Send), theme: Theme) -> Self {
-        Reporter(Sink::Plain { out, theme })
+        Reporter::to(Sink::Plain { out, theme })
     }
 
     /// Writes a JSON event for each thing that happens.
     pub fn json(out: &'a mut (dyn Write + Send)) -> Self {
-        Reporter(Sink::Json { out })
+        Reporter::to(Sink::Json { out })
+    }
+
+    fn to(sink: Sink<'a>) -> Self {
+        let told = BTreeMap::new();
+        Reporter { sink, told }
     }
 
     /// Shows one thing that happened.
@@ -55,7 +67,9 @@ impl<'a> Reporter<'a> {
     /// # Errors
     /// Why it could not be written. The apply goes on regardless: nobody may be reading any more.
     pub fn show(&mut self, progress: &Progress, at: Timestamp) -> io::Result<()> {
-        match &mut self.0 {
+        let is_due = self.is_due(progress, at);
+        match &mut self.sink {
+            Sink::Plain { .. } | Sink::Json { .. } if !is_due => Ok(()),
             Sink::Plain { out, theme } => {
                 out.write_all(line(progress).render(*theme).as_bytes())?;
                 out.flush()
@@ -65,6 +79,25 @@ impl<'a> Reporter<'a> {
                 out.flush()
             }
             Sink::Live { bars, running, theme } => show_live(bars, running, *theme, progress),
+        }
+    }
+
+    /// Whether it is time for a line about something: how far a call is, is told now and then only.
+    fn is_due(&mut self, progress: &Progress, at: Timestamp) -> bool {
+        match progress {
+            Progress::Started { address, verb, .. } => {
+                self.told.insert((address.clone(), *verb), at);
+                true
+            }
+            Progress::Underway { address, verb, .. } => {
+                let last = self.told.entry((address.clone(), *verb)).or_insert(at);
+                let is_due = at.as_second().saturating_sub(last.as_second()) >= BETWEEN;
+                if is_due {
+                    *last = at;
+                }
+                is_due
+            }
+            _ => true,
         }
     }
 }
@@ -88,6 +121,12 @@ fn show_live(
             let bar = bars.add(bar);
             bar.enable_steady_tick(Duration::from_millis(200));
             running.insert((address.clone(), *verb), bar);
+            return Ok(());
+        }
+        Progress::Underway { address, verb, message } => {
+            if let Some(bar) = running.get(&(address.clone(), *verb)) {
+                bar.set_message(format!("{}, {}", doing(*verb), visible(message)));
+            }
             return Ok(());
         }
         Progress::Accepted { address, verb, .. } => {
@@ -145,6 +184,7 @@ fn line(progress: &Progress) -> Document {
     let (address, tone) = match progress {
         Progress::Started { address, .. }
         | Progress::Accepted { address, .. }
+        | Progress::Underway { address, .. }
         | Progress::Resumed { address, .. }
         | Progress::Retrying { address, .. } => (Some(address), Tone::Plain),
         Progress::Finished { address, .. } => (Some(address), Tone::Good),
@@ -175,6 +215,7 @@ fn message(progress: &Progress) -> String {
         Progress::Accepted { verb, elapsed, .. } => {
             format!("{}… accepted after {}", doing(*verb), duration(*elapsed))
         }
+        Progress::Underway { verb, message, .. } => format!("{}… {message}", doing(*verb)),
         Progress::Retrying {
             verb,
             attempt,
@@ -205,6 +246,7 @@ pub fn event(progress: &Progress, at: Timestamp) -> Json {
         Progress::Resumed { address, verb, .. } => ("resumed", Some(address), Some(verb), None),
         Progress::Started { address, verb, .. } => ("started", Some(address), Some(verb), None),
         Progress::Accepted { address, verb, elapsed } => ("accepted", Some(address), Some(verb), Some(elapsed)),
+        Progress::Underway { address, verb, .. } => ("underway", Some(address), Some(verb), None),
         Progress::Retrying { address, verb, .. } => ("retrying", Some(address), Some(verb), None),
         Progress::Finished { address, verb, elapsed } => ("finished", Some(address), Some(verb), Some(elapsed)),
         Progress::Failed {
@@ -347,6 +389,35 @@ mod tests {
             reporter.show(&progress, Timestamp::UNIX_EPOCH).unwrap();
         }
         insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn how_far_something_is_is_told_now_and_then() {
+        let (mut plain, mut json) = (Vec::new(), Vec::new());
+        let address: Address = "service.web".parse().unwrap();
+        let mut reporters = [Reporter::plain(&mut plain, Theme::Plain), Reporter::json(&mut json)];
+        for reporter in &mut reporters {
+            let mut show = |second: i64, progress: Progress| {
+                let at = Timestamp::from_second(second).unwrap();
+                reporter.show(&progress, at).unwrap();
+            };
+            let started = Progress::Started {
+                address: address.clone(),
+                verb: Verb::Create,
+                expected: None,
+            };
+            show(100, started);
+            for second in [101, 104, 105, 106, 109, 111, 130] {
+                let underway = Progress::Underway {
+                    address: address.clone(),
+                    verb: Verb::Create,
+                    message: format!("pulls nginx:1.27: {second} of 200 layers"),
+                };
+                show(second, underway);
+            }
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        insta::assert_snapshot!(format!("{}{}", text(plain), text(json)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Images that are pulled: by tag and digest, with and without a login, from Debian's `docker-registry` on loopback.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -58,8 +59,14 @@ impl Registry {
 
     /// Puts the image of the tests there; returns its digest.
     fn push(&self, name: &str) -> String {
+        self.push_as(IMAGE, name)
+    }
+
+    /// Puts an image there by a name; returns its digest.
+    fn push_as(&self, image: &str, name: &str) -> String {
+        let source = image;
         let image = format!("{}/{name}", self.address);
-        docker(&["tag", IMAGE, &image]);
+        docker(&["tag", source, &image]);
         let login = [
             "--config",
             &self.folder.path().to_string_lossy(),
@@ -84,6 +91,84 @@ impl Drop for Registry {
         let _ = self.served.kill();
         let _ = self.served.wait();
     }
+}
+
+/// Hands on what goes to an address, and what comes from there no faster than a slow line does. Returns where.
+fn slow_line_to(address: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("it has one").to_string();
+    let address = address.to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.expect("a connection");
+            let server = TcpStream::connect(&address).expect("the registry answers");
+            let (mut from_client, mut to_client) = (client.try_clone().expect("a copy"), client);
+            let (mut from_server, mut to_server) = (server.try_clone().expect("a copy"), server);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from_client, &mut to_server);
+                let _ = to_server.shutdown(Shutdown::Write);
+            });
+            std::thread::spawn(move || {
+                let mut piece = [0; 8 << 10];
+                while let Ok(read @ 1..) = from_server.read(&mut piece) {
+                    std::thread::sleep(Duration::from_millis(100));
+                    if to_client.write_all(&piece[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = to_client.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    at
+}
+
+#[test]
+#[ignore = "needs a Docker engine and docker-registry"]
+fn it_is_told_how_far_a_long_pull_is() {
+    let registry = Registry::start();
+    // Nothing that compresses, and nothing that the engine has.
+    let layer = format!("FROM {IMAGE}\nRUN dd if=/dev/urandom of=/noise bs=64k count=16\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("Dockerfile"), layer).expect("a file");
+    let noise = format!("simfleet-test/noise:{}", std::process::id());
+    docker(&[
+        "build",
+        "-q",
+        "--no-cache",
+        "-t",
+        &noise,
+        &folder.path().to_string_lossy(),
+    ]);
+    let address = slow_line_to(&registry.address);
+    registry.push_as(&noise, "team/noise:1");
+    docker(&["rmi", &noise]);
+    let config = std::fs::read_to_string(registry.folder.path().join("config.json")).expect("a login");
+    std::fs::write(
+        registry.folder.path().join("config.json"),
+        config.replace(&registry.address, &address),
+    )
+    .expect("a file");
+    let fleet = Fleet::new(&format!(
+        "{}service \"app\" {{\n  image = \"{address}/team/noise:1\"\n  command = {WAITS}\n}}\n",
+        provider()
+    ));
+    let mut apply = fleet.command(&["apply", "--auto-approve"]);
+    let applied: Ended = apply
+        .env("DOCKER_CONFIG", registry.folder.path())
+        .output()
+        .expect("simfleet runs")
+        .into();
+    assert_eq!(applied.code, Some(0), "{}\n{}", applied.out, applied.err);
+    let lines = applied.err.lines();
+    let told = lines.filter(|line| line.starts_with(&format!("service.app: creating… pulls {address}/team/noise:1: ")));
+    let told: Vec<&str> = told.collect();
+    let last = told
+        .last()
+        .unwrap_or_else(|| panic!("nothing is told: {}", applied.err));
+    assert!(last.contains(" of 2 layers, ") && last.ends_with(" MB"), "{last}");
+    fleet.ok(&["destroy", "--auto-approve"]);
+    docker(&["rmi", &format!("{address}/team/noise:1")]);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
 //! - [`process`]: the kind that several providers have alike
-//! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once
+//! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once; [`progress`]: how far a call is
 //! - [`runtime`]: what is done by hand with something that runs
 //! - `conformance` (feature of that name): the suite that every provider passes
 
@@ -21,6 +21,7 @@ pub mod json;
 pub mod limits;
 pub mod number;
 pub mod process;
+pub mod progress;
 pub mod provider;
 pub mod runtime;
 pub mod schema;

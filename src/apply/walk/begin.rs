@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use petgraph::graph::NodeIndex;
+use simfleet_provider_api::progress::{Listener, heard};
 use simfleet_provider_api::{Address, Handle, ObjectId, ProviderError, Token};
 use simfleet_state::{DeposedKey, Event, Operation, Outcome as Left, ProviderConfig};
 use tokio::sync::mpsc;
@@ -283,7 +284,7 @@ impl<'a> Walk<'a> {
         );
         batch
             .launches
-            .push(issue(node, call, request, self.retry_notice(node)).boxed());
+            .push(issue(node, call, request, self.notice_of(node)).boxed());
     }
 
     pub(super) async fn call(
@@ -319,14 +320,20 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Tells the user that a call is sent again.
-pub(super) struct RetryNotice {
+/// Tells the user how far a call is, and that it is sent again.
+#[derive(Clone)]
+pub(super) struct Notice {
     pub(super) address: Address,
     pub(super) verb: Verb,
     pub(super) progress: mpsc::UnboundedSender<Progress>,
 }
 
-impl RetryNotice {
+impl Notice {
+    fn underway(&self, message: String) {
+        let (address, verb) = (self.address.clone(), self.verb);
+        let _ = self.progress.send(Progress::Underway { address, verb, message });
+    }
+
     fn send(&self, attempt: u32, after: Duration, error: &ProviderError) {
         let (address, verb, because) = (self.address.clone(), self.verb, error.to_string());
         let _ = self.progress.send(Progress::Retrying {
@@ -339,9 +346,12 @@ impl RetryNotice {
     }
 }
 
-async fn issue(node: NodeIndex, call: Call, request: Request, notice: RetryNotice) -> (NodeIndex, End) {
+async fn issue(node: NodeIndex, call: Call, request: Request, notice: Notice) -> (NodeIndex, End) {
+    let told = notice.clone();
     let on_retry = move |attempt, after, error: &_| notice.send(attempt, after, error);
-    (node, End::Replied(call.issue(&request, &on_retry).await))
+    let listener: Listener = Arc::new(move |message| told.underway(message));
+    let replied = heard(listener, call.issue(&request, &on_retry)).await;
+    (node, End::Replied(replied))
 }
 
 pub(super) async fn follow(
@@ -349,7 +359,7 @@ pub(super) async fn follow(
     call: Call,
     handle: Handle,
     poll_after: Duration,
-    notice: RetryNotice,
+    notice: Notice,
 ) -> (NodeIndex, End) {
     let on_retry = move |attempt, after, error: &_| notice.send(attempt, after, error);
     (node, End::Replied(call.follow(handle, poll_after, &on_retry).await))

@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         match self.call(change, verb, &provider, token).await {
             Ok(call) => batch
                 .launches
-                .push(follow(node, call, handle, poll_after, self.retry_notice(node)).boxed()),
+                .push(follow(node, call, handle, poll_after, self.notice_of(node)).boxed()),
             Err(error) => self.leave_open(node, verb, &error.to_string()),
         }
     }

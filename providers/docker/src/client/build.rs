@@ -10,6 +10,7 @@ use bollard::query_parameters::BuildImageOptions;
 use futures::{StreamExt, stream};
 use hyper::body::Bytes;
 use simfleet_build_context::Context;
+use simfleet_provider_api::progress::tell;
 use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -140,6 +141,7 @@ impl LastStep {
                 // The numbers count labels too, which no Dockerfile has.
                 let instruction = line.split_once(" : ").map_or(&*line, |(_, instruction)| instruction);
                 instruction.clone_into(&mut self.instruction);
+                tell(format!("builds: {instruction}"));
                 self.lines.clear();
             } else if !line.is_empty() && !is_of_builder(&line) {
                 self.lines.push_back(line);

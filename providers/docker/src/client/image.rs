@@ -7,8 +7,10 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
 use futures::StreamExt;
+use simfleet_provider_api::progress::tell;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::pulled::Pulled;
 use super::{CallError, Engine, Why};
 use crate::credentials::{self, Credentials};
 use crate::labels;
@@ -120,15 +122,23 @@ impl Engine {
             .later(PULL)
             .await?
             .create_image(Some(options), None, credentials.map(login));
+        let mut pulled = Pulled::default();
+        let mut told = String::new();
         while let Some(step) = progress.next().await {
             let step = step.map_err(|error| self.error(error))?;
-            if let Some(detail) = step.error_detail.and_then(|detail| detail.message) {
+            if let Some(detail) = step.error_detail.as_ref().and_then(|detail| detail.message.clone()) {
                 return Err(CallError {
                     why: Why::Refused,
                     message: detail,
                 });
             }
             tracing::debug!(image = reference, layer = step.id, status = step.status, "pull");
+            pulled.hear(&step);
+            let words = pulled.words();
+            if words != told {
+                tell(format!("pulls {reference}: {words}"));
+                told = words;
+            }
         }
         Ok(())
     }

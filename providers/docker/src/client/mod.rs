@@ -2,7 +2,7 @@
 //!
 //! - [`Engine`]: one engine, connected to when it is first asked; [`CallError`]: how it says no
 //! - [`ssh`]: the way to an engine at `ssh://`
-//! - [`container`], [`image`], [`network`], [`volume`]: the calls about each; [`build`]: how an image is built
+//! - [`container`], [`image`], [`network`], [`volume`]: the calls about each; [`build`]: how an image is built; `pulled`: how far a pull is
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod image;
 pub(crate) mod network;
+mod pulled;
 mod ssh;
 pub(crate) mod volume;
 
