@@ -93,6 +93,8 @@ pub fn in_resource(name: &str) -> &str {
     match name {
         "port" => "ports",
         "volume" => "mounts",
+        // Another content makes another image.
+        "build" => "image",
         "drive" => "drives",
         "console" => "consoles",
         "file" => "files",

@@ -17,7 +17,7 @@ pub async fn heard<C: Future>(listener: Listener, call: C) -> C::Output {
     LISTENER.scope(listener, call).await
 }
 
-/// Tells whoever made the call that this is a part of how far it is. Without anybody who listens, nothing is told.
+/// Tells whoever made the call how far it is. Without anybody who listens, nothing is told.
 pub fn tell(how_far: impl Into<String>) {
     let _ = LISTENER.try_with(|listener| listener(how_far.into()));
 }
@@ -30,11 +30,14 @@ mod tests {
 
     #[tokio::test]
     async fn each_call_is_heard_by_who_made_it() {
-        let heard_by = |name: &'static str, all: &Arc<Mutex<Vec<String>>>| -> Listener {
+        let (first, second) = (
+            Arc::<Mutex<Vec<String>>>::default(),
+            Arc::<Mutex<Vec<String>>>::default(),
+        );
+        let listener = |all: &Arc<Mutex<Vec<String>>>| -> Listener {
             let all = Arc::clone(all);
-            Arc::new(move |told| all.lock().expect("nobody panicked").push(format!("{name}: {told}")))
+            Arc::new(move |told| all.lock().expect("nobody panicked").push(told))
         };
-        let all = Arc::new(Mutex::new(Vec::new()));
         let call = |what: &'static str| async move {
             tell(what);
             tokio::task::yield_now().await;
@@ -42,13 +45,11 @@ mod tests {
         };
         tell("nobody listens");
         tokio::join!(
-            heard(heard_by("first", &all), call("one")),
-            heard(heard_by("second", &all), call("two")),
+            heard(listener(&first), call("one")),
+            heard(listener(&second), call("two")),
         );
-        let told = all.lock().expect("nobody panicked");
-        assert_eq!(
-            *told,
-            ["first: one", "second: two", "first: one again", "second: two again"]
-        );
+        let told = |all: Arc<Mutex<Vec<String>>>| all.lock().expect("nobody panicked").clone();
+        assert_eq!(told(first), ["one", "one again"]);
+        assert_eq!(told(second), ["two", "two again"]);
     }
 }
