@@ -159,7 +159,7 @@ fn what_is_wrong_with_a_build() {
     for (what, file, more) in [
         (
             "a_step_that_fails",
-            format!("FROM {IMAGE}\nRUN echo it begins; echo no such board >&2; exit 3\n"),
+            format!("FROM {IMAGE}\nRUN (echo it begins; echo no such board) >&2; exit 3\n"),
             String::new(),
         ),
         (
