@@ -23,9 +23,9 @@
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
 //!
 //! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
-//! `providers/agent` (nodes, simulators and machines under QEMU on this machine), `providers/docker` (networks, volumes, images
-//! and containers), `providers/fake` (a cloud with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink
-//! vehicle).
+//! `providers/agent` (nodes, simulators and machines under QEMU on this machine), `providers/docker` (networks, volumes,
+//! images and containers) with `providers/docker/context` (what an image is built of), `providers/fake` (a cloud with
+//! faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).
 //!
 //! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 

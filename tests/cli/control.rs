@@ -390,12 +390,12 @@ fn what_a_full_disk_keeps_out_of_the_audit_log_is_told_as_done() {
     let lab = running();
     let log = lab.path().join(".simfleet/audit.jsonl");
     std::os::unix::fs::symlink("/dev/full", log).expect("a link");
-    insta::assert_snapshot!("unwritten", lab.run("simulator stop simulator.exec.job").exits(1));
+    insta::assert_snapshot!("unwritten", lab.run("simulator stop simulator.exec.job[0]").exits(1));
     assert_eq!(simulator(&lab, 0)["status"], "stopped");
     // What was not done is not told as done.
     insta::assert_snapshot!(
         "unwritten_refusal",
-        lab.run("simulator pause simulator.exec.job").exits(1)
+        lab.run("simulator pause simulator.exec.job[0]").exits(1)
     );
 }
 
