@@ -181,9 +181,11 @@ fn ask_monitor(socket: &Path, command: &str) -> std::io::Result<Json> {
     for command in ["qmp_capabilities", command] {
         writeln!(stream, "{}", json!({ "execute": command }))?;
         answer = loop {
-            let answer = line()?;
-            if !answer["event"].is_string() {
-                break answer;
+            match line() {
+                Ok(answer) if answer["event"].is_string() => {}
+                // It may be gone before its answer is.
+                Err(_) if command == "quit" => return Ok(Json::Null),
+                answer => break answer?,
             }
         };
     }

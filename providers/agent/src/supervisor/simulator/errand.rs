@@ -87,6 +87,10 @@ async fn held(monitor: &mut Qmp, what: impl AsyncFnOnce(&mut Qmp) -> Result<(), 
     let ran = monitor.tell("query-status").await?["status"] == RUNNING;
     monitor.tell("stop").await?;
     let done = what(monitor).await;
+    // A migration that was given up has an end of its own, before which nothing goes on.
+    while monitor.tell("query-status").await?["status"] == "finish-migrate" {
+        sleep(LOOK_AFTER).await;
+    }
     if ran {
         monitor.tell("cont").await?;
     }
