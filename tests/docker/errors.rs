@@ -197,12 +197,8 @@ fn an_engine_that_is_restarted_in_the_middle_of_an_apply() {
     let ended: Ended = applying.wait_with_output().expect("it ends").into();
     if ended.code != Some(0) {
         // It says what to do, and that is enough.
-        assert!(
-            ended.err.contains("To go on: simfleet apply"),
-            "{}\n{}",
-            ended.out,
-            ended.err
-        );
+        let said = format!("{}\n{}", ended.out, ended.err);
+        assert!(said.contains("To go on: simfleet apply"), "{said}");
         fleet.ok(&["apply", "--auto-approve"]);
     }
     let again = fleet.run(&["plan"]);

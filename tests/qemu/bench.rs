@@ -258,9 +258,14 @@ pub fn processes(folder: &Path) -> Vec<String> {
 
 /// Kills a process.
 pub fn kill(pid: i64) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: i64, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+    rustix::process::kill_process(pid, signal).expect("it is ours");
 }

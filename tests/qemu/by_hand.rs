@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::bench::{
-    ARM, BOARD, LOG, MACHINE, arm, console, counted, counts_beyond, fleet, gdb_port, riscv, seen, until,
+    ARM, BOARD, LOG, MACHINE, arm, console, counted, counts_beyond, fleet, gdb_port, riscv, seen, signal, until,
 };
 use crate::support::Fleet;
 
@@ -236,4 +236,33 @@ fn what_is_larger_than_the_limits_is_not_kept() {
         assert_eq!(fleet.planned(), Vec::<String>::new());
         fleet.ok(&["destroy", "--auto-approve"]);
     }
+}
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn what_a_frozen_machine_cannot_be_told_ends_with_an_error() {
+    let fleet = board("");
+    fleet.applied();
+    counts_beyond(&fleet, BOARD_LOG, 1);
+    let pid = seen(&fleet, RISCV)["pid"].as_i64().expect("a process");
+    signal(pid, rustix::process::Signal::STOP);
+    for (verb, words) in [
+        ("snapshot", &[RISCV, "frozen"][..]),
+        ("pause", &[RISCV]),
+        ("reset", &[RISCV]),
+    ] {
+        let said = refused(&fleet, verb, words);
+        assert!(said.contains("its monitor does not answer"), "{verb}: {said}");
+    }
+    assert_eq!(seen(&fleet, RISCV)["status"], "unhealthy");
+
+    signal(pid, rustix::process::Signal::CONT);
+    until("it answers again", || {
+        (seen(&fleet, RISCV)["status"] != "unhealthy").then_some(())
+    });
+    fleet.ok(&["apply", "--auto-approve"]);
+    assert_eq!(fleet.planned(), Vec::<String>::new());
+    simulator(&fleet, "snapshot", &[RISCV, "thawed"]);
+    let list = simulator(&fleet, "snapshots", &[RISCV]);
+    assert!(list.contains("thawed") && !list.contains("frozen"), "{list}");
 }

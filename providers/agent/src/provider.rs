@@ -170,6 +170,12 @@ impl AgentProvider {
     /// Returns how far a create or update has come, by what the agent says of its simulator.
     async fn step(&self, op: Op, view: SimulatorView) -> Result<Step, ProviderError> {
         if !view.settled {
+            if let Some(message) = view.stuck {
+                return Err(ProviderError::Rejected {
+                    message,
+                    attribute: None,
+                });
+            }
             let (name, id) = (view.name, view.id);
             return Operation { op, name, id }.running();
         }

@@ -3,6 +3,7 @@
 //! A connection is made for each conversation, as QEMU serves one client at a time: between two, a person can connect.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub(crate) enum QmpError {
     /// It does not answer.
     #[error("its monitor does not answer `{command}` within {} s", TIMEOUT.as_secs())]
     Timeout { command: String },
+    /// Others wait for an answer already.
+    #[error("its monitor does not answer: it takes no more connections")]
+    Busy,
     /// It closed the connection: it ends.
     #[error("it closed the connection to its monitor")]
     Closed,
@@ -46,6 +50,8 @@ fn timeout(command: &str) -> QmpError {
 pub(crate) struct Qmp {
     lines: Lines<BufReader<OwnedReadHalf>>,
     writer: OwnedWriteHalf,
+    /// How many commands were sent: each has its number, so that an answer that came too late is not taken for another's.
+    sent: u64,
     /// The version of QEMU: `7.2.22`.
     pub version: String,
 }
@@ -54,10 +60,14 @@ impl Qmp {
     /// Connects to the socket of this name in a folder.
     pub async fn connect(folder: &Path, name: &str) -> Result<Self, QmpError> {
         let greet = async {
-            let (reader, writer) = connect(folder, name).await?.into_split();
+            let (reader, writer) = match connect(folder, name).await {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(QmpError::Busy),
+                connected => connected?.into_split(),
+            };
             let mut qmp = Qmp {
                 lines: BufReader::new(reader).lines(),
                 writer,
+                sent: 0,
                 version: String::new(),
             };
             let greeting = qmp.line().await?;
@@ -77,20 +87,25 @@ impl Qmp {
         self.execute(command, Json::Null).await
     }
 
-    /// Has it do something, and returns what it answers. Events are passed over.
+    /// Has it do something, and returns what it answers. Events, and answers to what was given up, are passed over.
     pub async fn execute(&mut self, command: &str, arguments: Json) -> Result<Json, QmpError> {
         let answered = tokio::time::timeout(TIMEOUT, self.send(command, arguments)).await;
         answered.unwrap_or_else(|_| Err(timeout(command)))
     }
 
     async fn send(&mut self, command: &str, arguments: Json) -> Result<Json, QmpError> {
-        let mut request = json!({ "execute": command });
+        self.sent += 1;
+        let id = self.sent;
+        let mut request = json!({ "execute": command, "id": id });
         if !arguments.is_null() {
             request["arguments"] = arguments;
         }
         self.writer.write_all(format!("{request}\n").as_bytes()).await?;
         loop {
             let mut answer = self.line().await?;
+            if answer["id"].as_u64() != Some(id) {
+                continue;
+            }
             if let Some(result) = answer.get_mut("return") {
                 return Ok(result.take());
             }

@@ -144,6 +144,12 @@ impl AgentProvider {
     /// Waits for what is done by hand to be done.
     async fn done(&self, name: &str, id: &str, mut view: SimulatorView, token: &Token) -> Result<(), ProviderError> {
         while !view.settled {
+            if let Some(message) = view.stuck {
+                return Err(ProviderError::Rejected {
+                    message,
+                    attribute: None,
+                });
+            }
             tokio::time::sleep(LOOK_AFTER).await;
             let now = self.client.simulator(name, id).await?;
             view = now.ok_or_else(|| ProviderError::Conflict {

@@ -283,6 +283,9 @@ pub struct SimulatorView {
     /// Why it is stopped although it is to run: `idle for 30m`. It runs again once something is asked of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_because: Option<String>,
+    /// Why what was asked of it is not done for now, and may never be: its monitor has stopped to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
 }
 
 /// All simulators of a node, by name.

@@ -361,6 +361,7 @@ mod tests {
             gdb_port: None,
             act: None,
             stopped_because: None,
+            stuck: None,
         }
     }
 

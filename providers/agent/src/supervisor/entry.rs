@@ -41,6 +41,7 @@ impl Entry {
             gdb_port: record.gdb_port,
             act: seen.act.clone(),
             stopped_because: record.expired.clone(),
+            stuck: seen.stuck.clone(),
         }
     }
 

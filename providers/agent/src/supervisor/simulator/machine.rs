@@ -21,14 +21,23 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A machine whose monitor has not answered so often in a row is unhealthy.
 pub(super) const MOST_SILENCE: u32 = 3;
 
-/// What was said with the monitor.
-pub(super) type Talk = Result<Said, QmpError>;
-
 /// What was said with the monitor of a machine.
-pub(super) struct Said {
+pub(super) struct Talk {
+    errand: Option<Attempt>,
+    said: Result<Said, QmpError>,
+}
+
+/// What became of an errand. It is known also where the monitor says no more after it.
+enum Attempt {
+    /// The monitor could not be reached, so it is still to be done.
+    NotBegun(Errand),
+    /// It ended so.
+    Ended(Result<(), String>),
+}
+
+/// What a machine was told, and how it stands then.
+struct Said {
     told: Option<Desired>,
-    /// How an errand ended.
-    errand: Option<Result<(), String>>,
     view: MachineView,
 }
 
@@ -107,8 +116,21 @@ impl Simulator {
         };
         let now = Instant::now();
         process.talking = None;
-        match talk {
-            Ok(Said { told, errand, view }) => {
+        let has_errand = talk.errand.is_some();
+        match talk.errand {
+            Some(Attempt::Ended(outcome)) => self.finish(outcome),
+            Some(Attempt::NotBegun(errand)) => {
+                if let Some(act) = &mut self.act {
+                    act.errand = Some(errand);
+                }
+            }
+            None => {}
+        }
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        match talk.said {
+            Ok(Said { told, view }) => {
                 process.silence = 0;
                 process.next_talk = now + EVERY;
                 process.machine = Some(view);
@@ -119,11 +141,10 @@ impl Simulator {
                     self.record.incoming = None;
                     self.keep().await;
                 }
-                match (errand, &self.act) {
-                    (Some(outcome), _) => self.finish(outcome),
-                    // What is done by a new start is done when that is.
-                    (None, Some(act)) if act.errand.is_none() && told.is_some() => self.finish(Ok(())),
-                    (None, _) => {}
+                // What is done by a new start is done when that is.
+                let starts_anew = self.act.as_ref().is_some_and(|act| act.errand.is_none()) && !has_errand;
+                if starts_anew && told.is_some() {
+                    self.finish(Ok(()));
                 }
                 if self.process.as_ref().is_some_and(|process| !process.ready) {
                     self.became_ready().await;
@@ -144,6 +165,13 @@ impl Simulator {
                 process.next_talk = now + pause;
                 process.next_look = process.next_look.min(now + pause);
                 process.last_problem = Some(error.to_string());
+                // Whoever waits for it is told, where it has stopped answering at all.
+                if process.ready && process.silence >= MOST_SILENCE {
+                    if let Some(act) = &mut self.act {
+                        act.errand = None;
+                    }
+                    self.finish(Err(error.to_string()));
+                }
             }
         }
     }
@@ -157,14 +185,34 @@ impl Simulator {
 }
 
 async fn talk(folder: PathBuf, incoming: Option<PathBuf>, errand: Option<Errand>, tell: Option<Desired>) -> Talk {
-    let mut monitor = Qmp::connect(&folder, MONITOR).await?;
-    if let Some(state) = incoming {
-        errand::read(&mut monitor, &folder, &state).await?;
-    }
-    let errand = match errand {
-        Some(errand) => Some(errand::run(&mut monitor, &folder, errand).await),
+    let greeted = async {
+        let mut monitor = Qmp::connect(&folder, MONITOR).await?;
+        if let Some(state) = incoming {
+            errand::read(&mut monitor, &folder, &state).await?;
+        }
+        Ok(monitor)
+    };
+    let mut monitor = match greeted.await {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            return Talk {
+                errand: errand.map(Attempt::NotBegun),
+                said: Err(error),
+            };
+        }
+    };
+    let attempt = match errand {
+        Some(errand) => Some(Attempt::Ended(errand::run(&mut monitor, &folder, errand).await)),
         None => None,
     };
+    Talk {
+        errand: attempt,
+        said: say(&mut monitor, tell).await,
+    }
+}
+
+/// Tells a machine what it should do, and asks how it stands then.
+async fn say(monitor: &mut Qmp, tell: Option<Desired>) -> Result<Said, QmpError> {
     match tell {
         Some(Desired::Running) => drop(monitor.tell("cont").await?),
         Some(Desired::Paused) => drop(monitor.tell("stop").await?),
@@ -172,8 +220,7 @@ async fn talk(folder: PathBuf, incoming: Option<PathBuf>, errand: Option<Errand>
     }
     Ok(Said {
         told: tell,
-        errand,
-        view: look(&mut monitor).await?,
+        view: look(monitor).await?,
     })
 }
 

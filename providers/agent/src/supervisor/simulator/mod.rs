@@ -77,6 +77,8 @@ pub(super) struct Snapshot {
     pub started: Option<String>,
     pub machine: Option<MachineView>,
     pub act: Option<ActView>,
+    /// Why its monitor cannot be told anything.
+    pub stuck: Option<String>,
 }
 
 /// The task of a simulator.
@@ -122,6 +124,7 @@ impl Simulator {
             started: None,
             machine: None,
             act: None,
+            stuck: None,
         });
         let create_by = Instant::now() + ready_timeout(&record.spec);
         let age = |since: Option<SystemTime>| since.map_or_else(Age::zero, Age::since);
@@ -422,6 +425,8 @@ impl Simulator {
         let status = self.status();
         let machine = self.process.as_ref().and_then(|process| process.machine.clone());
         let act = self.act.as_ref().map(Acting::view);
+        let problem = self.process.as_ref().and_then(|process| process.last_problem.clone());
+        let stuck = problem.filter(|_| status == Status::Unhealthy && self.is_silent());
         let settled = self.record.ending.is_none()
             && self.act.as_ref().is_none_or(|act| !act.goes_on())
             && match status {
@@ -442,6 +447,7 @@ impl Simulator {
                 && snapshot.pid == pid
                 && snapshot.machine == machine
                 && snapshot.act == act
+                && snapshot.stuck == stuck
                 && *snapshot.record == self.record;
             if !same {
                 *snapshot = Snapshot {
@@ -453,6 +459,7 @@ impl Simulator {
                     started,
                     machine,
                     act,
+                    stuck,
                 };
             }
             !same
