@@ -12,6 +12,7 @@ mod agent;
 mod apply;
 mod completions;
 mod console;
+mod debug;
 mod exit;
 mod flags;
 mod fmt;

@@ -14,8 +14,8 @@ use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, fmt, graph, import, init, output, plan, schema, show, simulator, spelling,
-    state, status, undo, unlock, validate, vehicle, version, why,
+    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, schema, show, simulator,
+    spelling, state, status, undo, unlock, validate, vehicle, version, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -67,6 +67,7 @@ enum Verb {
     Unlock(unlock::Unlock),
     Agent(agent::Agent),
     Vehicle(vehicle::Vehicle),
+    Debug(debug::Debug),
     Completions(completions::Completions),
     Version(version::Version),
 }
@@ -222,6 +223,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Import(verb) => verb.run(run).await,
         Verb::Undo(verb) => verb.run(run).await,
         Verb::Unlock(verb) => verb.run(run).await,
+        Verb::Debug(verb) => verb.run(run),
         Verb::Completions(verb) => verb.run(run, Arguments::command()),
         Verb::Version(verb) => verb.run(run),
         Verb::Agent(verb) => verb.run().await,

@@ -176,3 +176,34 @@ fn why_something_changes() {
         lab.run(line).exits(64);
     }
 }
+
+/// A pool of two that needs four, and can have three.
+const VECTOR: &str = r#"{"spec":{"max":5,"quota":3,"checks":[{"name":"cpu","strategy":"target","target":0.6}]},"obs":{"now":60,"members":[{"id":"a","state":"ready"},{"id":"b","state":"ready"}],"samples":{"cpu":{"a":[0.99,60],"b":[0.99,60]}}}}"#;
+
+#[test]
+fn a_decision_is_made_for_each_vector() {
+    let lab = Lab::empty();
+    let input = format!("{VECTOR}\n\n{}\n", VECTOR.replace("0.99", "\"nan\""));
+    insta::assert_snapshot!("debug_decide", lab.run_with("debug decide", &input).exits(0));
+    assert_eq!(lab.run("debug decide").exits(0).stdout, "");
+}
+
+#[test]
+fn a_line_that_is_no_vector_is_told_by_its_number() {
+    let lab = Lab::empty();
+    let mut told = String::new();
+    for line in [
+        "no JSON".to_owned(),
+        "{}".to_owned(),
+        VECTOR.replace("\"quota\"", "\"quotta\""),
+        VECTOR.replace("ready", "redy"),
+        VECTOR.replace("0.99", "\"much\""),
+        VECTOR.replace("\"quota\":3", "\"quota\":9000000000"),
+        VECTOR.replace("\"max\":5", "\"max\":2000000"),
+    ] {
+        let run = lab.run_with("debug decide", &format!("{VECTOR}\n{line}\n")).exits(1);
+        assert_eq!(run.stdout.lines().count(), 1, "what came before is answered");
+        told.push_str(&run.stderr);
+    }
+    insta::assert_snapshot!("debug_decide_mistakes", told);
+}

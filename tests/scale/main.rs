@@ -1,0 +1,8 @@
+//! The scaling decision: directed cases, properties, and the reference that it agrees with.
+
+mod against_reference;
+mod bench;
+mod cases;
+mod chaos;
+mod properties;
+mod random;
