@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
+use crate::scale::Starts;
+
 /// What a string must look like.
 #[derive(Debug)]
 pub struct Form {
@@ -219,7 +221,7 @@ pub static RHYTHM: Form = Form {
     name: "a duration or a cron expression",
     example: "cron(0 8 * * 1)",
     fits: |text| match text.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')')) {
-        Some(fields) => is_cron(fields),
+        Some(fields) => Starts::cron(fields).is_ok(),
         None => super::units::duration(text).is_ok_and(|every| !every.is_zero()),
     },
 };
@@ -242,26 +244,6 @@ fn has_host(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://").is_some_and(|(scheme, rest)| {
         schemes.contains(&scheme) && rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')
     })
-}
-
-/// Whether a text is five fields of numbers, `*`, ranges, lists and steps, each within its bounds.
-fn is_cron(text: &str) -> bool {
-    const BOUNDS: [(u8, u8); 5] = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let is_part = |part: &str, (from, to): (u8, u8)| {
-        let (range, step) = part
-            .split_once('/')
-            .map_or((part, None), |(range, step)| (range, Some(step)));
-        let number = |text: &str| text.parse::<u8>().ok().filter(|number| (from..=to).contains(number));
-        let is_range = match range.split_once('-') {
-            _ if range == "*" => true,
-            Some((first, last)) => matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last),
-            None => number(range).is_some(),
-        };
-        is_range && step.is_none_or(|step| step.parse::<u8>().is_ok_and(|step| step > 0))
-    };
-    let is_field = |(field, bounds): (&&str, (u8, u8))| field.split(',').all(|part| is_part(part, bounds));
-    fields.len() == BOUNDS.len() && fields.iter().zip(BOUNDS).all(is_field)
 }
 
 #[cfg(test)]

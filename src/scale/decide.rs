@@ -1,5 +1,7 @@
 //! The decision.
 
+use std::cmp::Ordering;
+
 use super::pace::Pace;
 use super::vote::{Capacity, votes, whole};
 use super::{Decision, Event, History, Limit, Observation, Predictive, Reason, Spec, Strategy, bounds, members};
@@ -56,12 +58,10 @@ pub fn decide(spec: &Spec, seen: &Observation, history: &History) -> (Decision, 
         desired = size;
     }
 
-    let (desired, actions) = if desired > size {
-        members::grow(spec, seen, &capacity, &bounds, desired, &mut limits)
-    } else if desired < size {
-        members::shrink(spec, seen, &capacity, &bounds, &after.events, desired, &mut limits)
-    } else {
-        (size, Vec::new())
+    let (desired, actions) = match desired.cmp(&size) {
+        Ordering::Greater => members::grow(spec, seen, &capacity, &bounds, desired, &mut limits),
+        Ordering::Less => members::shrink(spec, seen, &capacity, &bounds, &after.events, desired, &mut limits),
+        Ordering::Equal => (size, Vec::new()),
     };
     if desired != size {
         after.events.push(Event(now, desired - size));

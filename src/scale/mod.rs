@@ -5,12 +5,13 @@
 //! - `spec`: what is declared; `seen`: what is observed; `history`: what is remembered; `decision`: what comes out
 //! - `bounds`: the fewest and the most members now; `vote`: what each check asks for
 //! - `pace`: how fast the size may change; `members`: who comes and who goes
-//! - `vector`: a decision as a line of JSON; `number`: numbers that are not finite, there
+//! - `calendar`: when a schedule holds; `vector`: a decision as a line of JSON; `number`: numbers that are not finite, there
 //!
 //! Lengths of time are seconds, instants are seconds since an epoch that the caller chooses, and shares are fractions (a
 //! load of 75 % is 0.75), but where a name ends in `pct` or `percent`.
 
 mod bounds;
+mod calendar;
 mod decide;
 mod decision;
 mod history;
@@ -23,6 +24,7 @@ mod vector;
 mod vote;
 
 pub use bounds::{Bounds, bounds};
+pub use calendar::{Calendar, Occurrence, Starts};
 pub use decide::decide;
 pub use decision::{Action, Decision, Limit, Reason, Step};
 pub use history::{Event, History, Recommendation};

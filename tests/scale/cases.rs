@@ -2,7 +2,7 @@
 
 use simfleet::scale::{
     Action, Check, Limit, Member, MemberState, OnMissing, Predictive, Reason, Sample, Samples, Select, Spec, Step,
-    Strategy, Window,
+    Strategy, Window, decide,
 };
 
 use crate::bench::{NOW, Pool, allocated, check, count, cpu, member, occupied, pending, percent, ready, sick};
@@ -360,13 +360,13 @@ fn what_holds_without_a_value() {
     assert_eq!(larger.desired(), 4, "a fallback never shrinks");
     // A value ends the count.
     let mut again = missing(OnMissing::Hold, 3, 2);
-    let told = simfleet::scale::decide(&again.spec, &again.seen, &again.history).1;
+    let told = decide(&again.spec, &again.seen, &again.history).1;
     assert_eq!(told.misses["cpu"], 3);
     again
         .seen
         .samples
         .insert("cpu".to_owned(), Samples::from([("r0".to_owned(), Sample(0.5, NOW))]));
-    let told = simfleet::scale::decide(&again.spec, &again.seen, &told).1;
+    let told = decide(&again.spec, &again.seen, &told).1;
     assert_eq!(told.misses["cpu"], 0);
 }
 
@@ -933,6 +933,36 @@ fn a_disruption_budget_is_of_a_window() {
 }
 
 #[test]
+fn what_can_no_longer_matter_is_forgotten() {
+    // 600 s is the longest of all times, and decisions are 15 s apart.
+    let pool = Pool::of(ready(4)).with(|spec| spec.stabilization_down = 600.0);
+    let pool = pool.asked(384.0, 1).asked(385.0, 1).asked(386.0, 1).asked(1001.0, 1);
+    let pool = pool.changed(398.0, 1).changed(399.0, 1).changed(399.5, 1);
+    let after = decide(&pool.spec, &pool.seen, &pool.history).1;
+    let asked: Vec<f64> = after.recommendations.iter().map(|asked| asked.0).collect();
+    assert_eq!(asked, [386.0, NOW]);
+    let changed: Vec<f64> = after.events.iter().map(|event| event.0).collect();
+    assert_eq!(changed, [399.5]);
+    // Any of them can be the longest.
+    let longer: [fn(&mut Spec); 5] = [
+        |spec| spec.stabilization_up = 700.0,
+        |spec| spec.cooldown_up = 700.0,
+        |spec| spec.cooldown_down = 700.0,
+        |spec| spec.disruption_window = 700.0,
+        |spec| spec.policies_up[0].period = 700.0,
+    ];
+    for change in longer {
+        let pool = Pool::of(ready(4)).with(change).changed(299.0, 1).changed(299.5, 1);
+        assert_eq!(
+            decide(&pool.spec, &pool.seen, &pool.history).1.events.len(),
+            1,
+            "{:?}",
+            pool.spec
+        );
+    }
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut pool = Pool::of(ready(4)).all(
         Check {
@@ -947,7 +977,7 @@ fn what_is_remembered_is_bounded() {
             sample.1 = pool.seen.now;
         }
         pool.history.events.push(simfleet::scale::Event(pool.seen.now, 0));
-        pool.history = simfleet::scale::decide(&pool.spec, &pool.seen, &pool.history).1;
+        pool.history = decide(&pool.spec, &pool.seen, &pool.history).1;
     }
     let history = &pool.history;
     assert_eq!(history.demand["cpu"].len(), 60, "a quarter of an hour at four a minute");

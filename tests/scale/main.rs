@@ -2,6 +2,7 @@
 
 mod against_reference;
 mod bench;
+mod calendar;
 mod cases;
 mod chaos;
 mod properties;

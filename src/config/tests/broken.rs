@@ -440,6 +440,14 @@ fn schedules_at_no_time_and_on_no_day() {
             schedule("timezone = \"UTC\"\ndays = [\"mond\"]\nstart = \"09:00\"\nend = \"10:00\"\nmin = 3"),
         ),
         (
+            "a cron expression of four fields",
+            schedule("timezone = \"UTC\"\ncron = \"0 9 * *\"\nend = \"10:00\"\nmin = 3"),
+        ),
+        (
+            "a cron expression of no hour",
+            schedule("timezone = \"UTC\"\ncron = \"0 24 * * *\"\nend = \"10:00\"\nmin = 3"),
+        ),
+        (
             "a schedule in no time zone",
             schedule("timezone = \"Berlin\"\nstart = \"09:00\"\nend = \"10:00\"\nmin = 3"),
         ),

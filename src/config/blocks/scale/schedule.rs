@@ -7,6 +7,7 @@ use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::scale::Starts;
 
 /// Other bounds at some times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +121,13 @@ impl Schedule {
         let days = days(&mut reader);
         let (start, end) = (time(&mut reader, "start"), time(&mut reader, "end"));
         let cron = reader.maybe::<Arc<str>>("cron");
+        if let Some(Some(expression)) = &cron
+            && let Err(problem) = Starts::cron(expression)
+        {
+            let detail = format!("{expression:?} is no cron expression: {problem}.");
+            let hint = "minute, hour, day of the month, month, day of the week: \"0 9 * * mon-fri\"";
+            reader.error(Diagnostic::error("Invalid value", detail).hint(hint), "cron");
+        }
         let (min, max) = (reader.maybe::<u64>("min"), reader.maybe::<u64>("max"));
         let (desired, priority) = (reader.maybe("desired"), reader.take("priority"));
         if let (Some(Some(from)), Some(Some(to))) = (start, end)
