@@ -21,6 +21,28 @@ pub struct History {
     /// What was needed of late, by `target` check, oldest first: one number a decision, in the unit of the check's target.
     #[serde(default)]
     pub demand: BTreeMap<String, Vec<f64>>,
+    /// Which `threshold` checks that wait are beyond a threshold, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beyond: BTreeMap<String, Beyond>,
+}
+
+/// Beyond which of its thresholds a check is, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Beyond {
+    /// Which one.
+    pub side: Side,
+    /// Since which decision.
+    pub since: f64,
+}
+
+/// One of the thresholds of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Above `upper`.
+    Above,
+    /// Below `lower`.
+    Below,
 }
 
 /// A size that was asked for, and when.

@@ -27,7 +27,7 @@ pub use bounds::{Bounds, bounds};
 pub use calendar::{Calendar, Occurrence, Starts};
 pub use decide::decide;
 pub use decision::{Action, Decision, Limit, Reason, Step};
-pub use history::{Event, History, Recommendation};
+pub use history::{Beyond, Event, History, Recommendation, Side};
 pub use seen::{Member, MemberState, Observation, Sample, Samples};
 pub use spec::{Check, OnMissing, Policy, PolicyKind, Predictive, Select, Spec, Strategy, Window};
 pub use vector::{Answer, Vector, VectorError};

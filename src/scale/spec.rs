@@ -188,6 +188,9 @@ pub struct Check {
     pub lower: f64,
     /// For `threshold`: by how many members.
     pub step: i64,
+    /// For `threshold`: for how long the values must have been beyond it, at every decision, in seconds.
+    #[serde(rename = "for")]
+    pub held: f64,
     /// For `buffer`: so many slots are free at least.
     pub min_ready: i64,
     /// For `buffer`: so many percent of the slots are free at least.
@@ -220,6 +223,7 @@ impl Default for Check {
             upper: 0.75,
             lower: 0.3,
             step: 1,
+            held: 0.0,
             min_ready: 0,
             percent: 0.0,
             activation: 0.0,
@@ -246,6 +250,8 @@ pub enum Strategy {
     Queue,
     /// So many members that some slots are free.
     Buffer,
+    /// So many members as somebody else says.
+    Webhook,
 }
 
 /// What holds when a check has no value.

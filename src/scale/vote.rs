@@ -1,6 +1,6 @@
 //! What each check asks for.
 
-use super::history::rising;
+use super::history::{Beyond, Side, rising};
 use super::{Bounds, Check, History, Member, Observation, OnMissing, Reason, Sample, Samples, Spec, Strategy};
 
 /// The members of a pool that count, sorted out once.
@@ -125,7 +125,8 @@ pub(super) fn votes(
         };
         let vote = match check.strategy {
             Strategy::Target => round.target(before, after),
-            Strategy::Threshold => round.threshold(),
+            Strategy::Threshold => round.threshold(before, after),
+            Strategy::Webhook => round.webhook(),
             Strategy::Queue => round.queue(),
             Strategy::Buffer => Some(round.buffer()),
         };
@@ -227,6 +228,10 @@ impl Round<'_> {
         self.need(capacity.taken.max(whole(slots as f64 / check.slots as f64)))
     }
 
+    fn webhook(&self) -> Option<Vote> {
+        Some(self.need(whole(self.value("")?)))
+    }
+
     fn queue(&self) -> Option<Vote> {
         let backlog = self.value("")?;
         let need = if backlog > self.check.activation {
@@ -280,16 +285,19 @@ impl Round<'_> {
 
     /// A step up above `upper`, a step down below `lower`. A member without a value counts as at `upper` when the pool
     /// would shrink.
-    fn threshold(&self) -> Option<Vote> {
+    fn threshold(&self, before: &History, after: &mut History) -> Option<Vote> {
         let (check, values, size) = (self.check, self.values()?, self.capacity.size());
         let (mean, missing) = (values.mean(), values.missing as f64);
         let is_low = (values.sum + missing * check.upper) / (values.known as f64 + missing) < check.lower;
-        let asked = if mean > check.upper && self.capacity.pending() == 0 {
-            size + check.step
-        } else if is_low {
-            size - check.step
-        } else {
-            size
+        let side = match mean > check.upper {
+            true => Some(Side::Above),
+            false => is_low.then_some(Side::Below),
+        };
+        let asked = match side.filter(|side| self.has_held(*side, before, after)) {
+            // What is on its way is waited for.
+            Some(Side::Above) if self.capacity.pending() == 0 => size.saturating_add(check.step),
+            Some(Side::Below) => size.saturating_sub(check.step),
+            Some(Side::Above) | None => size,
         };
         Some(Vote {
             size: asked,
@@ -299,5 +307,18 @@ impl Round<'_> {
                 upper: check.upper,
             },
         })
+    }
+
+    /// Returns whether the values have been beyond this threshold for as long as they must have been. A round without a
+    /// value, or within the thresholds, begins anew.
+    fn has_held(&self, side: Side, before: &History, after: &mut History) -> bool {
+        let check = self.check;
+        if check.held <= 0.0 {
+            return true;
+        }
+        let earlier = before.beyond.get(&check.name).filter(|beyond| beyond.side == side);
+        let since = earlier.map_or(self.now, |beyond| beyond.since.min(self.now));
+        after.beyond.insert(check.name.clone(), Beyond { side, since });
+        self.now - since >= check.held
     }
 }

@@ -1,8 +1,8 @@
 //! Directed cases: what is declared, seen and remembered, and the size that follows.
 
 use simfleet::scale::{
-    Action, Check, Limit, Member, MemberState, OnMissing, Predictive, Reason, Sample, Samples, Select, Spec, Step,
-    Strategy, Window, decide,
+    Action, Check, History, Limit, Member, MemberState, OnMissing, Predictive, Reason, Sample, Samples, Select, Spec,
+    Step, Strategy, Window, decide,
 };
 
 use crate::bench::{NOW, Pool, allocated, check, count, cpu, member, occupied, pending, percent, ready, sick};
@@ -227,6 +227,54 @@ fn a_threshold_is_a_step_up_and_a_step_down() {
         Pool::of(ready(2)).all(load(), 0.38).decide().limited_by,
         [Limit::FlapGuard]
     );
+}
+
+#[test]
+fn a_threshold_can_wait() {
+    let load = || Check {
+        held: 60.0,
+        ..threshold("load", 0.7, 0.4)
+    };
+    // The value at each decision, 15 s apart, and the size that is asked for then.
+    let rounds = |values: &[Option<f64>]| {
+        let mut history = History::default();
+        let sizes = values.iter().enumerate().map(|(round, value)| {
+            let mut pool = Pool::of(ready(4)).values(load(), &[*value; 4]);
+            pool.seen.now = NOW + 15.0 * round as f64;
+            for sample in pool.seen.samples.values_mut().flat_map(|samples| samples.values_mut()) {
+                sample.1 = pool.seen.now;
+            }
+            // It is written and read in between, as by a restart.
+            let text = serde_json::to_string(&history).expect("is JSON");
+            let (decision, after) = decide(
+                &pool.spec,
+                &pool.seen,
+                &serde_json::from_str(&text).expect("is a history"),
+            );
+            history = after;
+            decision.raw
+        });
+        sizes.collect::<Vec<i64>>()
+    };
+    let (high, low, between) = (Some(0.8), Some(0.2), Some(0.5));
+    assert_eq!(rounds(&[high; 6]), [4, 4, 4, 4, 5, 5]);
+    assert_eq!(rounds(&[low; 6]), [4, 4, 4, 4, 3, 3]);
+    for other in [low, between, None] {
+        let broken = [high, high, high, other, high, high, high, high, high];
+        assert_eq!(rounds(&broken), [4, 4, 4, 4, 4, 4, 4, 4, 5], "{other:?}");
+    }
+}
+
+#[test]
+fn somebody_else_can_say_how_many() {
+    let asked = || check("webhook", Strategy::Webhook);
+    sizes([
+        ("more", Pool::of(ready(2)).pool_wide(asked(), 5.0), 5),
+        ("fewer", Pool::of(ready(5)).pool_wide(asked(), 2.0), 2),
+        ("a part of one", Pool::of(ready(2)).pool_wide(asked(), 2.1), 3),
+        ("nothing that counts", Pool::of(ready(2)).pool_wide(asked(), -1.0), 2),
+        ("beyond the most", Pool::of(ready(10)).pool_wide(asked(), 1e300), 50),
+    ]);
 }
 
 #[test]
@@ -713,6 +761,9 @@ fn headroom_is_for_demand_that_rises() {
     let down = Pool::of(ready(8)).all(head(), 0.3).demand("cpu", falling);
     assert_eq!(up.desired(), 10);
     assert_eq!(down.desired(), 5);
+    // Eight numbers are the fewest that tell.
+    let of_late = |past| Pool::of(ready(8)).all(head(), 0.475).demand("cpu", vec![0.5; past]);
+    assert_eq!((of_late(6).desired(), of_late(7).desired()), (8, 10));
     // It is bounded by a share of what is needed.
     let little = Pool::of(ready(8))
         .all(

@@ -182,6 +182,7 @@ pub fn history(dice: &mut StdRng) -> History {
         recommendations,
         events,
         misses: BTreeMap::new(),
+        beyond: BTreeMap::new(),
         demand,
     }
 }
