@@ -54,7 +54,7 @@ pub mod scope;
 pub mod source;
 pub mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod types;
 pub mod units;
 mod values;

@@ -4,6 +4,7 @@
 //! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
+//! - [`autoscale`]: what is declared of a pool's size
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
@@ -23,6 +24,7 @@ use crate::plan::Reason;
 use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
+pub mod autoscale;
 mod container;
 mod engine;
 mod layout;

@@ -82,6 +82,6 @@ fn load_texts(files: &[(&str, &str)], inputs: &Inputs) -> Result<(Config, Diagno
 }
 
 /// Loads a fleet of one text.
-pub(in crate::config) fn load_text(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+pub(crate) fn load_text(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
     load_texts(&[("fleet.hcl", text)], &inputs())
 }
