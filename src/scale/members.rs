@@ -64,11 +64,8 @@ pub(super) fn shrink(
     // What is above the cap goes at once.
     if size <= bounds.cap {
         let since = now - spec.disruption_window;
-        let gone: i64 = -events
-            .iter()
-            .filter(|Event(at, change)| *change < 0 && *at > since)
-            .map(|event| event.1)
-            .sum::<i64>();
+        let recent = events.iter().filter(|Event(at, _)| *at > since);
+        let gone: i64 = recent.map(|Event(_, change)| -change.min(&0)).sum();
         let least = if gone == 0 { 1 } else { 0 };
         let share = ((size + gone) as f64 * spec.disruption_percent / 100.0).floor() as i64;
         let room = least.max(share - gone);
@@ -84,18 +81,14 @@ pub(super) fn shrink(
             && member.used == 0
     };
     let mut free: Vec<&Member> = capacity.good.iter().filter(is_free).copied().collect();
-    if free.len() as i64 <= wanted {
-        free.sort_by(|a, b| order(a, b));
-    } else if wanted > 0 {
-        // All that matters of the others is that they come later.
-        let last = wanted as usize - 1;
-        free.select_nth_unstable_by(last, |a, b| order(a, b));
-        free.truncate(wanted as usize);
-        free.sort_by(|a, b| order(a, b));
-    } else {
-        free.clear();
+    let wanted = usize::try_from(wanted).unwrap_or(0);
+    if free.len() > wanted {
+        // In what order the others are does not matter.
+        free.select_nth_unstable_by(wanted, |a, b| order(a, b));
+        free.truncate(wanted);
     }
-    if (free.len() as i64) < wanted {
+    free.sort_by(|a, b| order(a, b));
+    if free.len() < wanted {
         limits.push(Limit::Protected);
     }
     let step = |member: &Member| match member.state {
