@@ -16,7 +16,7 @@
 //! - [`refresh`]: recorded objects to observed ones
 //! - [`plan`]: what would change, and why; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
-//! - [`scale`]: how many members a pool should have; pure
+//! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
 //! - [`status`]: what runs now; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
@@ -47,6 +47,7 @@ pub mod plan;
 pub mod providers;
 pub mod reference;
 pub mod refresh;
+pub mod rehearse;
 pub mod scale;
 pub mod status;
 pub mod view;

@@ -13,7 +13,7 @@ use simfleet_provider_api::Address;
 
 use super::exit::Failure;
 use super::run::Run;
-use crate::config::{self, Inputs, Setting, Unset};
+use crate::config::{self, Config, Inputs, Setting, Unset};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Options, Refresh, with_providers};
 use crate::plan::{Holds, Mode, Pattern, Plan, PlanFile, Selection};
@@ -184,6 +184,15 @@ impl Looking {
         let mut options = options(run, path, &self.variables)?;
         options.inputs.unset = Unset::Unknown;
         Ok(options)
+    }
+
+    /// Reads what is declared, without a place for its state; tells what is suspicious about it.
+    pub(super) fn load(&self, run: &Run, path: PathBuf) -> Result<Config, Failure> {
+        let options = self.options(run, path)?;
+        let (config, warnings) =
+            config::load(&options.path, &with_providers(&options.inputs)).map_err(FleetError::from)?;
+        warn(run, &warnings);
+        Ok(config)
     }
 
     /// Reads the fleet as it was when a plan was saved.

@@ -23,6 +23,7 @@ mod logging;
 mod output;
 mod plan;
 mod program;
+mod rehearse;
 mod reporting;
 mod run;
 mod schema;

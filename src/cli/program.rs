@@ -14,8 +14,8 @@ use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, schema, show, simulator,
-    spelling, state, status, undo, unlock, validate, vehicle, version, why,
+    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, rehearse, schema, show,
+    simulator, spelling, state, status, undo, unlock, validate, vehicle, version, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -61,6 +61,7 @@ enum Verb {
     Console(console::Console),
     Graph(graph::GraphOf),
     Schema(schema::Schema),
+    Rehearse(rehearse::Rehearse),
     State(state::State),
     Import(import::Import),
     Undo(undo::Undo),
@@ -144,6 +145,7 @@ impl Verb {
             Verb::Validate(verb) => (verb.is_json(), false),
             Verb::Why(verb) => (verb.is_json(), false),
             Verb::Graph(verb) => (verb.is_json(), false),
+            Verb::Rehearse(verb) => (verb.is_json(), false),
             Verb::Schema(verb) => (verb.is_json(), false),
             _ => (false, false),
         };
@@ -209,6 +211,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Why(verb) => verb.run(run).await,
         Verb::Graph(verb) => verb.run(run),
         Verb::Schema(verb) => verb.run(run),
+        Verb::Rehearse(verb) => verb.run(run),
         Verb::Plan(verb) => verb.run(run).await,
         Verb::Apply(verb) => verb.run(run).await,
         Verb::Destroy(verb) => verb.run(run).await,

@@ -44,8 +44,7 @@ pub enum Step {
 }
 
 /// What made the size other than was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Less was asked for a short while ago.
     StabilizationUp,
@@ -79,6 +78,36 @@ pub enum Limit {
     DisruptionBudget,
     /// Members that are protected, taken, occupied or too young.
     Protected,
+}
+
+impl Limit {
+    /// Returns its name, as decisions, metrics and pages tell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Limit::StabilizationUp => "stabilization_up",
+            Limit::StabilizationDown => "stabilization_down",
+            Limit::FlapGuard => "flap_guard",
+            Limit::CooldownUp => "cooldown_up",
+            Limit::CooldownDown => "cooldown_down",
+            Limit::Breaker => "breaker",
+            Limit::UpDisabled => "up_disabled",
+            Limit::DownDisabled => "down_disabled",
+            Limit::RateUp => "rate_up",
+            Limit::RateDown => "rate_down",
+            Limit::Pending => "pending",
+            Limit::Min => "min",
+            Limit::Max => "max",
+            Limit::Paused => "paused",
+            Limit::DisruptionBudget => "disruption_budget",
+            Limit::Protected => "protected",
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// Why a size was asked for.

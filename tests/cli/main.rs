@@ -9,6 +9,7 @@ mod lab;
 mod language;
 mod limits;
 mod reading;
+mod rehearsing;
 mod running;
 mod state;
 mod tools;

@@ -179,7 +179,8 @@ fn ask_monitor(socket: &Path, command: &str) -> std::io::Result<Json> {
     line()?;
     let mut answer = Json::Null;
     for command in ["qmp_capabilities", command] {
-        writeln!(stream, "{}", json!({ "execute": command }))?;
+        // In one piece: after its last brace it may be gone already.
+        stream.write_all(format!("{}\n", json!({ "execute": command })).as_bytes())?;
         answer = loop {
             match line() {
                 Ok(answer) if answer["event"].is_string() => {}
