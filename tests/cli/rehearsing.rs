@@ -49,6 +49,7 @@ fn a_policy_is_rehearsed_and_compared_with_another() {
         "rehearse",
         lab.run("rehearse fleet.hcl --trace load.csv --pool web --peak 25 --boot 2m")
             .exits(0)
+            .stdout
     );
     let compared = "rehearse fleet.hcl --trace load.csv --pool web --capacity 50 --against other.hcl";
     insta::assert_snapshot!("rehearse_against", lab.run(compared).exits(0).stdout);
