@@ -77,6 +77,7 @@ impl Rehearse {
         for path in [Some(&self.path), self.against.as_ref()].into_iter().flatten() {
             let config = self.looking.load(run, path.clone())?;
             let pool = self.declared(&config, path)?;
+            check_length(&trace, &pool, &self.trace)?;
             rehearsals.push((path.display().to_string(), replay(&pool, &trace, &self.settings(&pool))));
         }
         let named: Vec<(&str, &Rehearsal)> = rehearsals.iter().map(|(name, one)| (name.as_str(), one)).collect();
@@ -128,6 +129,23 @@ impl Rehearse {
             .into()),
         }
     }
+}
+
+/// The most decisions that are rehearsed: two years of them, one every 15 s.
+const MOST: u64 = 4_200_000;
+
+fn check_length(trace: &Trace, pool: &Pool, path: &Path) -> Result<(), Failure> {
+    let interval = pool.autoscale.evaluation_interval.as_secs_f64();
+    let count = trace.count(interval);
+    if count <= MOST {
+        return Ok(());
+    }
+    let detail = format!(
+        "`{}` is {count} decisions long, one every {interval} s; {MOST} are the most.",
+        path.display()
+    );
+    let hint = "are all its timestamps seconds, and none milliseconds?";
+    Err(Diagnostic::error("Trace too long", detail).hint(hint).into())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -25,16 +25,19 @@ pub enum Unit {
 
 impl Unit {
     /// Returns the unit of a check's values. Percent is what the agent and the engine say of processors and memory, and what
-    /// a query calls so with its last word.
+    /// a query calls so with the last word of its metric: `CpuUtilization[1m].mean()`, `node_busy_percent{zone="a"}`.
     pub fn of(name: &Arc<str>, check: &Check) -> Self {
         let metric = check.metric(name);
         let words = metric.as_str().unwrap_or_default().to_ascii_lowercase();
-        let last = words
-            .rsplit(|c: char| !c.is_ascii_alphanumeric())
-            .find(|word| !word.is_empty());
-        match last {
-            Some("cpu" | "memory" | "percent" | "utilization") => Unit::Percent,
-            _ => Unit::Count,
+        let metric = words.split(['[', '{']).next().unwrap_or_default();
+        let mut words = metric.rsplit(|c: char| !c.is_ascii_alphanumeric());
+        let last = words.find(|word| !word.is_empty()).unwrap_or_default();
+        match ["cpu", "memory", "percent", "utilization"]
+            .iter()
+            .any(|unit| last.ends_with(unit))
+        {
+            true => Unit::Percent,
+            false => Unit::Count,
         }
     }
 
@@ -327,6 +330,8 @@ mod tests {
             ("memory", "", Unit::Percent),
             ("busy", "query = \"http://m/load#$.cpu\"", Unit::Percent),
             ("busy", "query = \"node_busy_percent\"", Unit::Percent),
+            ("busy", "query = \"CpuUtilization[1m]{zone = 1}.mean()\"", Unit::Percent),
+            ("busy", "query = \"Percentage CPU\"", Unit::Percent),
             ("cpu", "query = \"rate(requests[1m])\"", Unit::Count),
             ("free_slots", "", Unit::Count),
             ("real_time_factor", "", Unit::Count),

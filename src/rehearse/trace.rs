@@ -78,11 +78,15 @@ impl Trace {
         Ok(trace)
     }
 
+    /// Returns how many times there is to decide, every so many seconds.
+    pub fn count(&self, seconds: f64) -> u64 {
+        (self.length / seconds).ceil() as u64
+    }
+
     /// Returns what there was to do every so many seconds, from its begin to its end.
     pub fn every(&self, seconds: f64) -> impl Iterator<Item = Option<f64>> {
-        let count = (self.length / seconds).ceil() as usize;
         let mut at = 0;
-        (0..count).map(move |tick| {
+        (0..self.count(seconds)).map(move |tick| {
             let now = tick as f64 * seconds;
             while self.points.get(at + 1).is_some_and(|(next, _)| *next <= now) {
                 at += 1;

@@ -94,6 +94,17 @@ fn a_rehearsal_for_programs_and_as_a_picture() {
 }
 
 #[test]
+fn a_pool_that_is_adopted_can_be_rehearsed() {
+    let lab = Lab::empty();
+    lab.write("load.csv", &trace(60));
+    let fleet = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/oci_pools.hcl");
+    let run = lab
+        .run(&format!("rehearse {fleet} --trace load.csv --pool web"))
+        .exits(0);
+    assert!(run.stdout.contains("members, mean"), "{}", run.stdout);
+}
+
+#[test]
 fn what_cannot_be_rehearsed_is_told() {
     let lab = Lab::new(&target(65));
     lab.write("load.csv", &trace(10));
@@ -102,12 +113,14 @@ fn what_cannot_be_rehearsed_is_told() {
         "timestamp,value\n2026-06-01T00:00:00Z,5\n2026-06-01T00:01:00Z,much\n",
     );
     lab.write("short.csv", "timestamp,value\n2026-06-01T00:00:00Z,5\n");
+    lab.write("far.csv", "timestamp,value\n1,5\n1780000000,6\n");
     let mut told = String::new();
     for line in [
         "--trace load.csv --pool wob",
         "--trace bad.csv --pool web",
         "--trace short.csv --pool web",
         "--trace none.csv --pool web",
+        "--trace far.csv --pool web",
         "--trace load.csv --pool web --plot none/web.svg",
         "--trace load.csv --pool web --against none.hcl",
     ] {

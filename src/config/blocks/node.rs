@@ -19,7 +19,7 @@ mod later;
 pub(super) use later::AGENT_PORT;
 
 /// One machine, or the template of a pool's members.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Node {
     /// Processors; a fraction is a share of one.
     pub cpus: Option<f64>,

@@ -208,7 +208,7 @@ fn template(reader: &mut Reader<'_>) -> Option<Node> {
     let is_adopted = reader.record().get("import").is_some();
     match reader.block("node", Node::decode)? {
         Some(node) => Some(node),
-        None if is_adopted => None,
+        None if is_adopted => Some(Node::default()),
         None => {
             let span = reader.record().span().clone();
             let diagnostic = Diagnostic::error("Missing block", "`pool` lacks the block `node`.").at(span);
