@@ -1,5 +1,7 @@
 //! How fast a size may change.
 
+use std::cmp::Ordering;
+
 use super::vote::{Capacity, Votes, whole};
 use super::{Event, Limit, Policy, PolicyKind, Recommendation, Select, Spec};
 
@@ -19,24 +21,28 @@ impl Pace<'_> {
     /// Returns the size that a recommendation leads to now.
     pub(super) fn limit(&self, wanted: i64, votes: &Votes, limits: &mut Vec<Limit>) -> i64 {
         let size = self.capacity.size();
-        let mut desired = wanted;
-        if desired > size && !votes.is_urgent {
-            desired = self.stabilized_up(desired, limits);
-        } else if desired < size {
-            desired = self.stabilized_down(desired, limits);
-            let flapping = (desired..size).take_while(|size| votes.would_grow(*size)).count() as i64;
-            if flapping > 0 {
-                limits.push(Limit::FlapGuard);
-            }
-            desired += flapping;
+        let desired = match wanted.cmp(&size) {
+            Ordering::Greater if !votes.is_urgent => self.stabilized_up(wanted, limits),
+            Ordering::Less => self.guarded(self.stabilized_down(wanted, limits), votes, limits),
+            Ordering::Greater | Ordering::Equal => wanted,
+        };
+        match desired.cmp(&size) {
+            Ordering::Greater => self.grow(desired, limits),
+            Ordering::Less => self.shrink(desired, limits),
+            Ordering::Equal => size,
         }
-        if desired > size {
-            self.grow(desired, limits)
-        } else if desired < size {
-            self.shrink(desired, limits)
-        } else {
-            desired
+    }
+
+    /// Returns the smallest size from a wanted one on at which no check would ask for growth.
+    fn guarded(&self, wanted: i64, votes: &Votes, limits: &mut Vec<Limit>) -> i64 {
+        let mut sizes = wanted..self.capacity.size();
+        let guarded = sizes
+            .find(|size| !votes.would_grow(*size))
+            .unwrap_or(self.capacity.size());
+        if guarded > wanted {
+            limits.push(Limit::FlapGuard);
         }
+        guarded
     }
 
     /// Returns the sizes that were asked for within a time.
