@@ -17,7 +17,7 @@ use crate::view::rehearsal as view;
 
 /// Replay a load trace through a pool's policy, before it meets a real load
 ///
-/// The decision is the one that `simfleet watch` makes. The trace is CSV with the columns `timestamp` and `value`. Without
+/// The decision is the one that `simfleet watch` will make. The trace is CSV with the columns `timestamp` and `value`. Without
 /// --capacity, the trace is scaled so that its peak needs the most members that the pool has.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -360,29 +360,26 @@ impl<'a> Simulated<'a> {
 
     fn carry_out(&mut self, decision: &Decision, now: f64) {
         for Action(step, id) in &decision.actions {
-            if *step == Step::Create {
-                let member = self.make(now);
-                self.due.insert(member.id.clone(), now + self.boot);
-                self.members.push(member);
-                continue;
-            }
-            let Some(at) = self.members.iter().position(|member| member.id == *id) else {
-                continue;
-            };
-            match step {
-                Step::Undrain | Step::Resume => {
+            let at = self.members.iter().position(|member| member.id == *id);
+            match (step, at) {
+                (Step::Create, _) => {
+                    let member = self.make(now);
+                    self.due.insert(member.id.clone(), now + self.boot);
+                    self.members.push(member);
+                }
+                (Step::Undrain | Step::Resume, Some(at)) => {
                     self.members[at].state = MemberState::Ready;
                     self.due.remove(id);
                 }
-                Step::Drain => {
+                (Step::Drain, Some(at)) => {
                     self.members[at].state = MemberState::Draining;
                     self.due.insert(id.clone(), now + self.drain);
                 }
-                Step::Cancel => {
+                (Step::Cancel, Some(at)) => {
                     self.members.remove(at);
                     self.due.remove(id);
                 }
-                Step::Create => {}
+                (_, None) => {}
             }
         }
         if decision.desired != decision.current {
