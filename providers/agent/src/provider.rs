@@ -170,12 +170,7 @@ impl AgentProvider {
     /// Returns how far a create or update has come, by what the agent says of its simulator.
     async fn step(&self, op: Op, view: SimulatorView) -> Result<Step, ProviderError> {
         if !view.settled {
-            if let Some(message) = view.stuck {
-                return Err(ProviderError::Rejected {
-                    message,
-                    attribute: None,
-                });
-            }
+            can_be_told(&view)?;
             let (name, id) = (view.name, view.id);
             return Operation { op, name, id }.running();
         }
@@ -200,6 +195,20 @@ impl AgentProvider {
             true => wanted_machine(planned, &self.root)?,
             false => wanted(planned)?,
         })
+    }
+}
+
+/// Checks that what was asked of a simulator can still be done.
+///
+/// # Errors
+/// Its monitor has stopped to answer.
+pub(crate) fn can_be_told(view: &SimulatorView) -> Result<(), ProviderError> {
+    match &view.stuck {
+        None => Ok(()),
+        Some(message) => Err(ProviderError::Rejected {
+            message: message.clone(),
+            attribute: None,
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use simfleet_provider_api::{Ability, Act, Kind, Object, ProviderError, Runtime, 
 
 use crate::client::ClientError;
 use crate::protocol::{ActOnMachine, MachineAct, Program, ResetSimulator, SimulatorView, SnapshotView, Status, code};
-use crate::provider::{AgentProvider, split_id, with_log};
+use crate::provider::{AgentProvider, can_be_told, split_id, with_log};
 use crate::schema::{MACHINE, PROCESS};
 use crate::spec::without_secrets;
 
@@ -144,12 +144,7 @@ impl AgentProvider {
     /// Waits for what is done by hand to be done.
     async fn done(&self, name: &str, id: &str, mut view: SimulatorView, token: &Token) -> Result<(), ProviderError> {
         while !view.settled {
-            if let Some(message) = view.stuck {
-                return Err(ProviderError::Rejected {
-                    message,
-                    attribute: None,
-                });
-            }
+            can_be_told(&view)?;
             tokio::time::sleep(LOOK_AFTER).await;
             let now = self.client.simulator(name, id).await?;
             view = now.ok_or_else(|| ProviderError::Conflict {
