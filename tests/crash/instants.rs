@@ -154,7 +154,8 @@ fn killed_at_any_instant_over_local_processes() {
 }
 
 /// Forty containers, a network and a volume of a real engine, each of which says in its labels whose it is. One of them is in the
-/// network: engines of version 20 can stop for good where many are taken out of one at once.
+/// network: engines of version 20 can stop for good where many are taken out of one at once. And a look has its time: what
+/// watches a container there can stop for good where a command in it is ended as it begins.
 #[test]
 #[ignore = "needs a Docker engine"]
 fn killed_at_any_instant_over_a_docker_engine() {
@@ -170,7 +171,7 @@ service "store" {{
   health_check {{
     command             = ["true"]
     interval            = "1s"
-    unhealthy_threshold = 100 # a look takes long while forty containers begin
+    timeout             = "30s" # a look takes long while forty containers begin
   }}
 }}
 simulator "container" "sim" {{

@@ -14,7 +14,7 @@ fn fleet(command: &str, more: &str) -> Fleet {
 }
 
 const TALKER: &str = "simulator.container.talker";
-const TALKS: &str = "trap 'exit 0' TERM; echo out; echo err >&2; while :; do sleep 0.1; done";
+const TALKS: &str = "trap 'exit 0' TERM; echo out; echo err >&2; sleep 86400 & wait";
 
 fn status(fleet: &Fleet) -> serde_json::Value {
     serde_json::from_str(&fleet.ok(&["status", "-o", "json"]).out).expect("JSON")

@@ -14,7 +14,7 @@ network "lab" {{}}
 
 service "store" {{
   image    = "{IMAGE}"
-  command  = ["sh", "-c", "trap 'exit 0' TERM; sleep 1; touch /data/ready; while :; do sleep 0.1; done"]
+  command  = ["sh", "-c", "trap 'exit 0' TERM; sleep 1; touch /data/ready; sleep 86400 & wait"]
   networks = [network.lab.id]
   volume "data" {{ target = "/data" }}
   health_check {{

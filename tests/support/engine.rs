@@ -7,8 +7,8 @@ use super::Fleet;
 /// An image with a shell and its tools.
 pub const IMAGE: &str = "simfleet-test/busybox:1";
 
-/// What goes on until it is told to end.
-pub const WAITS: &str = r#"["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]"#;
+/// What goes on until it is told to end, and does nothing meanwhile.
+pub const WAITS: &str = r#"["sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"]"#;
 
 /// Returns where the engine is.
 pub fn host() -> String {

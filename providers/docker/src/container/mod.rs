@@ -99,8 +99,7 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
                 return settle(engine, Operation::new(Op::Create, &id)).await;
             }
             let refused = refused(engine, &error, &wanted).await;
-            engine.remove_container(&id, true).await?;
-            Err(refused)
+            Err(settle::give_up(engine, &id, refused).await)
         }
         Err(error) => Err(error.into()),
     }

@@ -90,10 +90,22 @@ pub(super) async fn settle(engine: &Engine, mut operation: Operation) -> Result<
         true => String::new(),
         false => format!("; the end of its log:\n  {}", lines.join("\n  ")),
     };
-    if operation.op == Op::Create {
-        engine.remove_container(&id, true).await?;
+    let why = rejected(format!("{why}{log}"), None);
+    match operation.op {
+        Op::Create => Err(give_up(engine, &id, why).await),
+        Op::Update | Op::Delete => Err(why),
     }
-    Err(rejected(format!("{why}{log}"), None))
+}
+
+/// Removes a container that never will be as it was declared; returns why it never will. Where it cannot be removed that is
+/// said too, and is no proof that there is none: who asks again finds it, and tries again.
+pub(super) async fn give_up(engine: &Engine, id: &str, why: ProviderError) -> ProviderError {
+    match engine.remove_container(id, true).await {
+        Ok(()) => why,
+        Err(error) => ProviderError::Broken {
+            message: format!("{why}\nand the container could not be removed: {error}"),
+        },
+    }
 }
 
 /// Whether something looks at how a container is.

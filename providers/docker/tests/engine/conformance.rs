@@ -89,10 +89,7 @@ impl Harness for DockerHarness {
         ]);
         let desired = with(&[
             ("image", IMAGE.into()),
-            (
-                "command",
-                texts(["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]),
-            ),
+            ("command", texts(["sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"])),
             ("env", Value::object([("MODE", Value::from("test"))])),
             ("networks", texts([network.id.to_string().as_str()])),
             ("aliases", texts(["web"])),

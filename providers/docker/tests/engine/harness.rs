@@ -139,10 +139,7 @@ impl Drop for Fleet {
 /// Returns a container that goes on until it is told to end.
 pub fn container(name: &str) -> Attributes {
     let mut attributes = Attributes::from_iter([("name", name), ("image", IMAGE)]);
-    attributes.set(
-        "command",
-        texts(["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]),
-    );
+    attributes.set("command", texts(["sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"]));
     attributes.set("stop_grace", Value::from(5u64));
     attributes
 }

@@ -120,7 +120,7 @@ async fn what_ends_is_told_apart_from_what_has_done_its_work() {
     let late = fleet.create(&CONTAINER, &late).await.expect("it comes up");
     assert_eq!(late.attributes.str("status"), Some("running"));
     // One that ran, and then ends again and again, is not as it should be, and says why where it is to be mended.
-    let ends = "trap 'exit 3' TERM; test ! -e /tmp/broken || { echo broken; exit 3; }; while :; do sleep 0.1; done";
+    let ends = "trap 'exit 3' TERM; test ! -e /tmp/broken || { echo broken; exit 3; }; sleep 86400 & wait";
     let ends = with(&container("ends"), "command", texts(["sh", "-c", ends]));
     let ends = with(&ends, "restart", "always");
     let made = fleet.create(&CONTAINER, &ends).await.expect("it runs");
