@@ -154,8 +154,8 @@ fn killed_at_any_instant_over_local_processes() {
 }
 
 /// Forty containers, a network and a volume of a real engine, each of which says in its labels whose it is. One of them is in the
-/// network: engines of version 20 can stop for good where many are taken out of one at once. And a look has its time: what
-/// watches a container there can stop for good where a command in it is ended as it begins.
+/// network: engines of version 20 can stop for good where many are taken out of one at once. And it is looked at from
+/// here: what watches a container there can stop for good where a command in it is ended as it begins.
 #[test]
 #[ignore = "needs a Docker engine"]
 fn killed_at_any_instant_over_a_docker_engine() {
@@ -165,13 +165,14 @@ fn killed_at_any_instant_over_a_docker_engine() {
 network "lab" {{}}
 service "store" {{
   image    = "{image}"
-  command  = {waits}
+  command  = ["sh", "-c", "trap 'exit 0' TERM; httpd -f -p 80 & wait"]
+  publish  = ["127.0.0.1::80"]
   networks = [network.lab.id]
   volume "data" {{ target = "/data" }}
   health_check {{
-    command             = ["true"]
+    type                = "tcp"
     interval            = "1s"
-    timeout             = "30s" # a look takes long while forty containers begin
+    unhealthy_threshold = 100 # a look takes long while forty containers begin
   }}
 }}
 simulator "container" "sim" {{
