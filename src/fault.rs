@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use simfleet_state::{Event, Journal, LockSet, Stamp, StateError};
+use simfleet_state::{Event, Journal, Lap, LockSet, Stamp, StateError};
 
 /// The variable that says when the process kills itself: `before:N` or `after:N`, for the N-th write to the journal,
 /// from 1.
@@ -98,6 +98,10 @@ impl Journal for CrashingJournal {
             die();
         }
         Ok(stamp)
+    }
+
+    async fn remember(&mut self, laps: &[Lap]) -> Result<(), StateError> {
+        self.inner.remember(laps).await
     }
 
     async fn renew(&mut self) -> Result<(), StateError> {

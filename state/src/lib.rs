@@ -8,6 +8,7 @@
 //! - [`state`]: what is recorded of a fleet; [`mod@replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
 //! - [`invariants`]: what holds of every state, whatever led to it
+//! - [`scaling`]: what is remembered of the sizes of pools, beside the journal
 //! - [`secrets`]: the keys by which secrets are kept; without one they are digests
 //! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
 //! - `conformance` (a feature): the suite that every store passes
@@ -24,6 +25,7 @@ pub mod locks;
 pub mod memory;
 pub mod port;
 pub mod replay;
+pub mod scaling;
 pub mod secrets;
 pub mod sqlite;
 pub mod state;
@@ -40,6 +42,7 @@ pub use locks::{LEASE, Lease, LockSet, Locked};
 pub use memory::MemoryStore;
 pub use port::{Port, Protocol};
 pub use replay::{ReplayError, replay};
+pub use scaling::Lap;
 pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;
 pub use state::{Hold, Intent, Pool, Reservation, Resource, State};

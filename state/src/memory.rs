@@ -1,11 +1,14 @@
 //! A store in memory, for tests of what works over a store. It keeps the stored form of events, so that what is read
 //! from it is what would be read from a file.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use simfleet_provider_api::Address;
 use uuid::Uuid;
 
 use crate::error::StateError;
@@ -13,6 +16,7 @@ use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host};
 use crate::locks::{LEASE, Lease, LockSet, LockTable};
 use crate::replay::replay;
+use crate::scaling::{KEPT, Lap};
 use crate::secrets::{self, Keys};
 use crate::state::State;
 use crate::store::{Checked, Journal, Snapshot, StateStore};
@@ -36,6 +40,8 @@ struct Inner {
     /// The replay of the groups.
     state: State,
     table: LockTable,
+    memories: BTreeMap<Address, Arc<str>>,
+    laps: BTreeMap<Address, BTreeMap<Timestamp, Arc<str>>>,
 }
 
 /// A recorded group of events in their stored form.
@@ -180,6 +186,16 @@ impl StateStore for MemoryStore {
         }))
     }
 
+    async fn memories(&self) -> Result<BTreeMap<Address, Arc<str>>, StateError> {
+        Ok(self.inner().memories.clone())
+    }
+
+    async fn laps(&self, pool: &Address, since: Timestamp) -> Result<Vec<(Timestamp, Arc<str>)>, StateError> {
+        let inner = self.inner();
+        let laps = inner.laps.get(pool).into_iter().flat_map(|laps| laps.range(since..));
+        Ok(laps.map(|(at, told)| (*at, told.clone())).collect())
+    }
+
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
         Ok(self.inner().table.unlock(holder))
     }
@@ -245,6 +261,21 @@ impl Journal for MemoryJournal {
             events: stored::write(&redacted)?,
         })?;
         Ok(stamp)
+    }
+
+    async fn remember(&mut self, laps: &[Lap]) -> Result<(), StateError> {
+        self.renew().await?;
+        let mut inner = self.store.inner();
+        for lap in laps {
+            inner.memories.insert(lap.pool.clone(), lap.memory.clone());
+            let Some(told) = &lap.told else { continue };
+            let kept = inner.laps.entry(lap.pool.clone()).or_default();
+            kept.insert(lap.at, told.clone());
+            while kept.len() > KEPT {
+                kept.pop_first();
+            }
+        }
+        Ok(())
     }
 
     async fn renew(&mut self) -> Result<(), StateError> {

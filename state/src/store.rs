@@ -1,16 +1,20 @@
 //! The traits of a store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use simfleet_provider_api::Address;
 
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId};
 use crate::locks::{Lease, LockSet};
+use crate::scaling::Lap;
 use crate::state::State;
 
 /// Where the journal of a fleet is kept.
@@ -44,6 +48,12 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// Says what is damaged.
     async fn check(&self) -> Result<Option<Checked>, StateError>;
+
+    /// Returns what was last remembered of the scaling of each pool.
+    async fn memories(&self) -> Result<BTreeMap<Address, Arc<str>>, StateError>;
+
+    /// Returns what was told of the scaling of a pool from an instant on, oldest first.
+    async fn laps(&self, pool: &Address, since: Timestamp) -> Result<Vec<(Timestamp, Arc<str>)>, StateError>;
 
     /// Drops the locks of a holder, alive or not, and returns them; none where it has none. It is fenced from then on.
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError>;
@@ -101,6 +111,13 @@ pub trait Journal: fmt::Debug + Send {
     /// `Fenced` where the locks were taken over, `NotHeld` where an event changes an address that is not locked
     /// exclusively, `Illegal` where an event cannot follow those before it. Nothing is recorded then.
     async fn append(&mut self, events: &[Event]) -> Result<Stamp, StateError>;
+
+    /// Keeps what is remembered of the scaling of pools, all or none, and renews the lease. Durable when it returns; no part
+    /// of the journal, so that the state's serial stays. Of what is told of a pool the newest 2,000 are kept.
+    ///
+    /// # Errors
+    /// `Fenced` where the locks were taken over. Nothing is kept then.
+    async fn remember(&mut self, laps: &[Lap]) -> Result<(), StateError>;
 
     /// Renews the lease.
     ///

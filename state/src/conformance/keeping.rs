@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Data, Value, encoding};
 
-use super::bench::{Bench, append};
+use super::bench::{Bench, append, is_fenced};
 use super::*;
 use crate::declaration::{Operation, Remains};
 use crate::error::StateError;
 use crate::event::Event;
 use crate::locks::LockSet;
 use crate::replay::replay;
+use crate::scaling::{KEPT, Lap};
 
 /// With a key, a sensitive value comes back as it was, still marked; without the key it is a digest as ever.
 pub async fn with_a_key_secrets_come_back<F: Fixture>() {
@@ -161,6 +163,64 @@ pub async fn a_lost_state_is_made_with_its_lineage<F: Fixture>() {
     let again = bench.store.make("another").await;
     assert!(matches!(again, Err(StateError::Exists { .. })), "{again:?}");
     assert_eq!(bench.load().await.lineage.as_deref(), Some("a-lineage"));
+}
+
+/// What is remembered of pools comes back as it was, changes no serial, and is not written by who was taken over.
+pub async fn what_is_remembered_of_pools_is_beside_the_journal<F: Fixture>() {
+    let bench = Bench::<F>::new();
+    assert!(bench.store.memories().await.expect("nothing").is_empty());
+    let mut journal = bench.open(&bench.host.holder(1), &["a"]).await;
+    assert!(bench.store.memories().await.expect("nothing yet").is_empty());
+    let (p, q) = (Address::new("pool", ["p"]), Address::new("pool", ["q"]));
+    let lap = |pool: &Address, at: i64, memory: &str, told: Option<&str>| Lap {
+        pool: pool.clone(),
+        at: Timestamp::from_second(at).expect("in range"),
+        memory: memory.into(),
+        told: told.map(Into::into),
+    };
+    let laps = [lap(&p, 1, "one", Some("first")), lap(&q, 1, "other", None)];
+    journal.remember(&laps).await.expect("it is ours");
+    journal
+        .remember(&[lap(&p, 2, "two", Some("second"))])
+        .await
+        .expect("it is ours");
+    let store = bench.fixture.store();
+    let memories = store.memories().await.expect("sound");
+    let expected = [(p.clone(), "two".into()), (q.clone(), "other".into())];
+    assert_eq!(memories, expected.into());
+    let told = async |since: i64| -> Vec<String> {
+        let since = Timestamp::from_second(since).expect("in range");
+        let laps = store.laps(&p, since).await.expect("sound");
+        laps.into_iter().map(|(at, told)| format!("{at} {told}")).collect()
+    };
+    assert_eq!(
+        told(0).await,
+        ["1970-01-01T00:00:01Z first", "1970-01-01T00:00:02Z second"]
+    );
+    assert_eq!(told(2).await, ["1970-01-01T00:00:02Z second"]);
+    assert!(store.laps(&q, Timestamp::UNIX_EPOCH).await.expect("sound").is_empty());
+    assert_eq!(bench.load().await.state.serial, 0);
+    bench.store.unlock(&bench.host.holder(1).id).await.expect("it holds");
+    assert!(is_fenced(journal.remember(&[lap(&p, 3, "three", None)]).await));
+    assert_eq!(&*store.memories().await.expect("sound")[&p], "two");
+}
+
+/// The log of a pool is bounded.
+pub async fn of_the_laps_of_a_pool_the_newest_are_kept<F: Fixture>() {
+    let bench = Bench::<F>::new();
+    let mut journal = bench.open(&bench.host.holder(1), &["a"]).await;
+    let pool = Address::new("pool", ["p"]);
+    let lap = |at: usize| Lap {
+        pool: pool.clone(),
+        at: Timestamp::from_millisecond(at as i64 * 100).expect("in range"),
+        memory: "".into(),
+        told: Some(at.to_string().into()),
+    };
+    let laps: Vec<Lap> = (0..KEPT + 3).map(lap).collect();
+    journal.remember(&laps).await.expect("it is ours");
+    let kept = bench.store.laps(&pool, Timestamp::UNIX_EPOCH).await.expect("sound");
+    let texts: Vec<&str> = kept.iter().map(|(_, told)| &**told).collect();
+    assert_eq!((texts.len(), texts[0], texts[KEPT - 1]), (KEPT, "3", "2002"));
 }
 
 fn outputs(value: Value) -> Event {

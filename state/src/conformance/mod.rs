@@ -70,6 +70,8 @@ macro_rules! suite {
             a_push_over_what_is_in_flight_is_refused,
             a_check_says_what_there_is,
             a_lost_state_is_made_with_its_lineage,
+            what_is_remembered_of_pools_is_beside_the_journal,
+            of_the_laps_of_a_pool_the_newest_are_kept,
         );
     };
     (@each $fixture:ty: $($case:ident,)*) => {

@@ -3,6 +3,7 @@
 //! - `file`: making, opening and recognising the file
 //! - `chain`: the checksums by which damage is found
 //! - `read`: from rows to a state
+//! - `scaling`: what is remembered of the sizes of pools
 //! - `leases`: the locks
 //! - `write`: the journal
 
@@ -10,8 +11,10 @@ mod chain;
 mod file;
 mod leases;
 mod read;
+mod scaling;
 mod write;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -19,6 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use simfleet_provider_api::Address;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -28,6 +33,7 @@ use crate::error::{Cause, StateError};
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host, System};
 use crate::locks::{LEASE, Lease, LockSet};
+use crate::scaling::Lap;
 use crate::secrets::{self, Keys};
 use crate::store::{Checked, Journal, Snapshot, StateStore};
 
@@ -151,6 +157,16 @@ impl StateStore for SqliteStore {
         blocking(move || read::check(&file)).await
     }
 
+    async fn memories(&self) -> Result<BTreeMap<Address, Arc<str>>, StateError> {
+        let file = self.file.clone();
+        blocking(move || scaling::memories(&file)).await
+    }
+
+    async fn laps(&self, pool: &Address, since: Timestamp) -> Result<Vec<(Timestamp, Arc<str>)>, StateError> {
+        let (file, pool) = (self.file.clone(), pool.clone());
+        blocking(move || scaling::laps(&file, &pool, since)).await
+    }
+
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
         let (file, holder) = (self.file.clone(), holder.clone());
         blocking(move || leases::unlock(&file, &holder)).await
@@ -233,6 +249,11 @@ impl Journal for SqliteJournal {
             Err(StateError::Full { .. } | StateError::Unwritable { .. } | StateError::Busy { .. })
         );
         result
+    }
+
+    async fn remember(&mut self, laps: &[Lap]) -> Result<(), StateError> {
+        let laps = laps.to_vec();
+        self.write(move |writer| writer.remember(&laps)).await
     }
 
     async fn renew(&mut self) -> Result<(), StateError> {

@@ -8,11 +8,12 @@ use uuid::Uuid;
 use super::chain::{Checksum, Fleet, Group};
 use super::file::{Access, File, checksum_at};
 use super::read::{self, Replayed};
-use super::{Pace, leases};
+use super::{Pace, leases, scaling};
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, Host};
 use crate::locks::{Lease, LockSet, LockTable};
+use crate::scaling::Lap;
 use crate::secrets::{self, Keys};
 use crate::stored;
 
@@ -199,6 +200,11 @@ impl Writer {
 
     /// Renews the lease.
     pub(super) fn renew(&mut self) -> Result<(), StateError> {
+        self.remember(&[])
+    }
+
+    /// Keeps what is remembered of pools, and renews the lease.
+    pub(super) fn remember(&mut self, laps: &[Lap]) -> Result<(), StateError> {
         let mut lease = self.lease.clone();
         lease.renew(self.host.now(), self.pace.lease);
         let failed = |error| self.file.sqlite(Access::Write, error);
@@ -207,6 +213,9 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         let there = leases::renew(&transaction, &lease).map_err(failed)?;
+        if there && !laps.is_empty() {
+            scaling::write(&transaction, laps).map_err(failed)?;
+        }
         transaction.commit().map_err(failed)?;
         if !there {
             self.lease.expires = self.lease.renewed;
