@@ -3,6 +3,7 @@
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
 //! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand
+//! - [`watched`]: what the scaler needs of it
 //! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
 mod control;
@@ -15,8 +16,9 @@ mod location;
 mod mark;
 mod runs;
 mod saved;
+mod watched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use crate::apply::{self, Estimate};
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
+use crate::lower::Wanted;
 use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
@@ -82,10 +85,10 @@ pub enum Refresh {
 }
 
 /// A fleet whose configuration is read, and sound as far as that can be told without its state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fleet {
     options: Options,
-    config: Config,
+    config: Arc<Config>,
     warnings: Diagnostics,
     store: Arc<dyn StateStore>,
     folder: PathBuf,
@@ -93,6 +96,8 @@ pub struct Fleet {
     mark: Option<Mark>,
     registry: Registry,
     walk: apply::Options,
+    /// What the scaler wants of pools.
+    sizes: BTreeMap<Address, Wanted>,
 }
 
 impl Fleet {
@@ -121,13 +126,14 @@ impl Fleet {
         let store = Arc::new(store(location, &options.inputs.environment)?);
         Ok(Fleet {
             options,
-            config,
+            config: Arc::new(config),
             warnings,
             store,
             folder,
             mark,
             registry: Registry::built_in(),
             walk: apply::Options::default(),
+            sizes: BTreeMap::new(),
         })
     }
 
@@ -236,6 +242,7 @@ impl Fleet {
             replace: &self.options.replace,
             selection: &self.options.selection,
             holds: self.options.holds,
+            sizes: &self.sizes,
             at: self.options.at,
         }
     }

@@ -17,6 +17,7 @@
 //! - [`plan`]: what would change, and why; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
+//! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
 //! - [`status`]: what runs now; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
@@ -51,4 +52,5 @@ pub mod rehearse;
 pub mod scale;
 pub mod status;
 pub mod view;
+pub mod watch;
 pub mod why;

@@ -39,6 +39,7 @@ mod unlock;
 mod validate;
 mod vehicle;
 mod version;
+mod watch;
 mod why;
 
 pub use program::run;

@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
     agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, rehearse, schema, show,
-    simulator, spelling, state, status, undo, unlock, validate, vehicle, version, why,
+    simulator, spelling, state, status, undo, unlock, validate, vehicle, version, watch, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -53,6 +53,7 @@ enum Verb {
     Destroy(apply::Destroy),
     Show(show::Show),
     Output(output::Output),
+    Watch(watch::Watch),
     Status(status::Status),
     Simulators(status::Simulators),
     Nodes(status::Nodes),
@@ -138,6 +139,7 @@ impl Verb {
             Verb::Show(verb) => (verb.is_json(), false),
             Verb::State(verb) => (verb.is_json(), false),
             Verb::Undo(verb) => (verb.is_json(), true),
+            Verb::Watch(verb) => (verb.is_json(), true),
             Verb::Output(verb) => (verb.is_json(), false),
             Verb::Status(verb) => (verb.is_json(), false),
             Verb::Simulators(verb) => (verb.is_json(), false),
@@ -217,6 +219,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Destroy(verb) => verb.run(run).await,
         Verb::Show(verb) => verb.run(run).await,
         Verb::Output(verb) => verb.run(run).await,
+        Verb::Watch(verb) => verb.run(run).await,
         Verb::Status(verb) => verb.run(run).await,
         Verb::Simulators(verb) => verb.run(run).await,
         Verb::Nodes(verb) => verb.run(run).await,

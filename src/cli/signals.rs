@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::exit::{Failure, INTERRUPTED};
 
@@ -22,15 +22,6 @@ impl Signals {
     /// # Errors
     /// Where the system does not let it.
     pub(super) fn listen() -> Result<Self, Failure> {
-        let catch = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::io(
-                    "Signals cannot be caught",
-                    "Listening for Ctrl-C failed".to_owned(),
-                    &error,
-                )
-            })
-        };
         let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
         let graceful = Arc::new(AtomicBool::new(false));
         let (ask, stop) = watch::channel(false);
@@ -43,6 +34,29 @@ impl Signals {
         self.graceful.store(true, Ordering::SeqCst);
         self.stop.clone()
     }
+}
+
+impl Signals {
+    /// Returns what tells of each SIGHUP, which ends the program otherwise.
+    ///
+    /// # Errors
+    /// Where the system does not let it.
+    pub(super) fn hangups(&self) -> Result<mpsc::UnboundedReceiver<()>, Failure> {
+        let mut hangup = catch(SignalKind::hangup())?;
+        let (tell, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move { while hangup.recv().await.is_some() && tell.send(()).is_ok() {} });
+        Ok(told)
+    }
+}
+
+fn catch(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| {
+        Failure::io(
+            "Signals cannot be caught",
+            "Listening for Ctrl-C failed".to_owned(),
+            &error,
+        )
+    })
 }
 
 async fn follow(mut interrupt: Signal, mut terminate: Signal, graceful: Arc<AtomicBool>, ask: watch::Sender<bool>) {

@@ -26,7 +26,7 @@ pub enum Goal {
 
 impl Goal {
     /// Returns the goal of a state; `None` where there never was one.
-    fn of(state: &State) -> Option<Self> {
+    pub fn of(state: &State) -> Option<Self> {
         let configuration = state.configuration.clone()?;
         Some(match state.intended {
             Some(_) => Goal::Configuration(configuration),
@@ -117,7 +117,7 @@ impl Fleet {
         let (config, warnings) = config::load_sources(&sources, &inputs)?;
         self.options.mode = Mode::Apply;
         Ok(Fleet {
-            config,
+            config: Arc::new(config),
             warnings,
             ..self
         })

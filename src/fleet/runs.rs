@@ -8,7 +8,7 @@ use simfleet_state::{Event, Holder, Journal, LockSet, Port, Snapshot, State, Sta
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::{Fleet, FleetError};
+use super::{Fleet, FleetError, watched};
 use crate::apply::{self, Outcome, Progress};
 use crate::plan::{Action, Plan, Planned};
 use crate::providers::Providers;
@@ -245,6 +245,8 @@ impl Fleet {
 pub(super) fn busy(snapshot: &Snapshot) -> BTreeSet<Address> {
     let live = snapshot.leases.iter().filter(|lease| !lease.is_over(&System));
     let locked = live.flat_map(|lease| lease.locks.exclusive.iter());
+    // The scaler is always at work; what it is about to change, its runs hold.
+    let locked = locked.filter(|address| **address != watched::leader());
     snapshot.state.intents.keys().chain(locked).cloned().collect()
 }
 

@@ -110,12 +110,7 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
     let lowered = scale::Check {
         name: name.to_string(),
         bounded: unit == Unit::Percent,
-        on_missing: match check.on_missing {
-            OnMissing::Hold => scale::OnMissing::Hold,
-            OnMissing::Fallback => scale::OnMissing::Fallback,
-            OnMissing::FailOpen => scale::OnMissing::FailOpen,
-            OnMissing::Ignore => scale::OnMissing::Ignore,
-        },
+        on_missing: on_missing(check.on_missing),
         fallback: check.fallback.map_or(0, whole),
         failure_threshold: check.failure_threshold,
         max_age: check.max_age.as_secs_f64(),
@@ -162,6 +157,16 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
             bounded: false,
             ..lowered
         },
+    }
+}
+
+/// Returns what a lack of data does.
+pub fn on_missing(declared: OnMissing) -> scale::OnMissing {
+    match declared {
+        OnMissing::Hold => scale::OnMissing::Hold,
+        OnMissing::Fallback => scale::OnMissing::Fallback,
+        OnMissing::FailOpen => scale::OnMissing::FailOpen,
+        OnMissing::Ignore => scale::OnMissing::Ignore,
     }
 }
 

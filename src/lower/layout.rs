@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Port, Protocol, State};
 
+use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
 use super::recorded::{is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
-use super::size::{self, Bounds};
+use super::size::{self, Bounds, Wanted};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, Unplaced};
 
@@ -33,8 +35,17 @@ pub struct Layout {
     has_local_node: bool,
 }
 
+/// What is decided elsewhere of a layout.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// What the scaler wants of pools; of others the recorded size holds.
+    pub sizes: &'a BTreeMap<Address, Wanted>,
+    /// The instant, for bounds that hold at some times only.
+    pub at: Timestamp,
+}
+
 /// The members of a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Members {
     /// Their numbers, sorted.
     pub members: Vec<u64>,
@@ -44,11 +55,13 @@ pub struct Members {
     pub because: String,
     /// How many may be away at once for a replacement.
     pub at_once: usize,
+    /// What is declared.
+    pub declared: Arc<Pool>,
 }
 
 impl Layout {
     /// Settles the sizes of pools and the places of simulators. What was decided before is kept where it can be.
-    pub fn of(declared: &[(Address, Block)], state: &State) -> Self {
+    pub fn of(declared: &[(Address, Block)], state: &State, decided: Decided<'_>) -> Self {
         let mut recorded = recorded_places(state);
         let simulators: Vec<(&Address, &Simulator)> = declared
             .iter()
@@ -93,7 +106,7 @@ impl Layout {
                     vec![host(address.clone(), node)]
                 }),
                 Block::Pool(pool) => settle(Placement::On(address.clone()), &|layout, needs| {
-                    layout.size(address, pool, needs, &recorded, state)
+                    layout.size((address, pool), needs, &recorded, state, decided)
                 }),
                 Block::Simulator(_) | Block::Network(_) | Block::Service(_) | Block::Program(_) | Block::Value(_) => {}
             }
@@ -114,11 +127,11 @@ impl Layout {
     /// Sizes a pool for its simulators; returns its members.
     fn size(
         &mut self,
-        address: &Address,
-        pool: &Pool,
+        (address, pool): (&Address, &Pool),
         needs: &[Need],
         recorded: &BTreeMap<Address, Place>,
         state: &State,
+        decided: Decided<'_>,
     ) -> Vec<Host> {
         let existing: Vec<u64> = state
             .resources
@@ -133,19 +146,20 @@ impl Layout {
             .iter()
             .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
             .collect();
-        let cordoned: BTreeSet<u64> = existing
-            .iter()
-            .copied()
-            .filter(|number| {
-                let recorded = state.resources.get(&member(address, *number));
-                recorded.is_some_and(|resource| resource.cordoned.is_some())
-            })
-            .collect();
+        let is_cordoned = |number: &u64| {
+            let recorded = state.resources.get(&member(address, *number));
+            recorded.is_some_and(|resource| resource.cordoned.is_some())
+        };
         let known = state.pools.get(address);
+        let wanted = decided.sizes.get(address);
+        let leaving: BTreeSet<u64> = match wanted {
+            Some(wanted) => wanted.leaving.clone(),
+            None => existing.iter().copied().filter(is_cordoned).collect(),
+        };
         // What is planned counts once it is begun: a number that no member ever had is still free.
         let highest = existing.iter().copied().max().unwrap_or(0);
         let numbered = known.map_or(0, |pool| pool.numbered).max(highest);
-        let members = |size: u64| size::members(&existing, &cordoned, &occupied, numbered, size);
+        let members = |size: u64| size::members(&existing, &leaving, &occupied, numbered, size);
         let hosts = |numbers: &[u64]| -> Vec<Host> {
             numbers
                 .iter()
@@ -155,17 +169,18 @@ impl Layout {
         let fits = |size: u64| place(&[hosts(&members(size))], needs, recorded).unplaced.is_empty();
         let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
         let least = (needs.len() as u64).div_ceil(capacity);
-        let bounds = Bounds {
-            min: pool.autoscale.min,
-            max: pool.autoscale.max,
-        };
-        let size = size::size(bounds, known.map(|pool| pool.size), least, needs.len(), fits);
+        let before = wanted.map(|wanted| wanted.members).or(known.map(|pool| pool.size));
+        let bounds = bounds(pool, decided.at);
+        let size = size::size(bounds, before, least, needs.len(), fits);
         let numbers = members(size.members);
         let hosts = hosts(&numbers);
         let because = match known {
             // The reason for a size stays the one that it got when it was decided.
             Some(known) if known.size == size.members => known.reason.to_string(),
-            _ => size.because,
+            _ => match wanted.filter(|wanted| wanted.members == size.members) {
+                Some(wanted) => wanted.because.clone(),
+                None => size.because,
+            },
         };
         self.pools.insert(
             address.clone(),
@@ -174,6 +189,7 @@ impl Layout {
                 numbered,
                 because,
                 at_once: size::at_once(pool.disruption_budget, size.members),
+                declared: Arc::new(pool.clone()),
             },
         );
         hosts
@@ -262,6 +278,17 @@ impl Layout {
             }
         }
         changes
+    }
+}
+
+/// Returns the bounds of a pool at an instant: those of schedules are others, and no budget pays for more than its cap.
+fn bounds(pool: &Pool, at: Timestamp) -> Bounds {
+    let spec = autoscale::spec(pool, 0, at);
+    let bounds = crate::scale::bounds(&spec, autoscale::seconds(at));
+    let count = |bound: i64| u64::try_from(bound).unwrap_or(0);
+    Bounds {
+        min: count(bounds.min),
+        max: count(bounds.cap),
     }
 }
 

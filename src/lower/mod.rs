@@ -44,12 +44,13 @@ mod workload;
 
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
-pub use layout::{LOCAL_NODE, Layout, Members, number_of};
+pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of};
 pub use limits::{check_count, check_loaded};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
 pub use recorded::is_in_use;
 pub use simulator::ends_by_itself;
+pub use size::Wanted;
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";

@@ -11,6 +11,17 @@ pub struct Bounds {
     pub max: u64,
 }
 
+/// What the scaler wants of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// How many members it has then.
+    pub members: u64,
+    /// The numbers of those that go first.
+    pub leaving: BTreeSet<u64>,
+    /// Why, in words.
+    pub because: String,
+}
+
 /// The size that a pool gets, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Size {

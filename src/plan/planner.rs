@@ -1,6 +1,7 @@
 //! From a configuration, a state and observations to a plan. Pure, and the same bytes every time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
@@ -13,7 +14,9 @@ use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
+use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::lower::{Decided, Wanted};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -44,7 +47,9 @@ pub struct Planner<'a> {
     pub selection: &'a Selection,
     /// What it makes of holds.
     pub holds: Holds,
-    /// When it is made: some holds last until a time.
+    /// What the scaler wants of pools.
+    pub sizes: &'a BTreeMap<Address, Wanted>,
+    /// When it is made: some holds last until a time, some bounds hold at some times.
     pub at: Timestamp,
 }
 
@@ -158,6 +163,24 @@ impl<'a> Planner<'a> {
             session,
             warnings,
         })
+    }
+
+    /// Returns the pools that are declared, each instance by itself.
+    ///
+    /// # Errors
+    /// Everything of the configuration that cannot be planned.
+    pub fn pools(&self, state: &State) -> Result<BTreeMap<Address, Arc<Pool>>, Diagnostics> {
+        let session = Session::new(self.config, self.registry, state, self.decided())?;
+        let pools = session.layout.pools.into_iter();
+        Ok(pools.map(|(address, members)| (address, members.declared)).collect())
+    }
+
+    /// Returns what is decided of sizes.
+    pub(super) fn decided(&self) -> Decided<'a> {
+        Decided {
+            sizes: self.sizes,
+            at: self.at,
+        }
     }
 
     /// Returns by what it is told which holds last.

@@ -23,7 +23,7 @@ use super::values::Values;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, Desired, Layout, Lowering, Objects, Trigger};
+use crate::lower::{self, Decided, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
 
@@ -102,7 +102,12 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Cycles, counts that are not known, declarations that do not fit.
-    pub(super) fn new(config: &'a Config, registry: &'a Registry, state: &State) -> Result<Self, Diagnostics> {
+    pub(super) fn new(
+        config: &'a Config,
+        registry: &'a Registry,
+        state: &State,
+        decided: Decided<'_>,
+    ) -> Result<Self, Diagnostics> {
         let mut session = Session::empty(config, registry, Mode::Apply);
         let mut diagnostics = Diagnostics::new();
         let mut typed = Vec::new();
@@ -124,7 +129,7 @@ impl<'a> Session<'a> {
             return Err(diagnostics);
         }
         session.spread_create_before_destroy();
-        session.layout = Layout::of(&typed, state);
+        session.layout = Layout::of(&typed, state, decided);
         session.values.clear();
         Ok(session)
     }

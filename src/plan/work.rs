@@ -43,7 +43,7 @@ impl<'a> Planner<'a> {
         };
         let session = match self.mode {
             Mode::Apply => {
-                let mut session = Session::new(self.config, self.registry, state)?;
+                let mut session = Session::new(self.config, self.registry, state, self.decided())?;
                 work.declared(&session)?;
                 session.planned(&work.found.changes);
                 session

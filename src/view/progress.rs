@@ -179,6 +179,11 @@ pub(super) fn done(verb: Verb) -> &'static str {
     }
 }
 
+/// Returns one thing that happened as text without colours.
+pub(super) fn text(progress: &Progress) -> String {
+    line(progress).render(Theme::Plain).trim_end().to_owned()
+}
+
 /// Returns the line for one thing that happened; what a long message has besides its first line is indented.
 fn line(progress: &Progress) -> Document {
     let (address, tone) = match progress {
@@ -300,7 +305,7 @@ fn about(expected: Option<Duration>) -> String {
     expected.map_or_else(String::new, |expected| format!(" (about {})", duration(expected)))
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 

@@ -1,0 +1,98 @@
+//! What the scaler needs of a fleet: to be the only one, and to plan of sizes that it decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use simfleet_provider_api::Address;
+use simfleet_state::{Event, Host, Journal, LockSet, State, StateStore};
+use tokio::sync::mpsc;
+
+use super::{Fleet, FleetError, with_providers};
+use crate::apply::Progress;
+use crate::config;
+use crate::config::blocks::Pool;
+use crate::lower::Wanted;
+use crate::plan::Selection;
+
+/// Stands for being the one that watches a fleet: who holds it, does.
+pub(super) fn leader() -> Address {
+    Address::new("watch", ["leader"])
+}
+
+impl Fleet {
+    /// Has plans be made of these sizes of pools, instead of the recorded ones.
+    pub fn with_sizes(self, sizes: BTreeMap<Address, Wanted>) -> Self {
+        Fleet { sizes, ..self }
+    }
+
+    /// Has plans be made at an instant.
+    pub fn at(mut self, at: Timestamp) -> Self {
+        self.options.at = at;
+        self
+    }
+
+    /// Has plans be made of a part.
+    pub fn select(mut self, selection: Selection) -> Self {
+        self.options.selection = selection;
+        self
+    }
+
+    /// Returns the pools that are declared, each instance by itself.
+    ///
+    /// # Errors
+    /// What of the configuration cannot be planned.
+    pub fn pools(&self, state: &State) -> Result<BTreeMap<Address, Arc<Pool>>, FleetError> {
+        Ok(self.planner().pools(state)?)
+    }
+
+    /// Becomes the one that watches, for as long as the journal is kept and renewed.
+    ///
+    /// # Errors
+    /// Another one watches, or the state cannot be written.
+    pub async fn lead(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<Box<dyn Journal>, FleetError> {
+        self.lock(&LockSet::exclusive([leader()]), progress).await
+    }
+
+    /// Reads its files again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn reread(&self) -> Result<Self, FleetError> {
+        let (config, warnings) = config::load(&self.options.path, &with_providers(&self.options.inputs))?;
+        if config.unavailable.has_errors() {
+            return Err(config.unavailable.into());
+        }
+        Ok(Fleet {
+            config: Arc::new(config),
+            warnings,
+            ..self.clone()
+        })
+    }
+
+    /// Returns what would be recorded to have this configuration be the one that is enforced; `None` where it is already.
+    pub fn to_intend(&self, state: &State) -> Option<Event> {
+        self.intended(state)
+    }
+
+    /// Has this configuration be the one that is enforced.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub async fn intend(&self, intended: Event, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), FleetError> {
+        let mut journal = self.lock(&LockSet::default(), progress).await?;
+        let written = journal.append(&[self.began(), intended]).await.map(drop);
+        journal.close().await?;
+        Ok(written?)
+    }
+
+    /// Where its state is.
+    pub fn store(&self) -> &Arc<dyn StateStore> {
+        &self.store
+    }
+
+    /// Its clock.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.walk.host
+    }
+}

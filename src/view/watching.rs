@@ -1,0 +1,147 @@
+//! What a watch tells: a line each for people, a JSON event a line for programs.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::diagnostics;
+use super::document::Theme;
+use super::progress::{self, milliseconds};
+use crate::apply::Outcome;
+use crate::scale::{Action, Decision, Step};
+use crate::watch::Told;
+
+/// Returns what is told to people: the time to the second, what it is about, and what happened.
+pub fn render(told: &Told, at: Timestamp, theme: Theme) -> String {
+    let at = at.strftime("%H:%M:%S");
+    let mut text = format!("{at} {}\n", message(told));
+    if let Told::Failed {
+        because: Some(because), ..
+    } = told
+    {
+        text.push_str(&diagnostics::render(because, theme));
+    }
+    text
+}
+
+fn message(told: &Told) -> String {
+    match told {
+        Told::Watching { pools, resources } => {
+            format!(
+                "watching {} and {}",
+                count(*pools, "pool"),
+                count(*resources, "resource")
+            )
+        }
+        Told::Decided {
+            pool,
+            decision,
+            because,
+        } => format!("{pool}: {} ({because})", sized(decision)),
+        Told::SourceFailed { pool, check, because } => format!("{pool}: check {check} has no value: {because}"),
+        Told::SourceAnswers { pool, check } => format!("{pool}: check {check} has a value again"),
+        Told::Run(progress) => progress::text(progress),
+        Told::Ran { outcome, .. } => format!("run ended: {}", ended(outcome)),
+        Told::Failed { message, again, .. } => match again {
+            Some(after) => format!("{message}; again in {}", progress::duration(*after)),
+            None => message.clone(),
+        },
+        Told::Pending { message } => message.clone(),
+        Told::Settled => "the files are as they were last applied".to_owned(),
+    }
+}
+
+/// Returns what a decision does: `2 -> 4 members, 2 made`.
+fn sized(decision: &Decision) -> String {
+    let mut text = match decision.desired == decision.current {
+        true => count(usize::try_from(decision.current).unwrap_or_default(), "member"),
+        false => format!("{} -> {} members", decision.current, decision.desired),
+    };
+    let steps = [
+        (Step::Undrain, "stay after all"),
+        (Step::Resume, "resumed"),
+        (Step::Create, "made"),
+        (Step::Drain, "to go"),
+        (Step::Cancel, "given up"),
+    ];
+    for (step, word) in steps {
+        let members: Vec<&str> = decision
+            .actions
+            .iter()
+            .filter(|Action(it, _)| *it == step)
+            .map(|Action(_, id)| id.as_str())
+            .collect();
+        match (members.len(), step) {
+            (0, _) => {}
+            (made, Step::Create) => _ = write!(text, ", {made} {word}"),
+            _ => {
+                let names: Vec<String> = members.iter().map(|number| format!("m{number}")).collect();
+                _ = write!(text, ", {} {word}", names.join(", "));
+            }
+        }
+    }
+    text
+}
+
+fn ended(outcome: &Outcome) -> String {
+    let mut parts = vec![format!("{} done", outcome.done.len())];
+    for (number, word) in [
+        (outcome.failed.len(), "failed"),
+        (outcome.skipped.len(), "skipped"),
+        (outcome.open.len(), "left open"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    if outcome.interrupted {
+        parts.push("stopped".to_owned());
+    }
+    parts.extend(outcome.stopped_by.clone());
+    parts.join(", ")
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Returns what is told to programs.
+pub fn event(told: &Told, at: Timestamp) -> Json {
+    let (kind, more) = match told {
+        Told::Run(progress) => return progress::event(progress, at),
+        Told::Watching { pools, resources } => ("watching", json!({ "pools": pools, "resources": resources })),
+        Told::Decided { pool, decision, .. } => ("decided", json!({ "pool": pool, "decision": decision })),
+        Told::SourceFailed { pool, check, because } => (
+            "source_failed",
+            json!({ "pool": pool, "check": check, "because": because }),
+        ),
+        Told::SourceAnswers { pool, check } => ("source_answers", json!({ "pool": pool, "check": check })),
+        Told::Ran { part, outcome } => {
+            let failed = outcome
+                .failed
+                .iter()
+                .map(|(address, verb, error)| json!({ "address": address, "action": verb.as_str(), "error": error }));
+            let failed: Vec<Json> = failed.collect();
+            let more = json!({
+                "addresses": part, "done": outcome.done.len(), "failed": failed, "skipped": outcome.skipped.len(),
+                "open": outcome.open.len(), "interrupted": outcome.interrupted,
+            });
+            ("ran", more)
+        }
+        Told::Failed { because, again, .. } => {
+            let diagnostics = because.as_ref().map(diagnostics::json);
+            (
+                "failed",
+                json!({ "diagnostics": diagnostics, "again_ms": again.map(milliseconds) }),
+            )
+        }
+        Told::Pending { .. } => ("pending", json!({})),
+        Told::Settled => ("settled", json!({})),
+    };
+    let mut event = json!({ "type": kind, "at": at.to_string(), "message": message(told) });
+    if let (Some(event), Json::Object(more)) = (event.as_object_mut(), more) {
+        event.extend(more);
+    }
+    event
+}

@@ -1,0 +1,103 @@
+//! What was last seen of the recorded objects. Each far side is looked at by itself, so that one that hangs keeps no other
+//! from being looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Observed};
+use simfleet_state::{Snapshot, State};
+
+use crate::providers::{Providers, settings_key};
+use crate::refresh::{Observations, recorded, refresh};
+
+/// What was last seen.
+#[derive(Debug, Clone, Default)]
+pub struct Looks {
+    seen: BTreeMap<Address, Look>,
+}
+
+#[derive(Debug, Clone)]
+struct Look {
+    /// What was recorded when it was looked at.
+    fingerprint: Option<u64>,
+    observed: Observed,
+}
+
+/// What one look at a far side showed.
+#[derive(Debug)]
+pub struct Looked {
+    /// Which far side.
+    pub side: String,
+    snapshot: Arc<Snapshot>,
+    seen: Observations,
+}
+
+impl Looks {
+    /// Takes in what a look showed; returns whether anything is other than before.
+    pub fn take(&mut self, looked: Looked) -> bool {
+        let mut is_news = false;
+        let there = &looked.snapshot.state.resources;
+        self.seen.retain(|address, _| there.contains_key(address));
+        for (address, observed) in looked.seen {
+            let fingerprint = looked.snapshot.state.fingerprint(&address);
+            let before = self.seen.get(&address);
+            is_news |= before.is_none_or(|before| before.observed != observed);
+            self.seen.insert(address, Look { fingerprint, observed });
+        }
+        is_news
+    }
+
+    /// Returns what is seen of what is recorded now. What changed since it was looked at is as it was recorded then.
+    pub fn of(&self, state: &State) -> Observations {
+        let mut seen = recorded(state);
+        for (address, look) in &self.seen {
+            if state.resources.contains_key(address) && look.fingerprint == state.fingerprint(address) {
+                seen.insert(address.clone(), look.observed.clone());
+            }
+        }
+        seen
+    }
+
+    /// Whether something was ever looked at.
+    pub fn has(&self, address: &Address) -> bool {
+        self.seen.contains_key(address)
+    }
+}
+
+/// Returns the far sides that recorded objects are on, each with its objects: of what runs on a node, that of the node.
+pub fn sides(state: &State) -> BTreeMap<String, BTreeSet<Address>> {
+    let mut sides: BTreeMap<String, BTreeSet<Address>> = BTreeMap::new();
+    for (address, resource) in &state.resources {
+        let mut root = resource;
+        // A host is a resource of its own; none is on itself.
+        while let Some(host) = root
+            .declared
+            .hosted_on
+            .as_ref()
+            .and_then(|host| state.resources.get(host))
+        {
+            root = host;
+        }
+        let side = settings_key(&root.declared.provider);
+        sides.entry(side).or_default().insert(address.clone());
+    }
+    sides
+}
+
+/// Looks at the objects of one far side.
+pub async fn look(
+    side: String,
+    objects: BTreeSet<Address>,
+    snapshot: Arc<Snapshot>,
+    providers: Arc<Providers>,
+    parallelism: usize,
+) -> Looked {
+    let mut part = State::default();
+    let of_it = objects.into_iter().filter_map(|address| {
+        let resource = snapshot.state.resources.get(&address)?.clone();
+        Some((address, resource))
+    });
+    part.resources.extend(of_it);
+    let seen = refresh(&part, &providers, parallelism).await;
+    Looked { side, snapshot, seen }
+}

@@ -1,0 +1,188 @@
+//! The members of a pool as the decision sees them, and what it says of them as the planner takes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use simfleet_provider_api::{Address, Observed};
+use simfleet_state::{Operation, State};
+
+use super::memory::Memory;
+use crate::lower::autoscale::seconds;
+use crate::lower::{Wanted, number_of};
+use crate::refresh::Observations;
+use crate::scale::{Action, Decision, Member, MemberState, Step};
+use crate::status::Health;
+
+/// What is recorded of the members of all pools, by pool and number. One pass over the state.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    pools: BTreeMap<Address, BTreeMap<u64, One>>,
+}
+
+/// What is recorded of one member.
+#[derive(Debug, Clone, Default)]
+struct One {
+    address: Option<Address>,
+    created: Option<Timestamp>,
+    /// Whether it is being made.
+    is_begun: bool,
+    /// Whether it is about to go.
+    is_leaving: bool,
+    is_protected: bool,
+    /// How many simulators are recorded on it.
+    used: i64,
+    /// What of its own runs on it.
+    parts: Vec<Address>,
+}
+
+impl Recorded {
+    /// Returns what is recorded of the members of all pools.
+    pub fn of(state: &State) -> Self {
+        let mut recorded = Recorded::default();
+        for (address, resource) in &state.resources {
+            if let Some(one) = recorded.member(address) {
+                one.created = Some(resource.created);
+                one.is_leaving |= resource.cordoned.is_some();
+                one.is_protected |= resource.declared.prevent_destroy || state.holds.contains_key(address);
+            } else if let Some(host) = &resource.declared.hosted_on {
+                let is_simulator = address.block() == "simulator";
+                let Some(one) = recorded.member(host) else { continue };
+                if is_simulator {
+                    one.used += i64::from(address.child_name().is_none());
+                } else {
+                    one.parts.push(address.clone());
+                }
+                one.is_protected |= resource.declared.prevent_destroy;
+            }
+        }
+        for (address, intent) in &state.intents {
+            let Some(one) = recorded.member(address) else { continue };
+            match &intent.operation {
+                Operation::Create { .. } => {
+                    one.is_begun = true;
+                    one.created.get_or_insert(intent.started);
+                }
+                Operation::Update { .. } => {}
+                Operation::Delete { .. } => one.is_leaving = true,
+            }
+        }
+        recorded
+    }
+
+    fn member(&mut self, address: &Address) -> Option<&mut One> {
+        if address.block() != "pool" {
+            return None;
+        }
+        let number = number_of(address)?;
+        let one = self
+            .pools
+            .entry(address.parent())
+            .or_default()
+            .entry(number)
+            .or_default();
+        one.address.get_or_insert_with(|| address.clone());
+        Some(one)
+    }
+
+    /// Returns the addresses of a pool's members, by number.
+    pub fn members(&self, pool: &Address) -> impl Iterator<Item = (u64, &Address)> {
+        let members = self.pools.get(pool).into_iter().flatten();
+        members.filter_map(|(number, one)| Some((*number, one.address.as_ref()?)))
+    }
+
+    /// Returns the members of a pool as the decision sees them, and notes what is new of them. `loads` is how loaded they
+    /// are, by number.
+    pub fn observe(
+        &self,
+        pool: &Address,
+        seen: &Observations,
+        loads: &BTreeMap<u64, f64>,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Vec<Member> {
+        let none = BTreeMap::new();
+        let recorded = self.pools.get(pool).unwrap_or(&none);
+        memory.members.retain(|number, _| recorded.contains_key(number));
+        let observe = |(number, one): (&u64, &One)| {
+            let remembered = memory.members.entry(*number).or_default();
+            let looked = one.address.as_ref().and_then(|address| seen.get(address));
+            let healthy =
+                !one.is_begun && is_healthy(looked) && one.parts.iter().all(|part| is_healthy(seen.get(part)));
+            // One that is gone is made anew by the same lap.
+            let is_gone =
+                matches!(looked, Some(Observed::Absent)) || one.parts.iter().any(|part| is_gone(seen.get(part)));
+            if healthy {
+                remembered.ready.get_or_insert(now);
+            } else if one.is_begun || is_gone {
+                remembered.ready = None;
+            }
+            match one.used {
+                0 => _ = remembered.idle.get_or_insert(now),
+                _ => remembered.idle = None,
+            }
+            let state = match (one.is_leaving, remembered.ready) {
+                (true, _) => MemberState::Draining,
+                (false, None) => MemberState::Pending,
+                (false, Some(_)) => MemberState::Ready,
+            };
+            Member {
+                id: number.to_string(),
+                state,
+                // What is on its way is not ill.
+                healthy: healthy || state == MemberState::Pending,
+                protected: one.is_protected,
+                created: one.created.map_or(0.0, seconds),
+                ready_at: remembered.ready.map_or(f64::NEG_INFINITY, seconds),
+                idle_since: remembered.idle.map_or(0.0, seconds),
+                load: loads.get(number).copied().unwrap_or(0.0),
+                drifted: false,
+                used: one.used,
+            }
+        };
+        recorded.iter().map(observe).collect()
+    }
+}
+
+fn is_gone(seen: Option<&Observed>) -> bool {
+    matches!(seen, Some(Observed::Absent))
+}
+
+fn is_healthy(seen: Option<&Observed>) -> bool {
+    match seen {
+        Some(Observed::Present(object)) => {
+            let status = object.attributes.str("status");
+            let health = object.attributes.str("health").filter(|_| status == Some("running"));
+            Health::Present(health.or(status).map(str::to_owned)).is_good()
+        }
+        _ => false,
+    }
+}
+
+/// Returns what a decision makes of a pool: who stays, who goes first, and how many there are then.
+pub fn wanted(members: &[Member], decision: &Decision, because: String) -> Wanted {
+    let number = |id: &str| id.parse::<u64>().ok();
+    let of = |steps: &[Step]| -> BTreeSet<u64> {
+        let acted = decision.actions.iter().filter(|Action(step, _)| steps.contains(step));
+        acted.filter_map(|Action(_, id)| number(id)).collect()
+    };
+    let (stay, go) = (of(&[Step::Undrain, Step::Resume]), of(&[Step::Drain, Step::Cancel]));
+    let leaves = |member: &&Member| {
+        let number = number(&member.id).unwrap_or_default();
+        go.contains(&number) || (member.state == MemberState::Draining && !stay.contains(&number))
+    };
+    let leaving: BTreeSet<u64> = members
+        .iter()
+        .filter(leaves)
+        .filter_map(|member| number(&member.id))
+        .collect();
+    let made = decision
+        .actions
+        .iter()
+        .filter(|Action(step, _)| *step == Step::Create)
+        .count();
+    Wanted {
+        members: (members.len() - leaving.len() + made) as u64,
+        leaving,
+        because,
+    }
+}

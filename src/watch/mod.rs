@@ -1,0 +1,116 @@
+//! `simfleet watch`: keeps a fleet as it was last applied, and its pools as large as they need to be.
+//!
+//! One loop owns all that is known. What takes long (sources that are asked, far sides that are looked at, runs that change
+//! something) are futures that it polls, each by itself, so that none of them keeps another waiting. When one of them ends, a
+//! timer is due or a signal comes, the loop makes a lap: decide for the pools whose sources have answered, keep that, plan,
+//! and begin a run for each part of the plan that no run is at work on.
+//!
+//! - [`lap`]: the loop; [`run`]: one run over a part of the fleet
+//! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
+//! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
+//! - [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
+//! - [`pending`]: the files, where they are other than what was last applied
+
+mod lap;
+pub mod looks;
+pub mod members;
+pub mod memory;
+pub mod parts;
+mod pending;
+pub mod pool;
+mod run;
+pub mod sources;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use simfleet_provider_api::Address;
+
+pub use lap::Watch;
+pub use pending::Allow;
+
+use crate::apply::{Outcome, Progress};
+use crate::diagnostic::Diagnostics;
+use crate::scale::Decision;
+
+/// How a fleet is watched.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    /// One lap, and no more.
+    pub once: bool,
+    /// It decides and tells, and changes nothing.
+    pub dry_run: bool,
+    /// Whether changed files are applied, and what of them.
+    pub follow: Option<Allow>,
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Told {
+    /// It watches now.
+    Watching {
+        /// How many pools.
+        pools: usize,
+        /// How many resources are recorded.
+        resources: usize,
+    },
+    /// A pool was decided on, other than before.
+    Decided {
+        /// The pool.
+        pool: Address,
+        /// The decision.
+        decision: Box<Decision>,
+        /// Why, in words.
+        because: String,
+    },
+    /// A source has begun to fail, or fails otherwise than before.
+    SourceFailed {
+        /// The pool.
+        pool: Address,
+        /// The check.
+        check: String,
+        /// Why.
+        because: String,
+    },
+    /// A source answers again.
+    SourceAnswers {
+        /// The pool.
+        pool: Address,
+        /// The check.
+        check: String,
+    },
+    /// What a run does.
+    Run(Progress),
+    /// A run ended.
+    Ran {
+        /// What it was about.
+        part: BTreeSet<Address>,
+        /// How.
+        outcome: Box<Outcome>,
+    },
+    /// A run could not be made, or something else did not work; it is tried again.
+    Failed {
+        /// What, in words.
+        message: String,
+        /// What is known of the cause.
+        because: Option<Diagnostics>,
+        /// After how long it is tried again.
+        again: Option<Duration>,
+    },
+    /// The files are other than what was last applied.
+    Pending {
+        /// What would be done to apply them, in words.
+        message: String,
+    },
+    /// The files are as what is applied again.
+    Settled,
+}
+
+/// How a watch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to end, or the one lap is done, and nothing went wrong in it.
+    Well,
+    /// Something went wrong in the one lap.
+    WithFailures,
+}

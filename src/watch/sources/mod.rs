@@ -1,0 +1,152 @@
+//! Where the values of checks come from. A source answers with what it has: what is missing, late or no number is no value,
+//! and never zero.
+
+mod agent;
+mod http;
+mod prometheus;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use simfleet_provider_api::{Address, Attributes};
+
+pub use self::http::{Http, pointed};
+
+/// Where a check's values come from, with all that is needed to ask there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// The agents of the members: `cpu` or `memory`, in percent.
+    Agent(AgentMetric),
+    /// A URL that answers with JSON or a number, with where in it the value is.
+    Http(String),
+    /// A query of a Prometheus server.
+    Prometheus {
+        /// Where it is.
+        url: String,
+        /// The query.
+        query: String,
+        /// Which label has which value for which member: `instance={private_ip}:9100`.
+        matching: Option<String>,
+    },
+    /// Whoever says how many members there should be.
+    Webhook(String),
+    /// Nothing has to be asked: what the check needs is recorded.
+    Recorded,
+    /// Nobody that this simfleet can ask.
+    None(String),
+}
+
+/// What an agent measures of its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentMetric {
+    /// Of its cpus.
+    Cpu,
+    /// Of its memory.
+    Memory,
+}
+
+/// What is asked of a source, for one check of one pool.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The pool.
+    pub pool: Address,
+    /// The check.
+    pub check: Arc<str>,
+    /// Where, and what.
+    pub source: Source,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// The members, by number.
+    pub members: Vec<Asked>,
+}
+
+/// A member that something is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Its number.
+    pub number: u64,
+    /// Its address in the fleet.
+    pub address: Address,
+    /// What is recorded of it.
+    pub attributes: Attributes,
+}
+
+/// The values of a check, in the unit of its source: by the number of the member that each is of, or one for the pool.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    /// Of members.
+    pub members: BTreeMap<u64, f64>,
+    /// Of the pool.
+    pub pool: Option<f64>,
+    /// Why members have none, by their number.
+    pub missing: BTreeMap<u64, String>,
+}
+
+/// Answers questions about pools.
+#[async_trait]
+pub trait Sources: fmt::Debug + Send + Sync {
+    /// Asks one source.
+    ///
+    /// # Errors
+    /// Why there is no answer at all.
+    async fn ask(&self, question: &Question) -> Result<Values, String>;
+}
+
+/// The sources that there really are.
+#[derive(Debug, Clone)]
+pub struct Real {
+    http: Http,
+}
+
+impl Real {
+    /// Gets ready to ask.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn new() -> Result<Self, String> {
+        Ok(Real { http: Http::new()? })
+    }
+}
+
+#[async_trait]
+impl Sources for Real {
+    async fn ask(&self, question: &Question) -> Result<Values, String> {
+        match &question.source {
+            Source::Agent(metric) => Ok(agent::ask(*metric, question).await),
+            Source::Http(query) => self.http.ask(query, question).await,
+            Source::Prometheus { url, query, matching } => {
+                prometheus::ask(&self.http, url, query, matching.as_deref(), question).await
+            }
+            Source::Webhook(url) => self.http.size(url, question).await,
+            Source::Recorded => Ok(Values::default()),
+            Source::None(why) => Err(why.clone()),
+        }
+    }
+}
+
+/// Fills in what stands for a value that only the run knows: `{private_ip}`, `{member}`, `{name}`, `{pool}`.
+pub(super) fn filled(text: &str, pool: &Address, member: Option<&Asked>) -> String {
+    let mut filled = text.replace("{pool}", pool.name());
+    if let Some(member) = member {
+        let attribute = |name| member.attributes.str(name).unwrap_or_default();
+        let private = match attribute("private_ip") {
+            "" => attribute("address"),
+            private => private,
+        };
+        filled = filled
+            .replace("{private_ip}", private)
+            .replace("{member}", attribute("id"))
+            .replace("{name}", attribute("name"));
+    }
+    filled
+}
+
+/// Whether a text says something else for each member.
+pub(super) fn is_per_member(text: &str) -> bool {
+    ["{private_ip}", "{member}", "{name}", "{member.forward."]
+        .iter()
+        .any(|word| text.contains(word))
+}
