@@ -294,9 +294,7 @@ impl Watch {
                 Some(progress) = self.progress.1.recv() => self.tell(Told::Run(progress)),
             }
         }
-        while let Ok(progress) = self.progress.1.try_recv() {
-            self.tell(Told::Run(progress));
-        }
+        self.tell_progress();
         if let Some(leader) = self.leader.take() {
             leader.close().await?;
         }
@@ -325,9 +323,7 @@ impl Watch {
         while let Some(looked) = self.looking.try_next() {
             self.take_look(looked);
         }
-        while let Ok(progress) = self.progress.1.try_recv() {
-            self.tell(Told::Run(progress));
-        }
+        self.tell_progress();
     }
 
     /// Has everything be looked at again now.
@@ -732,6 +728,8 @@ impl Watch {
         };
         self.is_stale = true;
         let now = Instant::now();
+        // What it did comes before how it ended.
+        self.tell_progress();
         match result {
             Ok(outcome) => {
                 for (address, ..) in &outcome.done {
@@ -762,6 +760,12 @@ impl Watch {
                 }
                 self.failed("A run failed", &error, after);
             }
+        }
+    }
+
+    fn tell_progress(&mut self) {
+        while let Ok(progress) = self.progress.1.try_recv() {
+            self.tell(Told::Run(progress));
         }
     }
 

@@ -24,8 +24,8 @@ pub(super) enum Pending {
     Broken,
     /// They are for somebody to apply.
     Told(Changes),
-    /// They would delete or replace what is not to be.
-    Refused(Changes),
+    /// They would delete or replace what is not to be, and what would have to be allowed.
+    Refused(Changes, &'static str),
     /// They are taken over.
     Allowed(Changes),
 }
@@ -54,9 +54,18 @@ impl Pending {
         }
         match follow {
             None => Pending::Told(changes),
-            Some(allow) if changes.replace > 0 && !allow.replace => Pending::Refused(changes),
-            Some(allow) if changes.delete > 0 && !allow.destroy => Pending::Refused(changes),
-            Some(_) => Pending::Allowed(changes),
+            Some(allow) => {
+                let lacks = (
+                    changes.delete > 0 && !allow.destroy,
+                    changes.replace > 0 && !allow.replace,
+                );
+                match lacks {
+                    (false, false) => Pending::Allowed(changes),
+                    (true, false) => Pending::Refused(changes, "destroy"),
+                    (false, true) => Pending::Refused(changes, "replace"),
+                    (true, true) => Pending::Refused(changes, "destroy,replace"),
+                }
+            }
         }
     }
 }
@@ -84,11 +93,8 @@ impl fmt::Display for Pending {
         match self {
             Pending::Broken => write!(f, "{OTHER}, and have mistakes"),
             Pending::Told(changes) => write!(f, "{OTHER}: {changes}; `simfleet apply` applies them"),
-            Pending::Refused(changes) => {
-                write!(
-                    f,
-                    "{OTHER}: {changes}; that is not applied without `--allow destroy,replace`"
-                )
+            Pending::Refused(changes, lacking) => {
+                write!(f, "{OTHER}: {changes}; that is not applied without `--allow {lacking}`")
             }
             Pending::Allowed(changes) => write!(f, "The files have changed, and are applied: {changes}"),
         }

@@ -1,0 +1,88 @@
+//! Files that change while a watch runs, and other commands beside it.
+
+use rustix::process::Signal;
+
+use crate::load::Load;
+use crate::sizes::{local, recorded};
+use crate::support::Fleet;
+use crate::watcher::Watcher;
+
+#[test]
+fn a_changed_file_is_pending_until_somebody_applies_it() {
+    let load = Load::of(50.0);
+    let text = local(&load.url());
+    let fleet = Fleet::new(&text);
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    fleet.write(&format!("{text}\nnode \"more\" {{}}\n"));
+    let pending = watcher.wait_for_type("pending");
+    insta::assert_snapshot!("pending", pending["message"].as_str().expect("a text"));
+    assert_eq!(recorded(&fleet), ["pool.web/m1"]);
+    // A mistake keeps what was applied.
+    fleet.write("pool \"web\" {");
+    let broken = watcher.wait_for_type("failed");
+    assert!(
+        broken["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("have mistakes")),
+        "{broken}"
+    );
+    load.set(90.0);
+    watcher.wait_for_size("pool.web", 2);
+    fleet.write(&format!("{text}\nnode \"more\" {{}}\n"));
+    watcher.wait_for_type("pending");
+    // Applied by hand, beside it, it is what is kept from then on.
+    fleet.ok(&["apply", "--auto-approve", "--lock-timeout", "60s"]);
+    watcher.wait_for_type("settled");
+    assert_eq!(watcher.end().code, Some(0));
+    assert!(recorded(&fleet).contains(&"node.more".to_owned()));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+fn changed_files_are_followed_but_delete_nothing_that_is_not_allowed() {
+    let load = Load::of(50.0);
+    let text = local(&load.url());
+    let more = format!("{text}\nnode \"more\" {{}}\n");
+    let fleet = Fleet::new(&text);
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &["--follow"]);
+    watcher.wait_for_type("watching");
+    fleet.write(&more);
+    watcher.wait_for("the node", |event| {
+        event["type"] == "finished" && event["address"] == "node.more"
+    });
+    watcher.wait_for_type("settled");
+    fleet.write(&text);
+    let refused = watcher.wait_for_type("pending");
+    insta::assert_snapshot!("refused", refused["message"].as_str().expect("a text"));
+    assert_eq!(watcher.end().code, Some(0));
+    assert!(recorded(&fleet).contains(&"node.more".to_owned()));
+    let mut watcher = Watcher::start(&fleet, &["--follow", "--allow", "destroy"]);
+    watcher.wait_for("the end of the node", |event| {
+        event["type"] == "finished" && event["address"] == "node.more" && event["action"] == "delete"
+    });
+    assert_eq!(watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+fn a_hangup_has_it_look_at_once() {
+    let load = Load::of(50.0);
+    // It would decide again in ten minutes.
+    let rarely = local(&load.url()).replace("evaluation_interval = \"1s\"", "evaluation_interval = \"10m\"");
+    let fleet = Fleet::new(&rarely.replace("window   = \"1s\"", "window   = \"10m\""));
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    while load.asked() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    load.set(90.0);
+    watcher.signal(Signal::HUP);
+    watcher.wait_for_size("pool.web", 2);
+    watcher.wait_for_type("ran");
+    assert_eq!(watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

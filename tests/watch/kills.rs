@@ -1,0 +1,78 @@
+//! `kill -9` of a watch, of members, and of what it works with.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::load::Load;
+use crate::sizes::{local, recorded};
+use crate::support::{Fleet, every};
+use crate::watcher::Watcher;
+
+/// Returns the processes of the agents of a fleet's nodes.
+fn agents(fleet: &Fleet) -> Vec<Pid> {
+    let nodes: serde_json::Value = serde_json::from_str(&fleet.ok(&["nodes", "-o", "json"]).out).expect("JSON");
+    let pids = nodes
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|node| node["pid"].as_i64());
+    pids.filter_map(|pid| Pid::from_raw(pid as i32)).collect()
+}
+
+#[test]
+fn a_member_that_is_killed_comes_back() {
+    let load = Load::of(50.0);
+    let fleet = Fleet::new(&local(&load.url()));
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    let before = agents(&fleet);
+    assert_eq!(before.len(), 1);
+    kill_process(before[0], Signal::KILL).expect("it runs");
+    watcher.wait_for("the member again", |event| {
+        event["type"] == "finished" && event["address"] == "pool.web/m1"
+    });
+    watcher.wait_for_type("ran");
+    assert_eq!(watcher.end().code, Some(0));
+    let after = agents(&fleet);
+    assert_eq!(after.len(), 1);
+    assert_ne!(before, after);
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+/// The load goes up and down while the watch is killed again and again. In the end the pool is as large as the load wants,
+/// no member is there twice and none is left behind.
+#[test]
+fn killed_at_any_instant_it_goes_on_where_it_was() {
+    let seed = match std::env::var("SIMFLEET_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("SIMFLEET_TEST_SEED is a number"),
+        Err(_) => rand::random::<u32>().into(),
+    };
+    let mut dice = StdRng::seed_from_u64(seed);
+    let load = Load::of(50.0);
+    let fleet = Fleet::new(&local(&load.url()));
+    fleet.applied();
+    for _ in 0..40 / every(8) {
+        load.set(dice.random_range(0.0..100.0));
+        let mut watcher = Watcher::start(&fleet, &[]);
+        watcher.wait_for_type("watching");
+        std::thread::sleep(std::time::Duration::from_millis(dice.random_range(0..2500)));
+        watcher.kill();
+        fleet.ok(&["state check"]);
+    }
+    // Full load wants the most.
+    load.set(100.0);
+    let mut watcher = Watcher::start(&fleet, &[]);
+    while recorded(&fleet).len() < 5 {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    load.set(50.0);
+    watcher.wait_for_type("watching");
+    assert_eq!(watcher.end().code, Some(0), "SIMFLEET_TEST_SEED={seed}");
+    fleet.ok(&["apply", "--auto-approve"]);
+    assert_eq!(recorded(&fleet).len(), 5, "SIMFLEET_TEST_SEED={seed}");
+    assert_eq!(agents(&fleet).len(), 5, "SIMFLEET_TEST_SEED={seed}");
+    assert_eq!(fleet.planned(), Vec::<String>::new(), "SIMFLEET_TEST_SEED={seed}");
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

@@ -1,0 +1,10 @@
+//! `simfleet watch`, the real program: over local nodes and over the fake cloud, with sources that answer what a test wants.
+
+mod files;
+mod kills;
+mod load;
+mod sizes;
+mod sources;
+#[path = "../support/mod.rs"]
+mod support;
+mod watcher;
