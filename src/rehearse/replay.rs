@@ -214,6 +214,7 @@ impl<'a> Simulated<'a> {
             id: format!("{:06}", self.made),
             state: MemberState::Pending,
             healthy: true,
+            unhealthy_since: None,
             protected: false,
             created: now,
             ready_at: f64::NEG_INFINITY,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::pace::Pace;
 use super::vote::{Capacity, votes, whole};
-use super::{Decision, Event, History, Limit, Observation, Predictive, Reason, Spec, Strategy, bounds, members};
+use super::{Decision, Event, History, Limit, Observation, Predictive, Reason, Spec, Strategy, bounds, ill, members};
 
 /// Decides how many members a pool should have, and which come and go; returns what is to be remembered, too.
 ///
@@ -58,11 +58,18 @@ pub fn decide(spec: &Spec, seen: &Observation, history: &History) -> (Decision, 
         desired = size;
     }
 
-    let (desired, actions) = match desired.cmp(&size) {
-        Ordering::Greater => members::grow(spec, seen, &capacity, &bounds, desired, &mut limits),
+    let given_up = ill::give_up(spec, seen, &capacity, history, &mut after);
+    let is_backing_off = ill::is_backing_off(&after, now);
+    let wanted = desired;
+    let (desired, mut actions) = match desired.cmp(&size) {
+        Ordering::Greater => members::grow(spec, seen, &capacity, &bounds, desired, is_backing_off, &mut limits),
         Ordering::Less => members::shrink(spec, seen, &capacity, &bounds, &after.events, desired, &mut limits),
         Ordering::Equal => (size, Vec::new()),
     };
+    actions.extend(given_up);
+    if !spec.paused {
+        actions.extend(ill::replace(spec, seen, &capacity, &bounds, wanted, &mut limits));
+    }
     if desired != size {
         after.events.push(Event(now, desired - size));
     }

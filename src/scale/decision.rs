@@ -78,6 +78,8 @@ pub enum Limit {
     DisruptionBudget,
     /// Members that are protected, taken, occupied or too young.
     Protected,
+    /// Members were given up a short while ago: they never became ready.
+    Provisioning,
 }
 
 impl Limit {
@@ -100,6 +102,7 @@ impl Limit {
             Limit::Paused => "paused",
             Limit::DisruptionBudget => "disruption_budget",
             Limit::Protected => "protected",
+            Limit::Provisioning => "provisioning",
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct History {
     /// Which `threshold` checks that wait are beyond a threshold, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beyond: BTreeMap<String, Beyond>,
+    /// When members were given up that never became ready, as long as none has become ready since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<f64>,
 }
 
 /// Beyond which of its thresholds a check is, and since when.

@@ -10,6 +10,7 @@ pub(super) fn grow(
     capacity: &Capacity<'_>,
     bounds: &Bounds,
     desired: i64,
+    is_backing_off: bool,
     limits: &mut Vec<Limit>,
 ) -> (i64, Vec<Action>) {
     let wanted = (desired - capacity.size()) as usize;
@@ -30,11 +31,12 @@ pub(super) fn grow(
     waiting.truncate(wanted - leaving.len());
 
     let there = leaving.len() + waiting.len();
-    // Who pays by the hour pays for what is unhealthy, too.
-    let surge = if spec.price > 0.0 { 0 } else { spec.surge };
-    let room = (bounds.cap + surge - capacity.alive - there as i64).max(0);
+    let mut room = (bounds.cap + spec.surge_of() - capacity.alive - there as i64).max(0);
     let missing = (wanted - there) as i64;
-    if missing > room {
+    if missing > 0 && is_backing_off {
+        limits.push(Limit::Provisioning);
+        room = 0;
+    } else if missing > room {
         limits.push(Limit::Max);
     }
     let made = missing.min(room);

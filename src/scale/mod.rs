@@ -15,6 +15,7 @@ mod calendar;
 mod decide;
 mod decision;
 mod history;
+mod ill;
 mod members;
 mod number;
 mod pace;

@@ -86,7 +86,7 @@ impl Pace<'_> {
         if self.now - last < spec.cooldown_up {
             limits.push(Limit::CooldownUp);
             desired = size;
-        } else if self.too_many_are_sick() {
+        } else if self.capacity.too_many_are_sick(self.spec) {
             limits.push(Limit::Breaker);
             desired = size;
         }
@@ -125,7 +125,7 @@ impl Pace<'_> {
             Some(Limit::CooldownDown)
         } else if self.capacity.pending() > 0 {
             Some(Limit::Pending)
-        } else if self.too_many_are_sick() {
+        } else if self.capacity.too_many_are_sick(self.spec) {
             Some(Limit::Breaker)
         } else if spec.down_select == Select::Disabled {
             Some(Limit::DownDisabled)
@@ -151,11 +151,6 @@ impl Pace<'_> {
             }
             _ => wanted,
         }
-    }
-
-    fn too_many_are_sick(&self) -> bool {
-        let sick = self.capacity.sick();
-        sick > self.spec.breaker_min && sick as f64 * 100.0 > self.spec.breaker_percent * self.capacity.alive as f64
     }
 
     /// Returns the sum of the changes within a policy's period, each counted as `count` says.

@@ -42,6 +42,9 @@ pub struct Member {
     /// Whether it is healthy.
     #[serde(default = "yes")]
     pub healthy: bool,
+    /// Since when it has not been healthy, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_since: Option<f64>,
     /// Whether it must not be taken.
     #[serde(default)]
     pub protected: bool,

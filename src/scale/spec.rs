@@ -75,6 +75,12 @@ pub struct Spec {
     pub disruption_percent: f64,
     /// How long a member that went counts, in seconds.
     pub disruption_window: f64,
+    /// After how long a member that is still pending is given up, in seconds; infinite where it never is.
+    #[serde(with = "number")]
+    pub provision_timeout: f64,
+    /// For how long a member must have been unhealthy to be replaced, in seconds; infinite where it never is.
+    #[serde(with = "number")]
+    pub replace_after: f64,
     /// Whether a forecast counts.
     pub predictive: Predictive,
     /// Whether nothing is done; reasons are told all the same.
@@ -117,9 +123,18 @@ impl Default for Spec {
             surge: 1,
             disruption_percent: 100.0,
             disruption_window: 600.0,
+            provision_timeout: f64::INFINITY,
+            replace_after: f64::INFINITY,
             predictive: Predictive::Off,
             paused: false,
         }
+    }
+}
+
+impl Spec {
+    /// Returns how many members more than the cap may be alive: who pays by the hour pays for what is unhealthy, too.
+    pub(super) fn surge_of(&self) -> i64 {
+        if self.price > 0.0 { 0 } else { self.surge }
     }
 }
 

@@ -1,15 +1,20 @@
 //! What each check asks for.
 
 use super::history::{Beyond, Side, rising};
-use super::{Bounds, Check, History, Member, Observation, OnMissing, Reason, Sample, Samples, Spec, Strategy};
+use super::ill;
+use super::{
+    Bounds, Check, History, Member, MemberState, Observation, OnMissing, Reason, Sample, Samples, Spec, Strategy,
+};
 
 /// The members of a pool that count, sorted out once.
 #[derive(Debug)]
 pub(super) struct Capacity<'a> {
     /// Healthy ones that run and stay.
     pub good: Vec<&'a Member>,
-    /// How many run and stay, unhealthy ones included.
+    /// How many run and stay, unhealthy and late ones included.
     pub alive: i64,
+    /// Those that have been on their way for too long to count on them.
+    pub late: Vec<&'a Member>,
     /// Those whose values count.
     serving: Vec<&'a Member>,
     /// How many somebody has.
@@ -19,7 +24,10 @@ pub(super) struct Capacity<'a> {
 impl<'a> Capacity<'a> {
     pub(super) fn of(spec: &Spec, seen: &'a Observation) -> Self {
         let alive = seen.members.iter().filter(|member| member.is_alive());
-        let good: Vec<&Member> = alive.clone().filter(|member| member.healthy).collect();
+        let is_late = |member: &&Member| ill::is_late(spec, member, seen.now);
+        let late: Vec<&Member> = alive.clone().filter(is_late).collect();
+        let good = alive.clone().filter(|member| member.healthy && !is_late(member));
+        let good: Vec<&Member> = good.collect();
         let serving = good
             .iter()
             .copied()
@@ -27,6 +35,7 @@ impl<'a> Capacity<'a> {
             .collect();
         Capacity {
             alive: alive.count() as i64,
+            late,
             serving,
             taken: good.iter().filter(|member| member.is_taken()).count() as i64,
             good,
@@ -45,7 +54,22 @@ impl<'a> Capacity<'a> {
 
     /// Returns how many are unhealthy.
     pub(super) fn sick(&self) -> i64 {
-        self.alive - self.size()
+        let late = self.late.iter().filter(|member| member.healthy).count() as i64;
+        self.alive - self.size() - late
+    }
+
+    /// Returns how many count that are not ready yet.
+    pub(super) fn booting(&self) -> i64 {
+        self.good
+            .iter()
+            .filter(|member| member.state == MemberState::Pending)
+            .count() as i64
+    }
+
+    /// Whether so many are unhealthy that perhaps nothing is wrong with them.
+    pub(super) fn too_many_are_sick(&self, spec: &Spec) -> bool {
+        let sick = self.sick();
+        sick > spec.breaker_min && sick as f64 * 100.0 > spec.breaker_percent * self.alive as f64
     }
 }
 

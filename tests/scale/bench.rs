@@ -16,6 +16,7 @@ pub fn member(id: impl Into<String>, state: MemberState) -> Member {
         id: id.into(),
         state,
         healthy: true,
+        unhealthy_since: None,
         protected: false,
         created: -9000.0,
         ready_at: -9000.0,

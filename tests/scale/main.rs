@@ -5,5 +5,6 @@ mod bench;
 mod calendar;
 mod cases;
 mod chaos;
+mod ill;
 mod properties;
 mod random;

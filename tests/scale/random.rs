@@ -120,6 +120,7 @@ pub fn members(dice: &mut StdRng) -> Vec<Member> {
             &[Pending, Ready, Ready, Ready, Allocated, Reserved, Draining, Stopped],
         ),
         healthy: dice.random_bool(0.88),
+        unhealthy_since: None,
         protected: dice.random_bool(0.15),
         created: NOW - dice.random_range(0.0..900.0),
         ready_at: NOW - dice.random_range(0.0..600.0),
@@ -179,6 +180,7 @@ pub fn history(dice: &mut StdRng) -> History {
         BTreeMap::new()
     };
     History {
+        given_up: Vec::new(),
         recommendations,
         events,
         misses: BTreeMap::new(),
