@@ -11,9 +11,8 @@ use tokio::sync::mpsc;
 use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
-use crate::config::blocks::Pool;
 use crate::lower::Wanted;
-use crate::plan::Selection;
+use crate::plan::{Scaled, Selection};
 
 /// Stands for being the one that watches a fleet: who holds it, does.
 pub(super) fn leader() -> Address {
@@ -38,12 +37,12 @@ impl Fleet {
         self
     }
 
-    /// Returns the pools that are declared, each instance by itself.
+    /// Returns what is declared of the sizes of pools, each instance by itself.
     ///
     /// # Errors
     /// What of the configuration cannot be planned.
-    pub fn pools(&self, state: &State) -> Result<BTreeMap<Address, Arc<Pool>>, FleetError> {
-        Ok(self.planner().pools(state)?)
+    pub fn scaled(&self, state: &State) -> Result<Scaled, FleetError> {
+        Ok(self.planner().scaled(state)?)
     }
 
     /// Becomes the one that watches, for as long as the journal is kept and renewed.

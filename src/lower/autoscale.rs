@@ -14,6 +14,11 @@ use crate::config::blocks::scale::{
 };
 use crate::scale::{self, Calendar, Spec, Starts, Window};
 
+/// After how long a member that never became ready is given up.
+const PROVISION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// For how long a member must have been unhealthy to be replaced: what can be mended in place has that long.
+const REPLACE_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// The unit of a check's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -85,6 +90,8 @@ pub fn spec(pool: &Pool, size: i64, now: Timestamp) -> Spec {
             _ => f64::INFINITY,
         },
         price: pool.price_hourly.unwrap_or(0.0),
+        provision_timeout: PROVISION_TIMEOUT.as_secs_f64(),
+        replace_after: REPLACE_AFTER.as_secs_f64(),
         predictive: match autoscale.predictive.mode {
             PredictiveMode::Off => scale::Predictive::Off,
             PredictiveMode::Advise => scale::Predictive::Advise,
@@ -294,6 +301,8 @@ mod tests {
         let expected = Spec {
             max: 10,
             price: 0.2,
+            provision_timeout: 900.0,
+            replace_after: 300.0,
             ..Spec::default()
         };
         assert_eq!(lowered(""), expected);

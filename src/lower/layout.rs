@@ -108,7 +108,12 @@ impl Layout {
                 Block::Pool(pool) => settle(Placement::On(address.clone()), &|layout, needs| {
                     layout.size((address, pool), needs, &recorded, state, decided)
                 }),
-                Block::Simulator(_) | Block::Network(_) | Block::Service(_) | Block::Program(_) | Block::Value(_) => {}
+                Block::Simulator(_)
+                | Block::Network(_)
+                | Block::Service(_)
+                | Block::Program(_)
+                | Block::Metrics(_)
+                | Block::Value(_) => {}
             }
         }
         let on_local = || {

@@ -124,7 +124,12 @@ impl Lowering<'_> {
         match self.declaration.decode(self.record)? {
             Block::Service(service) => container::parts_of_service(self, &service),
             Block::Simulator(simulator) => simulator::parts(self, &simulator),
-            Block::Node(_) | Block::Pool(_) | Block::Network(_) | Block::Program(_) | Block::Value(_) => Ok(Vec::new()),
+            Block::Node(_)
+            | Block::Pool(_)
+            | Block::Network(_)
+            | Block::Program(_)
+            | Block::Metrics(_)
+            | Block::Value(_) => Ok(Vec::new()),
         }
     }
 
@@ -139,6 +144,8 @@ impl Lowering<'_> {
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
             Block::Service(service) => Ok(vec![container::service(self, &service)?]),
+            // It is only asked.
+            Block::Metrics(_) => Ok(Vec::new()),
             // What runs it takes it along.
             Block::Program(program) => limits::check_program(self, &program).map(|()| Vec::new()),
             Block::Value(value) => {
@@ -336,6 +343,7 @@ pub fn value(
         Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
         Block::Network(_) => network::outputs(address, objects),
         Block::Service(_) => container::outputs(address, objects),
+        Block::Metrics(_) => vec![("name", name_of(address).into())],
         Block::Program(program) => vec![("id", (&*program.id).into()), ("name", name_of(address).into())],
         Block::Value(_) => {
             let attributes = objects.attributes(address);

@@ -14,7 +14,7 @@ use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
-use crate::config::blocks::Pool;
+use crate::config::blocks::{Metrics, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Decided, Wanted};
 use crate::providers::Registry;
@@ -51,6 +51,15 @@ pub struct Planner<'a> {
     pub sizes: &'a BTreeMap<Address, Wanted>,
     /// When it is made: some holds last until a time, some bounds hold at some times.
     pub at: Timestamp,
+}
+
+/// What is declared of the sizes of pools.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scaled {
+    /// The pools.
+    pub pools: BTreeMap<Address, Arc<Pool>>,
+    /// Where metrics come from.
+    pub metrics: BTreeMap<Address, Metrics>,
 }
 
 /// A plan and all that is needed to carry it out.
@@ -165,14 +174,17 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Returns the pools that are declared, each instance by itself.
+    /// Returns the pools that are declared and what their metrics come from, each instance by itself.
     ///
     /// # Errors
     /// Everything of the configuration that cannot be planned.
-    pub fn pools(&self, state: &State) -> Result<BTreeMap<Address, Arc<Pool>>, Diagnostics> {
+    pub fn scaled(&self, state: &State) -> Result<Scaled, Diagnostics> {
         let session = Session::new(self.config, self.registry, state, self.decided())?;
         let pools = session.layout.pools.into_iter();
-        Ok(pools.map(|(address, members)| (address, members.declared)).collect())
+        Ok(Scaled {
+            pools: pools.map(|(address, members)| (address, members.declared)).collect(),
+            metrics: session.metrics,
+        })
     }
 
     /// Returns what is decided of sizes.

@@ -20,6 +20,7 @@ pub(super) use self::conditions::{postcondition, precondition};
 use super::Mode;
 use super::order::{self, Ordered};
 use super::values::Values;
+use crate::config::blocks::Metrics;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -78,6 +79,8 @@ pub struct Session<'a> {
     /// The places of each declaration, by its address: those of the instances of its module, which are sorted.
     groups: HashMap<&'a Address, Range<usize>>,
     pub(super) layout: Layout,
+    /// Where metrics come from.
+    pub(super) metrics: BTreeMap<Address, Metrics>,
     values: Values,
     mode: Mode,
 }
@@ -130,6 +133,13 @@ impl<'a> Session<'a> {
         }
         session.spread_create_before_destroy();
         session.layout = Layout::of(&typed, state, decided);
+        session.metrics = typed
+            .into_iter()
+            .filter_map(|(address, block)| match block {
+                Block::Metrics(metrics) => Some((address, metrics)),
+                _ => None,
+            })
+            .collect();
         session.values.clear();
         Ok(session)
     }
@@ -264,6 +274,7 @@ impl<'a> Session<'a> {
             places: HashMap::new(),
             groups: HashMap::new(),
             layout: Layout::default(),
+            metrics: BTreeMap::new(),
             values: Values::default(),
             mode,
         }

@@ -24,11 +24,11 @@ use super::run::{Ran, Running, run};
 use super::sources::{Asked, Sources};
 use super::{Ended, How, Told};
 use crate::apply::Progress;
-use crate::config::blocks::Pool;
+use crate::config::blocks::{Metrics, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Goal};
 use crate::lower::Wanted;
-use crate::plan::{Pattern, Selection};
+use crate::plan::{Pattern, Scaled, Selection};
 use crate::providers::Providers;
 use crate::scale::Decision;
 
@@ -132,6 +132,7 @@ pub struct Watch {
     /// Whether something changed since the last plan.
     is_stale: bool,
     has_planned: bool,
+    planned_at: Instant,
     has_failed: bool,
     /// The serial of the state when it began.
     since: u64,
@@ -219,6 +220,7 @@ impl Watch {
             retries: BTreeMap::new(),
             is_stale: true,
             has_planned: false,
+            planned_at: Instant::now(),
             has_failed: false,
             since: 0,
         }
@@ -370,7 +372,8 @@ impl Watch {
             self.files_due = Instant::now() + FILES;
             self.look_at_files(&snapshot).await?;
         }
-        if self.is_stale {
+        let is_due = |retry: &Retry| retry.at > self.planned_at && retry.at <= Instant::now();
+        if self.is_stale || self.retries.values().any(is_due) {
             self.reconcile(&snapshot)?;
         }
         Ok(())
@@ -461,15 +464,16 @@ impl Watch {
     fn applied(&self, state: &State) -> Result<Enforced, FleetError> {
         let goal = Goal::of(state).ok_or_else(|| FleetError::from(nothing_applied()))?;
         let fleet = self.files.clone().back_to(&goal)?;
-        let pools = match goal {
-            Goal::Configuration(_) => fleet.clone().at(self.now()).pools(state)?,
-            Goal::Nothing => BTreeMap::new(),
+        let scaled = match goal {
+            Goal::Configuration(_) => fleet.clone().at(self.now()).scaled(state)?,
+            Goal::Nothing => Scaled::default(),
         };
+        let server = |(address, metrics): (Address, Metrics)| Some((address, metrics.server()?));
         Ok(Enforced {
             digest: state.intended.clone(),
             fleet,
-            pools,
-            servers: Servers::new(),
+            pools: scaled.pools,
+            servers: scaled.metrics.into_iter().filter_map(server).collect(),
         })
     }
 
@@ -653,6 +657,9 @@ impl Watch {
         self.is_stale = false;
         self.has_planned = true;
         let now = Instant::now();
+        self.planned_at = now;
+        // What has not failed for long begins anew.
+        self.retries.retain(|_, retry| now.duration_since(retry.at) < RARELY);
         let held = held(snapshot);
         let waits: BTreeSet<&Address> = self
             .retries

@@ -116,6 +116,10 @@ impl Recorded {
             } else if one.is_begun || is_gone {
                 remembered.ready = None;
             }
+            match healthy || remembered.ready.is_none() {
+                true => remembered.unhealthy = None,
+                false => _ = remembered.unhealthy.get_or_insert(now),
+            }
             match one.used {
                 0 => _ = remembered.idle.get_or_insert(now),
                 _ => remembered.idle = None,
@@ -130,6 +134,7 @@ impl Recorded {
                 state,
                 // What is on its way is not ill.
                 healthy: healthy || state == MemberState::Pending,
+                unhealthy_since: remembered.unhealthy.map(seconds),
                 protected: one.is_protected,
                 created: one.created.map_or(0.0, seconds),
                 ready_at: remembered.ready.map_or(f64::NEG_INFINITY, seconds),

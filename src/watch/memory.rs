@@ -35,6 +35,9 @@ pub struct MemberMemory {
     /// Since when it has been ready: it was healthy for the first time then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Timestamp>,
+    /// Since when it has been unhealthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<Timestamp>,
     /// Since when nothing runs on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Timestamp>,

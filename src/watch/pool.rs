@@ -26,7 +26,7 @@ const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
 pub type Answers = BTreeMap<Arc<str>, Result<Values, String>>;
 
 /// Where metrics come from, by the address of their block.
-pub type Servers = BTreeMap<Address, String>;
+pub type Servers = BTreeMap<Address, Arc<str>>;
 
 /// What one lap of a pool came to.
 #[derive(Debug)]
@@ -83,11 +83,13 @@ fn source(name: &Arc<str>, check: &declared::Check, servers: &Servers) -> Source
         Some(declared::Source::Http) => Source::Http(query),
         Some(declared::Source::Metrics(metrics)) => match servers.get(metrics) {
             Some(url) => Source::Prometheus {
-                url: url.clone(),
+                url: url.to_string(),
                 query,
                 matching: check.matching.as_ref().and_then(text),
             },
-            None => Source::None(format!("{metrics} is not asked by this simfleet")),
+            None => Source::None(format!(
+                "{metrics} is not a server of Prometheus, the only kind that is asked yet"
+            )),
         },
         Some(declared::Source::Simfleet) | None => match query.as_str() {
             "cpu" => Source::Agent(AgentMetric::Cpu),
@@ -207,7 +209,12 @@ impl Seen<'_> {
             let unit = Unit::of(name, check);
             let mut samples = Samples::new();
             for (of, kept) in memory.samples.get(&**name).into_iter().flatten() {
-                let Some((at, mean)) = mean(kept, self.now, check.window) else {
+                // Who says how many there are to be has said so last.
+                let window = match check.strategy {
+                    Strategy::Webhook { .. } => Duration::ZERO,
+                    _ => check.window,
+                };
+                let Some((at, mean)) = mean(kept, self.now, window) else {
                     continue;
                 };
                 samples.insert(of.clone(), Sample(unit.lower(mean), seconds(at)));

@@ -58,6 +58,7 @@ pub use health_check::{HealthCheck, HealthCheckType};
 pub use import::{Adoption, Import};
 pub(super) use limits::read as limits;
 pub use limits::{Limit, Limits};
+pub use metrics::{Metrics, MetricsType};
 pub use moved::Moved;
 pub use network::Network;
 pub use node::{Node, PortRange};
@@ -88,6 +89,8 @@ pub enum Block {
     Service(Box<Service>),
     /// `program`.
     Program(Program),
+    /// `metrics`.
+    Metrics(Metrics),
     /// `value`.
     Value(StoredValue),
 }
@@ -157,11 +160,14 @@ fn resources() -> &'static [Resource] {
                 schema: boxed(program::schema()),
                 decode: |record| Program::decode(record).map(Block::Program),
             },
+            Resource {
+                schema: boxed(metrics::schema()),
+                decode: |record| Metrics::decode(record).map(Block::Metrics),
+            },
             Resource::checked(simulator::renode::schema()),
             Resource::checked(robot::schema()),
             Resource::checked(peripheral::schema()),
             Resource::checked(mqtt_broker::schema()),
-            Resource::checked(metrics::schema()),
             Resource::checked(telemetry::schema()),
             Resource::checked(webhook::schema()),
             Resource::checked(alert::schema()),
