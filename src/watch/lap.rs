@@ -134,6 +134,9 @@ pub struct Watch {
     has_planned: bool,
     planned_at: Instant,
     has_failed: bool,
+    /// When the next lap is made at the soonest, and why there was none.
+    not_before: Instant,
+    lap_failed: Option<String>,
     /// The serial of the state when it began.
     since: u64,
 }
@@ -222,6 +225,8 @@ impl Watch {
             has_planned: false,
             planned_at: Instant::now(),
             has_failed: false,
+            not_before: Instant::now(),
+            lap_failed: None,
             since: 0,
         }
     }
@@ -244,12 +249,11 @@ impl Watch {
         let pools = snapshot.state.pools.len();
         self.tell(Told::Watching { pools, resources });
         while !self.is_asked_to_end() {
-            match self.lap().await {
-                Ok(()) => {}
-                Err(error @ FleetError::State(StateError::Fenced { .. })) => return Err(error),
-                Err(error) => {
-                    self.failed("The lap could not be made", &error, Some(AGAIN));
-                    self.is_stale = true;
+            if Instant::now() >= self.not_before {
+                match self.lap().await {
+                    Ok(()) => self.lap_failed = None,
+                    Err(error @ FleetError::State(StateError::Fenced { .. })) => return Err(error),
+                    Err(error) => self.could_not_lap(&error),
                 }
             }
             if self.how.once && self.is_idle() {
@@ -258,6 +262,20 @@ impl Watch {
             self.wait().await;
         }
         self.end().await
+    }
+
+    /// Notes that there was no lap: the next is made after a while, and what is wrong is told once.
+    fn could_not_lap(&mut self, error: &FleetError) {
+        self.is_stale = true;
+        self.not_before = Instant::now() + AGAIN;
+        let why = match error {
+            FleetError::Diagnostics(diagnostics) => format!("{diagnostics:?}"),
+            other => other.to_string(),
+        };
+        if self.lap_failed.as_ref() != Some(&why) {
+            self.lap_failed = Some(why);
+            self.failed("Nothing can be decided", error, Some(AGAIN));
+        }
     }
 
     /// Reads what is remembered.
@@ -357,7 +375,8 @@ impl Watch {
             .filter(|at| *at > Instant::now());
         let soonest = pools.chain(looks).chain(retries).min();
         let renew = self.leader.is_some().then_some(self.renew);
-        soonest.into_iter().chain(renew).fold(self.files_due, Instant::min)
+        let soonest = soonest.into_iter().chain(renew).fold(self.files_due, Instant::min);
+        soonest.max(self.not_before)
     }
 
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
@@ -571,8 +590,11 @@ impl Watch {
         let now = Instant::now();
         for (address, pool) in &enforced.pools {
             let due = *self.due.entry(address.clone()).or_insert(now);
-            let is_done = self.how.once && self.last.contains_key(address);
-            if due > now || is_done || !self.asked.insert(address.clone()) {
+            if self.how.once && self.last.contains_key(address) {
+                self.due.insert(address.clone(), now + RARELY);
+                continue;
+            }
+            if due > now || !self.asked.insert(address.clone()) {
                 continue;
             }
             let interval = pool.autoscale.evaluation_interval;

@@ -76,3 +76,31 @@ fn killed_at_any_instant_it_goes_on_where_it_was() {
     assert_eq!(fleet.planned(), Vec::<String>::new(), "SIMFLEET_TEST_SEED={seed}");
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+/// A state that cannot be read is told once, and is no reason to stop, nor to do anything but wait for it.
+#[test]
+fn a_state_that_goes_away_is_waited_for() {
+    let load = Load::of(50.0);
+    let fleet = Fleet::new(&local(&load.url()));
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    let (there, away) = (fleet.states().join("fleet.db"), fleet.states().join("away.db"));
+    std::fs::rename(&there, &away).expect("it is there");
+    let failed = watcher.wait_for_type("failed");
+    assert!(
+        failed["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("Nothing can be decided")),
+        "{failed}"
+    );
+    std::fs::rename(&away, &there).expect("it was there");
+    load.set(90.0);
+    watcher.wait_for_size("pool.web", 2);
+    watcher.wait_for_type("ran");
+    let ended = watcher.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = ended.out.matches("Nothing can be decided").count();
+    assert_eq!(told, 1, "{}", ended.out);
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
