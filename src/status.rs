@@ -10,6 +10,7 @@ use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Hold, Resource, State};
 
+use crate::lower::number_of;
 use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
 
@@ -33,8 +34,10 @@ pub struct Node {
     pub address: Address,
     /// Its provider.
     pub provider: String,
-    /// How it is.
+    /// How it is, with what it runs itself.
     pub health: Health,
+    /// What it runs itself, by address.
+    pub processes: Vec<Process>,
     /// The host name or IP address to reach it at.
     pub endpoint: Option<String>,
     /// Where its agent or engine listens.
@@ -49,6 +52,23 @@ pub struct Node {
     pub load: Option<Load>,
     /// Since when nothing new is placed on it, where it is a member of a pool that a run was about to remove.
     pub cordoned: Option<Timestamp>,
+}
+
+/// A process that a node runs itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    /// Its address: that of its node, and its name.
+    pub address: Address,
+    /// How it is.
+    pub health: Health,
+    /// Its process, while it lives.
+    pub pid: Option<u64>,
+    /// How often it was started again by itself.
+    pub restarts: Option<u64>,
+    /// How it last ended, where it does not run.
+    pub exit: Option<String>,
+    /// The last line of its log, where it does not run.
+    pub last_line: Option<String>,
 }
 
 /// The load of a node, in percent of what it declares.
@@ -107,6 +127,8 @@ pub struct Service {
 pub enum Health {
     /// It is there; in the words of its provider, where it has any: `running`, `exited`.
     Present(Option<String>),
+    /// It is there, and does not do all that it is there for: why.
+    Unhealthy(String),
     /// It is not there any more.
     Gone,
     /// It cannot be looked at.
@@ -121,6 +143,7 @@ impl Health {
         match self {
             Health::Present(Some(word)) => word,
             Health::Present(None) => "present",
+            Health::Unhealthy(_) => "unhealthy",
             Health::Gone => "gone",
             Health::Unreachable(_) => "unreachable",
             Health::Recorded => "recorded",
@@ -134,7 +157,15 @@ impl Health {
                 word.as_deref(),
                 None | Some("running" | "ok" | "ready" | "healthy" | "waiting" | "debugged")
             ),
-            Health::Gone | Health::Unreachable(_) | Health::Recorded => false,
+            Health::Unhealthy(_) | Health::Gone | Health::Unreachable(_) | Health::Recorded => false,
+        }
+    }
+
+    /// Returns why it cannot be looked at, or does not do what it should, where that is known.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Health::Unhealthy(reason) | Health::Unreachable(reason) => Some(reason),
+            Health::Present(_) | Health::Gone | Health::Recorded => None,
         }
     }
 }
@@ -168,6 +199,10 @@ impl Status {
                 let simulators = hosted.get(address).copied().unwrap_or(0);
                 let load = asked.loads.get(address).copied();
                 status.nodes.push(node(address, resource, observed, simulators, load));
+            } else if let Some(node) = of_node(resource, address).and_then(|node| status.node(&node)) {
+                let mut process = process(address, resource, observed);
+                process.last_line = asked.last_lines.get(address).cloned();
+                node.runs(process);
             } else if address.block() == "simulator" && address.child_name().is_none() {
                 let mut simulator = simulator(address, resource, observed);
                 simulator.hold = state.holds.get(address).cloned();
@@ -193,15 +228,50 @@ impl Status {
         }
         status
     }
+
+    /// Returns a node that was put in before: parts of one come after it.
+    fn node(&mut self, address: &Address) -> Option<&mut Node> {
+        self.nodes.iter_mut().rev().find(|node| node.address == *address)
+    }
+}
+
+impl Node {
+    /// Takes in a process that it runs itself. It is no healthier than what it runs.
+    fn runs(&mut self, process: Process) {
+        if self.health.is_good() && !process.health.is_good() {
+            self.health = Health::Unhealthy(process.trouble());
+        }
+        self.processes.push(process);
+    }
+}
+
+impl Process {
+    /// Returns in words what is wrong with it.
+    fn trouble(&self) -> String {
+        let address = &self.address;
+        match (&self.exit, self.health.reason(), &self.last_line) {
+            (Some(exit), _, Some(line)) => format!("{address} has ended: {exit}; its log ends with: {line}"),
+            (Some(exit), _, None) => format!("{address} has ended: {exit}"),
+            (None, Some(reason), _) => format!("{address} cannot be reached: {reason}"),
+            (None, None, _) => format!("{address} is {}", self.health.word()),
+        }
+    }
 }
 
 /// Whether an address is that of a machine: a node, or a member of a pool.
 fn is_node(address: &Address) -> bool {
     match address.block() {
         "node" => address.child_name().is_none(),
-        "pool" => address.child_name().is_some(),
+        "pool" => number_of(address).is_some(),
         _ => false,
     }
+}
+
+/// Returns the node that runs a resource itself.
+fn of_node(resource: &Resource, address: &Address) -> Option<Address> {
+    address
+        .whole()
+        .filter(|whole| resource.declared.hosted_on.as_ref() == Some(whole))
 }
 
 /// Returns the attributes as last seen, and how the object is.
@@ -224,7 +294,7 @@ fn looked_at<'a>(resource: &'a Resource, observed: Option<&'a Observed>) -> (&'a
 /// Returns a number that says something of a living object only.
 fn live(attributes: &Attributes, health: &Health, name: &str) -> Option<u64> {
     match health {
-        Health::Present(_) | Health::Recorded => attributes.get(name).and_then(Value::as_u64),
+        Health::Present(_) | Health::Unhealthy(_) | Health::Recorded => attributes.get(name).and_then(Value::as_u64),
         Health::Gone | Health::Unreachable(_) => None,
     }
 }
@@ -248,6 +318,19 @@ fn node(
         max_simulators: attributes.get("max_simulators").and_then(Value::as_u64),
         load,
         cordoned: resource.cordoned,
+        processes: Vec::new(),
+        health,
+    }
+}
+
+fn process(address: &Address, resource: &Resource, observed: Option<&Observed>) -> Process {
+    let (attributes, health) = looked_at(resource, observed);
+    Process {
+        address: address.clone(),
+        pid: live(attributes, &health, "pid"),
+        restarts: live(attributes, &health, "restarts"),
+        exit: exit(attributes, &health),
+        last_line: None,
         health,
     }
 }

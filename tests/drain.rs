@@ -402,6 +402,33 @@ async fn a_template_rolls_within_the_disruption_budget() {
     }
 }
 
+/// What members run themselves is made anew in turn as well: the members stay, and no more of them are without it at once.
+#[tokio::test(start_paused = true)]
+async fn a_process_of_members_rolls_within_the_disruption_budget() {
+    let text = |word: &str, budget: &str| {
+        let process = format!("image = \"one\"\n    process \"web\" {{ command = [\"serve\", \"{word}\"] }}\n");
+        web("one", budget)
+            .replace("image          = \"one\"", &process)
+            .replace("count     = 4", "count = 0")
+    };
+    for (budget, at_once) in [("", 1), ("disruption_budget = 50", 2), ("disruption_budget = 100", 4)] {
+        let lab = Lab::new(&text("a", budget));
+        lab.apply(Mode::Apply).await.complete();
+        assert_eq!(lab.cloud.objects().len(), 8, "{budget}");
+        lab.cloud.set_faults(slow());
+        lab.bench.write(&text("b", budget));
+        let plan = lab.plan(Mode::Apply).await;
+        let replaced: Vec<String> = (1..=4)
+            .map(|member| format!("replace pool.web/m{member}/web"))
+            .collect();
+        assert_eq!(changes(&plan), replaced, "{budget}");
+        let from = lab.cloud.log().len();
+        lab.apply(Mode::Apply).await.complete();
+        assert_eq!(away(&lab.cloud, from), (0, at_once), "{budget}");
+        assert!(lab.plan(Mode::Apply).await.is_empty(), "{budget}");
+    }
+}
+
 /// A template that does not come up is found out with one member, and not with all.
 #[tokio::test(start_paused = true)]
 async fn a_roll_ends_with_a_member_that_does_not_come_back() {

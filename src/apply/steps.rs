@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use simfleet_provider_api::Address;
 
 use super::Verb;
-use crate::plan::{Action, Change, Plan, Roll};
+use crate::plan::{Action, Change, Plan, Roll, away};
 
 /// One step: the change that it belongs to, and what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,23 +350,30 @@ impl<'a> Layout<'a> {
 
     /// Members go so many at a time: each once the one that many before it is back, with what runs on it.
     fn order_roll(&mut self, roll: &Roll, changes: &[Change]) {
-        let goes_after = roll.members.iter().skip(roll.at_once);
-        let next: BTreeMap<&Address, NodeIndex> = roll
+        let next: BTreeMap<&Address, &Address> = roll
             .members
             .iter()
-            .zip(goes_after)
-            .filter_map(|(member, next)| Some((member, self.ends.get(next)?.drain?)))
+            .zip(roll.members.iter().skip(roll.at_once))
             .collect();
-        for (member, next) in &next {
-            if let Some(back) = self.ends.get(*member).and_then(|ends| ends.making) {
-                self.graph.add_edge(back, *next, Bond::Turn);
+        // A member that stays is away from when the first of what it runs is stopped.
+        let mut goes: BTreeMap<&Address, Vec<NodeIndex>> = BTreeMap::new();
+        for change in changes {
+            if let (Some(member), Some(ends)) = (away(change), self.ends.get(&change.address)) {
+                goes.entry(member).or_default().extend(ends.drain.or(ends.removal));
             }
         }
         for change in changes {
-            let next = change.hosted_on.as_ref().and_then(|host| next.get(host));
+            let (member, bond) = match &change.hosted_on {
+                Some(host) => (host, Bond::Refilled),
+                None => (&change.address, Bond::Turn),
+            };
             let back = self.ends.get(&change.address).and_then(|ends| ends.making);
-            if let (Some(next), Some(back)) = (next, back) {
-                self.graph.add_edge(back, *next, Bond::Refilled);
+            let next = next.get(member).and_then(|next| goes.get(*next));
+            for (back, next) in back
+                .into_iter()
+                .flat_map(|back| next.into_iter().flatten().map(move |next| (back, *next)))
+            {
+                self.graph.add_edge(back, next, bond);
             }
         }
     }

@@ -7,7 +7,6 @@ use simfleet_provider_api::{Address, Attributes, Kind, Value};
 use simfleet_state::ProviderConfig;
 
 use super::placement::Place;
-use super::policy::Policy;
 use super::workload::{self, format_value, record};
 use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, limits as of_fleet, name_of};
 use crate::config::IgnoreChanges;
@@ -279,7 +278,7 @@ fn volumes(lowering: &Lowering<'_>, container: &Container, provider: &ProviderCo
     own_volumes(container).map(volume).collect()
 }
 
-/// Returns what is a container's own. What is said of the container's attributes is not about it, and it outlives containers.
+/// Returns what is a container's own; it outlives containers.
 fn part(
     lowering: &Lowering<'_>,
     address: Address,
@@ -291,14 +290,7 @@ fn part(
     let mut desired = lowering.desired(address, kind, provider.clone(), attributes);
     desired.span = Some(span.clone());
     desired.spans.clear();
-    desired.policy = Policy {
-        ignored: match desired.policy.ignored {
-            IgnoreChanges::All => IgnoreChanges::All,
-            IgnoreChanges::Only(_) => IgnoreChanges::Only(Vec::new()),
-        },
-        triggers: Vec::new(),
-        ..desired.policy
-    };
+    desired.policy = desired.policy.of_part();
     desired
 }
 

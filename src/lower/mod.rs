@@ -7,6 +7,7 @@
 //! - [`autoscale`]: what is declared of a pool's size
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
+//! - [`node_process`]: processes that nodes run themselves
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
 
@@ -31,6 +32,7 @@ mod layout;
 mod limits;
 mod network;
 mod node;
+mod node_process;
 mod paths;
 mod placement;
 mod policy;
@@ -112,15 +114,42 @@ pub struct Lowering<'l> {
     pub triggers: &'l [Trigger],
     /// Whether a replacement is made before the old object goes: it says so, or something that reads it does.
     pub create_before_destroy: bool,
+    /// The only resource that is asked for; without one, all.
+    pub only: Option<&'l Address>,
 }
 
+/// A stage in which resources of an instance are lowered.
+pub type Stage = for<'a, 'l> fn(&'a Lowering<'l>) -> Result<Vec<Desired>, Diagnostics>;
+
 impl Lowering<'_> {
-    /// Returns what the instance is made of beside itself, and reads: to be planned before [`Lowering::resources`] is
-    /// asked for.
+    /// All that an instance becomes, in the order in which it is planned: each stage reads what the ones before became.
+    pub const STAGES: [Stage; 3] = [|it| it.parts(), |it| it.resources(), |it| it.hosted()];
+
+    /// Returns the one resource of the instance that has an address.
     ///
     /// # Errors
     /// No provider for it, or values that do not fit together.
-    pub fn parts(&self) -> Result<Vec<Desired>, Diagnostics> {
+    pub fn resource(&self, address: &Address) -> Result<Option<Desired>, Diagnostics> {
+        let one = Lowering {
+            only: Some(address),
+            ..*self
+        };
+        for stage in Self::STAGES {
+            let mut lowered = stage(&one)?.into_iter();
+            if let Some(found) = lowered.find(|desired| desired.address == *address) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a resource is asked for.
+    fn is_meant(&self, address: &Address) -> bool {
+        self.only.is_none_or(|only| only == address)
+    }
+
+    /// Returns what the instance is made of beside itself, and reads.
+    fn parts(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
             Block::Service(service) => container::parts_of_service(self, &service),
             Block::Simulator(simulator) => simulator::parts(self, &simulator),
@@ -134,10 +163,7 @@ impl Lowering<'_> {
     }
 
     /// Returns the resources that the instance expands to, without its parts.
-    ///
-    /// # Errors
-    /// No provider for it, or values that do not fit together.
-    pub fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
+    fn resources(&self) -> Result<Vec<Desired>, Diagnostics> {
         match self.declaration.decode(self.record)? {
             Block::Node(_) => Ok(vec![node::resource(self)?]),
             Block::Pool(pool) => node::members(self, &pool),
@@ -163,6 +189,15 @@ impl Lowering<'_> {
                     attributes,
                 )])
             }
+        }
+    }
+
+    /// Returns what the nodes run themselves that the instance expands to.
+    fn hosted(&self) -> Result<Vec<Desired>, Diagnostics> {
+        match self.address.block() {
+            "node" => node_process::of_node(self),
+            "pool" => node_process::of_members(self),
+            _ => Ok(Vec::new()),
         }
     }
 

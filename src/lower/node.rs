@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Objects, engine, name_of};
+use super::{Desired, Layout, Lowering, Members, Objects, engine, name_of};
 use crate::config::Record;
 use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -24,28 +24,44 @@ pub(super) fn resource(lowering: &Lowering<'_>) -> Result<Desired, Diagnostics> 
 
 /// Returns the members of a `pool`.
 pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<Desired>, Diagnostics> {
-    let Some(pool) = lowering.layout.pools.get(lowering.address) else {
-        return Ok(Vec::new());
-    };
-    let mut members = Vec::with_capacity(pool.members.len());
-    for number in &pool.members {
-        let address = member(lowering.address, *number);
-        let about = Value::object([
-            ("name", Value::from(name_of(&address))),
-            ("number", Value::from(*number)),
-        ]);
-        let record = (lowering.for_member)(about)?;
-        let Some(template) = record.blocks("node").next() else {
-            continue;
-        };
+    let mut members = Vec::new();
+    let is_meant = |member: &Address| lowering.is_meant(member);
+    each_member(lowering, is_meant, |address, pool, template| {
         let mut desired = machine(lowering, address, template)?;
         desired.policy.drain = Some(declared.drain.into());
         desired.because = Some(Reason::Size {
             because: pool.because.clone(),
         });
         members.push(desired);
-    }
+        Ok(())
+    })?;
     Ok(members)
+}
+
+/// Evaluates the template of a pool for each of its members that is meant.
+pub(super) fn each_member(
+    lowering: &Lowering<'_>,
+    is_meant: impl Fn(&Address) -> bool,
+    mut lower: impl FnMut(Address, &Members, &Record) -> Result<(), Diagnostics>,
+) -> Result<(), Diagnostics> {
+    let Some(pool) = lowering.layout.pools.get(lowering.address) else {
+        return Ok(());
+    };
+    for number in &pool.members {
+        let address = member(lowering.address, *number);
+        if !is_meant(&address) {
+            continue;
+        }
+        let about = Value::object([
+            ("name", Value::from(name_of(&address))),
+            ("number", Value::from(*number)),
+        ]);
+        let record = (lowering.for_member)(about)?;
+        if let Some(template) = record.blocks("node").next() {
+            lower(address, pool, template)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.

@@ -55,6 +55,18 @@ impl Policy {
         }
     }
 
+    /// Returns the policy of what a block has beside its resource: what it says of attributes is not about that.
+    pub(super) fn of_part(self) -> Self {
+        Policy {
+            ignored: match self.ignored {
+                IgnoreChanges::All => IgnoreChanges::All,
+                IgnoreChanges::Only(_) => IgnoreChanges::Only(Vec::new()),
+            },
+            triggers: Vec::new(),
+            ..self
+        }
+    }
+
     /// Checks what is ignored against the schema of the resource.
     ///
     /// # Errors

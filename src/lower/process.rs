@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use simfleet_provider_api::process::PROCESS;
-use simfleet_provider_api::{Attributes, Hosting, Kind, Type, Value, convert};
+use simfleet_provider_api::{Address, Attributes, Hosting, Kind, Type, Value, convert};
 use simfleet_state::ProviderConfig;
 
 use super::node::NODE;
@@ -30,12 +30,20 @@ pub(super) fn exec(
 ) -> Result<Desired, Diagnostics> {
     let host = lowering.objects.attributes(&place.host).unwrap_or_default();
     let mut desired = process(lowering, simulator, place, &host, exec.command.clone())?;
-    let given = |value: &Option<Value>| value.clone().unwrap_or(Value::NULL);
-    desired.attributes.set("working_dir", given(&exec.working_dir));
-    desired
-        .attributes
-        .set("ready", exec.ready.as_ref().map_or(Value::NULL, ready));
+    set_program(&mut desired.attributes, exec);
     Ok(desired)
+}
+
+/// Sets what a program is.
+pub(super) fn set_program(attributes: &mut Attributes, exec: &Exec) {
+    attributes.set("command", exec.command.clone());
+    attributes.set("working_dir", exec.working_dir.clone().unwrap_or(Value::NULL));
+    attributes.set("ready", exec.ready.as_ref().map_or(Value::NULL, ready));
+}
+
+/// Sets where the output goes.
+pub(super) fn set_log(attributes: &mut Attributes, declared: Option<&Log>) {
+    attributes.set("log", declared.map_or(Value::NULL, log));
 }
 
 /// Returns the process of a vehicle.
@@ -57,7 +65,7 @@ fn process(
     host: &Attributes,
     command: Value,
 ) -> Result<Desired, Diagnostics> {
-    let (provider, host_id) = provider(lowering, place, host)?;
+    let (provider, host_id) = provider(lowering, &place.host, host)?;
     let mut desired = shared(lowering, simulator, place, PROCESS, provider);
     desired.attributes.set("command", command);
     desired.attributes.set("host", host_id.unwrap_or(Value::NULL));
@@ -72,7 +80,7 @@ pub(super) fn of_agent(
     kind: Kind,
 ) -> Result<Desired, Diagnostics> {
     let host = lowering.objects.attributes(&place.host).unwrap_or_default();
-    let (provider, host_id) = provider(lowering, place, &host)?;
+    let (provider, host_id) = provider(lowering, &place.host, &host)?;
     match host_id {
         None => Ok(shared(lowering, simulator, place, kind, provider)),
         Some(_) => Err(no_runtime(lowering, &format!("No {kind}"), &provider.name)),
@@ -98,7 +106,7 @@ fn shared(
         _ => limits::narrower(limit, simulator.idle_timeout),
     };
     attributes.set("idle_timeout", idle_timeout.map_or(Value::NULL, seconds));
-    attributes.set("log", simulator.log.as_ref().map_or(Value::NULL, log));
+    set_log(&mut attributes, simulator.log.as_ref());
     let mut desired = lowering.desired(lowering.address.clone(), kind, provider, attributes);
     desired.hosted_on = Some(place.host.clone());
     desired
@@ -111,17 +119,18 @@ fn no_runtime(lowering: &Lowering<'_>, what: &str, provider: &str) -> Diagnostic
     diagnostic.at(lowering.declaration.span.clone()).into()
 }
 
-/// Returns the provider that has the processes of a node, and the node's id where the process must name it.
-fn provider(
+/// Returns the provider that has the processes of a node, and the node's id where the process must name it. `host` is what
+/// is known of the node.
+pub(super) fn provider(
     lowering: &Lowering<'_>,
-    place: &Place,
+    node: &Address,
     host: &Attributes,
 ) -> Result<(ProviderConfig, Option<Value>), Diagnostics> {
-    let own = lowering.provider_of(&place.host)?;
+    let own = lowering.provider_of(node)?;
     let known = |name: &str| {
         host.get(name)
             .cloned()
-            .unwrap_or_else(|| Value::unknown(format!("{}.{name}", place.host)))
+            .unwrap_or_else(|| Value::unknown(format!("{node}.{name}")))
     };
     match lowering.hosting(&own.name) {
         Hosting::Agent => {
@@ -136,14 +145,16 @@ fn provider(
             ))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
-        Hosting::Nothing => match engine::of_node(lowering, &place.host)? {
+        Hosting::Nothing => match engine::of_node(lowering, node)? {
             Some(_) => {
-                let detail = format!(
-                    "{} is a Docker engine: nothing runs there but in a container.",
-                    place.host
-                );
+                let detail = format!("{node} is a Docker engine: nothing runs there but in a container.");
                 let diagnostic = Diagnostic::error("Node without a runtime", detail).on(lowering.address.clone());
-                let hint = "place it on a node with an agent, such as one of provider `local`, or have an image of it";
+                let hint = match lowering.address.block() {
+                    "simulator" => {
+                        "place it on a node with an agent, such as one of provider `local`, or have an image of it"
+                    }
+                    _ => "take `process` out, and place a simulator with an image there",
+                };
                 Err(diagnostic.at(lowering.declaration.span.clone()).hint(hint).into())
             }
             None => Err(no_runtime(lowering, "Nothing", &own.name)),

@@ -1,6 +1,6 @@
 //! What a plan does to the members of pools, and with what care.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Attributes};
@@ -27,25 +27,32 @@ pub struct Roll {
     pub pool: Address,
     /// How many members may be away at once.
     pub at_once: usize,
-    /// Those that are replaced, in the order in which they go.
+    /// Those that are replaced, or of which what they run is, in the order in which they go.
     pub members: Vec<Address>,
 }
 
 /// Returns the pools of which more members are replaced than may be away at once, by how many may of each.
 pub(super) fn rolls(changes: &[Change], at_once: impl Fn(&Address) -> Option<usize>) -> Vec<Roll> {
-    let mut replaced: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
-    let members = changes.iter().filter(|change| change.drain.is_some());
-    for change in members.filter(|change| change.action == Action::Replace) {
-        let members = replaced.entry(change.address.parent()).or_default();
-        members.push(change.address.clone());
+    let mut replaced: BTreeMap<Address, BTreeSet<&Address>> = BTreeMap::new();
+    for member in changes.iter().filter_map(away) {
+        replaced.entry(member.parent()).or_default().insert(member);
     }
-    let roll = |(pool, members): (Address, Vec<Address>)| {
+    let roll = |(pool, members): (Address, BTreeSet<&Address>)| {
         let at_once = at_once(&pool)?;
-        let mut roll = Roll { pool, at_once, members };
-        roll.members.sort_by_key(number_of);
+        let mut members: Vec<Address> = members.into_iter().cloned().collect();
+        members.sort_by_key(number_of);
+        let roll = Roll { pool, at_once, members };
         (roll.members.len() > at_once).then_some(roll)
     };
     replaced.into_iter().filter_map(roll).collect()
+}
+
+/// Returns the member of a pool that is away while a change is made: itself replaced, or a process that it runs.
+pub fn away(change: &Change) -> Option<&Address> {
+    let host = change.hosted_on.as_ref();
+    let own_host = host.filter(|host| number_of(host).is_some() && change.address.whole().as_ref() == Some(*host));
+    let member = own_host.or(change.drain.map(|_| &change.address));
+    member.filter(|_| change.action == Action::Replace)
 }
 
 impl Plan {

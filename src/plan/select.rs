@@ -242,7 +242,11 @@ mod tests {
                 &["simulator.exec.quad"],
             ),
             ("pool.p", &["pool.p/m1", "pool.p"], &["pool.pp/m1"]),
-            ("pool.p/m1", &["pool.p/m1"], &["pool.p/m2", "pool.p/m10"]),
+            (
+                "pool.p/m1",
+                &["pool.p/m1", "pool.p/m1/web"],
+                &["pool.p/m2", "pool.p/m10", "pool.p/m10/web"],
+            ),
             (
                 "module.m",
                 &["module.m.node.a", "module.m[0].node.a"],

@@ -24,7 +24,7 @@ use crate::config::blocks::Metrics;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, Decided, Desired, Layout, Lowering, Objects, Trigger};
+use crate::lower::{self, Decided, Layout, Lowering, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
 
@@ -285,16 +285,16 @@ impl<'a> Session<'a> {
         Names::new(self.config, &self.values)
     }
 
-    /// Lowers one instance of a declaration: `to` its parts, or to the resources that it expands to.
-    pub(super) fn lower(
+    /// Lowers one instance of a declaration.
+    pub(super) fn lower<T>(
         &self,
         declared: &Declared<'_>,
         one: &One,
         record: &Record,
         names: &Names<'_>,
         objects: &dyn Objects,
-        to: impl FnOnce(&Lowering<'_>) -> Result<Vec<Desired>, Diagnostics>,
-    ) -> Result<Vec<Desired>, Diagnostics> {
+        to: impl FnOnce(&Lowering<'_>) -> Result<T, Diagnostics>,
+    ) -> Result<T, Diagnostics> {
         let declaration = declared.declaration;
         let evaluate_for_member = |member: Value| {
             let instance = Instance {
@@ -317,6 +317,7 @@ impl<'a> Session<'a> {
             depends_on: &declared.depends_on,
             triggers: &declared.triggers,
             create_before_destroy: declared.create_before_destroy,
+            only: None,
         };
         to(&lowering)
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::builtin;
 use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Objects, Trigger, adopted_host, implied_local_node, is_adopted};
+use crate::lower::{Desired, Lowering, Objects, Trigger, adopted_host, implied_local_node, is_adopted};
 use crate::plan::difference::{drift, same};
 use crate::refresh::Observations;
 
@@ -129,11 +129,12 @@ impl Work<'_, '_> {
         let scope = scope(names, &declared.block, one.instance.clone())?;
         let before = precondition(declared, &scope).map_err(|errors| errors.on(&one.address))?;
         let record = declared.declaration.evaluate(&scope)?;
-        let mut lowered = session.lower(declared, one, &record, names, &*self, |it| it.parts())?;
-        self.assess_all(&lowered)?;
-        let whole = session.lower(declared, one, &record, names, &*self, |it| it.resources())?;
-        self.assess_all(&whole)?;
-        lowered.extend(whole);
+        let mut lowered = Vec::new();
+        for stage in Lowering::STAGES {
+            let resources = session.lower(declared, one, &record, names, &*self, stage)?;
+            self.assess_all(&resources)?;
+            lowered.extend(resources);
+        }
         let value = session.value(declared, one, &record, &*self)?;
         let after = postcondition(declared, one, value.clone(), names).map_err(|errors| errors.on(&one.address))?;
         if before.max(after) == Held::NotKnown {

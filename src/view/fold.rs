@@ -5,17 +5,26 @@ use simfleet_provider_api::{Address, Key};
 /// What addresses must share to be named together: the same block, or the same parent and kind of child.
 pub fn family(address: &Address) -> (Address, String) {
     match member(address) {
-        Some((stem, _)) => (address.parent(), stem.to_owned()),
+        Some(Member { stem, part, .. }) => (address.parent(), format!("{stem}{part}")),
         None if address.child_name().is_some() => (address.clone(), String::new()),
         None => (address.declaration(), String::new()),
     }
 }
 
-/// Splits the child `m10` into `m` and 10.
-fn member(address: &Address) -> Option<(&str, u64)> {
+/// A child with a number, `m10`, or a part of one, `m10/web`.
+struct Member<'a> {
+    stem: &'a str,
+    number: u64,
+    /// `/web`, or nothing.
+    part: &'a str,
+}
+
+fn member(address: &Address) -> Option<Member<'_>> {
     let child = address.child_name()?;
+    let (child, part) = child.split_at(child.find('/').unwrap_or(child.len()));
     let stem = child.trim_end_matches(|c: char| c.is_ascii_digit());
-    Some((stem, child[stem.len()..].parse().ok()?))
+    let number = child[stem.len()..].parse().ok()?;
+    Some(Member { stem, number, part })
 }
 
 /// Returns a name for addresses of one [`family`], in their order.
@@ -23,9 +32,9 @@ pub fn name(addresses: &[&Address]) -> String {
     let [first, _, ..] = addresses else {
         return addresses.iter().map(ToString::to_string).collect();
     };
-    if let Some((stem, _)) = member(first) {
-        let numbers = addresses.iter().filter_map(|address| Some(member(address)?.1));
-        return format!("{}/{}", first.parent(), ranges(numbers, stem));
+    if let Some(Member { stem, part, .. }) = member(first) {
+        let numbers = addresses.iter().filter_map(|address| Some(member(address)?.number));
+        return format!("{}/{}", first.parent(), ranges(numbers, stem, part));
     }
     let indexes: Option<Vec<u64>> = addresses
         .iter()
@@ -35,7 +44,7 @@ pub fn name(addresses: &[&Address]) -> String {
         })
         .collect();
     match indexes {
-        Some(indexes) => format!("{}[{}]", first.declaration(), ranges(indexes.into_iter(), "")),
+        Some(indexes) => format!("{}[{}]", first.declaration(), ranges(indexes.into_iter(), "", "")),
         None => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }
@@ -46,8 +55,8 @@ pub fn names(addresses: &[&Address]) -> String {
     families.map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns ascending numbers with runs of three and more as ranges, each number behind `stem`.
-fn ranges(numbers: impl Iterator<Item = u64>, stem: &str) -> String {
+/// Returns ascending numbers with runs of three and more as ranges, each number between `stem` and `part`.
+fn ranges(numbers: impl Iterator<Item = u64>, stem: &str, part: &str) -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for number in numbers {
         match runs.last_mut() {
@@ -58,9 +67,9 @@ fn ranges(numbers: impl Iterator<Item = u64>, stem: &str) -> String {
     let runs: Vec<String> = runs
         .into_iter()
         .map(|(from, to)| match to - from {
-            0 => format!("{stem}{from}"),
-            1 => format!("{stem}{from}, {stem}{to}"),
-            _ => format!("{stem}{from}..{stem}{to}"),
+            0 => format!("{stem}{from}{part}"),
+            1 => format!("{stem}{from}{part}, {stem}{to}{part}"),
+            _ => format!("{stem}{from}..{stem}{to}{part}"),
         })
         .collect();
     runs.join(", ")
@@ -82,6 +91,11 @@ mod tests {
             ),
             (vec!["node.a[\"x\"]", "node.a[\"y\"]"], "node.a[\"x\"], node.a[\"y\"]"),
             (vec!["pool.p[1]/m1", "pool.p[1]/m2", "pool.p[1]/m3"], "pool.p[1]/m1..m3"),
+            (vec!["pool.p/m1/web", "pool.p/m2/web"], "pool.p/m1/web, m2/web"),
+            (
+                vec!["pool.p/m1/web", "pool.p/m2/web", "pool.p/m3/web", "pool.p/m7/web"],
+                "pool.p/m1..m3/web, m7/web",
+            ),
         ] {
             let addresses: Vec<Address> = addresses.iter().map(|text| text.parse().unwrap()).collect();
             let families: std::collections::BTreeSet<_> = addresses.iter().map(family).collect();
@@ -98,6 +112,8 @@ mod tests {
             "node.a/nic",
             "node.a/ip",
             "pool.p/m1",
+            "pool.p/m1/web",
+            "pool.p/m1/store",
             "pool.q/m1",
         ]
         .iter()

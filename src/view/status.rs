@@ -6,7 +6,7 @@ use simfleet_provider_api::Address;
 use super::document::{Document, Line, Theme, Tone};
 use super::table::fill;
 use crate::plan::described;
-use crate::status::{Health, Node, Service, Simulator, Status};
+use crate::status::{Health, Node, Process, Service, Simulator, Status};
 
 /// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
 pub fn render(status: &Status, theme: Theme) -> String {
@@ -34,13 +34,12 @@ pub fn render(status: &Status, theme: Theme) -> String {
         .map(|simulator| (&simulator.address, &simulator.health));
     document.blank();
     for (address, health) in nodes.chain(simulators).chain(services) {
-        if let Health::Unreachable(reason) = health {
-            document.line(
-                Line::new()
-                    .tone(Tone::Bad, address.to_string())
-                    .text(format!(" cannot be reached: {reason}")),
-            );
-        }
+        let trouble = match health {
+            Health::Unreachable(reason) => format!(" cannot be reached: {reason}"),
+            Health::Unhealthy(reason) => format!(" is unhealthy: {reason}"),
+            _ => continue,
+        };
+        document.line(Line::new().tone(Tone::Bad, address.to_string()).text(trouble));
     }
     ended(&status.simulators, &mut document);
     for service in &status.services {
@@ -98,6 +97,12 @@ fn counts(status: &Status) -> Line {
 /// Returns the nodes as a table, and what is out of the ordinary; a line that says so where there are none.
 pub fn nodes(nodes: &[Node]) -> String {
     let mut document = Document::new();
+    for node in nodes {
+        if let Health::Unhealthy(reason) = &node.health {
+            let text = format!(" is unhealthy: {reason}");
+            document.line(Line::new().tone(Tone::Bad, node.address.to_string()).text(text));
+        }
+    }
     cordoned(nodes, &mut document);
     followed(bare(&node_table(nodes), "There are no nodes."), &document)
 }
@@ -285,13 +290,6 @@ pub fn json(status: &Status) -> Json {
     })
 }
 
-fn reason(health: &Health) -> Option<&str> {
-    match health {
-        Health::Unreachable(reason) => Some(reason),
-        _ => None,
-    }
-}
-
 /// Returns the nodes as JSON. `cpu` and `memory` are percents; `cordoned` is since when nothing is placed on a member that
 /// is about to go, or null.
 pub fn nodes_json(nodes: &[Node]) -> Json {
@@ -302,7 +300,8 @@ pub fn nodes_json(nodes: &[Node]) -> Json {
                 "address": node.address,
                 "provider": node.provider,
                 "status": node.health.word(),
-                "reason": reason(&node.health),
+                "reason": node.health.reason(),
+                "processes": node.processes.iter().map(process_json).collect::<Vec<_>>(),
                 "cordoned": node.cordoned.map(|since| since.to_string()),
                 "endpoint": node.endpoint,
                 "runtime": node.runtime,
@@ -316,6 +315,19 @@ pub fn nodes_json(nodes: &[Node]) -> Json {
         .collect()
 }
 
+/// Returns a process of a node as JSON.
+fn process_json(process: &Process) -> Json {
+    json!({
+        "address": process.address,
+        "status": process.health.word(),
+        "reason": process.health.reason(),
+        "pid": process.pid,
+        "restarts": process.restarts,
+        "exit": process.exit,
+        "last_line": process.last_line,
+    })
+}
+
 /// Returns the simulators as JSON.
 pub fn simulators_json(simulators: &[Simulator]) -> Json {
     simulators
@@ -326,7 +338,7 @@ pub fn simulators_json(simulators: &[Simulator]) -> Json {
                 "kind": simulator.kind,
                 "node": simulator.node,
                 "status": simulator.health.word(),
-                "reason": reason(&simulator.health).or(simulator.asleep.as_deref()),
+                "reason": simulator.health.reason().or(simulator.asleep.as_deref()),
                 "ports": simulator.ports,
                 "endpoints": simulator.endpoints,
                 "pid": simulator.pid,
@@ -347,7 +359,7 @@ fn services_json(services: &[Service]) -> Json {
             json!({
                 "address": service.address,
                 "status": service.health.word(),
-                "reason": reason(&service.health),
+                "reason": service.health.reason(),
                 "endpoints": service.endpoints,
                 "exit": service.exit,
             })

@@ -14,3 +14,4 @@ mod running;
 mod state;
 mod tools;
 mod usage;
+mod workloads;

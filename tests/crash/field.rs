@@ -1,4 +1,5 @@
-//! The fleet that is killed: a pool with simulators on its members, nodes, and a value that reads them.
+//! The fleet that is killed: a pool whose members run a process each, with simulators on them, nodes, and a value that reads
+//! those.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,14 @@ pub struct Field {
 /// Twenty resources.
 pub const TWENTY: Field = Field {
     members: 4,
-    jobs: 12,
+    jobs: 8,
     nodes: 3,
 };
 
 /// Sixty resources.
 pub const SIXTY: Field = Field {
     members: 4,
-    jobs: 48,
+    jobs: 44,
     nodes: 7,
 };
 
@@ -38,6 +39,11 @@ impl Field {
 pool "field" {{
   node {{
     max_simulators = {of_one}
+    process "own" {{
+      command    = ["sleep", "1000"]
+      env        = {{ MEMBER = member.name }}
+      stop_grace = "1s"
+    }}
     port_range "any" {{
       protocol = "tcp"
       from     = 20000
@@ -70,21 +76,27 @@ value "addresses" {{
     pub fn objects(self) -> BTreeMap<String, usize> {
         let nodes = (0..self.nodes).map(|i| (format!("node.extra[{i}]"), 1));
         let jobs = (0..self.jobs).map(|i| (format!("simulator.exec.job[{i}]"), 1));
-        let members = [(MEMBER.to_owned(), self.members)];
+        let members = [MEMBER, OWN].map(|name| (name.to_owned(), self.members));
         nodes.chain(jobs).chain(members).collect()
     }
 
-    /// How many agents and simulators there should be of it on this machine.
+    /// How many agents there should be of it on this machine, and how many processes of members and simulators.
     pub fn processes(self) -> (usize, usize) {
-        (self.members + self.nodes, self.jobs)
+        (self.members + self.nodes, self.members + self.jobs)
     }
 }
 
 const MEMBER: &str = "pool.field/m";
+const OWN: &str = "pool.field/m/own";
 
-/// The name of a member of the pool without its number, as a number is never used again; any other as it is.
+/// The name of a member of the pool, or of its process, without its number, as a number is never used again; any other as it
+/// is.
 pub fn without_number(name: &str) -> &str {
-    if name.starts_with(MEMBER) { MEMBER } else { name }
+    match name.strip_prefix(MEMBER) {
+        Some(member) if member.ends_with("/own") => OWN,
+        Some(_) => MEMBER,
+        None => name,
+    }
 }
 
 /// Counts names without numbers.

@@ -38,7 +38,7 @@ pub struct ModuleStep {
 }
 
 /// The address of a resource: `node.a`, `node.a[0]`, `simulator.px4.iris["x"]`, `module.m.node.a`, or a child of one,
-/// `pool.p/m7`, `node.a/nic`.
+/// `pool.p/m7`, `node.a/nic`, and what that has itself: `pool.p/m7/web`.
 ///
 /// Cheap to clone and to compare. The order is that of people: indexes by number, member `m2` before `m10`.
 #[derive(Clone)]
@@ -113,7 +113,23 @@ impl Address {
         self.with(|parts| parts.child = Some(name.into()))
     }
 
-    /// Returns the address of the resource that this one is a child of, or of itself.
+    /// Returns the address of something that this resource itself has: `node.a/web`, or `pool.p/m7/web` of a member.
+    pub fn part(&self, name: &str) -> Self {
+        match self.child_name() {
+            Some(child) => self.child(format!("{child}/{name}")),
+            None => self.child(name),
+        }
+    }
+
+    /// Returns the address of what this is a part of: `pool.p/m7` of `pool.p/m7/web`, `pool.p` of that.
+    pub fn whole(&self) -> Option<Self> {
+        Some(match self.child_name()?.rsplit_once('/') {
+            Some((child, _)) => self.child(child),
+            None => self.parent(),
+        })
+    }
+
+    /// Returns the address of the block's instance that this one is a child of, or of itself.
     pub fn parent(&self) -> Self {
         if self.parts().child.is_none() {
             return self.clone();
@@ -168,7 +184,7 @@ impl Address {
         self.parts().key.as_ref()
     }
 
-    /// The name of the child, where this is one.
+    /// The name of the child, where this is one: `m7`, and `m7/web` of what that has.
     pub fn child_name(&self) -> Option<&str> {
         self.parts().child.as_deref()
     }
@@ -295,7 +311,7 @@ impl Reader<'_> {
         let child = match self.rest.strip_prefix('/') {
             Some(rest) => {
                 self.rest = rest;
-                Some(self.name()?.into())
+                Some(self.child()?.into())
             }
             None => None,
         };
@@ -342,6 +358,16 @@ impl Reader<'_> {
         let (name, rest) = rest.split_at(end);
         self.rest = rest;
         Ok(name)
+    }
+
+    fn child(&mut self) -> Result<String, AddressError> {
+        let mut child = self.name()?.to_owned();
+        while let Some(rest) = self.rest.strip_prefix('/') {
+            self.rest = rest;
+            child.push('/');
+            child.push_str(self.name()?);
+        }
+        Ok(child)
     }
 
     fn key(&mut self) -> Result<Option<Key>, AddressError> {
@@ -420,6 +446,7 @@ mod tests {
             "module.m[2].module.k[\"eu\"].simulator.px4.iris[3]",
             "pool.p/m7",
             "node.a[1]/nic",
+            "pool.p/m7/web",
         ] {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
@@ -437,6 +464,7 @@ mod tests {
             ("node.a[\"x]", "does not end"),
             ("node.a.b", "text after its end"),
             ("node.a/", "a name is missing"),
+            ("pool.p/m1/", "a name is missing"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(problem), "{text}: {error}");
@@ -461,7 +489,10 @@ mod tests {
             "pool.p/m00",
             "pool.p/m02",
             "pool.p/m2",
+            "pool.p/m2/a",
+            "pool.p/m2/web",
             "pool.p/m10",
+            "pool.p/m10/web",
             "pool.p/n",
             "pool.p[0]",
             "simulator.px4.b",
@@ -476,6 +507,20 @@ mod tests {
         addresses.sort();
         let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         assert_eq!(texts, sorted);
+    }
+
+    #[test]
+    fn a_part_has_a_whole() {
+        let address = |text: &str| text.parse::<Address>().expect(text);
+        for (part, name, whole) in [
+            ("node.a/web", "web", "node.a"),
+            ("pool.p/m7/web", "web", "pool.p/m7"),
+            ("pool.p[0]/m7", "m7", "pool.p[0]"),
+        ] {
+            assert_eq!(address(part).whole(), Some(address(whole)));
+            assert_eq!(address(whole).part(name), address(part));
+        }
+        assert_eq!(address("node.a[1]").whole(), None);
     }
 
     #[test]

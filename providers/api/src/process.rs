@@ -1,4 +1,4 @@
-//! A process of a simulator: the one kind that several providers have alike, with the words in which it is declared.
+//! A process of a simulator or of a node: the one kind that several providers have alike, with the words in which it is declared.
 
 use crate::ty::Presence::{Optional, Required};
 use crate::{Attribute, Kind, Number, Type, Value};
@@ -67,6 +67,12 @@ pub fn attributes() -> Vec<Attribute> {
             Type::Number,
             "seconds after which it is stopped, until it is started",
         ),
+        Attribute::new(
+            "of_node",
+            Type::Bool,
+            "whether the node runs it itself, so that it takes no simulator's place",
+        )
+        .replaces(),
         Attribute::new("log", log_type(), "where its output goes, and how much of it is kept").replaces(),
         Attribute::new(
             "state",

@@ -65,7 +65,7 @@ pub use node::{Node, PortRange};
 pub use placement::Placement;
 pub use pool::{Drain, Pool, WaitFor};
 pub use port::{Port, PortSource, Protocol};
-pub use process::{Log, Ready, Restart};
+pub use process::{Log, Process, Ready, Restart};
 pub use program::Program;
 pub use removed::Removed;
 pub use service::Service;

@@ -7,7 +7,7 @@ use simfleet_provider_api::Value;
 
 use super::health_check;
 use super::port::Protocol;
-use super::process;
+use super::process::{self, Process};
 use crate::config::decode::Reader;
 use crate::config::forms;
 use crate::config::record::Record;
@@ -33,6 +33,8 @@ pub struct Node {
     pub tags: Option<Value>,
     /// The port ranges that it publishes, by name.
     pub port_ranges: BTreeMap<Arc<str>, PortRange>,
+    /// What it runs itself, by name.
+    pub processes: BTreeMap<Arc<str>, Process>,
 }
 
 /// A range of ports, both ends included.
@@ -87,7 +89,7 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
         )])
         .attributes(later::attributes())
         .any(port_range_schema())
-        .any(process::schema().later())
+        .any(process::schema())
         .optional(health_check::schema().later())
         .optional(later::ssh())
         .any(later::forward())
@@ -113,6 +115,7 @@ impl Node {
         let max_simulators = reader.maybe::<u64>("max_simulators");
         let (labels, tags) = (reader.maybe("labels"), reader.maybe("tags"));
         let port_ranges = reader.named("port_range", PortRange::decode);
+        let processes = reader.named("process", Process::decode);
         if let Some(ranges) = &port_ranges {
             check_overlap(&mut reader, ranges);
             if let Some(Some(max)) = max_simulators {
@@ -127,6 +130,7 @@ impl Node {
                 labels: labels?,
                 tags: tags?,
                 port_ranges: port_ranges?,
+                processes: processes?,
             })
         };
         let node = node();

@@ -1,9 +1,12 @@
-//! What a supervised process is made of: the kind `exec` of a simulator. `process` of a node is checked only.
+//! What a supervised process is made of, the kind `exec` of a simulator; and `process`, which a node runs itself.
 
 use std::time::Duration;
 
 use simfleet_provider_api::Value;
 
+use super::health_check;
+use super::simulator::Exec;
+use super::workload::{self, Workload};
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
@@ -21,6 +24,17 @@ words! {
         /// It is started again unless it was stopped on purpose.
         UnlessStopped = "unless-stopped",
     }
+}
+
+/// A program that a node runs itself, as all members of a pool do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    /// The program.
+    pub exec: Exec,
+    /// What it has as everything that runs.
+    pub workload: Workload,
+    /// Where its output goes.
+    pub log: Option<Log>,
 }
 
 /// What shows that a process has started.
@@ -59,23 +73,24 @@ pub(super) fn command() -> AttributeSchema {
     AttributeSchema::strings("command", "the program and its arguments").required()
 }
 
+pub(super) fn working_dir() -> AttributeSchema {
+    AttributeSchema::string("working_dir", "the folder that it runs in; without it one of its own")
+}
+
 pub(super) fn ready_schema() -> BlockSchema {
-    BlockSchema::new("ready", "What shows that it has started.")
-        .attributes([
-            AttributeSchema::string("pattern", "a regular expression that a line of its output matches"),
-            AttributeSchema::string("tcp", "a port that it listens on, by name, number or address"),
-            AttributeSchema::string("http", "a URL that answers"),
-            AttributeSchema::duration("timeout", "how long it may take"),
-        ])
-        // A process of a node has no typed form.
-        .rule(|record, found| drop(found.keep(Ready::decode(record))))
+    BlockSchema::new("ready", "What shows that it has started.").attributes([
+        AttributeSchema::string("pattern", "a regular expression that a line of its output matches"),
+        AttributeSchema::string("tcp", "a port that it listens on, by name, number or address"),
+        AttributeSchema::string("http", "a URL that answers"),
+        AttributeSchema::duration("timeout", "how long it may take"),
+    ])
 }
 
 pub(super) fn log_schema() -> BlockSchema {
     BlockSchema::new("log", "Where its output goes.").attributes([
         AttributeSchema::string(
             "path",
-            "the file; without it one of the simulator's own, which goes with it, while this one is left where it is",
+            "the file; without it one of its own, which goes with it, while this one is left where it is",
         ),
         AttributeSchema::new("max_size", AttributeType::Size, "the size at which a new file is begun"),
         AttributeSchema::count("keep", 0, "how many old files are kept"),
@@ -83,10 +98,38 @@ pub(super) fn log_schema() -> BlockSchema {
 }
 
 pub(super) fn schema() -> BlockSchema {
-    BlockSchema::new("process", "A workload of the node itself.")
-        .labels(&["name"])
-        .attributes([command(), env(), restart().default("no")])
-        .optional(ready_schema())
+    BlockSchema::new(
+        "process",
+        "A program that the node runs itself; a member is there when it is ready.",
+    )
+    .labels(&["name"])
+    .attributes([command(), working_dir()])
+    .attributes(workload::attributes(restart().default("no")))
+    .attributes(super::labels())
+    .optional(ready_schema())
+    .optional(health_check::schema())
+    .optional(log_schema())
+}
+
+impl Process {
+    /// Returns the typed form of a block.
+    ///
+    /// # Errors
+    /// What does not go together in it.
+    pub fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let (exec, workload) = (Exec::decode(&mut reader), Workload::decode(&mut reader));
+        let log = reader.block("log", Log::decode);
+        let process = || {
+            Some(Process {
+                exec: exec?,
+                workload: workload?,
+                log: log?,
+            })
+        };
+        let process = process();
+        reader.finish(process)
+    }
 }
 
 impl Ready {

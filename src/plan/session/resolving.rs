@@ -40,13 +40,11 @@ impl Resolve for Session<'_> {
             })
             .and_then(|record| {
                 self.lower(declared, one, &record, &names, state, |lowering| {
-                    let parts = lowering.parts()?;
-                    Ok(parts.into_iter().chain(lowering.resources()?).collect())
+                    lowering.resource(&change.address)
                 })
             })
             .map_err(|errors| first(&errors))?;
-        let desired = lowered.into_iter().find(|desired| desired.address == change.address);
-        let desired = desired.ok_or_else(|| format!("{} is not wanted any more", change.address))?;
+        let desired = lowered.ok_or_else(|| format!("{} is not wanted any more", change.address))?;
         let schema = self.registry.schema(&desired.provider.name, &desired.kind);
         let schema = schema.ok_or_else(|| format!("there is no kind `{}`", desired.kind))?;
         let mut wanted =

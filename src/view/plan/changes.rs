@@ -107,13 +107,14 @@ pub(super) fn show<'a>(changes: impl Iterator<Item = &'a Change>, detail: Detail
     }
 }
 
-/// Where something is made; what moves says so in its reason.
+/// Where something is made; what moves says so in its reason, and what is a part of its node in its address.
 fn host(change: &Change) -> Option<&Address> {
-    match change.action {
+    let host = match change.action {
         Action::Create => change.hosted_on.as_ref(),
         Action::Replace if change.hosted_on == change.was_hosted_on => change.hosted_on.as_ref(),
         _ => None,
-    }
+    };
+    host.filter(|host| change.address.whole().as_ref() != Some(*host))
 }
 
 fn body(change: &Change) -> Document {

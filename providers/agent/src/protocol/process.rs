@@ -165,6 +165,9 @@ pub struct ProcessSpec {
     /// Where its output goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    /// Whether the node runs it itself, so that it takes no simulator's place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_node: bool,
     /// What it should be.
     #[serde(default)]
     pub state: Desired,

@@ -92,6 +92,7 @@ fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted
                 keep: log.whole("keep")?,
             })
         })?,
+        of_node: root.truth("of_node")?.unwrap_or_default(),
         state: root.word("state")?.unwrap_or_default(),
         health_check: root.object("health_check", |check| {
             Ok(HealthCheck {
@@ -167,6 +168,7 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
             ])
         }),
     );
+    attributes.set("of_node", if spec.of_node { true.into() } else { Value::NULL });
     // One that was idle is as it should be: it was not stopped by anybody.
     let state = match view.stopped_because {
         Some(_) => spec.state.as_str(),
@@ -211,7 +213,7 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
 }
 
 /// What a process has and a machine has not.
-pub(crate) const OF_A_PROCESS: [&str; 3] = ["command", "working_dir", "ready"];
+pub(crate) const OF_A_PROCESS: [&str; 4] = ["command", "working_dir", "ready", "of_node"];
 
 fn health_check_value(check: &HealthCheck) -> Value {
     Value::object([
@@ -320,6 +322,7 @@ mod tests {
                     ("keep", Value::from(2u64)),
                 ]),
             ),
+            ("of_node", Value::from(true)),
             ("state", Value::string("running")),
             (
                 "health_check",

@@ -268,7 +268,9 @@ impl Supervisor {
             )));
         }
         self.demand_program(&request.spec)?;
-        if let Some(most) = most.filter(|most| simulators.len() as u64 >= *most) {
+        let takes_place = |entry: &&Entry| !entry.seen.borrow().record.spec.of_node;
+        let is_full = |most: &u64| simulators.values().filter(takes_place).count() as u64 >= *most;
+        if let Some(most) = most.filter(|most| !request.spec.of_node && is_full(most)) {
             return Err(SupervisorError::Full(most));
         }
         let gdb_port = self.gdb_port(&simulators, name, &request.spec)?;

@@ -25,7 +25,7 @@ pub(super) fn of(parts: &Parts) -> Box<[u8]> {
     }
     rank.push(0);
     key(&mut rank, parts.key.as_ref());
-    if let Some(child) = &parts.child {
+    for child in parts.child.iter().flat_map(|child| child.split('/')) {
         let (stem, number) = numbered(child);
         text(&mut rank, stem);
         rank.extend(number.to_be_bytes());

@@ -7,7 +7,7 @@ use crate::config::blocks::Block;
 use crate::config::blocks::process::{self, Ready};
 use crate::config::decode::Reader;
 use crate::config::record::Record;
-use crate::config::schema::{AttributeSchema, BlockSchema};
+use crate::config::schema::BlockSchema;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What is particular to a program.
@@ -23,10 +23,7 @@ pub struct Exec {
 
 pub(in crate::config::blocks) fn schema() -> BlockSchema {
     super::shared("exec", "Any program.")
-        .attributes([
-            process::command(),
-            AttributeSchema::string("working_dir", "the folder that it runs in; without it one of its own"),
-        ])
+        .attributes([process::command(), process::working_dir()])
         .optional(process::ready_schema())
         .optional(process::log_schema())
         .rule(super::port_of_the_agent)
@@ -34,25 +31,26 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
 
 pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Block, Diagnostics> {
     let mut reader = Reader::new(record);
-    let (command, working_dir) = (reader.take::<Value>("command"), reader.maybe("working_dir"));
-    let ready = reader.block("ready", Ready::decode);
-    if command
-        .as_ref()
-        .and_then(Value::as_slice)
-        .is_some_and(<[Value]>::is_empty)
-    {
-        let detail = "`command` is empty; its first element must be a program.";
-        reader.error(Diagnostic::error("Invalid value", detail), "command");
-    }
-    let exec = || {
+    let kind = Exec::decode(&mut reader).map(Kind::Exec);
+    let simulator = Simulator::decode_shared(&mut reader, kind);
+    let block = simulator.map(|simulator| Block::Simulator(Box::new(simulator)));
+    reader.finish(block)
+}
+
+impl Exec {
+    /// Reads what a program has, whether it is a simulator or of a node.
+    pub(in crate::config::blocks) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        let (command, working_dir) = (reader.take::<Value>("command"), reader.maybe("working_dir"));
+        let ready = reader.block("ready", Ready::decode);
+        let elements = command.as_ref().and_then(Value::as_slice);
+        if elements.is_some_and(<[Value]>::is_empty) {
+            let detail = "`command` is empty; its first element must be a program.";
+            reader.error(Diagnostic::error("Invalid value", detail), "command");
+        }
         Some(Exec {
             command: command?,
             working_dir: working_dir?,
             ready: ready?,
         })
-    };
-    let kind = exec().map(Kind::Exec);
-    let simulator = Simulator::decode_shared(&mut reader, kind);
-    let block = simulator.map(|simulator| Block::Simulator(Box::new(simulator)));
-    reader.finish(block)
+    }
 }

@@ -1,0 +1,247 @@
+//! Nodes and members of pools that run a workload of their own.
+
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value as Json;
+
+use crate::lab::{Lab, Run};
+use crate::running::{Running, eventually};
+
+/// A pool of workers that write down when they begin and end, each where and as what.
+fn workers(min: usize, word: &str) -> String {
+    format!(
+        r#"
+provider "local" {{}}
+
+pool "web" {{
+  node {{
+    process "worker" {{
+      command     = ["sh", "-c", "trap 'echo end $0 >> told; exit 0' TERM; echo begin $0 $WORD >> told; echo up; while :; do sleep 0.1; done", member.number]
+      working_dir = abspath(path.root)
+      env         = {{ WORD = "{word}-${{member.name}}" }}
+      ready {{ pattern = "^up$" }}
+    }}
+  }}
+  autoscale {{
+    min = {min}
+    max = 4
+  }}
+}}
+"#
+    )
+}
+
+fn told(folder: &Path) -> Vec<String> {
+    let told = std::fs::read_to_string(folder.join("told")).unwrap_or_default();
+    told.lines().map(str::to_owned).collect()
+}
+
+/// Returns what was told since then.
+fn told_since(folder: &Path, before: usize) -> Vec<String> {
+    told(folder).split_off(before)
+}
+
+fn nodes(lab: &Lab) -> Json {
+    lab.run("nodes -o json").exits(0).json()
+}
+
+/// Returns what is said of nodes, without what is measured and the numbers of processes.
+fn said(mut nodes: Json) -> String {
+    fn without_pid(of: &mut Json) {
+        of["pid"] = Json::from(of["pid"].is_u64());
+    }
+    for node in nodes.as_array_mut().expect("a list") {
+        for measured in ["cpu", "memory", "endpoint", "runtime"] {
+            node.as_object_mut().expect("an object").remove(measured);
+        }
+        without_pid(node);
+        node["processes"]
+            .as_array_mut()
+            .expect("a list")
+            .iter_mut()
+            .for_each(without_pid);
+    }
+    format!("{nodes:#}")
+}
+
+fn pid_of(process: &Json) -> Pid {
+    let pid = process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    pid.and_then(Pid::from_raw)
+        .unwrap_or_else(|| panic!("no process id: {process}"))
+}
+
+fn is_empty(lab: &Lab) -> bool {
+    lab.run("plan --detailed-exitcode").code == Some(0)
+}
+
+#[test]
+fn members_run_a_process_each_from_the_first_to_the_last() {
+    let lab = Running::new(&workers(2, "one"));
+    insta::assert_snapshot!("plan", lab.run("plan").exits(0));
+    lab.run("apply --auto-approve").exits(0);
+    let mut first = told(lab.path());
+    first.sort();
+    assert_eq!(first, ["begin 1 one-web-m1", "begin 2 one-web-m2"]);
+    lab.run("plan --detailed-exitcode").exits(0);
+    insta::assert_snapshot!("nodes", said(nodes(&lab)));
+    insta::assert_snapshot!("status", lab.run("status").exits(0));
+    assert_eq!(
+        lab.run("state list").exits(0).stdout,
+        "pool.web/m1\npool.web/m1/worker\npool.web/m2\npool.web/m2/worker\n"
+    );
+
+    // It grows: the new member is there once its worker is.
+    lab.write("fleet.hcl", &workers(3, "one"));
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(told_since(lab.path(), 2), ["begin 3 one-web-m3"]);
+
+    // Another environment: one worker after the other.
+    lab.write("fleet.hcl", &workers(3, "two"));
+    insta::assert_snapshot!("rolls", lab.run("plan").exits(0));
+    let before = told(lab.path()).len();
+    lab.run("apply --auto-approve").exits(0);
+    let rolled = told_since(lab.path(), before);
+    let expected = (1..=3).flat_map(|member| [format!("end {member}"), format!("begin {member} two-web-m{member}")]);
+    assert_eq!(rolled, expected.collect::<Vec<_>>());
+    lab.run("plan --detailed-exitcode").exits(0);
+
+    // It shrinks: the worker of the member that goes ends as it was asked to.
+    lab.write("fleet.hcl", &workers(1, "two").replace("max = 4", "max = 1"));
+    insta::assert_snapshot!("shrinks", lab.run("plan").exits(0));
+    let before = told(lab.path()).len();
+    lab.run("apply --auto-approve").exits(0);
+    let mut ended = told_since(lab.path(), before);
+    ended.sort();
+    assert_eq!(ended, ["end 2", "end 3"]);
+    assert!(is_empty(&lab));
+    let last = pid_of(&nodes(&lab)[0]["processes"][0]);
+    lab.run("destroy --auto-approve").exits(0);
+    eventually("the last worker has ended", || test_kill_process(last).is_err());
+}
+
+/// What was killed by hand is seen with its node, and started by the next apply.
+#[test]
+fn a_process_of_a_member_that_was_killed_is_told_and_healed() {
+    let lab = Running::new(&workers(2, "one"));
+    lab.run("apply --auto-approve").exits(0);
+    let before = nodes(&lab);
+    kill_process(pid_of(&before[0]["processes"][0]), Signal::KILL).expect("it runs");
+    eventually("it is seen", || !is_empty(&lab));
+    insta::assert_snapshot!("unhealthy_nodes", said(nodes(&lab)));
+    insta::assert_snapshot!("unhealthy", lab.run("status").exits(0));
+    insta::assert_snapshot!("heals", lab.run("plan").exits(0));
+    lab.run("apply --auto-approve").exits(0);
+    lab.run("plan --detailed-exitcode").exits(0);
+    let after = nodes(&lab);
+    assert_eq!(after[0]["status"], "running");
+    assert_ne!(after[0]["processes"][0]["pid"], before[0]["processes"][0]["pid"]);
+    assert_eq!(
+        after[1]["processes"], before[1]["processes"],
+        "the other one was left alone"
+    );
+    assert_eq!(after[0]["pid"], before[0]["pid"], "as were the agents");
+}
+
+/// With its agent dead a member's process runs on, and the next agent takes it over.
+#[test]
+fn a_process_of_a_node_outlives_its_agent() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+node "a" {
+  process "worker" { command = ["sleep", "1000"] }
+}
+"#,
+    );
+    lab.run("apply --auto-approve").exits(0);
+    let before = nodes(&lab);
+    kill_process(pid_of(&before[0]), Signal::KILL).expect("the agent runs");
+    eventually("it is seen", || !is_empty(&lab));
+    lab.run("apply --auto-approve").exits(0);
+    lab.run("plan --detailed-exitcode").exits(0);
+    let after = nodes(&lab);
+    assert_ne!(after[0]["pid"], before[0]["pid"]);
+    assert_eq!(after[0]["processes"], before[0]["processes"]);
+}
+
+/// A part of a member goes with it in a plan of a part of the fleet, too.
+#[test]
+fn a_member_that_is_targeted_takes_its_process_along() {
+    let lab = Running::new(&workers(2, "one"));
+    lab.run("apply --auto-approve --target pool.web/m1").exits(0);
+    assert_eq!(
+        lab.run("state list").exits(0).stdout,
+        "pool.web/m1\npool.web/m1/worker\n"
+    );
+    lab.run("apply --auto-approve").exits(0);
+    lab.run("plan --detailed-exitcode").exits(0);
+}
+
+/// A roll ends with the first member whose process does not come up.
+#[test]
+fn a_worker_that_does_not_come_up_ends_the_roll() {
+    let lab = Running::new(&workers(3, "one"));
+    lab.run("apply --auto-approve").exits(0);
+    let broken = workers(3, "two").replace("echo up;", "echo no such port; exit 3;");
+    lab.write("fleet.hcl", &broken);
+    let run = lab.run("apply --auto-approve").exits(1);
+    insta::assert_snapshot!("does_not_come_up", run);
+    let status: Vec<Json> = nodes(&lab)
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|node| node["status"].clone())
+        .collect();
+    assert_eq!(
+        status,
+        ["running", "running", "running"],
+        "what is not there is in the plan, not in the status"
+    );
+    lab.write("fleet.hcl", &workers(3, "two"));
+    lab.run("apply --auto-approve").exits(0);
+    assert!(is_empty(&lab));
+}
+
+/// What a node runs itself takes no place of a simulator.
+#[test]
+fn simulators_have_their_places_beside_a_process_of_their_node() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+node "a" {
+  max_simulators = 1
+  process "worker" { command = ["sleep", "1000"] }
+}
+simulator "exec" "job" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+}
+"#,
+    );
+    lab.run("apply --auto-approve").exits(0);
+    let node = &nodes(&lab)[0];
+    assert_eq!(
+        (&node["simulators"], &node["max_simulators"]),
+        (&Json::from(1), &Json::from(1))
+    );
+    assert!(is_empty(&lab));
+}
+
+/// The errors of what cannot run on a node.
+#[test]
+fn mistakes() {
+    let mut report = String::new();
+    for fleet in [
+        "node \"a\" {\n  runtime = \"ssh://ann@lab\"\n  process \"web\" { command = [\"serve\"] }\n}\n",
+        "provider \"local\" {}\nnode \"a\" {\n  process \"web\" { command = [] }\n}\n",
+        "provider \"local\" {}\nnode \"a\" {\n  process \"web\" {}\n}\n",
+        "provider \"local\" {}\nnode \"a\" {\n  process \"we b\" { command = [\"serve\"] }\n}\n",
+        "provider \"local\" {}\nnode \"a\" {\n  process \"web\" {\n    command = [\"serve\"]\n    ready { tcp = \"gsc\" }\n  }\n}\n",
+        "provider \"local\" {}\nnode \"a\" {\n  process \"web\" {\n    command = [\"serve\"]\n    restart = \"never\"\n  }\n}\n",
+    ] {
+        let run: Run = Lab::new(fleet).run("plan").exits(1);
+        report.push_str(&format!("{run}\n"));
+    }
+    insta::assert_snapshot!(report);
+}
