@@ -33,6 +33,7 @@ use crate::apply::{self, Estimate};
 use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
+use crate::health;
 use crate::lower::Wanted;
 use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
@@ -224,8 +225,16 @@ impl Fleet {
     pub async fn plan(&self) -> Result<Planned<'_>, FleetError> {
         let snapshot = self.snapshot().await?;
         let observations = self.observe(&snapshot).await;
+        let unhealthy = match self.options.refresh {
+            Refresh::Look => health::warnings(health::of_all(&snapshot.state, &observations).await),
+            Refresh::Trust => Diagnostics::new(),
+        };
         let observations = self.with_imports(&snapshot, observations).await?;
-        self.plan_from(snapshot, observations)
+        let mut planned = self.plan_from(snapshot, observations)?;
+        if self.options.mode == Mode::Apply {
+            planned.warnings.extend(unhealthy);
+        }
+        Ok(planned)
     }
 
     /// Returns how long a plan takes to carry out, by what is recorded of earlier runs.

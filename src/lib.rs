@@ -19,7 +19,7 @@
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
 //! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
-//! - [`status`]: what runs now; [`control`]: what is done with it by hand; [`audit`]: who did that
+//! - [`status`]: what runs now; [`health`]: whether a node does what it is there for; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
 //! - [`view`]: all printing; [`cli`]: the verbs, one a file
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
@@ -43,6 +43,7 @@ pub mod fault;
 pub mod fleet;
 pub mod format;
 pub mod graph;
+pub mod health;
 pub mod lower;
 pub mod plan;
 pub mod providers;

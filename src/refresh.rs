@@ -249,6 +249,7 @@ mod tests {
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            health_check: None,
             timeouts: Timeouts::default(),
         };
         let resource = Resource {

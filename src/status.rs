@@ -10,6 +10,7 @@ use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Hold, Resource, State};
 
+use crate::health::{self, Verdict};
 use crate::lower::number_of;
 use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
@@ -198,7 +199,9 @@ impl Status {
             if is_node(address) {
                 let simulators = hosted.get(address).copied().unwrap_or(0);
                 let load = asked.loads.get(address).copied();
-                status.nodes.push(node(address, resource, observed, simulators, load));
+                let mut node = node(address, resource, observed, simulators, load);
+                node.looked_at(asked.verdicts.get(address));
+                status.nodes.push(node);
             } else if let Some(node) = of_node(resource, address).and_then(|node| status.node(&node)) {
                 let mut process = process(address, resource, observed);
                 process.last_line = asked.last_lines.get(address).cloned();
@@ -236,9 +239,17 @@ impl Status {
 }
 
 impl Node {
+    /// Takes in what a look at it found.
+    fn looked_at(&mut self, verdict: Option<&Verdict>) {
+        if let (true, Some(Verdict::Unhealthy(problem))) = (self.health.is_good(), verdict) {
+            self.health = Health::Unhealthy(format!("its check says: {problem}"));
+        }
+    }
+
     /// Takes in a process that it runs itself. It is no healthier than what it runs.
     fn runs(&mut self, process: Process) {
-        if self.health.is_good() && !process.health.is_good() {
+        // What ended is rather the cause than what its check says.
+        if !process.health.is_good() && (self.health.is_good() || matches!(self.health, Health::Unhealthy(_))) {
             self.health = Health::Unhealthy(process.trouble());
         }
         self.processes.push(process);
@@ -408,13 +419,23 @@ pub struct Asked {
     pub loads: BTreeMap<Address, Load>,
     /// The last lines of the logs of simulators that ended.
     pub last_lines: BTreeMap<Address, String>,
+    /// What looks at nodes with a `health_check` found.
+    pub verdicts: BTreeMap<Address, Verdict>,
 }
 
 impl Asked {
     /// Asks the agents of the nodes that were seen. One that does not answer within `patience` tells nothing.
     pub async fn of(state: &State, seen: &Observations, patience: Duration) -> Self {
-        let (loads, last_lines) = futures::join!(loads(state, seen, patience), last_lines(state, seen, patience));
-        Asked { loads, last_lines }
+        let (loads, last_lines, verdicts) = futures::join!(
+            loads(state, seen, patience),
+            last_lines(state, seen, patience),
+            health::of_all(state, seen)
+        );
+        Asked {
+            loads,
+            last_lines,
+            verdicts,
+        }
     }
 }
 

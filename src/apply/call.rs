@@ -54,7 +54,7 @@ impl Patience {
     /// Returns the patience with the steps of a resource that has time-outs of its own.
     pub fn within(&self, timeouts: &Timeouts, verb: Verb) -> Self {
         let timeout = match verb {
-            Verb::Create => timeouts.create,
+            Verb::Create | Verb::Prove => timeouts.create,
             Verb::Update | Verb::Check => timeouts.update,
             Verb::Delete | Verb::Forget | Verb::Drain => timeouts.delete,
         };

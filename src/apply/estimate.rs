@@ -40,7 +40,7 @@ pub fn estimate(plan: &Plan, timings: &Timings, parallelism: usize) -> Option<Es
     let mut length = |Step { change, verb }| {
         let change = &plan.changes[change];
         let expected = match verb {
-            Verb::Forget => Some(Duration::ZERO),
+            Verb::Forget | Verb::Prove => Some(Duration::ZERO),
             // How long jobs take to end, only their user knows.
             Verb::Drain => (!waiting.contains(&change.address)).then_some(Duration::ZERO),
             verb => expected(change, verb, timings),
@@ -77,7 +77,7 @@ pub(super) fn expected(change: &Change, verb: Verb, timings: &Timings) -> Option
     let provider = match verb {
         Verb::Create | Verb::Update => change.provider.as_ref(),
         Verb::Delete => change.provider_before.as_ref(),
-        Verb::Forget | Verb::Check | Verb::Drain => None,
+        Verb::Forget | Verb::Check | Verb::Drain | Verb::Prove => None,
     }?;
     if &*provider.name == builtin::NAME {
         return Some(Duration::ZERO);

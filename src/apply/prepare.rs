@@ -164,6 +164,7 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
         && declared.prevent_destroy == before.prevent_destroy
         && declared.create_before_destroy == before.create_before_destroy
         && declared.drain == before.drain
+        && declared.health_check == before.health_check
         && declared.timeouts == before.timeouts
         && same_attributes(&declared.inputs, &before.inputs);
     (!unchanged).then(|| Event::Redeclared {
@@ -188,6 +189,7 @@ pub(crate) fn declaration(change: &Change, wanted: &Attributes, provider: &Provi
         prevent_destroy: change.prevent_destroy,
         create_before_destroy: change.create_before_destroy,
         drain: change.drain,
+        health_check: change.health_check.clone(),
         timeouts: change.timeouts,
     }
 }

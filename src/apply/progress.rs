@@ -125,6 +125,8 @@ pub enum Verb {
     Check,
     /// Has nothing new placed on a member of a pool, and waits for what runs on it to end.
     Drain,
+    /// Waits until a node is healthy, with all that it runs itself.
+    Prove,
 }
 
 impl Verb {
@@ -137,6 +139,7 @@ impl Verb {
             Verb::Forget => "forget",
             Verb::Check => "check",
             Verb::Drain => "drain",
+            Verb::Prove => "health",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The order of an apply: every change as one or two steps, with an edge from each step to those that must wait for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::Direction;
 use petgraph::algo::{kosaraju_scc, toposort};
@@ -72,6 +72,7 @@ impl Steps {
         for (index, change) in plan.changes.iter().enumerate() {
             layout.add(index, change);
         }
+        layout.add_proofs(&plan.changes);
         let needed = plan
             .changes
             .iter()
@@ -194,6 +195,8 @@ struct Layout<'a> {
     /// The changes of each block and of each parent, for gates.
     under: BTreeMap<Address, Vec<Ends>>,
     gates: BTreeMap<&'a Address, Ends>,
+    /// Where nodes are waited for to be healthy.
+    proofs: BTreeMap<&'a Address, NodeIndex>,
     /// The last step of addresses with objects that were replaced.
     last: BTreeMap<&'a Address, NodeIndex>,
     /// Whether something is removed only after its replacement was made.
@@ -255,6 +258,48 @@ impl<'a> Layout<'a> {
         }
         if block != change.address {
             self.under.entry(block).or_default().push(ends);
+        }
+    }
+
+    /// Has a node with a check be waited for, once it and what it runs itself is made or changed. What needs the node needs it
+    /// healthy.
+    fn add_proofs(&mut self, changes: &'a [Change]) {
+        let mut made: BTreeMap<Address, Vec<NodeIndex>> = BTreeMap::new();
+        for change in changes.iter().filter(|change| change.deposed.is_none()) {
+            let making = self.ends.get(&change.address).and_then(|ends| ends.making);
+            if let Some(making) = making.filter(|making| self.graph[*making].is_some()) {
+                let part_of = change
+                    .address
+                    .whole()
+                    .filter(|whole| change.hosted_on.as_ref() == Some(whole));
+                made.entry(part_of.unwrap_or_else(|| change.address.clone()))
+                    .or_default()
+                    .push(making);
+            }
+        }
+        for (index, change) in changes.iter().enumerate() {
+            let Some(made) = made.get(&change.address).filter(|_| change.health_check.is_some()) else {
+                continue;
+            };
+            let verb = Verb::Prove;
+            let proof = self.graph.add_node(Some(Step { change: index, verb }));
+            for made in made {
+                self.graph.add_edge(*made, proof, Bond::Needed);
+            }
+            self.proofs.insert(&change.address, proof);
+            let making = Some(proof);
+            let names = [
+                change.address.clone(),
+                change.address.parent(),
+                change.address.declaration(),
+            ];
+            for name in BTreeSet::from(names) {
+                let proven = Ends {
+                    making,
+                    ..Ends::default()
+                };
+                self.under.entry(name).or_default().push(proven);
+            }
         }
     }
 
@@ -374,6 +419,17 @@ impl<'a> Layout<'a> {
                 .flat_map(|back| next.into_iter().flatten().map(move |next| (back, *next)))
             {
                 self.graph.add_edge(back, next, bond);
+            }
+        }
+        for (member, next) in next {
+            let goes = goes.get(next).into_iter().flatten();
+            for (proof, goes) in self
+                .proofs
+                .get(member)
+                .into_iter()
+                .flat_map(|proof| goes.clone().map(move |next| (proof, next)))
+            {
+                self.graph.add_edge(*proof, *goes, Bond::Turn);
             }
         }
     }

@@ -4,12 +4,13 @@
 //! durable before anything that waits for it begins. So at any instant the journal tells what may have been done.
 //!
 //! - [`begin`]: a step begins: its intent, and the future of its call; [`end`]: a call ended: what follows
-//! - [`drain`]: a member of a pool is emptied before it goes
+//! - [`drain`]: a member of a pool is emptied before it goes; [`prove`]: a node is waited for to be healthy
 //! - [`resuming`]: what an earlier run began comes to its end before the step of its resource begins
 
 mod begin;
 mod drain;
 mod end;
+mod prove;
 mod resuming;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +167,8 @@ enum End {
     Looked(Result<Observed, CallError>),
     /// What still runs on a member that was to be empty by now.
     Drained(Vec<Address>),
+    /// Whether a node is healthy, and why not.
+    Proven(Result<(), String>),
     Resumed(Box<Resumed>),
 }
 
@@ -268,7 +271,7 @@ impl<'a> Walk<'a> {
         }
         for (node, verb) in std::mem::take(&mut batch.finished) {
             let address = self.address(node).clone();
-            if !matches!(verb, Verb::Delete | Verb::Forget | Verb::Drain) {
+            if !matches!(verb, Verb::Delete | Verb::Forget | Verb::Drain | Verb::Prove) {
                 let change = &self.plan.changes[self.steps.step(node).change];
                 self.resolve.made(change);
                 if change.is_unproven

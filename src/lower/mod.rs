@@ -7,7 +7,7 @@
 //! - [`autoscale`]: what is declared of a pool's size
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
-//! - [`node_process`]: processes that nodes run themselves
+//! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is healthy
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
 
@@ -28,6 +28,7 @@ use crate::reference::FOR_TESTS;
 pub mod autoscale;
 mod container;
 mod engine;
+mod health_check;
 mod layout;
 mod limits;
 mod network;
@@ -398,7 +399,7 @@ pub fn value(
 }
 
 /// Returns a name made of an address that tells instances of a block apart: `quad-0`, `iris-x`, `field-m2`.
-fn name_of(address: &Address) -> String {
+pub fn name_of(address: &Address) -> String {
     let mut name = String::new();
     let modules = address.modules().iter().map(|step| (&*step.name, step.key.as_ref()));
     for (part, key) in modules.chain([(address.name(), address.key())]) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Members, Objects, engine, name_of};
+use super::{Desired, Layout, Lowering, Members, Objects, engine, health_check, name_of};
 use crate::config::Record;
 use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -66,6 +66,12 @@ pub(super) fn each_member(
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.
 fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
+    let mut node = bare(lowering, address, record)?;
+    node.policy.health_check = health_check::of_node(lowering, &node, record)?;
+    Ok(node)
+}
+
+fn bare(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
     if let Some(engine) = engine::node(lowering, &address, record)? {
         let schema = lowering.registry.schema(&engine.provider.name, &engine.kind);
         if let Some(schema) = schema {

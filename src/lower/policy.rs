@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Schema};
-use simfleet_state::{Drain, Timeouts};
+use simfleet_state::{Drain, HealthCheck, Timeouts};
 
 use crate::config::{Declaration, IgnoreChanges};
 use crate::diagnostic::{Diagnostic, Span};
@@ -23,6 +23,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// How it is emptied before it goes, where it is a member of a pool.
     pub drain: Option<Drain>,
+    /// How it is told whether it is healthy, where it is a node with a check.
+    pub health_check: Option<HealthCheck>,
 }
 
 /// A reference of `replace_triggered_by`.
@@ -52,6 +54,7 @@ impl Policy {
             triggers,
             timeouts: declaration.meta.timeouts,
             drain: None,
+            health_check: None,
         }
     }
 

@@ -95,6 +95,7 @@ pub fn assess(
         is_unproven: false,
         timeouts: desired.policy.timeouts,
         drain: desired.policy.drain,
+        health_check: desired.policy.health_check.clone(),
         held: None,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
@@ -329,6 +330,7 @@ pub fn dismiss(
         is_unproven: false,
         timeouts: declared.timeouts,
         drain: declared.drain,
+        health_check: declared.health_check.clone(),
         held: None,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{DeposedKey, Drain, Hold, Port, ProviderConfig, Timeouts};
+use simfleet_state::{DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
 use super::difference::same;
@@ -154,6 +154,8 @@ pub struct Change {
     pub timeouts: Timeouts,
     /// How it is emptied before it goes, where it is a member of a pool.
     pub drain: Option<Drain>,
+    /// How it is told whether it is healthy, where it is a node with a check: it is waited for.
+    pub health_check: Option<HealthCheck>,
     /// The hold that it is wanted by: somebody stopped or paused it by hand.
     pub held: Option<Hold>,
 }

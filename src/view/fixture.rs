@@ -28,6 +28,7 @@ fn resource<const N: usize>(kind: &'static str, host: Option<&str>, id: &str, fi
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            health_check: None,
             timeouts: Timeouts::default(),
         },
         object: Object {

@@ -164,6 +164,7 @@ fn doing(verb: Verb) -> &'static str {
         Verb::Forget => "forgetting",
         Verb::Check => "looking at it",
         Verb::Drain => "draining",
+        Verb::Prove => "waiting for its health",
     }
 }
 
@@ -176,6 +177,7 @@ pub(super) fn done(verb: Verb) -> &'static str {
         Verb::Forget => "forgotten",
         Verb::Check => "looked at",
         Verb::Drain => "drained",
+        Verb::Prove => "healthy",
     }
 }
 

@@ -392,8 +392,11 @@ mod tests {
             (at("simulator.vehicle.quad[1]"), Observed::Absent),
         ]);
         let loads = BTreeMap::from([(at("pool.field/m1"), Load { cpu: 12.4, memory: 3.0 })]);
-        let last_lines = BTreeMap::new();
-        Status::of(&state, &seen, &Asked { loads, last_lines })
+        let asked = Asked {
+            loads,
+            ..Asked::default()
+        };
+        Status::of(&state, &seen, &asked)
     }
 
     /// Wide characters take two columns, and what follows them stays in line.

@@ -37,6 +37,9 @@ pub struct Declaration {
     /// How it is emptied before it goes, where it is a member of a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// How it is told from outside whether it is healthy, where it is a node with a check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// How long operations on it may take; kept here, so that they hold where its block is gone.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
@@ -81,6 +84,46 @@ pub enum WaitFor {
     Simulators,
     /// Its lease.
     Lease,
+}
+
+/// How it is told from outside whether a node is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// What is looked at.
+    pub look: Look,
+    /// From one look to the next.
+    pub interval: Duration,
+    /// How long one look may take.
+    pub timeout: Duration,
+    /// How long after the start bad looks do not count.
+    pub start_period: Duration,
+    /// After how many good looks in a row it is healthy.
+    pub healthy_threshold: u64,
+    /// After how many bad looks in a row it is not.
+    pub unhealthy_threshold: u64,
+}
+
+/// What is looked at. In texts `{private_ip}`, `{public_ip}`, `{member}` and `{pool}` stand for those of the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// A URL, which must answer with a status below 400.
+    Http {
+        /// The URL.
+        url: String,
+    },
+    /// A port of the node, which must accept.
+    Tcp {
+        /// The port.
+        port: u16,
+    },
+    /// A command, run by whoever looks, which must end with 0.
+    Command {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// The agent of the node, which must say that it is well.
+    Agent,
 }
 
 /// A provider with its settings.

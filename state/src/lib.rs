@@ -34,7 +34,9 @@ pub mod stored;
 mod timings;
 mod transition;
 
-pub use declaration::{Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor};
+pub use declaration::{
+    Declaration, DeposedKey, Drain, HealthCheck, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
+};
 pub use error::StateError;
 pub use event::{ConfigDigest, Configuration, Entry, Event, HeldState, Stamp};
 pub use host::{Holder, HolderId, Host, Liveness, Process, System};

@@ -188,6 +188,7 @@ async fn what_went_with_a_node_that_is_gone_is_forgotten() {
             prevent_destroy: false,
             create_before_destroy: false,
             drain: None,
+            health_check: None,
             timeouts: Timeouts::default(),
         },
         object: Object {

@@ -49,6 +49,7 @@ impl<'a> Walk<'a> {
         });
         match verb {
             Verb::Drain => {}
+            Verb::Prove => self.begin_proof(node, change, batch),
             Verb::Forget => {
                 batch.events.extend(self.forget(change));
                 self.active.insert(node, Active::idle(change.provider_before.clone()));

@@ -23,6 +23,7 @@ impl<'a> Walk<'a> {
         match end {
             End::Resumed(resumed) => self.resumed(node, *resumed, batch),
             End::Drained(left) => self.drained(node, left, batch),
+            End::Proven(proven) => self.proven(node, proven, batch),
             End::Looked(seen) => self.looked(node, change, seen, batch).await,
             End::Replied(Ok(Reply::Running { handle, poll_after })) => {
                 self.accepted(node, change, handle, poll_after, batch).await;
@@ -255,8 +256,8 @@ impl<'a> Walk<'a> {
 
     pub(super) fn skip(&mut self, node: NodeIndex, because: String) {
         let (address, verb) = (self.address(node).clone(), self.steps.step(node).verb);
-        // That its removal is skipped says it all.
-        if verb == Verb::Drain {
+        // That its removal or its making is skipped says it all.
+        if matches!(verb, Verb::Drain | Verb::Prove) {
             return;
         }
         let _ = self.progress.send(Progress::Skipped {

@@ -98,7 +98,11 @@ pub(super) fn schema() -> BlockSchema {
 }
 
 impl HealthCheck {
-    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+    /// Returns the typed form of a block.
+    ///
+    /// # Errors
+    /// What does not go together in it.
+    pub fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
         let (url, command, port) = (url(&mut reader), reader.maybe::<Value>("command"), reader.maybe("port"));
         let kind = kind(&mut reader);

@@ -90,7 +90,7 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
         .attributes(later::attributes())
         .any(port_range_schema())
         .any(process::schema())
-        .optional(health_check::schema().later())
+        .optional(health_check::schema())
         .optional(later::ssh())
         .any(later::forward())
         .optional(later::bootstrap())

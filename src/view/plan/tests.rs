@@ -51,6 +51,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         prevent_destroy: false,
         create_before_destroy: false,
         drain: None,
+        health_check: None,
         held: None,
         is_unproven: false,
         timeouts: Default::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
 use crate::declaration::{
-    Declaration, DeposedKey, Drain, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
+    Declaration, DeposedKey, Drain, HealthCheck, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
 };
 use crate::event::{ConfigDigest, Configuration, Event, HeldState};
 use crate::port::{Port, Protocol};
@@ -46,6 +46,16 @@ pub fn declared(size: u64) -> Declaration {
         drain: Some(Drain {
             timeout: Duration::from_secs(30),
             wait_for: WaitFor::Simulators,
+        }),
+        health_check: Some(HealthCheck {
+            look: Look::Http {
+                url: "http://{private_ip}:8080/".to_owned(),
+            },
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            start_period: Duration::ZERO,
+            healthy_threshold: 1,
+            unhealthy_threshold: 3,
         }),
         timeouts: Timeouts::default(),
     }
