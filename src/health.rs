@@ -15,7 +15,7 @@ use simfleet_state::{HealthCheck, Look, State};
 use tokio::time::Instant;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::name_of;
+use crate::lower::{self, name_of};
 use crate::refresh::Observations;
 
 /// How often a node is looked at whose health is waited for, where its check does not look more often.
@@ -160,10 +160,13 @@ fn filled(text: &str, node: &Address, attributes: &Attributes) -> Result<String,
     Ok(text)
 }
 
-/// Returns where a node is reached, as it stands in a URL. Where a provider knows one address only, it is both.
+/// Returns where a node is reached, as it stands in a URL.
 fn private_ip(attributes: &Attributes) -> Result<String, String> {
-    let address = attributes.str("private_ip").or_else(|| attributes.str("address"));
-    address.map(in_url).ok_or_else(|| "it has no address".to_owned())
+    let address = lower::private_ip(attributes);
+    address
+        .as_str()
+        .map(in_url)
+        .ok_or_else(|| "it has no address".to_owned())
 }
 
 fn in_url(address: &str) -> String {

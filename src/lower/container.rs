@@ -8,7 +8,7 @@ use simfleet_state::ProviderConfig;
 
 use super::placement::Place;
 use super::workload::{self, format_value, record};
-use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, engine, limits as of_fleet, name_of};
+use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, container_node, engine, limits as of_fleet, name_of};
 use crate::config::IgnoreChanges;
 use crate::config::blocks::{Build, Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
@@ -72,10 +72,15 @@ fn parts(lowering: &Lowering<'_>, container: &Container, provider: &ProviderConf
 pub(super) fn service(lowering: &Lowering<'_>, service: &Service) -> Result<Desired, Diagnostics> {
     of_fleet::check_image(lowering, &service.container)?;
     let provider = lowering.provider(lowering.declaration, &CONTAINER)?;
-    let mut attributes = attributes(lowering, &service.container, &service.workload);
-    let publish = service.publish.as_ref().map(|publish| each(publish, in_full));
+    Ok(of(lowering, lowering.address.clone(), provider, service))
+}
+
+/// Returns the container of a service, or of a node that is one.
+pub(super) fn of(lowering: &Lowering<'_>, address: Address, provider: ProviderConfig, declared: &Service) -> Desired {
+    let mut attributes = attributes(lowering, &address, &declared.container, &declared.workload);
+    let publish = declared.publish.as_ref().map(|publish| each(publish, in_full));
     attributes.set("publish", publish.map_or(Value::NULL, unless_empty));
-    Ok(container(lowering, provider, attributes, &service.container))
+    container(lowering, address, provider, attributes, &declared.container)
 }
 
 /// Returns the container of a simulator. `inside` is the port in the container that leads to it where none is declared;
@@ -89,7 +94,7 @@ pub(super) fn simulator(
 ) -> Result<Desired, Diagnostics> {
     of_fleet::check_image(lowering, declared)?;
     let (provider, node) = placed(lowering, Some(place))?;
-    let mut attributes = attributes(lowering, declared, &simulator.workload);
+    let mut attributes = attributes(lowering, lowering.address, declared, &simulator.workload);
     attributes.set("state", simulator.state.as_str());
     attributes.set("ports", super::simulator::ports(place));
     let published = place.ports.iter().map(|(name, host)| {
@@ -102,7 +107,7 @@ pub(super) fn simulator(
     });
     let published = published.map(Value::from);
     attributes.set("publish", unless_empty(Value::tuple(published)));
-    let mut desired = container(lowering, provider, attributes, declared);
+    let mut desired = container(lowering, lowering.address.clone(), provider, attributes, declared);
     desired.hosted_on = node;
     if let Some(span) = desired.spans.get("port").cloned() {
         desired.spans.insert("publish", span);
@@ -181,6 +186,9 @@ fn refuse_host(lowering: &Lowering<'_>, place: &Place) -> Result<(), Diagnostics
     if &*provider.name == LOCAL_PROVIDER && place.host.child_name().is_none() {
         return Ok(());
     }
+    if container_node::is_of(lowering, &provider.name) {
+        return Err(container_node::nothing_runs_on(lowering, &place.host));
+    }
     let what = match place.host.child_name() {
         Some(_) => "a member of a pool",
         None => "a `node`",
@@ -195,20 +203,20 @@ fn refuse_host(lowering: &Lowering<'_>, place: &Place) -> Result<(), Diagnostics
     Err(diagnostic.hint(hint).into())
 }
 
-/// Returns the attributes that services and simulators share.
-fn attributes(lowering: &Lowering<'_>, container: &Container, workload: &Workload) -> Attributes {
+/// Returns the attributes that services, simulators and nodes share.
+fn attributes(lowering: &Lowering<'_>, address: &Address, container: &Container, workload: &Workload) -> Attributes {
     let mut attributes = workload::attributes(workload);
     for (name, value) in container.attributes.iter() {
         attributes.set(name.clone(), value.clone());
     }
-    attributes.set("name", lowering.address.to_string());
+    attributes.set("name", address.to_string());
     if container.build.is_some() {
         attributes.set("image", id_of(&image_of(lowering.address), lowering.objects));
         attributes.set("pull", "never");
     }
     if attributes.get("networks").is_some_and(|networks| !networks.is_empty()) {
         // An engine knows no aliases in the network that containers are in by default.
-        attributes.set("aliases", aliases(lowering.address, container.aliases.as_ref()));
+        attributes.set("aliases", aliases(address, container.aliases.as_ref()));
     }
     let full = |value: &Option<Value>, full: fn(&str) -> Vec<String>| match value {
         Some(value) => each(value, full),
@@ -247,11 +255,12 @@ fn attributes(lowering: &Lowering<'_>, container: &Container, workload: &Workloa
 
 fn container(
     lowering: &Lowering<'_>,
+    address: Address,
     provider: ProviderConfig,
     attributes: Attributes,
     declared: &Container,
 ) -> Desired {
-    let mut desired = lowering.desired(lowering.address.clone(), CONTAINER, provider, attributes);
+    let mut desired = lowering.desired(address, CONTAINER, provider, attributes);
     let volumes = own_volumes(declared).map(|volume| address_of(lowering.address, volume));
     desired.depends_on.extend(volumes);
     desired

@@ -3,6 +3,7 @@
 use simfleet_provider_api::{Hosting, Value};
 use simfleet_state::{HealthCheck, Look};
 
+use super::container::CONTAINER;
 use super::{Desired, Lowering};
 use crate::config::Record;
 use crate::config::blocks::{self, HealthCheckType};
@@ -11,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN, Span};
 /// What can be looked at of any node, and of one with an agent.
 const OF_ANY: &str = "http, tcp or command";
 const OF_AGENTS: &str = "http, tcp, command or agent";
+const OF_CONTAINERS: &str = "http, tcp, docker or command";
 
 /// Returns the check of a node that is lowered, where it has one.
 pub(super) fn of_node(
@@ -22,6 +24,11 @@ pub(super) fn of_node(
         return Ok(None);
     };
     let check = blocks::HealthCheck::decode(block)?;
+    // The engine of a container looks into it.
+    let is_of_engine = matches!(check.kind, HealthCheckType::Docker | HealthCheckType::Command);
+    if node.kind == CONTAINER && is_of_engine {
+        return Ok(None);
+    }
     let look = look(lowering, node, block, &check)?;
     Ok(Some(HealthCheck {
         look,
@@ -77,7 +84,11 @@ fn look(
                 node.kind,
                 kind.as_str()
             );
-            let can = if has_agent { OF_AGENTS } else { OF_ANY };
+            let can = match has_agent {
+                _ if node.kind == CONTAINER => OF_CONTAINERS,
+                true => OF_AGENTS,
+                false => OF_ANY,
+            };
             let diagnostic = wrong(lowering, block, "type", detail);
             Err(diagnostic.hint(format!("it can have {can}")).into())
         }

@@ -7,7 +7,8 @@
 //! - [`autoscale`]: what is declared of a pool's size
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
-//! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is healthy
+//! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
+//!   healthy; [`container_node`]: nodes that are containers
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
 
@@ -27,6 +28,7 @@ use crate::reference::FOR_TESTS;
 
 pub mod autoscale;
 mod container;
+mod container_node;
 mod engine;
 mod health_check;
 mod layout;
@@ -49,6 +51,7 @@ pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of};
 pub use limits::{check_count, check_loaded};
+pub use node::private_ip;
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
 pub use recorded::is_in_use;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Members, Objects, engine, health_check, name_of};
+use super::{Desired, Layout, Lowering, Members, Objects, container_node, engine, health_check, name_of};
 use crate::config::Record;
 use crate::config::blocks::Pool;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -75,23 +75,29 @@ fn bare(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<De
     if let Some(engine) = engine::node(lowering, &address, record)? {
         let schema = lowering.registry.schema(&engine.provider.name, &engine.kind);
         if let Some(schema) = schema {
-            refuse_others(lowering, schema, record, "node with a `runtime`")?;
+            refuse_others(
+                lowering,
+                schema,
+                record,
+                &record.attributes(),
+                &OURS,
+                "node with a `runtime`",
+            )?;
         }
         return Ok(engine);
     }
     let provider = lowering.provider(lowering.declaration, &NODE)?;
+    if container_node::is_of(lowering, &provider.name) {
+        return container_node::node(lowering, address, record, provider);
+    }
     let schema = lowering.registry.schema(&provider.name, &NODE);
     let mut attributes = schema
         .map(|schema| taken(schema, &record.attributes()))
         .unwrap_or_default();
     attributes.set("name", unique_name(&address));
     if let Some(schema) = schema {
-        refuse_others(
-            lowering,
-            schema,
-            record,
-            &format!("node of provider `{}`", provider.name),
-        )?;
+        let what = format!("node of provider `{}`", provider.name);
+        refuse_others(lowering, schema, record, &record.attributes(), &OURS, &what)?;
     }
     let mut desired = lowering.desired(address, NODE, provider, attributes);
     desired.spans.extend(record.spans());
@@ -106,12 +112,21 @@ pub(super) fn taken(schema: &Schema, attributes: &Attributes) -> Attributes {
     known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// An attribute of a node that simfleet itself acts on may be unknown to the provider; any other may not.
-fn refuse_others(lowering: &Lowering<'_>, schema: &Schema, record: &Record, what: &str) -> Result<(), Diagnostics> {
-    const OURS: [&str; 5] = ["cpus", "memory", "max_simulators", "labels", "tags"];
+/// The attributes of a node that simfleet itself acts on.
+const OURS: [&str; 5] = ["cpus", "memory", "max_simulators", "labels", "tags"];
+
+/// Refuses those of some attributes that neither simfleet itself acts on, which are `ours`, nor the provider.
+pub(super) fn refuse_others(
+    lowering: &Lowering<'_>,
+    schema: &Schema,
+    record: &Record,
+    attributes: &Attributes,
+    ours: &[&str],
+    what: &str,
+) -> Result<(), Diagnostics> {
     let mut diagnostics = Diagnostics::new();
-    for (name, _) in record.attributes().iter() {
-        let is_known = OURS.contains(&&**name) || schema.attribute(name).is_some();
+    for (name, _) in attributes.iter() {
+        let is_known = ours.contains(&&**name) || schema.attribute(name).is_some();
         if !is_known {
             let detail = format!("A {what} has no `{name}`.");
             let span = record.attribute_span(name).cloned();
@@ -139,14 +154,29 @@ pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static
     let output = |name: &'static str| {
         let value = match (attributes.get(name), name) {
             (Some(value), _) => value.clone(),
-            // Where a provider knows one address only, it is both.
             (None, "name") => name_of(address).into(),
-            (None, "public_ip" | "private_ip") => attributes.get("address").cloned().unwrap_or(Value::NULL),
+            (None, "private_ip") => private_ip(&attributes),
+            (None, "public_ip") => attributes.get("address").cloned().unwrap_or(Value::NULL),
             (None, _) => Value::NULL,
         };
         (name, value)
     };
     OUTPUTS.into_iter().map(output).collect()
+}
+
+/// Returns the address of a node within its network: of a container that in the first of its networks. Where a provider knows one
+/// address only, it is both.
+pub fn private_ip(attributes: &Attributes) -> Value {
+    let given = attributes.get("private_ip").cloned();
+    let of_container = || {
+        let ips = attributes.get("ips")?;
+        match ips.as_fields() {
+            Some(fields) => fields.iter().next().map(|(_, ip)| ip.clone()),
+            None => ips.is_unknown().then(|| ips.clone()),
+        }
+    };
+    let address = || attributes.get("address").cloned();
+    given.or_else(of_container).or_else(address).unwrap_or(Value::NULL)
 }
 
 /// Returns a node or a member of a pool as what runs on it sees it.

@@ -9,7 +9,7 @@ use simfleet_state::ProviderConfig;
 use super::node::NODE;
 use super::placement::Place;
 use super::workload::{self, format_value, record, seconds};
-use super::{Desired, Lowering, engine, limits};
+use super::{Desired, Lowering, container_node, engine, limits};
 use crate::config::blocks::simulator::{Exec, Vehicle};
 use crate::config::blocks::{Kind as SimulatorKind, Log, Ready, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -157,6 +157,7 @@ pub(super) fn provider(
                 };
                 Err(diagnostic.at(lowering.declaration.span.clone()).hint(hint).into())
             }
+            None if container_node::is_of(lowering, &own.name) => Err(container_node::nothing_runs_on(lowering, node)),
             None => Err(no_runtime(lowering, "Nothing", &own.name)),
         },
     }

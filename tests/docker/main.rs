@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod control;
 mod errors;
+mod members;
 mod nodes;
 mod own;
 mod registry;

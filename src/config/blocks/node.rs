@@ -75,7 +75,10 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             AttributeSchema::new("memory", AttributeType::Size, "memory that its load is a percentage of"),
             AttributeSchema::count("max_simulators", 0, "how many simulators it takes"),
             AttributeSchema::string("size", "the size of the machine, in the words of its provider"),
-            AttributeSchema::string("image", "what it boots, in the words of its provider"),
+            AttributeSchema::string(
+                "image",
+                "what it boots, in the words of its provider; of provider `docker`, the image that it is a container of",
+            ),
             AttributeSchema::text(
                 "runtime",
                 &forms::RUNTIME,
@@ -87,6 +90,7 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             "tags",
             "what the provider is told to remember of it",
         )])
+        .attributes(of_container())
         .attributes(later::attributes())
         .any(port_range_schema())
         .any(process::schema())
@@ -96,6 +100,31 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
         .optional(later::bootstrap())
         .optional(later::deploy())
         .rule(later::shared_ports)
+}
+
+/// Returns what a node has where its provider makes containers; no other takes it.
+fn of_container() -> [AttributeSchema; 8] {
+    [
+        AttributeSchema::strings("command", "what a container runs, where that is not the image's own"),
+        AttributeSchema::strings(
+            "entrypoint",
+            "the program of a container, where that is not the image's own",
+        ),
+        AttributeSchema::string_map("env", "environment variables of a container"),
+        AttributeSchema::strings("networks", "the ids of the networks that it is in"),
+        AttributeSchema::texts(
+            "publish",
+            &forms::PUBLISHED,
+            "ports of the host that lead to a container: \"8080:80\"; of \"80\" the engine chooses the port of the host",
+        ),
+        AttributeSchema::string("user", "as whom a container runs"),
+        AttributeSchema::one_of(
+            "restart",
+            process::Restart::WORDS,
+            "what is done when a container ends by itself; unless-stopped without it",
+        ),
+        AttributeSchema::duration("stop_grace", "how long a container has to end before it is killed"),
+    ]
 }
 
 fn port_range_schema() -> BlockSchema {

@@ -46,7 +46,11 @@ pub(super) fn schema() -> BlockSchema {
 }
 
 impl Service {
-    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+    /// Returns the typed form of a block; of a node that is a container, too.
+    ///
+    /// # Errors
+    /// What does not go together in it.
+    pub fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
         let container = Container::decode(&mut reader);
         let workload = Workload::decode(&mut reader);

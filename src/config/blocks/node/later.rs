@@ -37,12 +37,10 @@ pub(super) fn attributes() -> impl Iterator<Item = AttributeSchema> {
             .default("poweroff"),
     ];
     let all = [
-        AttributeSchema::strings("command", "what a container runs, where that is not the image's own"),
         AttributeSchema::object("disk", disk, "its disk"),
         AttributeSchema::string("machine", "a machine that exists, by name, which is adopted"),
         AttributeSchema::one_of("power", &["on", "off"], "whether it is on"),
         AttributeSchema::string("subnet", "the id of the subnet that it is in"),
-        AttributeSchema::strings("networks", "the ids of the networks that it is in"),
         AttributeSchema::object("spot", spot, "it is cheap, and can be taken away"),
         AttributeSchema::object("stop", stop, "how it is stopped"),
         AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
