@@ -1,0 +1,7 @@
+//! The provider against a real nginx: one of each test's own, at ports of this machine.
+
+mod conformance;
+mod failing;
+mod killed;
+mod life;
+mod rig;
