@@ -328,9 +328,10 @@ impl Fleet {
 /// Returns inputs with the providers of this build, whose blocks a fleet may hold.
 pub fn with_providers(inputs: &Inputs) -> Inputs {
     let registry = Registry::built_in();
+    // The others are configured by what is declared of a node, or of a load balancer.
     let declarable = registry
         .names()
-        .filter(|name| *name != builtin::NAME && *name != "agent");
+        .filter(|name| ![builtin::NAME, "agent", "nginx"].contains(name));
     let settings = |name| {
         registry
             .get(name)

@@ -31,6 +31,8 @@ impl Registry {
         registry.add(Arc::new(simfleet_provider_local::LocalType));
         #[cfg(feature = "docker")]
         registry.add(Arc::new(simfleet_provider_docker::DockerType));
+        #[cfg(feature = "nginx")]
+        registry.add(Arc::new(simfleet_provider_nginx::NginxType));
         #[cfg(feature = "fake")]
         registry.add(Arc::new(simfleet_provider_fake::FakeType::default()));
         registry

@@ -99,7 +99,7 @@ impl<'a> Tracer<'a> {
             from: Vec::new(),
         };
         let hosts = match reason {
-            Reason::Host { host } => vec![host],
+            Reason::Host { host } | Reason::Unhealthy { member: host } => vec![host],
             Reason::Moves { from, to } => from.iter().chain(to).collect(),
             Reason::Declared { span: Some(span), .. } => {
                 cause.span = Some(span.clone());

@@ -8,6 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use simfleet_provider_api::Address;
 
 use super::Verb;
+use crate::lower::served;
 use crate::plan::{Action, Change, Plan, Roll, away};
 
 /// One step: the change that it belongs to, and what is done.
@@ -88,6 +89,7 @@ impl Steps {
         for roll in &plan.rolls {
             layout.order_roll(roll, &plan.changes);
         }
+        layout.order_service(&plan.changes);
         let mut graph = layout.graph;
         break_cycles(&mut graph);
         let waiting_for = graph
@@ -401,15 +403,16 @@ impl<'a> Layout<'a> {
             .zip(roll.members.iter().skip(roll.at_once))
             .collect();
         // A member that stays is away from when the first of what it runs is stopped.
-        let mut goes: BTreeMap<&Address, Vec<NodeIndex>> = BTreeMap::new();
+        let mut goes: BTreeMap<Address, Vec<NodeIndex>> = BTreeMap::new();
         for change in changes {
             if let (Some(member), Some(ends)) = (away(change), self.ends.get(&change.address)) {
                 goes.entry(member).or_default().extend(ends.drain.or(ends.removal));
             }
         }
         for change in changes {
-            let (member, bond) = match &change.hosted_on {
-                Some(host) => (host, Bond::Refilled),
+            let served = served(&change.address);
+            let (member, bond) = match served.as_ref().or(change.hosted_on.as_ref()) {
+                Some(member) => (member, Bond::Refilled),
                 None => (&change.address, Bond::Turn),
             };
             let back = self.ends.get(&change.address).and_then(|ends| ends.making);
@@ -430,6 +433,34 @@ impl<'a> Layout<'a> {
                 .flat_map(|proof| goes.clone().map(move |next| (proof, next)))
             {
                 self.graph.add_edge(*proof, *goes, Bond::Turn);
+            }
+        }
+    }
+
+    /// A member leaves its load balancer before it is emptied, and for good only once those that come have entered it.
+    fn order_service(&mut self, changes: &[Change]) {
+        let mut entered: BTreeMap<Address, NodeIndex> = BTreeMap::new();
+        let servers = || {
+            changes
+                .iter()
+                .filter_map(|change| Some((change, served(&change.address)?)))
+        };
+        for (change, _) in servers() {
+            let ends = self.ends.get(&change.address).copied().unwrap_or_default();
+            if let (Action::Create | Action::Replace, Some(making)) = (change.action, ends.making) {
+                let all = entered.entry(change.address.parent());
+                let all = *all.or_insert_with(|| self.graph.add_node(None));
+                self.graph.add_edge(making, all, Bond::Refilled);
+            }
+        }
+        for (change, member) in servers() {
+            let ends = self.ends.get(&change.address).copied().unwrap_or_default();
+            let Some(left) = ends.removal else { continue };
+            if let Some(drain) = self.ends.get(&member).and_then(|ends| ends.drain) {
+                self.graph.add_edge(left, drain, Bond::Needed);
+            }
+            if let (Action::Delete, Some(entered)) = (change.action, entered.get(&change.address.parent())) {
+                self.graph.add_edge(*entered, left, Bond::Refilled);
             }
         }
     }

@@ -9,6 +9,7 @@
 //! - [`engine`]: nodes that are Docker engines
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
 //!   healthy; [`container_node`]: nodes that are containers
+//! - [`load_balancer`]: what spreads requests over the members of a pool
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
 
@@ -33,6 +34,7 @@ mod engine;
 mod health_check;
 mod layout;
 mod limits;
+mod load_balancer;
 mod network;
 mod node;
 mod node_process;
@@ -51,6 +53,7 @@ pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of};
 pub use limits::{check_count, check_loaded};
+pub use load_balancer::served;
 pub use node::private_ip;
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
@@ -127,7 +130,12 @@ pub type Stage = for<'a, 'l> fn(&'a Lowering<'l>) -> Result<Vec<Desired>, Diagno
 
 impl Lowering<'_> {
     /// All that an instance becomes, in the order in which it is planned: each stage reads what the ones before became.
-    pub const STAGES: [Stage; 3] = [|it| it.parts(), |it| it.resources(), |it| it.hosted()];
+    pub const STAGES: [Stage; 4] = [
+        |it| it.parts(),
+        |it| it.resources(),
+        |it| it.hosted(),
+        |it| it.balanced(),
+    ];
 
     /// Returns the one resource of the instance that has an address.
     ///
@@ -201,6 +209,14 @@ impl Lowering<'_> {
         match self.address.block() {
             "node" => node_process::of_node(self),
             "pool" => node_process::of_members(self),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns what spreads requests over what the instance expands to.
+    fn balanced(&self) -> Result<Vec<Desired>, Diagnostics> {
+        match self.declaration.decode(self.record)? {
+            Block::Pool(pool) => load_balancer::of_pool(self, &pool),
             _ => Ok(Vec::new()),
         }
     }

@@ -49,7 +49,7 @@ fn resources(resources: &Resources) -> Value {
     ])
 }
 
-fn health_check(check: &HealthCheck) -> Value {
+pub(super) fn health_check(check: &HealthCheck) -> Value {
     record([
         ("type", check.kind.as_str().into()),
         ("url", check.url.clone().unwrap_or(Value::NULL)),

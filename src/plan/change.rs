@@ -287,6 +287,11 @@ pub enum Reason {
         /// Why, in words: `10 simulators need 3 members`.
         because: String,
     },
+    /// It takes no part until the member of its pool is healthy again.
+    Unhealthy {
+        /// That member.
+        member: Address,
+    },
     /// It was asked for by name (`--replace`).
     Asked,
     /// An earlier run made its replacement, and did not come to delete it.
@@ -342,6 +347,7 @@ impl fmt::Display for Reason {
             Reason::Triggered { by } => write!(f, "{by} changes, which has it made anew"),
             Reason::Removed => f.write_str("a `removed` block says that it is managed no more"),
             Reason::Host { host } => write!(f, "its node {host} is made anew or deleted"),
+            Reason::Unhealthy { member } => write!(f, "{member} is not healthy"),
             Reason::Moves {
                 from: Some(from),
                 to: Some(to),

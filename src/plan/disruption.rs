@@ -7,7 +7,7 @@ use simfleet_provider_api::{Address, Attributes};
 use simfleet_state::WaitFor;
 
 use super::{Action, Change, Plan};
-use crate::lower::{ends_by_itself, number_of};
+use crate::lower::{ends_by_itself, number_of, served};
 
 /// A member of a pool that is emptied before it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,13 @@ pub struct Roll {
 
 /// Returns the pools of which more members are replaced than may be away at once, by how many may of each.
 pub(super) fn rolls(changes: &[Change], at_once: impl Fn(&Address) -> Option<usize>) -> Vec<Roll> {
-    let mut replaced: BTreeMap<Address, BTreeSet<&Address>> = BTreeMap::new();
+    let mut replaced: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
     for member in changes.iter().filter_map(away) {
         replaced.entry(member.parent()).or_default().insert(member);
     }
-    let roll = |(pool, members): (Address, BTreeSet<&Address>)| {
+    let roll = |(pool, members): (Address, BTreeSet<Address>)| {
         let at_once = at_once(&pool)?;
-        let mut members: Vec<Address> = members.into_iter().cloned().collect();
+        let mut members: Vec<Address> = members.into_iter().collect();
         members.sort_by_key(number_of);
         let roll = Roll { pool, at_once, members };
         (roll.members.len() > at_once).then_some(roll)
@@ -47,11 +47,16 @@ pub(super) fn rolls(changes: &[Change], at_once: impl Fn(&Address) -> Option<usi
     replaced.into_iter().filter_map(roll).collect()
 }
 
-/// Returns the member of a pool that is away while a change is made: itself replaced, or a process that it runs.
-pub fn away(change: &Change) -> Option<&Address> {
-    let host = change.hosted_on.as_ref();
-    let own_host = host.filter(|host| number_of(host).is_some() && change.address.whole().as_ref() == Some(*host));
-    let member = own_host.or(change.drain.map(|_| &change.address));
+/// Returns the member of a pool that is away while a change is made: itself replaced, a process that it runs, or what has it
+/// take part in a load balancer.
+pub fn away(change: &Change) -> Option<Address> {
+    let member = match (&change.hosted_on, served(&change.address)) {
+        (_, Some(member)) => Some(member),
+        (Some(host), None) if number_of(host).is_some() && change.address.whole().as_ref() == Some(host) => {
+            Some(host.clone())
+        }
+        _ => change.drain.map(|_| change.address.clone()),
+    };
     member.filter(|_| change.action == Action::Replace)
 }
 

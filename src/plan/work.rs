@@ -18,7 +18,7 @@ use super::{
 use crate::builtin;
 use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Lowering, Objects, Trigger, adopted_host, implied_local_node, is_adopted};
+use crate::lower::{Desired, Lowering, Objects, Trigger, adopted_host, implied_local_node, is_adopted, served};
 use crate::plan::difference::{drift, same};
 use crate::refresh::Observations;
 
@@ -342,7 +342,10 @@ impl Work<'_, '_> {
             let removed = removed.find(|removed| removed.covers(address));
             let mut change = match removed {
                 Some(removed) => dismiss(address, declared, before, lost || !removed.destroy, Reason::Removed),
-                None => dismiss(address, declared, before, lost, reason.clone()),
+                None => {
+                    let unhealthy = self.out_of_service(address).map(|member| Reason::Unhealthy { member });
+                    dismiss(address, declared, before, lost, unhealthy.unwrap_or(reason.clone()))
+                }
             };
             change.timeouts = self.planner.config.timeouts_of(address, Some(declared));
             if let Some(drift) = self.drift_of(address) {
@@ -350,6 +353,12 @@ impl Work<'_, '_> {
             }
             self.found.changes.insert(address.clone(), change);
         }
+    }
+
+    /// Returns the member that takes no part in its load balancer any more although both stay.
+    fn out_of_service(&self, server: &Address) -> Option<Address> {
+        let stays = |address: &Address| self.found.changes.get(address).is_some_and(|it| it.after.is_some());
+        served(server).filter(|member| stays(member) && server.whole().as_ref().is_some_and(stays))
     }
 
     /// Whether what an earlier run began on a node can only go with that node.

@@ -58,6 +58,7 @@ pub use health_check::{HealthCheck, HealthCheckType};
 pub use import::{Adoption, Import};
 pub(super) use limits::read as limits;
 pub use limits::{Limit, Limits};
+pub use load_balancer::Nginx;
 pub use metrics::{Metrics, MetricsType};
 pub use moved::Moved;
 pub use network::Network;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simfleet_provider_api::Value;
 
-use super::load_balancer;
+use super::load_balancer::{self, Nginx};
 use super::node::{self, Node};
 use super::scale::autoscale::{self, Autoscale};
 use super::scale::warnings;
@@ -44,6 +44,8 @@ pub struct Pool {
     pub autoscale: Autoscale,
     /// How a member is emptied before it goes.
     pub drain: Drain,
+    /// What spreads requests over the members.
+    pub load_balancer: Option<Nginx>,
     /// The zones that members are spread over.
     pub zones: Vec<Arc<str>>,
     /// How they are spread.
@@ -176,6 +178,7 @@ impl Pool {
         // It must be there, which was checked with the block.
         let autoscale = reader.block("autoscale", Autoscale::decode).flatten();
         let drain = reader.block("drain", Drain::decode);
+        let load_balancers = reader.blocks("load_balancer", Nginx::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
         let disruption_budget = reader.take("disruption_budget");
@@ -192,6 +195,7 @@ impl Pool {
                 node: node?,
                 autoscale: autoscale?,
                 drain: drain?.unwrap_or_default(),
+                load_balancer: load_balancers?.into_iter().flatten().next(),
                 zones: zones?.unwrap_or_default(),
                 spread: spread?,
                 price_hourly: price_hourly?,

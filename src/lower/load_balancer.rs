@@ -1,0 +1,208 @@
+//! What spreads requests over the members of a pool: the upstream of an nginx, `pool.web/nginx`, and each member that takes
+//! part in it, `pool.web/nginx/m1`.
+
+use simfleet_provider_api::{Address, Attributes, Kind, Value};
+use simfleet_state::ProviderConfig;
+
+use super::layout::member;
+use super::workload::{format_value, health_check, seconds};
+use super::{Desired, LOCAL_PROVIDER, Lowering, engine, name_of, node};
+use crate::config::blocks::{Nginx, Pool, WaitFor};
+use crate::config::{Record, forms};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The provider of upstreams, and what the child of a pool is called that is one.
+const NGINX: &str = "nginx";
+/// The file of an upstream.
+const UPSTREAM: Kind = Kind::new("upstream");
+/// A server of one.
+const SERVER: Kind = Kind::new("server");
+/// How what answers no more says it is.
+const UNHEALTHY: &str = "unhealthy";
+
+/// Returns the member of a pool that something is the server of a load balancer for.
+pub fn served(address: &Address) -> Option<Address> {
+    let member = address.child_name()?.strip_prefix(NGINX)?.strip_prefix('/')?;
+    Some(address.parent().child(member))
+}
+
+/// Returns the upstream of a pool, and its servers: the members that are in service.
+pub(super) fn of_pool(lowering: &Lowering<'_>, pool: &Pool) -> Result<Vec<Desired>, Diagnostics> {
+    let blocks = lowering.record.blocks("load_balancer");
+    let block = blocks.into_iter().find(|block| &*block.label(0) == NGINX);
+    let (Some(nginx), Some(block)) = (&pool.load_balancer, block) else {
+        return Ok(Vec::new());
+    };
+    let provider = provider(lowering, pool, nginx, block)?;
+    let upstream = upstream(lowering, nginx, block, &provider);
+    let members = lowering.layout.pools.get(lowering.address);
+    let members = members.map(|members| members.members.as_slice()).unwrap_or_default();
+    let servers = members.iter().filter_map(|number| {
+        let member = member(lowering.address, *number);
+        let server = server(lowering, pool, nginx, block, &provider, &upstream.address, &member);
+        is_in_service(lowering, pool, &member).then_some(server)
+    });
+    let servers: Vec<Desired> = servers.collect();
+    Ok(std::iter::once(upstream).chain(servers).collect())
+}
+
+/// Whether requests may go to a member: it does not say that it is unhealthy, and none of what it runs does. What was seen
+/// last counts.
+fn is_in_service(lowering: &Lowering<'_>, pool: &Pool, member: &Address) -> bool {
+    let processes = pool.node.processes.keys().map(|name| member.part(name));
+    let mut all = std::iter::once(member.clone()).chain(processes);
+    !all.any(|address| {
+        let attributes = lowering.objects.attributes(&address).unwrap_or_default();
+        ["status", "health"]
+            .iter()
+            .any(|name| attributes.str(name) == Some(UNHEALTHY))
+    })
+}
+
+fn upstream(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record, provider: &ProviderConfig) -> Desired {
+    let mut attributes = Attributes::new();
+    attributes.set("name", forms::alias(&name_of(lowering.address)));
+    attributes.set("algorithm", nginx.algorithm.as_deref().map_or(Value::NULL, Value::from));
+    attributes.set(
+        "listen",
+        nginx.listen.map_or(Value::NULL, |port| u64::from(port).into()),
+    );
+    part(
+        lowering,
+        lowering.address.child(NGINX),
+        UPSTREAM,
+        provider,
+        attributes,
+        block,
+    )
+}
+
+fn server(
+    lowering: &Lowering<'_>,
+    pool: &Pool,
+    nginx: &Nginx,
+    block: &Record,
+    provider: &ProviderConfig,
+    upstream: &Address,
+    member: &Address,
+) -> Desired {
+    let processes: Vec<Address> = pool.node.processes.keys().map(|name| member.part(name)).collect();
+    let outputs = node::outputs(member, lowering.objects);
+    let at = outputs.into_iter().find(|(name, _)| *name == "private_ip");
+    let at = at.map_or(Value::NULL, |(_, value)| value);
+    let mut attributes = Attributes::new();
+    attributes.set("name", forms::alias(&name_of(member)));
+    attributes.set("member", identity(lowering, std::iter::once(member).chain(&processes)));
+    attributes.set("address", format_value(&at, |host| endpoint(host, nginx.port)));
+    attributes.set("max_fails", nginx.max_fails);
+    attributes.set("fail_timeout", nginx.fail_timeout.as_secs());
+    let name = member.child_name().unwrap_or_default();
+    let mut server = part(lowering, upstream.part(name), SERVER, provider, attributes, block);
+    server.depends_on.extend([upstream.clone(), member.clone()]);
+    server.depends_on.extend(processes);
+    // It goes and comes with its member, as often as that does.
+    server.policy.prevent_destroy = false;
+    server
+}
+
+/// Returns what a member is, with what it runs: when any of it is made anew, that enters once it is there.
+fn identity<'m>(lowering: &Lowering<'_>, all: impl Iterator<Item = &'m Address>) -> Value {
+    let mut ids = Vec::new();
+    for address in all {
+        let id = lowering
+            .objects
+            .attributes(address)
+            .and_then(|it| it.get("id").cloned());
+        match id.as_ref().and_then(Value::as_str) {
+            Some(id) => ids.push(id.to_owned()),
+            None => return Value::unknown(format!("{address}.id")),
+        }
+    }
+    ids.join(",").into()
+}
+
+fn part(
+    lowering: &Lowering<'_>,
+    address: Address,
+    kind: Kind,
+    provider: &ProviderConfig,
+    attributes: Attributes,
+    block: &Record,
+) -> Desired {
+    let mut part = lowering.desired(address, kind, provider.clone(), attributes);
+    part.span = Some(block.span().clone());
+    part.spans = block.spans();
+    part.policy = part.policy.of_part();
+    // There is one file, and of a member that is made first the old one has left before.
+    part.policy.create_before_destroy = false;
+    part
+}
+
+/// Returns the provider: one file of the nginx of a node.
+fn provider(
+    lowering: &Lowering<'_>,
+    pool: &Pool,
+    nginx: &Nginx,
+    block: &Record,
+) -> Result<ProviderConfig, Diagnostics> {
+    let (host, ssh) = place(lowering, nginx, block)?;
+    let given = |value: &Option<Value>| value.clone().unwrap_or(Value::NULL);
+    let drain = match pool.drain.wait_for {
+        WaitFor::Connections => seconds(pool.drain.timeout),
+        WaitFor::Simulators | WaitFor::Lease => Value::NULL,
+    };
+    let settings = Attributes::from_iter([
+        ("host", host),
+        ("ssh", ssh),
+        ("file", nginx.file.clone()),
+        ("test", given(&nginx.test)),
+        ("reload", given(&nginx.reload)),
+        (
+            "health_check",
+            nginx.health_check.as_ref().map_or(Value::NULL, health_check),
+        ),
+        ("drain", drain),
+    ]);
+    Ok(ProviderConfig {
+        name: NGINX.into(),
+        settings,
+    })
+}
+
+/// Returns the host that a node is, and how it is reached; null for this machine.
+fn place(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record) -> Result<(Value, Value), Diagnostics> {
+    let here = || Ok((Value::NULL, Value::NULL));
+    let refused = |detail: String| {
+        let diagnostic = Diagnostic::error("No nginx there", detail).on(lowering.address.clone());
+        let at = block.attribute_span("node").unwrap_or(block.span()).clone();
+        let hint = "have a node of provider `local` for this machine, or one with runtime = \"ssh://user@host\"";
+        Err(diagnostic.at(at).hint(hint).into())
+    };
+    let Some(engine) = engine::of_node(lowering, &nginx.node)? else {
+        let own = lowering.provider_of(&nginx.node)?;
+        return match &*own.name {
+            LOCAL_PROVIDER => here(),
+            other => refused(format!(
+                "{} is of provider `{other}`, where nginx cannot be reached.",
+                nginx.node
+            )),
+        };
+    };
+    let host = engine.settings.get("host").cloned().unwrap_or(Value::NULL);
+    match host.as_str() {
+        Some(host) if host.starts_with("unix://") => here(),
+        Some(host) if !host.starts_with("ssh://") => refused(format!(
+            "{} is at {host}, where only its Docker engine can be reached.",
+            nginx.node
+        )),
+        _ => Ok((host, engine.settings.get("ssh").cloned().unwrap_or(Value::NULL))),
+    }
+}
+
+/// Returns a host and a port as one word.
+fn endpoint(host: &str, port: u16) -> String {
+    match host.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{port}"),
+        Err(_) => format!("{host}:{port}"),
+    }
+}
