@@ -9,7 +9,7 @@ use simfleet_provider_api::Address;
 
 use super::Verb;
 use crate::lower::served;
-use crate::plan::{Action, Change, Plan, Roll, away};
+use crate::plan::{Action, Change, Plan, Roll, away, member_of};
 
 /// One step: the change that it belongs to, and what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -395,14 +395,20 @@ impl<'a> Layout<'a> {
         self.graph[making].is_some_and(|step| matches!(step.verb, Verb::Create | Verb::Check))
     }
 
-    /// Members go so many at a time: each once the one that many before it is back, with what runs on it.
+    /// Members go so many at a time: each once the one that many before it is back, with all that it runs, and the first ones
+    /// once those are there that were not.
     fn order_roll(&mut self, roll: &Roll, changes: &[Change]) {
-        let next: BTreeMap<&Address, &Address> = roll
-            .members
+        let in_turn = roll.members.iter().zip(roll.members.iter().skip(roll.at_once));
+        let first = roll.members.iter().take(roll.at_once);
+        let after = roll
+            .after
             .iter()
-            .zip(roll.members.iter().skip(roll.at_once))
-            .collect();
-        // A member that stays is away from when the first of what it runs is stopped.
+            .flat_map(|missing| first.clone().map(move |first| (missing, first)));
+        let mut next: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+        for (member, then) in in_turn.chain(after) {
+            next.entry(member).or_default().push(then);
+        }
+        // A member that stays is away from when the first of what it runs is stopped, or it leaves its load balancer.
         let mut goes: BTreeMap<Address, Vec<NodeIndex>> = BTreeMap::new();
         for change in changes {
             if let (Some(member), Some(ends)) = (away(change), self.ends.get(&change.address)) {
@@ -410,18 +416,21 @@ impl<'a> Layout<'a> {
             }
         }
         for change in changes {
-            let served = served(&change.address);
-            let (member, bond) = match served.as_ref().or(change.hosted_on.as_ref()) {
-                Some(member) => (member, Bond::Refilled),
-                None => (&change.address, Bond::Turn),
+            let Some(back) = self.ends.get(&change.address).and_then(|ends| ends.making) else {
+                continue;
             };
-            let back = self.ends.get(&change.address).and_then(|ends| ends.making);
-            let next = next.get(member).and_then(|next| goes.get(*next));
-            for (back, next) in back
-                .into_iter()
-                .flat_map(|back| next.into_iter().flatten().map(move |next| (back, *next)))
-            {
-                self.graph.add_edge(back, next, bond);
+            // What is placed on a member is back with it.
+            let Some(member) = member_of(change).or(change.hosted_on.clone()) else {
+                continue;
+            };
+            let bond = match member == change.address {
+                true => Bond::Turn,
+                false => Bond::Refilled,
+            };
+            for then in next.get(&member).into_iter().flatten() {
+                for goes in goes.get(*then).into_iter().flatten() {
+                    self.graph.add_edge(back, *goes, bond);
+                }
             }
         }
         for (member, next) in next {

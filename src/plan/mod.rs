@@ -31,7 +31,7 @@ pub use change::{
     Summary, Unfinished, Unplaced,
 };
 pub use difference::{compare, drift, marked, same, typed};
-pub use disruption::{Emptied, Roll, away, has_ended};
+pub use disruption::{Emptied, Roll, away, has_ended, member_of};
 pub use file::{Origin, PlanFile, PlanFileError};
 pub use hold::{EndedHold, HoldEnd, Holds, STATE, STOPPED_BECAUSE, described};
 pub use moves::{Basis, Move};

@@ -1,6 +1,7 @@
 //! What a user sees: standard output, standard error and the exit code of each verb, from the real program.
 
 mod authoring;
+mod balancing;
 mod changing;
 mod containers;
 mod control;
@@ -8,6 +9,8 @@ mod damage;
 mod lab;
 mod language;
 mod limits;
+#[path = "../support/nginx.rs"]
+mod nginx;
 mod reading;
 mod rehearsing;
 mod running;

@@ -353,10 +353,21 @@ impl View<'_> {
         };
         for roll in &self.plan.rolls {
             let members: Vec<&Address> = roll.members.iter().collect();
-            told(
-                fold::names(&members),
-                format!("rolls {} at a time, each once the one before is back", roll.at_once),
-            );
+            let after: Vec<&Address> = roll.after.iter().collect();
+            let mut text = match members.len() > roll.at_once {
+                true => format!("rolls {} at a time, each once the one before is back", roll.at_once),
+                false => "goes".to_owned(),
+            };
+            if !after.is_empty() {
+                let first = if members.len() > roll.at_once {
+                    ", the first"
+                } else {
+                    ""
+                };
+                let verb = if after.len() == 1 { "is" } else { "are" };
+                text.push_str(&format!("{first} once {} {verb} there", fold::names(&after)));
+            }
+            told(fold::names(&members), text);
         }
         for emptied in &emptied {
             let waits_for = fold::names(&emptied.waits_for);

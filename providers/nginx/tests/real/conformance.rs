@@ -8,7 +8,7 @@ use simfleet_provider_api::{Attributes, Context, Kind, Object, ProviderType, Val
 use simfleet_provider_nginx::NginxType;
 use simfleet_provider_nginx::schema::{SERVER, UPSTREAM};
 
-use crate::rig::{Nginx, free_port, server, upstream};
+use crate::rig::{Nginx, free_port, server, settings, upstream};
 
 struct NginxHarness {
     nginx: Nginx,
@@ -31,7 +31,7 @@ impl Harness for NginxHarness {
     }
 
     fn settings(&self) -> Attributes {
-        self.nginx.settings()
+        settings(&self.nginx)
     }
 
     fn context(&self, lineage: &str) -> Context {
@@ -85,7 +85,7 @@ impl Harness for NginxHarness {
     }
 
     fn unreachable(&self) -> Option<Attributes> {
-        let mut settings = self.nginx.settings();
+        let mut settings = settings(&self.nginx);
         settings.set("host", "ssh://nobody@127.0.0.1:1");
         Some(settings)
     }

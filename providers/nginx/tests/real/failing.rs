@@ -5,7 +5,7 @@ use std::fs;
 use simfleet_provider_api::{ProviderError, Step, Value};
 use simfleet_provider_nginx::schema::{SERVER, UPSTREAM};
 
-use crate::rig::{Nginx, answering, configured, create, free_port, get, of_lineage, server, token, upstream};
+use crate::rig::{Nginx, answering, configured, create, free_port, get, of_lineage, server, settings, token, upstream};
 
 fn words(words: &[String]) -> Value {
     Value::list(words.iter().map(|word| Value::from(word.as_str())))
@@ -22,7 +22,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, ProviderError>) -> String {
 #[ignore = "needs nginx"]
 async fn what_does_not_pass_the_test_is_put_back() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     fs::write(nginx.conf().join("other.conf"), "upstrem x;\n").expect("written");
     let error = refused(create(&*provider, &UPSTREAM, &upstream(port)).await);
     assert!(error.contains("does not pass its test, and is as it was"), "{error}");
@@ -70,7 +70,7 @@ async fn what_does_not_pass_the_test_is_put_back() {
 #[ignore = "needs nginx"]
 async fn a_reload_that_nginx_refuses_is_seen() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     let up = create(&*provider, &UPSTREAM, &upstream(port))
         .await
         .expect("it is made");
@@ -92,7 +92,7 @@ async fn a_reload_that_nginx_refuses_is_seen() {
 #[ignore = "needs nginx"]
 async fn a_reload_that_fails_is_told() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     let reload = ["sh", "-c", "echo no such unit >&2; exit 5"].map(str::to_owned);
     settings.set("reload", words(&reload));
     let provider = configured(&settings).await;
@@ -108,7 +108,7 @@ async fn a_reload_that_fails_is_told() {
 #[ignore = "needs nginx"]
 async fn a_file_that_nginx_does_not_read_is_no_success() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     let elsewhere = nginx.beside("up.conf");
     settings.set("file", elsewhere.display().to_string());
     let provider = configured(&settings).await;
@@ -121,7 +121,7 @@ async fn a_file_that_nginx_does_not_read_is_no_success() {
 #[ignore = "needs nginx"]
 async fn an_nginx_that_does_not_run_is_told_and_left() {
     let (mut nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     let up = create(&*provider, &UPSTREAM, &upstream(port))
         .await
         .expect("it is made");
@@ -147,7 +147,7 @@ async fn an_nginx_that_does_not_run_is_told_and_left() {
 #[ignore = "needs nginx"]
 async fn the_file_of_somebody_else_is_not_touched() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     let theirs = "# mine\nupstream x { server 127.0.0.1:1; }\n";
     fs::write(nginx.file(), theirs).expect("written");
     let error = refused(create(&*provider, &UPSTREAM, &upstream(port)).await);
@@ -166,7 +166,7 @@ async fn the_file_of_somebody_else_is_not_touched() {
         error.ends_with("it is the file of another upstream of this fleet"),
         "{error}"
     );
-    let other = of_lineage(&nginx.settings(), "other").await;
+    let other = of_lineage(&settings(&nginx), "other").await;
     let error = refused(create(&*other, &UPSTREAM, &upstream(port)).await);
     assert!(error.ends_with("it is the file of another fleet"), "{error}");
     let error = refused(create(&*other, &SERVER, &server("web-m1", answering("one"))).await);
@@ -177,7 +177,7 @@ async fn the_file_of_somebody_else_is_not_touched() {
 #[ignore = "needs nginx"]
 async fn a_folder_that_is_not_there_is_told() {
     let nginx = Nginx::start();
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     settings.set("file", nginx.beside("nowhere/up.conf").display().to_string());
     let error = refused(create(&*configured(&settings).await, &UPSTREAM, &upstream(1)).await);
     assert!(

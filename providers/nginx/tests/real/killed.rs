@@ -5,7 +5,7 @@ use std::fs;
 use simfleet_provider_api::{Found, Step, Value};
 use simfleet_provider_nginx::schema::{SERVER, UPSTREAM};
 
-use crate::rig::{Nginx, answering, configured, create, free_port, get, server, token, upstream};
+use crate::rig::{Nginx, answering, configured, create, free_port, get, server, settings, token, upstream};
 
 /// Kills what runs the script, and all that is left of its work is in the folder.
 const KILL: &str = "kill -9 $PPID";
@@ -19,14 +19,14 @@ fn words(words: &[String]) -> Value {
 async fn a_write_that_is_killed_is_done_again_with_its_token() {
     for step in ["test", "reload", "after the reload"] {
         let (nginx, port) = (Nginx::start(), free_port());
-        let right = configured(&nginx.settings()).await;
+        let right = configured(&settings(&nginx)).await;
         create(&*right, &UPSTREAM, &upstream(port)).await.expect("it is made");
         create(&*right, &SERVER, &server("web-m1", answering("one")))
             .await
             .expect("it enters");
         let before = nginx.text();
 
-        let mut settings = nginx.settings();
+        let mut settings = settings(&nginx);
         match step {
             "test" => settings.set("test", words(&nginx.wrapped("kill", KILL, &nginx.test()))),
             "reload" => settings.set("reload", words(&nginx.wrapped("kill", KILL, &nginx.reload()))),
@@ -76,10 +76,10 @@ async fn a_write_that_is_killed_is_done_again_with_its_token() {
 #[ignore = "needs nginx"]
 async fn what_a_killed_write_left_is_taken_back_where_it_is_wrong() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let right = configured(&nginx.settings()).await;
+    let right = configured(&settings(&nginx)).await;
     let up = create(&*right, &UPSTREAM, &upstream(port)).await.expect("it is made");
     let before = nginx.text();
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     settings.set("test", words(&nginx.wrapped("kill", KILL, &nginx.test())));
     let killed = configured(&settings).await;
     killed
@@ -101,8 +101,8 @@ async fn what_a_killed_write_left_is_taken_back_where_it_is_wrong() {
 #[ignore = "needs nginx"]
 async fn the_first_write_and_the_last_one_can_be_killed() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let right = configured(&nginx.settings()).await;
-    let mut settings = nginx.settings();
+    let right = configured(&settings(&nginx)).await;
+    let mut settings = settings(&nginx);
     settings.set("test", words(&nginx.wrapped("kill", KILL, &nginx.test())));
     let killed = configured(&settings).await;
     let token = token();
@@ -130,7 +130,7 @@ async fn the_first_write_and_the_last_one_can_be_killed() {
 #[ignore = "needs nginx"]
 async fn half_a_text_is_never_used() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     create(&*provider, &UPSTREAM, &upstream(port))
         .await
         .expect("it is made");

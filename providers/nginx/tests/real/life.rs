@@ -6,13 +6,15 @@ use std::time::Duration;
 use simfleet_provider_api::{Observed, Step, Value};
 use simfleet_provider_nginx::schema::{SERVER, UPSTREAM};
 
-use crate::rig::{Nginx, answering, configured, create, free_port, get, seen, server, token, until, upstream};
+use crate::rig::{
+    Nginx, answering, configured, create, free_port, get, seen, server, settings, token, until, upstream,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs nginx"]
 async fn servers_enter_and_leave() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     let up = create(&*provider, &UPSTREAM, &upstream(port))
         .await
         .expect("it is made");
@@ -50,7 +52,7 @@ async fn servers_enter_and_leave() {
 #[ignore = "needs nginx"]
 async fn a_server_that_left_has_time_for_its_connections() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     settings.set("drain", 60u64);
     let provider = configured(&settings).await;
     create(&*provider, &UPSTREAM, &upstream(port))
@@ -90,7 +92,7 @@ async fn a_server_that_left_has_time_for_its_connections() {
 #[ignore = "needs nginx"]
 async fn the_wait_for_connections_has_an_end() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     settings.set("drain", Value::from(1u64));
     let provider = configured(&settings).await;
     create(&*provider, &UPSTREAM, &upstream(port))
@@ -115,7 +117,7 @@ async fn the_wait_for_connections_has_an_end() {
 #[ignore = "needs nginx"]
 async fn what_is_changed_by_hand_is_seen_and_put_back() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let provider = configured(&nginx.settings()).await;
+    let provider = configured(&settings(&nginx)).await;
     let up = create(&*provider, &UPSTREAM, &upstream(port))
         .await
         .expect("it is made");
@@ -170,7 +172,7 @@ async fn what_is_changed_by_hand_is_seen_and_put_back() {
 #[ignore = "needs nginx"]
 async fn what_comes_at_the_same_time_is_one_reload() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     let log = nginx.beside("reloads");
     let note = format!("echo >>'{}'", log.display());
     let reload = nginx.wrapped("reload", &note, &nginx.reload());
@@ -207,7 +209,7 @@ async fn what_comes_at_the_same_time_is_one_reload() {
 #[ignore = "needs nginx"]
 async fn a_server_enters_when_it_is_healthy() {
     let (nginx, port) = (Nginx::start(), free_port());
-    let mut settings = nginx.settings();
+    let mut settings = settings(&nginx);
     let check = |url: &str, seconds: u64| {
         Value::object([
             ("type", Value::from("http")),

@@ -4,4 +4,6 @@ mod conformance;
 mod failing;
 mod killed;
 mod life;
+#[path = "../../../../tests/support/nginx.rs"]
+mod nginx;
 mod rig;

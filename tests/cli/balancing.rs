@@ -1,0 +1,473 @@
+//! A pool behind an nginx: a real one, and members that run a server each.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+
+use crate::lab::Lab;
+use crate::nginx::{Nginx, free_port, until};
+use crate::running::Running;
+
+/// A pool of servers behind an nginx. `{…}` is what differs.
+fn fleet(nginx: &Nginx, listen: u16, port: u16) -> String {
+    let program = std::env::current_exe().expect("this program");
+    let program = program.display();
+    let words = |words: Vec<String>| format!("{words:?}");
+    let (file, test, reload) = (nginx.file(), words(nginx.test()), words(nginx.reload()));
+    let file = file.display();
+    format!(
+        r#"
+variable "size" {{ default = 2 }}
+variable "version" {{ default = "one" }}
+variable "listen" {{ default = {listen} }}
+
+provider "local" {{}}
+
+node "front" {{}}
+
+pool "web" {{
+  node {{
+    process "server" {{
+      command = ["{program}", "--exact", "balancing::serves", "--ignored", "--nocapture"]
+      env     = {{ VERSION = var.version, PORT = {port}, NAME = member.name }}
+      ready {{ pattern = "listens" }}
+    }}
+  }}
+  autoscale {{
+    min = var.size
+    max = var.size
+  }}
+  load_balancer "nginx" {{
+    node      = node.front
+    listen    = var.listen
+    algorithm = "least_conn"
+    port      = {port}
+    file      = "{file}"
+    test      = {test}
+    reload    = {reload}
+    health_check {{ http = "/health" }}
+  }}
+}}
+"#
+    )
+}
+
+/// A server of a member: it says who it is, over connections that stay, after a while that is no other's business. When it is
+/// told to end it ends, whoever waits for an answer.
+#[test]
+#[ignore = "a process of other tests"]
+fn serves() {
+    let variable = |name: &str| std::env::var(name).expect("the test sets it");
+    let at = format!("{}:{}", variable("SIMFLEET_ADDRESS"), variable("PORT"));
+    let listener = TcpListener::bind(&at).expect("its own address");
+    println!("listens");
+    let name = format!("{} {}", variable("NAME"), variable("VERSION"));
+    for stream in listener.incoming().flatten() {
+        let name = name.clone();
+        std::thread::spawn(move || answer(stream, &name));
+    }
+}
+
+fn answer(stream: TcpStream, name: &str) -> Option<()> {
+    let mut input = BufReader::new(stream.try_clone().ok()?);
+    let mut output = stream;
+    let mut random = rand::rngs::StdRng::seed_from_u64(7);
+    loop {
+        let head = head(&mut input)?;
+        let length = head.get("content-length").and_then(|length| length.parse().ok());
+        input.read_exact(&mut vec![0; length.unwrap_or(0)]).ok()?;
+        std::thread::sleep(Duration::from_millis(random.random_range(0..30)));
+        let length = name.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
+        output.write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+/// Reads the head of a request or of an answer: the first line under "", the fields in small letters.
+fn head(input: &mut impl BufRead) -> Option<BTreeMap<String, String>> {
+    let mut line = || {
+        let mut line = String::new();
+        let length = input.read_line(&mut line).ok()?;
+        (length > 0).then(|| line.trim_end().to_owned())
+    };
+    let mut head = BTreeMap::from([(String::new(), line()?)]);
+    loop {
+        let line = line()?;
+        let Some((name, value)) = line.split_once(':') else {
+            return Some(head);
+        };
+        head.insert(name.to_lowercase(), value.trim().to_lowercase());
+    }
+}
+
+/// What came of requests.
+#[derive(Debug, Default, Clone)]
+struct Count {
+    answered: BTreeMap<String, u64>,
+    failed: BTreeMap<String, u64>,
+    /// Requests over a connection that nginx had closed while nobody used it: the client asks again, as every client does.
+    asked_again: u64,
+}
+
+impl Count {
+    fn all(&self) -> u64 {
+        self.answered.values().sum()
+    }
+}
+
+/// Clients that ask all the time, each as fast as it is answered.
+struct Load {
+    stop: Arc<AtomicBool>,
+    count: Arc<Mutex<Count>>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Clients with connections that stay and such without, that read and such that write: what writes is sent once.
+    fn on(port: u16) -> Self {
+        let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Count>>::default());
+        let kinds = [("GET", true), ("POST", true), ("GET", false), ("POST", false)];
+        let clients = kinds.into_iter().cycle().take(8).map(|(method, keeps)| {
+            let (stop, count) = (stop.clone(), count.clone());
+            std::thread::spawn(move || client(port, method, keeps, &stop, &count))
+        });
+        Load {
+            clients: clients.collect(),
+            stop,
+            count,
+        }
+    }
+
+    fn so_far(&self) -> Count {
+        self.count.lock().expect("no client panicked").clone()
+    }
+
+    /// Waits until so many more were answered.
+    fn more(&self, requests: u64) {
+        let before = self.so_far().all();
+        until("requests are answered", || self.so_far().all() >= before + requests);
+    }
+
+    fn end(self) -> Count {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients
+            .into_iter()
+            .for_each(|client| client.join().expect("it ends"));
+        Arc::try_unwrap(self.count)
+            .expect("all have ended")
+            .into_inner()
+            .expect("no client panicked")
+    }
+}
+
+fn client(port: u16, method: &str, keeps: bool, stop: &AtomicBool, count: &Mutex<Count>) {
+    let mut connection: Option<BufReader<TcpStream>> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let is_used = connection.is_some();
+        let asked = ask(port, method, keeps, &mut connection);
+        let mut count = count.lock().expect("no client panicked");
+        match asked {
+            Ok(name) => *count.answered.entry(name).or_default() += 1,
+            Err(Unanswered::Closed) if is_used => count.asked_again += 1,
+            Err(error) => *count.failed.entry(format!("{method}: {error:?}")).or_default() += 1,
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum Unanswered {
+    /// The connection ended before the first byte.
+    Closed,
+    Other(#[expect(dead_code, reason = "it is told")] String),
+}
+
+fn ask(
+    port: u16,
+    method: &str,
+    keeps: bool,
+    connection: &mut Option<BufReader<TcpStream>>,
+) -> Result<String, Unanswered> {
+    let other = |error: std::io::Error| Unanswered::Other(error.to_string());
+    let mut used = match connection.take() {
+        Some(used) => used,
+        None => {
+            let stream = TcpStream::connect(("127.0.0.1", port)).map_err(other)?;
+            stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(other)?;
+            BufReader::new(stream)
+        }
+    };
+    let (body, keeping) = match method {
+        "POST" => ("four", "Content-Length: 4\r\n"),
+        _ => ("", ""),
+    };
+    let keeping = format!(
+        "{keeping}Connection: {}\r\n",
+        if keeps { "keep-alive" } else { "close" }
+    );
+    let request = format!("{method} / HTTP/1.1\r\nHost: test\r\n{keeping}\r\n{body}");
+    // What is sent to a connection that is closed is seen when nothing comes back.
+    let _ = used.get_mut().write_all(request.as_bytes());
+    match used.fill_buf() {
+        Ok(bytes) if !bytes.is_empty() => {}
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Err(other(error)),
+        _ => return Err(Unanswered::Closed),
+    }
+    let cut_off = || Unanswered::Other("an answer that is cut off".to_owned());
+    let head = head(&mut used).ok_or_else(cut_off)?;
+    let length = head
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .ok_or_else(cut_off)?;
+    let mut body = vec![0; length];
+    used.read_exact(&mut body).map_err(other)?;
+    let (status, body) = (&head[""], String::from_utf8_lossy(&body).into_owned());
+    if !status.starts_with("HTTP/1.1 200") {
+        return Err(Unanswered::Other(status.clone()));
+    }
+    if keeps && head.get("connection").is_none_or(|it| it != "close") {
+        *connection = Some(used);
+    }
+    Ok(body)
+}
+
+/// The lines of an apply that say what was done, in order.
+fn done(told: &str) -> Vec<&str> {
+    let lines = told.lines().filter(|line| line.contains("ed after "));
+    lines.map(|line| line.split(" after ").next().unwrap_or(line)).collect()
+}
+
+fn place(done: &[&str], line: &str) -> usize {
+    let place = done.iter().position(|it| *it == line);
+    place.unwrap_or_else(|| panic!("no {line:?} in {done:#?}"))
+}
+
+fn without_ports(text: &str, ports: [u16; 2]) -> String {
+    let [listen, port] = ports.map(|port| port.to_string());
+    text.replace(&listen, "[listen]").replace(&port, "[port]")
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn no_request_fails_while_a_pool_grows_rolls_and_shrinks() {
+    let (nginx, listen, port) = (Nginx::start(), free_port(), free_port());
+    let lab = Running::new(&fleet(&nginx, listen, port));
+    lab.run("apply --auto-approve").exits(0);
+    let load = Load::on(listen);
+    load.more(200);
+    // Two enter.
+    lab.run("apply --auto-approve --var size=4").exits(0);
+    load.more(200);
+    // Each of four leaves and enters.
+    let rolled = lab.run("apply --auto-approve --var size=4 --var version=two").exits(0);
+    load.more(200);
+    // Three leave for good, and the one that stays leaves and enters.
+    let shrunk = lab
+        .run("apply --auto-approve --var size=1 --var version=three")
+        .exits(0);
+    load.more(200);
+    lab.run("apply --auto-approve --var size=3 --var version=three")
+        .exits(0);
+    load.more(200);
+    let count = load.end();
+    let (failed, seen) = (&count.failed, count.answered.len());
+    eprintln!(
+        "{} requests, {} asked again, of {seen} servers",
+        count.all(),
+        count.asked_again
+    );
+    assert!(
+        failed.is_empty(),
+        "of {} requests {} failed: {failed:?}",
+        count.all(),
+        failed.len()
+    );
+    assert!(seen >= 11, "all of them were asked: {:?}", count.answered);
+
+    let rolled = done(&rolled.stderr);
+    for (member, next) in [("m1", "m2"), ("m2", "m3"), ("m3", "m4")] {
+        let entered = place(&rolled, &format!("pool.web/nginx/{member}: created"));
+        let left = place(&rolled, &format!("pool.web/nginx/{next}: deleted"));
+        assert!(entered < left, "{next} leaves once {member} is back: {rolled:#?}");
+    }
+    let shrunk = done(&shrunk.stderr);
+    for member in ["m2", "m3", "m4"] {
+        let left = place(&shrunk, &format!("pool.web/nginx/{member}: deleted"));
+        let stopped = place(&shrunk, &format!("pool.web/{member}/server: deleted"));
+        assert!(left < stopped, "{member} leaves before it stops: {shrunk:#?}");
+        assert!(
+            place(&shrunk, "pool.web/nginx/m1: created") < left,
+            "the one that comes is there: {shrunk:#?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn no_request_fails_because_an_apply_is_killed() {
+    let (nginx, listen, port) = (Nginx::start(), free_port(), free_port());
+    let lab = Running::new(&fleet(&nginx, listen, port));
+    lab.run("apply --auto-approve --var size=3").exits(0);
+    let load = Load::on(listen);
+    load.more(100);
+    let mut random = rand::rngs::StdRng::seed_from_u64(1);
+    for round in 0..8 {
+        let mut apply = lab.command(&format!("apply --auto-approve --var size=3 --var version=v{round}"));
+        apply
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut apply = apply.spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(random.random_range(100..2500)));
+        let _ = apply.kill();
+        apply.wait().expect("it ends");
+    }
+    lab.run("apply --auto-approve --var size=3 --var version=last --lock-timeout 120s")
+        .exits(0);
+    load.more(100);
+    let count = load.end();
+    assert!(
+        count.failed.is_empty(),
+        "of {} requests failed: {:?}",
+        count.all(),
+        count.failed
+    );
+    lab.run("plan --detailed-exitcode --var size=3 --var version=last")
+        .exits(0);
+    assert_eq!(nginx.files(), ["up.conf"], "nothing is left of what was killed");
+    let servers = nginx.text().matches("max_fails=3").count();
+    assert_eq!(servers, 3, "each is there once: {}", nginx.text());
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn what_is_planned_written_and_put_back() {
+    let (nginx, ports) = (Nginx::start(), [free_port(), free_port()]);
+    let lab = Running::new(&fleet(&nginx, ports[0], ports[1]));
+    let told = |run: crate::lab::Run| {
+        let text = without_ports(&run.to_string(), ports);
+        text.replace(&nginx.conf().display().to_string(), "[conf.d]")
+    };
+    insta::assert_snapshot!("created", told(lab.run("plan --target pool.web/nginx").exits(0)));
+    lab.run("apply --auto-approve").exits(0);
+    lab.run("plan --detailed-exitcode").exits(0);
+    let right = nginx.text();
+
+    std::fs::write(nginx.file(), right.replace("max_fails=3", "max_fails=3 down")).expect("written");
+    insta::assert_snapshot!("servers_changed", told(lab.run("plan").exits(0)));
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(nginx.text(), right);
+
+    std::fs::write(nginx.file(), right.replace("5s;", "50s;\n        proxy_buffering off;")).expect("written");
+    insta::assert_snapshot!("upstream_changed", told(lab.run("plan").exits(0)));
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(nginx.text(), right);
+
+    std::fs::remove_file(nginx.file()).expect("removed");
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(nginx.text().matches("max_fails=3").count(), 2);
+
+    insta::assert_snapshot!("rolled", told(lab.run("plan --var version=two").exits(0)));
+    insta::assert_snapshot!("moved", told(lab.run("plan --var listen=1").exits(0)));
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn who_is_not_healthy_takes_no_part() {
+    let (nginx, listen, port) = (Nginx::start(), free_port(), free_port());
+    let healthy = fleet(&nginx, listen, port);
+    let checked = healthy.replace(
+        "ready { pattern = \"listens\" }",
+        "ready { pattern = \"listens\" }\n      health_check {\n        command  = [\"sh\", \"-c\", \
+         \"! test -e ${abspath(path.root)}/ill-$NAME\"]\n        interval = \"1s\"\n        retries  = 1\n      }",
+    );
+    let lab = Running::new(&checked);
+    lab.run("apply --auto-approve").exits(0);
+    lab.write("ill-web-m2", "");
+    until("it is seen", || {
+        lab.run("plan").stdout.contains("pool.web/nginx/m2 will be deleted")
+    });
+    insta::assert_snapshot!(
+        "ill",
+        without_ports(&lab.run("plan").exits(0).to_string(), [listen, port])
+    );
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(nginx.text().matches("max_fails=3").count(), 1);
+    std::fs::remove_file(lab.path().join("ill-web-m2")).expect("it is there");
+    until("it is seen", || {
+        lab.run("plan").stdout.contains("pool.web/nginx/m2 will be created")
+    });
+    lab.run("apply --auto-approve").exits(0);
+    assert_eq!(nginx.text().matches("max_fails=3").count(), 2);
+
+    // Whoever never answers does not enter, and nobody leaves for that.
+    let never = checked.replace(
+        "http = \"/health\"",
+        "http = \"http://127.0.0.1:1/\"\n      interval = \"1s\"\n      timeout = \"1s\"",
+    );
+    let never = never
+        .replace("health_check { http", "health_check {\n      http")
+        .replace("\"1s\" }", "\"1s\"\n    }");
+    lab.write("fleet.hcl", &never);
+    let run = lab.run("apply --auto-approve --var size=3").exits(1);
+    assert!(run.stderr.contains("it is not healthy, so it does not enter"), "{run}");
+    assert_eq!(nginx.text().matches("max_fails=3").count(), 2);
+    lab.write("fleet.hcl", &checked);
+}
+
+#[test]
+#[ignore = "needs nginx"]
+fn what_nginx_refuses_stops_nobody() {
+    let (mut nginx, listen, port) = (Nginx::start(), free_port(), free_port());
+    let lab = Running::new(&fleet(&nginx, listen, port));
+    lab.run("apply --auto-approve").exits(0);
+    let right = nginx.text();
+    std::fs::write(nginx.conf().join("other.conf"), "upstrem;\n").expect("written");
+    let run = lab.run("apply --auto-approve --var size=1").exits(1);
+    assert!(run.stderr.contains("unknown directive \"upstrem\""), "{run}");
+    assert_eq!(nginx.text(), right);
+    assert!(TcpStream::connect(("127.0.0.1", listen)).is_ok());
+    let nodes = lab.run("nodes -o json").exits(0);
+    assert_eq!(
+        nodes.json().as_array().map(Vec::len),
+        Some(3),
+        "who could not leave is not stopped: {nodes}"
+    );
+    std::fs::remove_file(nginx.conf().join("other.conf")).expect("it is there");
+    lab.run("apply --auto-approve --var size=1").exits(0);
+
+    // An nginx that does not run keeps nobody from going.
+    nginx.stop();
+    let run = lab.run("apply --auto-approve --var size=2").exits(1);
+    assert!(run.stderr.contains("was not reloaded"), "{run}");
+    lab.run("destroy --auto-approve").exits(0);
+    assert_eq!(nginx.files(), [""; 0]);
+}
+
+#[test]
+fn mistakes() {
+    let text = |inside: &str| {
+        format!(
+            "provider \"local\" {{}}\nprovider \"docker\" {{}}\nnode \"front\" {{}}\nnode \"far\" {{ runtime = \
+             \"tcp://10.0.0.1:2375\" }}\npool \"web\" {{\n  node {{}}\n  autoscale {{\n    min = 1\n    max = 1\n  }}\n  \
+             load_balancer \"nginx\" {{\n    port = 80\n    file = \"/tmp/up.conf\"\n{inside}\n  }}\n}}\n"
+        )
+    };
+    let mut report = String::new();
+    for inside in [
+        "    node = node.far",
+        "    node = node.front\n    fail_timeout = \"1500ms\"",
+        "    node = node.front\n    reload = [\"true\"]",
+        "    node = node.front\n    health_check { command = [\"true\"] }",
+        "    node = pool.web",
+    ] {
+        let lab = Lab::new(&text(inside));
+        report.push_str(&format!("{}\n", lab.run("plan")));
+    }
+    insta::assert_snapshot!(report);
+}
