@@ -52,21 +52,14 @@ pub(crate) struct Server {
 
 /// What nginx reads of such a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// As simfleet writes it.
-    Plain(Plain),
-    /// As somebody changed it.
-    ByHand(String),
-}
-
-/// A server in the words of nginx.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plain {
-    /// `address:port`.
-    pub(crate) address: String,
-    pub(crate) max_fails: u64,
+pub(crate) struct Line {
+    /// `address:port`. This and the others are `None` where somebody took them out.
+    pub(crate) address: Option<String>,
+    pub(crate) max_fails: Option<u64>,
     /// In seconds.
-    pub(crate) fail_timeout: u64,
+    pub(crate) fail_timeout: Option<u64>,
+    /// All of it, where it is not as simfleet writes it.
+    pub(crate) by_hand: Option<String>,
 }
 
 impl File {
@@ -147,10 +140,9 @@ impl File {
         self.servers.iter().find(|server| server.token == token)
     }
 
-    /// Whether nobody would answer.
+    /// Whether nginx would find no server.
     fn is_empty(&self) -> bool {
-        let answers = |server: &Server| matches!(server.line, Line::Plain(_));
-        !self.servers.iter().any(answers)
+        !self.servers.iter().any(|server| server.text().starts_with("server "))
     }
 }
 
@@ -186,40 +178,25 @@ impl Owner {
 impl Server {
     /// Reads a line: what tells that it is simfleet's is behind it.
     fn parse(line: &str) -> Option<Self> {
-        let (_, words) = line.rsplit_once("# ")?;
-        let words: Vec<&str> = words.split(' ').collect();
-        let [name, token, member] = words[..] else { return None };
+        let (words, comment) = line.trim().rsplit_once(" # ")?;
+        let comment: Vec<&str> = comment.split(' ').collect();
+        let [name, token, member] = comment[..] else {
+            return None;
+        };
         if token.len() != 32 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
-        let server = Server {
+        Some(Server {
             name: name.to_owned(),
             token: token.to_owned(),
             member: unescape(member),
-            line: Line::ByHand(line.trim().to_owned()),
-        };
-        let plain = Plain::parse(line.trim()).map(|plain| Server {
-            line: Line::Plain(plain),
-            ..server.clone()
-        });
-        let is_ours = |plain: &Server| plain.text() == line.trim();
-        Some(plain.filter(is_ours).unwrap_or(server))
+            line: Line::parse(words),
+        })
     }
 
     fn text(&self) -> String {
-        match &self.line {
-            Line::ByHand(line) => line.clone(),
-            Line::Plain(Plain {
-                address,
-                max_fails,
-                fail_timeout,
-            }) => {
-                let (name, token, member) = (&self.name, &self.token, escape(&self.member));
-                format!(
-                    "server {address} max_fails={max_fails} fail_timeout={fail_timeout}s; # {name} {token} {member}"
-                )
-            }
-        }
+        let (line, name, token, member) = (self.line.text(), &self.name, &self.token, escape(&self.member));
+        format!("{line} # {name} {token} {member}")
     }
 
     /// Where it comes in the file: m2 before m10.
@@ -228,18 +205,34 @@ impl Server {
     }
 }
 
-impl Plain {
-    fn parse(line: &str) -> Option<Self> {
-        let (words, _) = line.strip_prefix("server ")?.split_once(';')?;
-        let mut words = words.split(' ');
-        let address = words.next()?.to_owned();
-        let max_fails = words.next()?.strip_prefix("max_fails=")?.parse().ok()?;
-        let fail_timeout = words.next()?.strip_prefix("fail_timeout=")?.strip_suffix('s')?;
-        Some(Plain {
-            address,
-            max_fails,
-            fail_timeout: fail_timeout.parse().ok()?,
-        })
+impl Line {
+    fn parse(text: &str) -> Self {
+        let words: Vec<&str> = text.trim_end_matches(';').split(' ').collect();
+        let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let address = words.get(1).filter(|_| words.first() == Some(&"server"));
+        let seconds = value("fail_timeout").and_then(|text| text.strip_suffix('s')?.parse().ok());
+        let mut line = Line {
+            address: address.map(|address| (*address).to_owned()),
+            max_fails: value("max_fails").and_then(|text| text.parse().ok()),
+            fail_timeout: seconds,
+            by_hand: None,
+        };
+        line.by_hand = (line.text() != text).then(|| text.to_owned());
+        line
+    }
+
+    fn text(&self) -> String {
+        if let Some(by_hand) = &self.by_hand {
+            return by_hand.clone();
+        }
+        let mut text = format!("server {}", self.address.as_deref().unwrap_or_default());
+        if let Some(max_fails) = self.max_fails {
+            text.push_str(&format!(" max_fails={max_fails}"));
+        }
+        if let Some(seconds) = self.fail_timeout {
+            text.push_str(&format!(" fail_timeout={seconds}s"));
+        }
+        text + ";"
     }
 }
 
@@ -332,11 +325,12 @@ mod tests {
             name: name.to_owned(),
             token: TOKEN.to_owned(),
             member: format!("pool.web/{name}@x"),
-            line: Line::Plain(Plain {
-                address: "127.0.0.2:5000".to_owned(),
-                max_fails: 3,
-                fail_timeout: 10,
-            }),
+            line: Line {
+                address: Some("127.0.0.2:5000".to_owned()),
+                max_fails: Some(3),
+                fail_timeout: Some(10),
+                by_hand: None,
+            },
         }
     }
 
@@ -393,18 +387,25 @@ mod tests {
             assert_eq!(changed.by_hand.as_deref(), Some(told), "{to}");
             assert_eq!(changed.servers, [server("web-m1")], "{to}");
         }
-        for (from, to) in [
-            ("max_fails=3", "max_fails=3 down"),
-            ("server 127", "#server 127"),
-            ("fail_timeout=10s", "weight=5"),
+        for (from, to, fails) in [
+            ("max_fails=3", "max_fails=3 down", Some(3)),
+            ("server 127", "#server 127", Some(3)),
+            ("max_fails=3 fail_timeout=10s", "weight=5", None),
         ] {
             let changed = File::parse(&text.replace(from, to));
+            let line = &changed.servers[0].line;
             assert!(
-                matches!(&changed.servers[0].line, Line::ByHand(line) if line.contains(to)),
-                "{to}"
+                line.by_hand.as_ref().is_some_and(|it| it.contains(to)),
+                "{to}: {line:?}"
             );
+            assert_eq!(line.max_fails, fails, "{to}");
             assert_eq!(changed.servers[0].token, TOKEN);
         }
+        let fewer = File::parse(&text.replace("max_fails=3", "max_fails=1"));
+        assert_eq!(
+            (fewer.servers[0].line.max_fails, &fewer.servers[0].line.by_hand),
+            (Some(1), &None)
+        );
         let anew = File::parse("server { listen 80; }\n");
         assert_eq!((anew.owner, anew.servers), (None, Vec::new()));
         assert!(anew.by_hand.is_some());

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::connections;
 use crate::edit::{Edit, is_of};
-use crate::file::{ALGORITHMS, File, Line, Owner, Plain, ROUND_ROBIN, Server, Upstream};
+use crate::file::{ALGORITHMS, File, Line, Owner, ROUND_ROBIN, Server, Upstream};
 use crate::schema::{self, SERVER, UPSTREAM};
 use crate::script::{self, Write};
 use crate::settings::{Health, Settings};
@@ -442,8 +442,8 @@ impl Provider for NginxProvider {
             }
         } else {
             let server = server(planned, &token.0)?;
-            if let (Some(health), Line::Plain(plain)) = (&self.settings.health, &server.line) {
-                self.await_health(&plain.address, health).await?;
+            if let (Some(health), Some(address)) = (&self.settings.health, &server.line.address) {
+                self.await_health(address, health).await?;
             }
             Edit::Enter(server)
         };
@@ -536,11 +536,12 @@ fn server(planned: &Attributes, token: &str) -> Result<Server, ProviderError> {
         name: required(planned, "name")?,
         token: token.to_owned(),
         member: required(planned, "member")?,
-        line: Line::Plain(Plain {
-            address: required(planned, "address")?,
-            max_fails: number("max_fails", 3),
-            fail_timeout: number("fail_timeout", 10),
-        }),
+        line: Line {
+            address: Some(required(planned, "address")?),
+            max_fails: Some(number("max_fails", 3)),
+            fail_timeout: Some(number("fail_timeout", 10)),
+            by_hand: None,
+        },
     })
 }
 
@@ -548,18 +549,17 @@ fn server_attributes(server: &Server) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.set("name", server.name.as_str());
     attributes.set("member", server.member.as_str());
-    match &server.line {
-        Line::Plain(Plain {
-            address,
-            max_fails,
-            fail_timeout,
-        }) => {
-            attributes.set("address", address.as_str());
-            attributes.set("max_fails", *max_fails);
-            attributes.set("fail_timeout", *fail_timeout);
-        }
-        Line::ByHand(line) => attributes.set("by_hand", line.as_str()),
-    }
+    let Line {
+        address,
+        max_fails,
+        fail_timeout,
+        by_hand,
+    } = &server.line;
+    let text = |text: &Option<String>| text.as_deref().map_or(Value::NULL, Value::from);
+    attributes.set("address", text(address));
+    attributes.set("max_fails", max_fails.map_or(Value::NULL, Value::from));
+    attributes.set("fail_timeout", fail_timeout.map_or(Value::NULL, Value::from));
+    attributes.set("by_hand", text(by_hand));
     attributes.set("id", server.token.as_str());
     attributes
 }

@@ -6,4 +6,5 @@ mod killed;
 mod life;
 #[path = "../../../../tests/support/nginx.rs"]
 mod nginx;
+mod remote;
 mod rig;
