@@ -415,33 +415,22 @@ impl<'a> Layout<'a> {
                 goes.entry(member).or_default().extend(ends.drain.or(ends.removal));
             }
         }
-        for change in changes {
-            let Some(back) = self.ends.get(&change.address).and_then(|ends| ends.making) else {
-                continue;
-            };
+        let made = changes.iter().filter_map(|change| {
+            let back = self.ends.get(&change.address)?.making?;
             // What is placed on a member is back with it.
-            let Some(member) = member_of(change).or(change.hosted_on.clone()) else {
-                continue;
-            };
+            let member = member_of(change).or(change.hosted_on.clone())?;
             let bond = match member == change.address {
                 true => Bond::Turn,
                 false => Bond::Refilled,
             };
-            for then in next.get(&member).into_iter().flatten() {
-                for goes in goes.get(*then).into_iter().flatten() {
-                    self.graph.add_edge(back, *goes, bond);
-                }
-            }
-        }
-        for (member, next) in next {
-            let goes = goes.get(next).into_iter().flatten();
-            for (proof, goes) in self
-                .proofs
-                .get(member)
-                .into_iter()
-                .flat_map(|proof| goes.clone().map(move |next| (proof, next)))
-            {
-                self.graph.add_edge(*proof, *goes, Bond::Turn);
+            Some((member, back, bond))
+        });
+        let proven = self.proofs.iter();
+        let proven = proven.map(|(member, proof)| ((*member).clone(), *proof, Bond::Turn));
+        for (member, back, bond) in made.chain(proven) {
+            let next = next.get(&member).into_iter().flatten();
+            for goes in next.filter_map(|next| goes.get(*next)).flatten() {
+                self.graph.add_edge(back, *goes, bond);
             }
         }
     }
