@@ -79,8 +79,8 @@ impl<'a> Walk<'a> {
         batch.finished.push((node, Verb::Drain));
     }
 
-    /// Returns what a member waits for. Connections and leases are of load balancers and allocations, which there are none
-    /// of: nobody is connected.
+    /// Returns what a member waits for. Its connections have ended by then, or their time is over: it has left its load
+    /// balancer. Leases are of allocations, which there are none of.
     async fn jobs(&self, address: &Address, member: &Resource, drain: Drain) -> Vec<Job> {
         let mut jobs = Vec::new();
         if drain.wait_for != WaitFor::Simulators {
