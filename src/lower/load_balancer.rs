@@ -6,7 +6,7 @@ use simfleet_state::ProviderConfig;
 
 use super::layout::member;
 use super::workload::{format_value, health_check, seconds};
-use super::{Desired, LOCAL_PROVIDER, Lowering, engine, name_of, node};
+use super::{Desired, LOCAL_PROVIDER, Lowering, container_node, engine, name_of, node};
 use crate::config::blocks::{Nginx, Pool, WaitFor};
 use crate::config::{Record, forms};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -69,6 +69,7 @@ fn upstream(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record, provider: &P
     );
     part(
         lowering,
+        &nginx.node,
         lowering.address.child(NGINX),
         UPSTREAM,
         provider,
@@ -97,7 +98,15 @@ fn server(
     attributes.set("max_fails", nginx.max_fails);
     attributes.set("fail_timeout", nginx.fail_timeout.as_secs());
     let name = member.child_name().unwrap_or_default();
-    let mut server = part(lowering, upstream.part(name), SERVER, provider, attributes, block);
+    let mut server = part(
+        lowering,
+        &nginx.node,
+        upstream.part(name),
+        SERVER,
+        provider,
+        attributes,
+        block,
+    );
     server.depends_on.extend([upstream.clone(), member.clone()]);
     server.depends_on.extend(processes);
     // It goes and comes with its member, as often as that does.
@@ -123,6 +132,7 @@ fn identity<'m>(lowering: &Lowering<'_>, all: impl Iterator<Item = &'m Address>)
 
 fn part(
     lowering: &Lowering<'_>,
+    node: &Address,
     address: Address,
     kind: Kind,
     provider: &ProviderConfig,
@@ -135,6 +145,8 @@ fn part(
     part.policy = part.policy.of_part();
     // There is one file, and of a member that is made first the old one has left before.
     part.policy.create_before_destroy = false;
+    // What is in a container goes with it.
+    part.hosted_on = provider.settings.get("container").map(|_| node.clone());
     part
 }
 
@@ -145,15 +157,14 @@ fn provider(
     nginx: &Nginx,
     block: &Record,
 ) -> Result<ProviderConfig, Diagnostics> {
-    let (host, ssh) = place(lowering, nginx, block)?;
+    let place = place(lowering, nginx, block)?;
     let given = |value: &Option<Value>| value.clone().unwrap_or(Value::NULL);
     let drain = match pool.drain.wait_for {
         WaitFor::Connections => seconds(pool.drain.timeout),
         WaitFor::Simulators | WaitFor::Lease => Value::NULL,
     };
-    let settings = Attributes::from_iter([
-        ("host", host),
-        ("ssh", ssh),
+    let mut settings = Attributes::from_iter(place);
+    for (name, value) in [
         ("file", nginx.file.clone()),
         ("test", given(&nginx.test)),
         ("reload", given(&nginx.reload)),
@@ -162,41 +173,64 @@ fn provider(
             nginx.health_check.as_ref().map_or(Value::NULL, health_check),
         ),
         ("drain", drain),
-    ]);
+    ] {
+        settings.set(name, value);
+    }
     Ok(ProviderConfig {
         name: NGINX.into(),
         settings,
     })
 }
 
-/// Returns the host that a node is, and how it is reached; null for this machine.
-fn place(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record) -> Result<(Value, Value), Diagnostics> {
-    let here = || Ok((Value::NULL, Value::NULL));
+/// Returns the settings that say where a node is; none for this machine.
+fn place(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record) -> Result<Vec<(&'static str, Value)>, Diagnostics> {
     let refused = |detail: String| {
         let diagnostic = Diagnostic::error("No nginx there", detail).on(lowering.address.clone());
         let at = block.attribute_span("node").unwrap_or(block.span()).clone();
-        let hint = "have a node of provider `local` for this machine, or one with runtime = \"ssh://user@host\"";
+        let hint = "have a node of provider `local` for this machine, one that is a container, or one with runtime = \
+                    \"ssh://user@host\"";
         Err(diagnostic.at(at).hint(hint).into())
     };
-    let Some(engine) = engine::of_node(lowering, &nginx.node)? else {
-        let own = lowering.provider_of(&nginx.node)?;
-        return match &*own.name {
-            LOCAL_PROVIDER => here(),
-            other => refused(format!(
-                "{} is of provider `{other}`, where nginx cannot be reached.",
-                nginx.node
-            )),
-        };
+    let node = &nginx.node;
+    let (own, is_container) = match engine::of_node(lowering, node)? {
+        Some(engine) => (engine, false),
+        None => (lowering.provider_of(node)?, true),
     };
-    let host = engine.settings.get("host").cloned().unwrap_or(Value::NULL);
-    match host.as_str() {
-        Some(host) if host.starts_with("unix://") => here(),
-        Some(host) if !host.starts_with("ssh://") => refused(format!(
-            "{} is at {host}, where only its Docker engine can be reached.",
-            nginx.node
-        )),
-        _ => Ok((host, engine.settings.get("ssh").cloned().unwrap_or(Value::NULL))),
+    if is_container && &*own.name == LOCAL_PROVIDER {
+        return Ok(Vec::new());
     }
+    if is_container && !container_node::is_of(lowering, &own.name) {
+        return refused(format!(
+            "{node} is of provider `{}`, where nginx cannot be reached.",
+            own.name
+        ));
+    }
+    let mut place = Vec::new();
+    let given = |name| own.settings.get(name).cloned().unwrap_or(Value::NULL);
+    let host = given("host");
+    match host.as_str() {
+        Some(at) if at.starts_with("unix://") || host.is_null() => {}
+        Some(at) if at.starts_with("ssh://") => place.extend([("host", host.clone()), ("ssh", given("ssh"))]),
+        Some(at) if !is_container => {
+            return refused(format!(
+                "{node} is at {at}, where only its Docker engine can be reached."
+            ));
+        }
+        Some(_) if !given("tls").is_null() => {
+            return refused(format!(
+                "{node} is a container of an engine with certificates of its own."
+            ));
+        }
+        _ => {}
+    }
+    if is_container {
+        let id = lowering.objects.attributes(node).and_then(|it| it.get("id").cloned());
+        place.push(("container", id.unwrap_or_else(|| Value::unknown(format!("{node}.id")))));
+        if host.as_str().is_some_and(|at| !at.starts_with("ssh://")) {
+            place.push(("engine", host));
+        }
+    }
+    Ok(place)
 }
 
 /// Returns a host and a port as one word.

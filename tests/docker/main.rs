@@ -4,6 +4,7 @@
 #![cfg(feature = "docker")]
 
 mod adopted;
+mod balancing;
 mod build;
 mod changes;
 mod control;

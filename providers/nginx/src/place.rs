@@ -1,4 +1,4 @@
-//! Where scripts are run: on this machine, or on another one through its `ssh`.
+//! Where scripts are run: on this machine, or on another one through its `ssh`; in a container of either by the docker client there.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -17,11 +17,19 @@ const SSH_FAILED: i32 = 255;
 
 /// Where nginx is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On this machine.
-    Here,
-    /// On a host, by the `ssh` of this machine with its configuration, its agent and its known hosts.
-    Ssh(Ssh),
+pub(crate) struct Place {
+    /// The host, by the `ssh` of this machine with its configuration, its agent and its known hosts; without one this machine.
+    pub(crate) host: Option<Ssh>,
+    /// The container there.
+    pub(crate) container: Option<Container>,
+}
+
+/// A container of a Docker engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) id: String,
+    /// Where its engine is, where the docker client has to be told.
+    pub(crate) engine: Option<String>,
 }
 
 /// A login on a host.
@@ -46,7 +54,7 @@ pub(crate) struct Ended {
     pub(crate) said: String,
 }
 
-impl Place {
+impl Ssh {
     /// Reads `host`.
     ///
     /// # Errors
@@ -61,14 +69,16 @@ impl Place {
             Some((destination, port)) => (destination, Some(port.parse().map_err(|_| wrong())?)),
             None => (destination, None),
         };
-        Ok(Place::Ssh(Ssh {
+        Ok(Ssh {
             destination: destination.to_owned(),
             port,
             key,
             known_hosts,
-        }))
+        })
     }
+}
 
+impl Place {
     /// Runs a script.
     ///
     /// # Errors
@@ -108,53 +118,59 @@ impl Place {
             output,
             said: said.trim().to_owned(),
         };
-        match (self, code) {
-            (Place::Ssh(_), Some(SSH_FAILED)) if was_never_there(&ended.said) => {
+        match (&self.host, code) {
+            (Some(_), Some(SSH_FAILED)) if was_never_there(&ended.said) => {
                 let last = ended.said.lines().next_back().unwrap_or_default();
                 Err(not_sent(self.cannot(last)))
             }
-            (_, None) | (Place::Ssh(_), Some(SSH_FAILED)) => {
-                Err(ambiguous(self.cannot(&match ended.said.is_empty() {
-                    true => "it was cut off".to_owned(),
-                    false => ended.said,
-                })))
-            }
+            (_, None) | (Some(_), Some(SSH_FAILED)) => Err(ambiguous(self.cannot(&match ended.said.is_empty() {
+                true => "it was cut off".to_owned(),
+                false => ended.said,
+            }))),
             _ => Ok(ended),
         }
     }
 
     fn command(&self, script: &str) -> Command {
-        match self {
-            Place::Here => {
-                let mut command = Command::new("sh");
-                command.args(["-c", script]);
-                command
-            }
-            Place::Ssh(ssh) => {
-                let mut command = Command::new("ssh");
-                // Nobody is asked for a password in the middle of an apply.
-                command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
-                if let Some(port) = ssh.port {
-                    command.arg("-p").arg(port.to_string());
-                }
-                if let Some(key) = &ssh.key {
-                    command.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
-                }
-                if let Some(hosts) = &ssh.known_hosts {
-                    let hosts = format!("UserKnownHostsFile=\"{}\"", hosts.display());
-                    command.args(["-o", &hosts, "-o", "StrictHostKeyChecking=yes"]);
-                }
-                command.arg("--").arg(&ssh.destination);
-                command.arg(format!("exec sh -c {}", quote(script)));
-                command
-            }
+        let mut words: Vec<&str> = Vec::new();
+        if let Some(Container { id, engine }) = &self.container {
+            words.push("docker");
+            words.extend(engine.iter().flat_map(|engine| ["-H", engine]));
+            words.extend(["exec", "-i", id]);
         }
+        words.extend(["sh", "-c", script]);
+        let Some(ssh) = &self.host else {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]);
+            return command;
+        };
+        let mut command = Command::new("ssh");
+        // Nobody is asked for a password in the middle of an apply.
+        command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
+        if let Some(port) = ssh.port {
+            command.arg("-p").arg(port.to_string());
+        }
+        if let Some(key) = &ssh.key {
+            command.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
+        }
+        if let Some(hosts) = &ssh.known_hosts {
+            let hosts = format!("UserKnownHostsFile=\"{}\"", hosts.display());
+            command.args(["-o", &hosts, "-o", "StrictHostKeyChecking=yes"]);
+        }
+        command.arg("--").arg(&ssh.destination);
+        let words: Vec<String> = words.into_iter().map(quote).collect();
+        command.arg(format!("exec {}", words.join(" ")));
+        command
     }
 
     fn cannot(&self, why: &str) -> String {
-        match self {
-            Place::Here => format!("`sh` cannot be run: {why}"),
-            Place::Ssh(ssh) => format!("{} cannot be asked: {why}", ssh.destination),
+        let what = match &self.container {
+            Some(_) => "docker",
+            None => "sh",
+        };
+        match &self.host {
+            None => format!("`{what}` cannot be run: {why}"),
+            Some(ssh) => format!("{} cannot be asked: {why}", ssh.destination),
         }
     }
 }

@@ -27,6 +27,11 @@ pub(crate) fn settings() -> &'static [Attribute] {
                 Type::object([file("key"), file("known_hosts")]),
                 "How a host at ssh:// is reached.",
             ),
+            text("container", "The container there that nginx runs in.").replaces(),
+            text(
+                "engine",
+                "The engine of the container, unix:// or tcp://; without it the one of the docker client there.",
+            ),
             text("file", "The file of the upstream, in full.").required().replaces(),
             Attribute::new(
                 "test",

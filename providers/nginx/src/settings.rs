@@ -6,7 +6,7 @@ use std::time::Duration;
 use simfleet_provider_agent::Probe;
 use simfleet_provider_api::{Attributes, ProviderError, Value};
 
-use crate::place::Place;
+use crate::place::{Container, Place, Ssh};
 
 /// Which nginx, which file of it, and with what care.
 #[derive(Debug)]
@@ -50,10 +50,16 @@ impl Settings {
             )));
         }
         let of_ssh = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
-        let place = match settings.str("host") {
-            Some(host) => Place::parse(host, of_ssh("key"), of_ssh("known_hosts"))
-                .map_err(|wrong| rejected(format!("`host` {wrong}")))?,
-            None => Place::Here,
+        let host = settings
+            .str("host")
+            .map(|host| Ssh::parse(host, of_ssh("key"), of_ssh("known_hosts")));
+        let container = settings.str("container").map(|id| Container {
+            id: id.to_owned(),
+            engine: settings.str("engine").map(str::to_owned),
+        });
+        let place = Place {
+            host: host.transpose().map_err(|wrong| rejected(format!("`host` {wrong}")))?,
+            container,
         };
         let health = settings.get("health_check").filter(|check| !check.is_null());
         Ok(Settings {
