@@ -9,15 +9,17 @@ use crate::support::engine::{IMAGE, container, docker, lineage, provider};
 
 const NGINX: &str = "simfleet-test/nginx:1";
 
-/// Makes an image with the nginx of this machine and what it is linked with.
+/// Makes an image with the nginx of this machine, what busybox lacks of what is needed, and what they are linked with.
 fn image() {
     let id = docker(&["create", IMAGE, "true"]);
-    let linked = Command::new("ldd").arg("/usr/sbin/nginx").output().expect("ldd runs");
+    let programs = ["/usr/sbin/nginx", "/usr/bin/flock"];
+    let linked = Command::new("ldd").args(programs).output().expect("ldd runs");
     let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
-    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    let is_library = |word: &&str| word.starts_with('/') && !word.ends_with(':');
+    let libraries = linked.split_whitespace().filter(is_library);
     let etc = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
     let root = tempfile::tempdir().expect("a folder");
-    for file in libraries.chain(etc).chain(["/usr/sbin/nginx"]) {
+    for file in libraries.chain(etc).chain(programs) {
         let to = root.path().join(file.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().expect("it is in a folder")).expect("a folder");
         std::fs::copy(file, to).expect("it is there");
