@@ -32,7 +32,8 @@ pub(super) fn give_up(
     if !is_over {
         after.given_up.clone_from(&before.given_up);
     }
-    let late = capacity.late.iter().filter(|member| !member.protected && !spec.paused);
+    let is_free = |member: &&&Member| !member.protected && member.used == 0 && !spec.paused;
+    let late = capacity.late.iter().filter(is_free);
     let given_up: Vec<Action> = late.map(|member| Action(Step::Cancel, member.id.clone())).collect();
     if !given_up.is_empty() {
         after.given_up.push(seen.now);

@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use simfleet_provider_api::{Address, Observed};
 use simfleet_state::{Snapshot, State};
 
 use crate::providers::{Providers, settings_key};
 use crate::refresh::{Observations, recorded, refresh};
+
+/// How long a far side has to show its objects. Providers have time-outs of their own for each call; there may be many calls.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What was last seen.
 #[derive(Debug, Clone, Default)]
@@ -98,6 +102,15 @@ pub async fn look(
         Some((address, resource))
     });
     part.resources.extend(of_it);
-    let seen = refresh(&part, &providers, parallelism).await;
+    let looked = tokio::time::timeout(LIMIT, refresh(&part, &providers, parallelism)).await;
+    let seen = looked.unwrap_or_else(|_| {
+        let unreachable = Observed::Unreachable {
+            reason: format!("no answer within {} s", LIMIT.as_secs()),
+        };
+        part.resources
+            .into_keys()
+            .map(|address| (address, unreachable.clone()))
+            .collect()
+    });
     Looked { side, snapshot, seen }
 }

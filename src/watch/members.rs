@@ -116,6 +116,15 @@ impl Recorded {
             } else if one.is_begun || is_gone {
                 remembered.ready = None;
             }
+            match remembered.ready {
+                Some(_) => remembered.pending = None,
+                // The look that shows that it is gone comes later than it was made.
+                None => {
+                    _ = remembered
+                        .pending
+                        .get_or_insert(if is_gone { now } else { one.created.unwrap_or(now) })
+                }
+            }
             match healthy || remembered.ready.is_none() {
                 true => remembered.unhealthy = None,
                 false => _ = remembered.unhealthy.get_or_insert(now),
@@ -136,7 +145,7 @@ impl Recorded {
                 healthy: healthy || state == MemberState::Pending,
                 unhealthy_since: remembered.unhealthy.map(seconds),
                 protected: one.is_protected,
-                created: one.created.map_or(0.0, seconds),
+                created: remembered.pending.or(one.created).map_or(0.0, seconds),
                 ready_at: remembered.ready.map_or(f64::NEG_INFINITY, seconds),
                 idle_since: remembered.idle.map_or(0.0, seconds),
                 load: loads.get(number).copied().unwrap_or(0.0),

@@ -35,6 +35,9 @@ pub struct MemberMemory {
     /// Since when it has been ready: it was healthy for the first time then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Timestamp>,
+    /// Since when it has been on its way: it was begun, or is made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Timestamp>,
     /// Since when it has been unhealthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<Timestamp>,

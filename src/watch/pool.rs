@@ -190,7 +190,7 @@ impl Seen<'_> {
                     .iter()
                     .map(|(number, value)| (number.to_string(), *value));
                 let of_pool = values.pool.map(|value| (String::new(), value));
-                for (of, value) in of_members.chain(of_pool) {
+                for (of, value) in of_members.chain(of_pool).filter(|(_, value)| value.is_finite()) {
                     kept.entry(of).or_default().push((self.now, value));
                 }
             }
