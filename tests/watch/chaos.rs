@@ -283,11 +283,8 @@ impl World {
                     .resources
                     .get(&address)
                     .is_some_and(|node| node.cordoned.is_some());
-                !is_going
-                    && !state
-                        .intents
-                        .get(&address)
-                        .is_some_and(|intent| intent.operation.verb() == "delete")
+                let intent = state.intents.get(&address);
+                !is_going && intent.is_none_or(|intent| intent.operation.verb() != "delete")
             };
             let alive: Vec<String> = names.filter(|name| name.starts_with(pool)).filter(is_staying).collect();
             assert!(alive.len() <= CAP + SURGE, "{alive:?}");
