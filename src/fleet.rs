@@ -18,7 +18,7 @@ mod runs;
 mod saved;
 mod watched;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use crate::builtin;
 use crate::config::{self, Config, Inputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::health;
-use crate::lower::Wanted;
+use crate::lower::Ruling;
 use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
@@ -97,8 +97,8 @@ pub struct Fleet {
     mark: Option<Mark>,
     registry: Registry,
     walk: apply::Options,
-    /// What the scaler wants of pools.
-    sizes: BTreeMap<Address, Wanted>,
+    /// What the scaler has decided and found out.
+    ruling: Ruling,
 }
 
 impl Fleet {
@@ -134,7 +134,7 @@ impl Fleet {
             mark,
             registry: Registry::built_in(),
             walk: apply::Options::default(),
-            sizes: BTreeMap::new(),
+            ruling: Ruling::default(),
         })
     }
 
@@ -251,7 +251,7 @@ impl Fleet {
             replace: &self.options.replace,
             selection: &self.options.selection,
             holds: self.options.holds,
-            sizes: &self.sizes,
+            ruling: &self.ruling,
             at: self.options.at,
         }
     }

@@ -1,6 +1,5 @@
 //! What the scaler needs of a fleet: to be the only one, and to plan of sizes that it decided.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
-use crate::lower::Wanted;
+use crate::lower::Ruling;
 use crate::plan::{Scaled, Selection};
 
 /// Stands for being the one that watches a fleet: who holds it, does.
@@ -20,9 +19,9 @@ pub(super) fn leader() -> Address {
 }
 
 impl Fleet {
-    /// Has plans be made of these sizes of pools, instead of the recorded ones.
-    pub fn with_sizes(self, sizes: BTreeMap<Address, Wanted>) -> Self {
-        Fleet { sizes, ..self }
+    /// Has plans be made of what the scaler has decided and found out.
+    pub fn ruled_by(self, ruling: Ruling) -> Self {
+        Fleet { ruling, ..self }
     }
 
     /// Has plans be made at an instant.

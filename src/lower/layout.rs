@@ -11,7 +11,7 @@ use simfleet_state::{Port, Protocol, State};
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
 use super::recorded::{is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
-use super::size::{self, Bounds, Wanted};
+use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, Unplaced};
 
@@ -33,13 +33,15 @@ pub struct Layout {
     pub needs_local_node: bool,
     /// Whether there is such a node, or one is declared by its name.
     has_local_node: bool,
+    /// The members that are not healthy, as far as the scaler knows.
+    pub unhealthy: BTreeSet<Address>,
 }
 
 /// What is decided elsewhere of a layout.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'a> {
-    /// What the scaler wants of pools; of others the recorded size holds.
-    pub sizes: &'a BTreeMap<Address, Wanted>,
+    /// By the scaler.
+    pub ruling: &'a Ruling,
     /// The instant, for bounds that hold at some times only.
     pub at: Timestamp,
 }
@@ -88,7 +90,10 @@ impl Layout {
             }
         }
         let in_use = ports_in_use(state);
-        let mut layout = Layout::default();
+        let mut layout = Layout {
+            unhealthy: decided.ruling.unhealthy.clone(),
+            ..Layout::default()
+        };
         let mut settle = |target: Placement, hosts: &dyn Fn(&mut Layout, &[Need]) -> Vec<Host>| {
             let on_target = simulators
                 .iter()
@@ -156,7 +161,7 @@ impl Layout {
             recorded.is_some_and(|resource| resource.cordoned.is_some())
         };
         let known = state.pools.get(address);
-        let wanted = decided.sizes.get(address);
+        let wanted = decided.ruling.sizes.get(address);
         let leaving: BTreeSet<u64> = match wanted {
             Some(wanted) => wanted.leaving.clone(),
             None => existing.iter().copied().filter(is_cordoned).collect(),

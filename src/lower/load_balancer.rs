@@ -46,9 +46,12 @@ pub(super) fn of_pool(lowering: &Lowering<'_>, pool: &Pool) -> Result<Vec<Desire
     Ok(std::iter::once(upstream).chain(servers).collect())
 }
 
-/// Whether requests may go to a member: it does not say that it is unhealthy, and none of what it runs does. What was seen
+/// Whether requests may go to a member: nobody finds it unhealthy, and neither it nor what it runs says so. What was seen
 /// last counts.
 fn is_in_service(lowering: &Lowering<'_>, pool: &Pool, member: &Address) -> bool {
+    if lowering.layout.unhealthy.contains(member) {
+        return false;
+    }
     let processes = pool.node.processes.keys().map(|name| member.part(name));
     let mut all = std::iter::once(member.clone()).chain(processes);
     !all.any(|address| {

@@ -1,6 +1,8 @@
 //! How many members a pool has, and which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use simfleet_provider_api::Address;
 
 /// The bounds of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,15 @@ pub struct Wanted {
     pub leaving: BTreeSet<u64>,
     /// Why, in words.
     pub because: String,
+}
+
+/// What the scaler has decided and found out, that a plan is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruling {
+    /// What it wants of pools; of others the recorded size holds.
+    pub sizes: BTreeMap<Address, Wanted>,
+    /// The members that its looks find unhealthy: no load balancer has them in service.
+    pub unhealthy: BTreeSet<Address>,
 }
 
 /// The size that a pool gets, and why.

@@ -16,7 +16,7 @@ use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
 use crate::config::blocks::{Metrics, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::lower::{Decided, Wanted};
+use crate::lower::{Decided, Ruling};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -47,8 +47,8 @@ pub struct Planner<'a> {
     pub selection: &'a Selection,
     /// What it makes of holds.
     pub holds: Holds,
-    /// What the scaler wants of pools.
-    pub sizes: &'a BTreeMap<Address, Wanted>,
+    /// What the scaler has decided and found out.
+    pub ruling: &'a Ruling,
     /// When it is made: some holds last until a time, some bounds hold at some times.
     pub at: Timestamp,
 }
@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
     /// Returns what is decided of sizes.
     pub(super) fn decided(&self) -> Decided<'a> {
         Decided {
-            sizes: self.sizes,
+            ruling: self.ruling,
             at: self.at,
         }
     }

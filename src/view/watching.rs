@@ -41,6 +41,8 @@ fn message(told: &Told) -> String {
         } => format!("{pool}: {} ({because})", sized(decision)),
         Told::SourceFailed { pool, check, because } => format!("{pool}: check {check} has no value: {because}"),
         Told::SourceAnswers { pool, check } => format!("{pool}: check {check} has a value again"),
+        Told::Unhealthy { node, because } => format!("{node} is unhealthy: {because}"),
+        Told::Healthy { node } => format!("{node} is healthy again"),
         Told::Run(progress) => progress::text(progress),
         Told::Ran { outcome, .. } => format!("run ended: {}", ended(outcome)),
         Told::Failed { message, again, .. } => match again {
@@ -117,6 +119,8 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
             json!({ "pool": pool, "check": check, "because": because }),
         ),
         Told::SourceAnswers { pool, check } => ("source_answers", json!({ "pool": pool, "check": check })),
+        Told::Unhealthy { node, because } => ("unhealthy", json!({ "address": node, "because": because })),
+        Told::Healthy { node } => ("healthy", json!({ "address": node })),
         Told::Ran { part, outcome } => {
             let failed = outcome
                 .failed

@@ -14,6 +14,7 @@ use simfleet_state::{ConfigDigest, Journal, Snapshot, State, StateError, System}
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::health::{self, Healths, News};
 use super::looks::{Looked, Looks, look, sides};
 use super::members::Recorded;
 use super::memory::Memory;
@@ -27,7 +28,8 @@ use crate::apply::Progress;
 use crate::config::blocks::{Metrics, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Goal};
-use crate::lower::Wanted;
+use crate::health::Verdict;
+use crate::lower::{Ruling, Wanted, number_of};
 use crate::plan::{Pattern, Scaled, Selection};
 use crate::providers::Providers;
 use crate::scale::Decision;
@@ -118,6 +120,8 @@ pub struct Watch {
     answered: BTreeMap<Address, Answers>,
     failing: BTreeMap<(Address, Arc<str>), String>,
 
+    healths: Healths,
+    checking: Work<(Address, Verdict)>,
     looks: Arc<Looks>,
     looking: Work<Looked>,
     being_looked_at: BTreeSet<String>,
@@ -212,6 +216,8 @@ impl Watch {
             due: BTreeMap::new(),
             answered: BTreeMap::new(),
             failing: BTreeMap::new(),
+            healths: Healths::default(),
+            checking: Work::default(),
             looks: Arc::default(),
             looking: Work::default(),
             being_looked_at: BTreeSet::new(),
@@ -330,6 +336,7 @@ impl Watch {
         tokio::select! {
             answers = self.asking.next() => self.take_answers(answers),
             looked = self.looking.next() => self.take_look(looked),
+            (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
             ran = self.runs.next() => self.ran(ran),
             Some(progress) = self.progress.1.recv() => self.tell(Told::Run(progress)),
             _ = self.stop.changed() => {}
@@ -339,6 +346,9 @@ impl Watch {
         // What else is ready belongs to the same lap.
         while let Some(answers) = self.asking.try_next() {
             self.take_answers(answers);
+        }
+        while let Some((node, verdict)) = self.checking.try_next() {
+            self.take_verdict(node, verdict);
         }
         while let Some(looked) = self.looking.try_next() {
             self.take_look(looked);
@@ -373,7 +383,7 @@ impl Watch {
             .values()
             .map(|retry| retry.at)
             .filter(|at| *at > Instant::now());
-        let soonest = pools.chain(looks).chain(retries).min();
+        let soonest = pools.chain(looks).chain(retries).chain(self.healths.next()).min();
         let renew = self.leader.is_some().then_some(self.renew);
         let soonest = soonest.into_iter().chain(renew).fold(self.files_due, Instant::min);
         soonest.max(self.not_before)
@@ -387,6 +397,7 @@ impl Watch {
         self.decide(&snapshot.state, &recorded).await?;
         self.ask(&snapshot.state, &recorded);
         self.look(&snapshot);
+        self.check(&snapshot.state);
         if Instant::now() >= self.files_due {
             self.files_due = Instant::now() + FILES;
             self.look_at_files(&snapshot).await?;
@@ -423,7 +434,7 @@ impl Watch {
             None => None,
             Some(_) if self.was_pending_at == snapshot.state.serial && self.pending.is_some() => return Ok(()),
             Some(_) => {
-                let fleet = self.files.clone().at(self.now()).with_sizes(self.sizes());
+                let fleet = self.files.clone().at(self.now()).ruled_by(self.ruling());
                 let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
                 Some(Pending::of(&planned.plan, self.how.follow))
             }
@@ -447,10 +458,13 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns what is wanted of the pools that were decided on.
-    fn sizes(&self) -> BTreeMap<Address, Wanted> {
+    /// Returns what was decided and found out.
+    fn ruling(&self) -> Ruling {
         let last = self.last.iter();
-        last.map(|(pool, last)| (pool.clone(), last.wanted.clone())).collect()
+        Ruling {
+            sizes: last.map(|(pool, last)| (pool.clone(), last.wanted.clone())).collect(),
+            unhealthy: self.healths.unhealthy(),
+        }
     }
 
     /// Takes over the configuration that was last applied.
@@ -507,6 +521,7 @@ impl Watch {
         let mut laps = Vec::with_capacity(answered.len());
         if let Some(enforced) = &self.enforced {
             let seen = self.looks.of(state);
+            let unhealthy = self.healths.unhealthy();
             for (address, answers) in &answered {
                 let Some(pool) = enforced.pools.get(address) else {
                     continue;
@@ -517,6 +532,7 @@ impl Watch {
                     recorded: state.pools.get(address),
                     members: recorded,
                     seen: &seen,
+                    unhealthy: &unhealthy,
                     answers,
                     now,
                 };
@@ -648,6 +664,27 @@ impl Watch {
         }
     }
 
+    /// Looks at the health of the nodes that are due.
+    fn check(&mut self, state: &State) {
+        let memories = &self.memories;
+        let was_bad = |node: &Address| {
+            let member = number_of(node).and_then(|number| memories.get(&node.parent())?.members.get(&number));
+            member.is_some_and(|member| member.unhealthy.is_some())
+        };
+        for (check, node, attributes) in self.healths.due(state, &self.looks.of(state), was_bad) {
+            self.checking.begin(health::look(check, node, attributes));
+        }
+    }
+
+    fn take_verdict(&mut self, node: Address, verdict: Verdict) {
+        match self.healths.take(&node, verdict) {
+            News::None => return,
+            News::Unhealthy(because) => self.tell(Told::Unhealthy { node, because }),
+            News::Healthy => self.tell(Told::Healthy { node }),
+        }
+        self.is_stale = true;
+    }
+
     fn take_look(&mut self, looked: Looked) {
         let side = looked.side.clone();
         self.being_looked_at.remove(&side);
@@ -667,12 +704,13 @@ impl Watch {
     /// Plans, and begins a run for each part of the plan that can be carried out now.
     fn reconcile(&mut self, snapshot: &Snapshot) -> Result<(), FleetError> {
         let Some(enforced) = &self.enforced else { return Ok(()) };
-        let sizes = self.sizes();
+        let ruling = self.ruling();
+        let sizes = &ruling.sizes;
         let is_undecided = |pool: &Address| enforced.pools.contains_key(pool) && !sizes.contains_key(pool);
         if self.how.once && (enforced.pools.keys().any(is_undecided) || !self.looking.is_empty()) {
             return Ok(());
         }
-        let fleet = enforced.fleet.clone().at(self.now()).with_sizes(sizes.clone());
+        let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
         let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
         let parts = parts(&planned.plan);
         drop(planned);

@@ -90,12 +90,13 @@ impl Recorded {
         members.filter_map(|(number, one)| Some((*number, one.address.as_ref()?)))
     }
 
-    /// Returns the members of a pool as the decision sees them, and notes what is new of them. `loads` is how loaded they
-    /// are, by number.
+    /// Returns the members of a pool as the decision sees them, and notes what is new of them. `unhealthy` are those that
+    /// looks at their health found so, `loads` is how loaded members are, by number.
     pub fn observe(
         &self,
         pool: &Address,
         seen: &Observations,
+        unhealthy: &BTreeSet<Address>,
         loads: &BTreeMap<u64, f64>,
         memory: &mut Memory,
         now: Timestamp,
@@ -106,8 +107,10 @@ impl Recorded {
         let observe = |(number, one): (&u64, &One)| {
             let remembered = memory.members.entry(*number).or_default();
             let looked = one.address.as_ref().and_then(|address| seen.get(address));
-            let healthy =
-                !one.is_begun && is_healthy(looked) && one.parts.iter().all(|part| is_healthy(seen.get(part)));
+            let healthy = !one.is_begun
+                && is_healthy(looked)
+                && one.address.as_ref().is_none_or(|address| !unhealthy.contains(address))
+                && one.parts.iter().all(|part| is_healthy(seen.get(part)));
             // One that is gone is made anew by the same lap.
             let is_gone =
                 matches!(looked, Some(Observed::Absent)) || one.parts.iter().any(|part| is_gone(seen.get(part)));

@@ -8,9 +8,10 @@
 //! - [`lap`]: the loop; [`run`]: one run over a part of the fleet
 //! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
-//! - [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
+//! - [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
 //! - [`pending`]: the files, where they are other than what was last applied
 
+mod health;
 mod lap;
 pub mod looks;
 pub mod members;
@@ -78,6 +79,18 @@ pub enum Told {
         pool: Address,
         /// The check.
         check: String,
+    },
+    /// Looks at a node find it unhealthy.
+    Unhealthy {
+        /// The node.
+        node: Address,
+        /// Why.
+        because: String,
+    },
+    /// They find it healthy again.
+    Healthy {
+        /// The node.
+        node: Address,
     },
     /// What a run does.
     Run(Progress),

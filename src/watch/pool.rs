@@ -1,6 +1,6 @@
 //! One pool: what is asked of its sources, and what is decided of the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +113,8 @@ pub struct Seen<'a> {
     pub members: &'a Recorded,
     /// What was last seen of objects.
     pub seen: &'a Observations,
+    /// The members that looks at their health found unhealthy.
+    pub unhealthy: &'a BTreeSet<Address>,
     /// What the sources answered.
     pub answers: &'a Answers,
     /// When.
@@ -127,7 +129,7 @@ impl Seen<'_> {
         let (samples, values, loads) = self.samples(&memory);
         let members = self
             .members
-            .observe(self.address, self.seen, &loads, &mut memory, self.now);
+            .observe(self.address, self.seen, self.unhealthy, &loads, &mut memory, self.now);
         let observation = Observation {
             now: seconds(self.now),
             samples,

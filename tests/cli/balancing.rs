@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -306,6 +306,137 @@ fn no_request_fails_while_a_pool_grows_rolls_and_shrinks() {
             "the one that comes is there: {shrunk:#?}"
         );
     }
+}
+
+/// Says how many members a pool is to have, and that all are healthy but one.
+#[derive(Clone)]
+struct Says {
+    port: u16,
+    size: Arc<AtomicU64>,
+    ill: Arc<Mutex<String>>,
+}
+
+impl Says {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let says = Says {
+            port: listener.local_addr().expect("it listens").port(),
+            size: Arc::new(AtomicU64::new(1)),
+            ill: Arc::default(),
+        };
+        let saying = says.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let saying = saying.clone();
+                std::thread::spawn(move || saying.say(stream));
+            }
+        });
+        says
+    }
+
+    fn say(&self, stream: TcpStream) -> Option<()> {
+        let mut input = BufReader::new(stream.try_clone().ok()?);
+        let mut output = stream;
+        let head = head(&mut input)?;
+        let length = head.get("content-length").and_then(|length| length.parse().ok());
+        input.read_exact(&mut vec![0; length.unwrap_or(0)]).ok()?;
+        let ill = self.ill.lock().expect("no panic holds it").clone();
+        let status = if !ill.is_empty() && head[""].contains(&ill) {
+            503
+        } else {
+            200
+        };
+        let body = format!("{{\"size\": {}}}", self.size.load(Ordering::Relaxed));
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        output.write_all(answer.as_bytes()).ok()
+    }
+}
+
+/// The scaler grows and shrinks a pool ten times, and takes a member out of service that is not healthy.
+#[test]
+#[ignore = "needs nginx"]
+fn no_request_fails_while_the_scaler_is_at_work() {
+    let (nginx, listen, port, says) = (Nginx::start(), free_port(), free_port(), Says::start());
+    let at = says.port;
+    let autoscale = format!(
+        r#"autoscale {{
+    min                 = 1
+    max                 = 4
+    evaluation_interval = "1s"
+    check "size" {{
+      strategy "webhook" {{
+        url      = "http://127.0.0.1:{at}/size"
+        insecure = true
+      }}
+    }}
+    behavior {{
+      scale_up {{ stabilization_window = "0s" }}
+      scale_down {{
+        stabilization_window = "1s"
+        cooldown             = "1s"
+        policy {{
+          type   = "percent"
+          value  = 100
+          period = "1s"
+        }}
+      }}
+    }}
+  }}
+"#
+    );
+    let text = fleet(&nginx, listen, port);
+    let (from, to) = (
+        text.find("autoscale {").expect("it scales"),
+        text.find("  load_balancer").expect("it has one"),
+    );
+    let text = format!("{}{autoscale}{}", &text[..from], &text[to..]);
+    let health = "process \"server\" {\n      command";
+    let check = format!(
+        "health_check {{\n      url = \"http://127.0.0.1:{at}/health/{{member}}\"\n      type = \"http\"\n      interval = \"1s\"\n      \
+         unhealthy_threshold = 2\n    }}\n    {health}"
+    );
+    let lab = Running::new(&text.replace(health, &check));
+    lab.run("apply --auto-approve").exits(0);
+    let load = Load::on(listen);
+    load.more(100);
+    let mut watch = lab.command("watch");
+    watch
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut watch = watch.spawn().expect("it starts");
+    let serving = |count: usize| {
+        until(&format!("{count} are in service"), || {
+            nginx.text().matches("max_fails=3").count() == count
+        });
+    };
+    for size in [3, 1, 4, 2, 4, 1, 3, 2, 4, 1, 3] {
+        says.size.store(size as u64, Ordering::Relaxed);
+        serving(size);
+        load.more(50);
+    }
+    let nodes = lab.run("nodes -o json").exits(0).json();
+    let addresses = nodes
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|node| node["address"].as_str());
+    let member = addresses.filter_map(|address| address.strip_prefix("pool.web/")).next();
+    *says.ill.lock().expect("no panic holds it") = format!("web-{}", member.expect("a member"));
+    serving(2);
+    says.ill.lock().expect("no panic holds it").clear();
+    serving(3);
+    let pid = rustix::process::Pid::from_raw(watch.id() as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    assert!(watch.wait().expect("it ends").success());
+    let count = load.end();
+    eprintln!("{} requests, {} asked again", count.all(), count.asked_again);
+    assert!(
+        count.failed.is_empty(),
+        "of {} requests failed: {:?}",
+        count.all(),
+        count.failed
+    );
 }
 
 #[test]
