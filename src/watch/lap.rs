@@ -24,7 +24,7 @@ use super::pool::{Answers, Decided, Seen, Servers, because, questions};
 use super::run::{Ran, Running, run};
 use super::sources::{Asked, Sources};
 use super::{Ended, How, Told};
-use crate::apply::Progress;
+use crate::apply::{Outcome, Progress};
 use crate::config::blocks::{Metrics, Pool};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fleet::{Fleet, FleetError, Goal};
@@ -41,6 +41,8 @@ const LOOK: Duration = Duration::from_secs(15);
 const QUIET: u32 = 4;
 /// How often the files are looked at.
 const FILES: Duration = Duration::from_secs(2);
+/// How soon it is tried again where another run was faster.
+const SOON: Duration = Duration::from_secs(1);
 /// How soon what could not be done is tried again at first, and at last.
 const AGAIN: Duration = Duration::from_secs(5);
 const RARELY: Duration = Duration::from_secs(600);
@@ -746,7 +748,10 @@ impl Watch {
                 run.stop.send_replace(true);
             }
             let left: Vec<&Address> = part.iter().filter(|address| waits.contains(address)).collect();
-            if is_blocked || !at_work.is_empty() || left.len() == part.len() {
+            // Where the size of a pool could not be recorded, nothing of it can be done.
+            let is_pool = |address: &&&Address| address.child_name().is_none() && sizes.contains_key(**address);
+            let waits = left.len() == part.len() || left.iter().any(|address| is_pool(&address));
+            if is_blocked || !at_work.is_empty() || waits {
                 continue;
             }
             if !part.is_disjoint(&held) {
@@ -807,13 +812,21 @@ impl Watch {
                     self.retries.insert(address.clone(), retry);
                 }
                 self.has_failed |= !outcome.failed.is_empty() || outcome.stopped_by.is_some();
+                // What had nothing to do was done by somebody else, or cannot be begun yet.
+                if outcome == Outcome::default() {
+                    self.wait_a_little(running.part, now);
+                    return;
+                }
                 self.tell(Told::Ran {
                     part: running.part,
                     outcome: Box::new(outcome),
                 });
             }
             // Another run was faster, or is at work there: the next lap plans of what is then.
-            Err(FleetError::Stale { .. } | FleetError::State(StateError::Locked(_))) => self.look_again_soon(now),
+            Err(error @ (FleetError::Stale { .. } | FleetError::State(StateError::Locked(_)))) => {
+                tracing::debug!(%error, "another run was faster");
+                self.wait_a_little(running.part, now);
+            }
             Err(error) => {
                 self.has_failed = true;
                 let retry = running
@@ -827,6 +840,20 @@ impl Watch {
                 }
                 self.failed("A run failed", &error, after);
             }
+        }
+    }
+
+    /// Has a part of the fleet be left alone for a moment, so that nothing is tried all the time.
+    fn wait_a_little(&mut self, part: BTreeSet<Address>, now: Instant) {
+        for address in part {
+            let failures = self.retries.get(&address).map_or(0, |before| before.failures);
+            self.retries.insert(
+                address,
+                Retry {
+                    failures,
+                    at: now + SOON,
+                },
+            );
         }
     }
 

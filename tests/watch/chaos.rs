@@ -175,7 +175,12 @@ impl World {
 
     fn tell(&mut self, line: impl Into<String>) {
         let at = self.clock.began.elapsed().as_secs();
-        self.story.push(format!("{at} s: {}", line.into()));
+        let line = format!("{at} s: {}", line.into());
+        // Of one that was chosen the story is told as it goes: it may have no end.
+        if std::env::var_os("SIMFLEET_TEST_SEED").is_some() {
+            println!("{line}");
+        }
+        self.story.push(line);
     }
 
     fn fleet(&self) -> Fleet {
