@@ -146,9 +146,16 @@ async fn agent(check: &HealthCheck, attributes: &Attributes) -> Result<(), Strin
     }
 }
 
-/// Returns a text with its run-time placeholders filled in.
-fn filled(text: &str, node: &Address, attributes: &Attributes) -> Result<String, String> {
-    let mut text = text.replace("{member}", &name_of(node)).replace("{pool}", node.name());
+/// Returns a text with its run-time placeholders filled in: `{member}` and `{name}` are what the node is called.
+///
+/// # Errors
+/// It has no address, and that is asked for.
+pub fn filled(text: &str, node: &Address, attributes: &Attributes) -> Result<String, String> {
+    let name = name_of(node);
+    let mut text = text
+        .replace("{member}", &name)
+        .replace("{name}", &name)
+        .replace("{pool}", node.name());
     for (placeholder, name) in [("{private_ip}", "private_ip"), ("{public_ip}", "public_ip")] {
         if text.contains(placeholder) {
             let address = attributes

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::{FutureExt, LocalBoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use simfleet_provider_api::{Address, Value};
+use simfleet_provider_api::{Address, Attributes};
 use simfleet_state::{ConfigDigest, Journal, Snapshot, State, StateError, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -882,14 +882,12 @@ impl Watch {
     }
 }
 
-/// Returns what is known of a member, with its id.
-fn attributes(state: &State, member: &Address) -> simfleet_provider_api::Attributes {
-    let Some(resource) = state.resources.get(member) else {
-        return Default::default();
-    };
-    let mut attributes = resource.object.attributes.clone();
-    attributes.set("id", Value::from(&*resource.object.id.0));
-    attributes
+/// Returns what is recorded of a member.
+fn attributes(state: &State, member: &Address) -> Attributes {
+    let recorded = state.resources.get(member);
+    recorded
+        .map(|member| member.object.attributes.clone())
+        .unwrap_or_default()
 }
 
 /// Returns the addresses that runs of others are about to change.

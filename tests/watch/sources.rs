@@ -79,7 +79,7 @@ fn prometheus_is_asked_for_each_member_by_the_labels_of_its_series() {
             "{{\"status\": \"success\", \"data\": {{\"resultType\": \"vector\", \"result\": [{values}]}}}}"
         ))
     };
-    prometheus.say(answer(&[value("pool.web/m1", 90.0), value("another", 1000.0)]));
+    prometheus.say(answer(&[value("web-m1", 90.0), value("another", 1000.0)]));
     let source = format!("url = \"{}\"\n", prometheus.url());
     let text = format!(
         "provider \"local\" {{}}\nmetrics \"prom\" {{\n  type = \"prometheus\"\n  {source}}}\n{}",

@@ -39,7 +39,7 @@ impl Http {
     pub(super) async fn ask(&self, query: &str, question: &Question) -> Result<Values, String> {
         let (url, pointer) = query.split_once('#').unwrap_or((query, ""));
         let value = async |member: Option<&Asked>| -> Result<f64, String> {
-            let request = self.client.get(filled(url, &question.pool, member));
+            let request = self.client.get(filled(url, &question.pool, member)?);
             number(&self.text(request, question.timeout).await?, pointer)
         };
         let mut values = Values::default();

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use simfleet_provider_api::{Address, Attributes};
 
 pub use self::http::{Http, pointed};
+use crate::health;
 
 /// Where a check's values come from, with all that is needed to ask there.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,25 +129,19 @@ impl Sources for Real {
 }
 
 /// Fills in what stands for a value that only the run knows: `{private_ip}`, `{member}`, `{name}`, `{pool}`.
-pub(super) fn filled(text: &str, pool: &Address, member: Option<&Asked>) -> String {
-    let mut filled = text.replace("{pool}", pool.name());
-    if let Some(member) = member {
-        let attribute = |name| member.attributes.str(name).unwrap_or_default();
-        let private = match attribute("private_ip") {
-            "" => attribute("address"),
-            private => private,
-        };
-        filled = filled
-            .replace("{private_ip}", private)
-            .replace("{member}", attribute("id"))
-            .replace("{name}", attribute("name"));
+///
+/// # Errors
+/// The member has no address, and that is asked for.
+pub(super) fn filled(text: &str, pool: &Address, member: Option<&Asked>) -> Result<String, String> {
+    match member {
+        Some(member) => health::filled(text, &member.address, &member.attributes),
+        None => Ok(text.replace("{pool}", pool.name())),
     }
-    filled
 }
 
 /// Whether a text says something else for each member.
 pub(super) fn is_per_member(text: &str) -> bool {
-    ["{private_ip}", "{member}", "{name}", "{member.forward."]
+    ["{private_ip}", "{public_ip}", "{member}", "{name}"]
         .iter()
         .any(|word| text.contains(word))
 }

@@ -38,7 +38,7 @@ pub(super) async fn ask(
     question: &Question,
 ) -> Result<Values, String> {
     let series = async |member: Option<&Asked>| {
-        let query = filled(query, &question.pool, member);
+        let query = filled(query, &question.pool, member)?;
         let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
         read(&http.get(&url, &[("query", &query)], question.timeout).await?)
     };
@@ -73,7 +73,7 @@ pub(super) async fn ask(
     };
     let (label, template) = matching.split_once('=').ok_or("`match` is not LABEL=VALUE")?;
     for member in &question.members {
-        let wanted = filled(template, &question.pool, Some(member));
+        let wanted = filled(template, &question.pool, Some(member))?;
         let of_it: Vec<&Series> = all
             .iter()
             .filter(|series| series.metric.get(label) == Some(&wanted))
