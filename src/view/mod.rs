@@ -7,7 +7,7 @@
 //! - [`history`], [`locks`]: what happened, and who is at work
 //! - [`graph`], [`reference`], [`why`], [`patch`]: what needs what, the words of the language, what leads to a change, how
 //!   two texts differ
-//! - [`rehearsal`]: what pools make of a load trace; [`watching`]: what a watch tells
+//! - [`rehearsal`]: what pools make of a load trace; [`watching`]: what a watch tells; [`pools`]: how it sizes pools
 //! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
 //!
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod outputs;
 pub mod patch;
 pub mod plan;
+pub mod pools;
 pub mod progress;
 pub mod reference;
 pub mod rehearsal;

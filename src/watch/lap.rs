@@ -21,6 +21,7 @@ use super::memory::Memory;
 use super::parts::parts;
 use super::pending::{Files, Pending};
 use super::pool::{Answers, Decided, Seen, Servers, because, questions};
+use super::published::{Pictured, Present, Published};
 use super::run::{Ran, Running, run};
 use super::sources::{Asked, Sources};
 use super::{Ended, How, Told};
@@ -145,6 +146,8 @@ pub struct Watch {
     lap_failed: Option<String>,
     /// The serial of the state when it began.
     since: u64,
+    /// What it shows of itself.
+    pictured: Pictured,
 }
 
 /// What is at work, polled by the loop.
@@ -236,7 +239,14 @@ impl Watch {
             not_before: Instant::now(),
             lap_failed: None,
             since: 0,
+            pictured: Pictured::default(),
         }
+    }
+
+    /// Has it show what it knows after each lap.
+    pub fn showing(mut self, to: watch::Sender<Option<Arc<Published>>>) -> Self {
+        self.pictured.show(to);
+        self
     }
 
     /// Watches until it is asked to end; with `once`, until one lap is done.
@@ -257,12 +267,18 @@ impl Watch {
         let pools = snapshot.state.pools.len();
         self.tell(Told::Watching { pools, resources });
         while !self.is_asked_to_end() {
-            if Instant::now() >= self.not_before {
+            let began = Instant::now();
+            if began >= self.not_before {
+                let lag = began.saturating_duration_since(self.next_due());
                 match self.lap().await {
-                    Ok(()) => self.lap_failed = None,
+                    Ok(()) => {
+                        self.lap_failed = None;
+                        self.pictured.lap(self.now(), began, lag);
+                    }
                     Err(error @ FleetError::State(StateError::Fenced { .. })) => return Err(error),
                     Err(error) => self.could_not_lap(&error),
                 }
+                self.publish();
             }
             if self.how.once && self.is_idle() {
                 break;
@@ -272,10 +288,29 @@ impl Watch {
         self.end().await
     }
 
+    /// Shows what it knows, where somebody wants to see it.
+    fn publish(&mut self) {
+        if !self.pictured.is_wanted() {
+            return;
+        }
+        let pools = self.enforced.iter().flat_map(|enforced| &enforced.pools);
+        self.pictured.publish(Present {
+            looks: &self.looks,
+            declared: pools.collect(),
+            due: &self.due,
+            running: self.running.values().map(|running| running.part.clone()).collect(),
+            pending: self.pending.as_ref().map(ToString::to_string),
+            trouble: self.lap_failed.clone().or_else(|| self.refused.clone()),
+            is_ready: self.has_planned && self.refused.is_none(),
+            now: self.files.host().now(),
+        });
+    }
+
     /// Notes that there was no lap: the next is made after a while, and what is wrong is told once.
     fn could_not_lap(&mut self, error: &FleetError) {
         self.is_stale = true;
         self.not_before = Instant::now() + AGAIN;
+        self.pictured.counters.laps_failed += 1;
         let why = match error {
             FleetError::Diagnostics(diagnostics) => format!("{diagnostics:?}"),
             other => other.to_string(),
@@ -394,6 +429,7 @@ impl Watch {
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
     async fn lap(&mut self) -> Result<(), FleetError> {
         let snapshot = Arc::new(self.files.snapshot().await?);
+        self.pictured.snapshot = Some(Arc::clone(&snapshot));
         self.enforce(&snapshot.state);
         let recorded = Recorded::of(&snapshot.state);
         self.decide(&snapshot.state, &recorded).await?;
@@ -542,6 +578,7 @@ impl Watch {
                 let before = self.last.get(address).map(|last| &last.decision);
                 let (decided, memory) = seen.decide(memory, before);
                 self.memories.insert(address.clone(), memory);
+                self.pictured.decided(pool, &decided, answers);
                 laps.push(decided);
             }
         }
@@ -715,6 +752,7 @@ impl Watch {
         let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
         let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
         let parts = parts(&planned.plan);
+        self.pictured.unplaced = planned.plan.unplaced.len();
         drop(planned);
         self.is_stale = false;
         self.has_planned = true;
@@ -811,11 +849,17 @@ impl Watch {
                     let retry = Retry::after(self.retries.get(address), now);
                     self.retries.insert(address.clone(), retry);
                 }
-                self.has_failed |= !outcome.failed.is_empty() || outcome.stopped_by.is_some();
+                let has_failed = !outcome.failed.is_empty() || outcome.stopped_by.is_some();
+                self.has_failed |= has_failed;
                 // What had nothing to do was done by somebody else, or cannot be begun yet.
                 if outcome == Outcome::default() {
                     self.wait_a_little(running.part, now);
                     return;
+                }
+                let counters = &mut self.pictured.counters;
+                match has_failed {
+                    true => counters.runs_failed += 1,
+                    false => counters.runs += 1,
                 }
                 self.tell(Told::Ran {
                     part: running.part,
@@ -829,6 +873,7 @@ impl Watch {
             }
             Err(error) => {
                 self.has_failed = true;
+                self.pictured.counters.runs_failed += 1;
                 let retry = running
                     .part
                     .iter()
@@ -870,6 +915,7 @@ impl Watch {
 
     fn failed(&mut self, message: &str, error: &FleetError, again: Option<Duration>) {
         self.has_failed = true;
+        self.pictured.counters.errors += 1;
         let (message, because) = match error {
             FleetError::Diagnostics(diagnostics) => (message.to_owned(), Some(diagnostics.clone())),
             other => (format!("{message}: {other}"), None),

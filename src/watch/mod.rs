@@ -9,6 +9,7 @@
 //! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
 //! - [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
+//! - [`published`]: what it shows of itself to others, such as [`crate::serve`]
 //! - [`pending`]: the files, where they are other than what was last applied
 
 mod health;
@@ -19,10 +20,12 @@ pub mod memory;
 pub mod parts;
 mod pending;
 pub mod pool;
+pub mod published;
 mod run;
 pub mod sources;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use simfleet_provider_api::Address;
@@ -54,6 +57,11 @@ pub enum Told {
         pools: usize,
         /// How many resources are recorded.
         resources: usize,
+    },
+    /// It is shown over HTTP.
+    Listening {
+        /// Where.
+        address: SocketAddr,
     },
     /// A pool was decided on, other than before.
     Decided {

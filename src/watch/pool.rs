@@ -37,6 +37,10 @@ pub struct Decided {
     pub decision: Decision,
     /// What the planner makes of it.
     pub wanted: Wanted,
+    /// How many members there are, of any kind.
+    pub members: usize,
+    /// The values of its checks, as people read them.
+    pub values: BTreeMap<String, f64>,
     /// What is to be kept of it.
     pub lap: Lap,
     /// Whether it is other than the one before, so that people should hear of it.
@@ -167,6 +171,8 @@ impl Seen<'_> {
         let decided = Decided {
             pool: self.address.clone(),
             wanted,
+            members: observation.members.len(),
+            values,
             lap: Lap {
                 pool: self.address.clone(),
                 at: self.now,

@@ -5,6 +5,7 @@ mod chaos;
 mod files;
 mod kills;
 mod load;
+mod serve;
 mod sizes;
 mod sources;
 #[path = "../support/mod.rs"]

@@ -1,0 +1,290 @@
+//! What a watch shows of itself over HTTP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use crate::load::{Answer, Load};
+use crate::sizes::local;
+use crate::support::Fleet;
+use crate::watcher::Watcher;
+
+/// For how long something that must come is waited for.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A watch at work that listens.
+struct Served {
+    watcher: Watcher,
+    address: String,
+}
+
+/// An answer: its status, its head and its body.
+struct Got {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Got {
+    #[track_caller]
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}{}", self.head, self.body))
+    }
+}
+
+impl Served {
+    fn start(fleet: &Fleet) -> Self {
+        let mut watcher = Watcher::start(fleet, &["--listen", "127.0.0.1:0"]);
+        let listening = watcher.wait_for_type("listening");
+        let address = listening["address"].as_str().expect("an address").to_owned();
+        Served { watcher, address }
+    }
+
+    /// Asks, with more lines of a head, and returns what it is answered on.
+    fn asked(&self, method: &str, path: &str, host: &str, more: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        stream
+    }
+
+    fn ask(&self, method: &str, path: &str, host: &str) -> Got {
+        let mut answer = String::new();
+        let read = self.asked(method, path, host, "").read_to_string(&mut answer);
+        read.expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Got {
+            status: status.expect("a status"),
+            head: head.to_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn get(&self, path: &str) -> Got {
+        self.ask("GET", path, &self.address)
+    }
+
+    /// Waits until an answer is as it must become.
+    #[track_caller]
+    fn wait_for(&self, path: &str, is_it: impl Fn(&Got) -> bool) -> Got {
+        let until = Instant::now() + LIMIT;
+        loop {
+            let got = self.get(path);
+            if is_it(&got) {
+                return got;
+            }
+            assert!(Instant::now() < until, "{path} stays: {}\n{}", got.status, got.body);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Follows events from after one on, and returns the first few as pairs of id and data.
+    fn events(&self, after: &str, count: usize) -> Vec<(String, Json)> {
+        let more = match after {
+            "" => String::new(),
+            after => format!("last-event-id: {after}\r\n"),
+        };
+        let stream = self.asked("GET", "/v1/events", &self.address, &more);
+        let (mut id, mut events) = (String::new(), Vec::new());
+        for line in BufReader::new(stream).lines() {
+            let line = line.expect("a line");
+            if let Some(of) = line.strip_prefix("id: ") {
+                id = of.to_owned();
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                events.push((id.clone(), serde_json::from_str(data).expect("JSON")));
+            }
+            if events.len() == count {
+                break;
+            }
+        }
+        events
+    }
+}
+
+/// Returns the value of a metric.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok())
+}
+
+#[test]
+fn s1_18_s1_25_s1_29_s3_13_s4_09_s4_11_a_watch_shows_what_it_does_and_why() {
+    let load = Load::of(50.0);
+    let vehicle = "simulator \"exec\" \"sim\" {\n  placement = pool.web\n  command = [\"sleep\", \"1000\"]\n}\n";
+    let fleet = Fleet::new(&(local(&load.url()) + vehicle));
+    fleet.applied();
+    let mut served = Served::start(&fleet);
+    served.watcher.wait_for_type("watching");
+    served.wait_for("/readyz", |got| got.status == 200);
+    assert_eq!(served.get("/healthz").json()["status"], "ok");
+    assert_eq!(served.get("/health").status, 200);
+
+    // What the verbs print.
+    let verb = |verb: &str, more: &str| -> Json { serde_json::from_str(&fleet.ok(&[verb, more]).out).expect("JSON") };
+    assert_eq!(served.get("/v1/state").json(), verb("show", "--json"));
+    let addresses = |list: &Json| -> Vec<String> {
+        let list = list.as_array().expect("a list").iter();
+        list.map(|one| one["address"].to_string() + &one["status"].to_string())
+            .collect()
+    };
+    for (path, name) in [("/v1/nodes", "nodes"), ("/v1/simulators", "simulators")] {
+        let listed = verb(name, "--json");
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        served.wait_for(path, |got| addresses(&got.json()) == addresses(&listed));
+    }
+
+    let page = served.get("/");
+    assert!(
+        page.head.contains("content-type: text/html") && page.body.contains("<title>simfleet"),
+        "{}",
+        page.head
+    );
+    assert!(
+        page.head.contains("content-security-policy: default-src 'none'"),
+        "{}",
+        page.head
+    );
+    assert!(!page.head.contains("unsafe"), "{}", page.head);
+    let itself = served.get("/v1/watch").json();
+    assert!(
+        itself["trouble"].is_null() && itself["pending"].is_null() && itself["ready"] == true,
+        "{itself}"
+    );
+
+    // A pool that grows, and why.
+    load.set(90.0);
+    served.watcher.wait_for_size("pool.web", 5);
+    let pools = served
+        .wait_for("/v1/pools", |got| got.json()[0]["decision"]["desired"] == 5)
+        .json();
+    let pool = &pools[0];
+    assert_eq!(
+        (&pool["address"], &pool["min"], &pool["max"]),
+        (&"pool.web".into(), &1.into(), &5.into())
+    );
+    assert!(
+        pool["because"]
+            .as_str()
+            .is_some_and(|because| because.contains("busy=")),
+        "{pool}"
+    );
+    assert_eq!(pool["checks"]["busy"]["value"], 90.0, "{pool}");
+    assert!(
+        pool["checks"]["busy"]["at"].is_string() && pool["next"].is_string(),
+        "{pool}"
+    );
+    served.wait_for("/v1/pools", |got| got.json()[0]["members"] == 5);
+    let history = served.get("/v1/pools/web/history?window=5m").json();
+    let laps = history["laps"].as_array().expect("laps");
+    assert!(
+        laps.iter()
+            .any(|lap| lap["desired"] == 5 && lap["values"]["busy"] == 90.0),
+        "{history}"
+    );
+    assert!(laps.iter().all(|lap| lap["at"].is_string()), "{history}");
+    served.wait_for("/v1/pools/pool.web/history", |got| got.json()["peak"]["size"] == 5);
+
+    let text = served.get("/metrics").body;
+    for (name, value) in [
+        ("simfleet_pool_desired{pool=\"pool.web\"}", 5.0),
+        ("simfleet_pool_max{pool=\"pool.web\"}", 5.0),
+        ("simfleet_check_value{pool=\"pool.web\",check=\"busy\"}", 90.0),
+        ("simfleet_check_up{pool=\"pool.web\",check=\"busy\"}", 1.0),
+        ("simfleet_simulators{status=\"running\"}", 1.0),
+        ("simulation_active_sessions", 1.0),
+        ("simulation_jobs_queued", 0.0),
+    ] {
+        assert_eq!(metric(&text, name), Some(value), "{name}:\n{text}");
+    }
+    for name in [
+        "simfleet_lap_duration_seconds_count",
+        "simfleet_lap_lag_seconds_count",
+        "simfleet_applies_total{result=\"ok\"}",
+        "node_cpu_percent{node=\"pool.web/m1\"}",
+        "node_memory_percent{node=\"pool.web/m1\"}",
+        "http_requests_total{method=\"GET\",path=\"/v1/state\",status=\"200\"}",
+        "http_request_duration_seconds_count{method=\"GET\",path=\"/v1/state\",status=\"200\"}",
+    ] {
+        assert!(metric(&text, name).is_some(), "{name}:\n{text}");
+    }
+
+    // A source that fails is told with its reason, and its value grows old.
+    load.say(Answer::Status(500));
+    let failed = served.wait_for("/v1/pools", |got| got.json()[0]["checks"]["busy"]["failed"].is_string());
+    assert!(failed.body.contains("500"), "{}", failed.body);
+
+    // Events, and only those after the last one that was seen.
+    let events = served.events("", 3);
+    assert_eq!(
+        (&events[0].1["type"], &events[1].1["type"]),
+        (&"listening".into(), &"watching".into())
+    );
+    assert_eq!(served.events(&events[0].0, 2), events[1..]);
+    assert_eq!(served.events("1-1", 3), events, "the id of a watch before this one");
+    assert_eq!(served.watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+fn what_cannot_be_answered_is_said_as_json_and_nothing_secret_is_shown() {
+    let load = Load::of(50.0);
+    let secret = "variable \"password\" {\n  sensitive = true\n  default   = \"hunter2\"\n}\n\
+                  output \"password\" {\n  sensitive = true\n  value     = var.password\n}\n";
+    let fleet = Fleet::new(&(local(&load.url()) + secret));
+    fleet.applied();
+    let served = Served::start(&fleet);
+    served.wait_for("/readyz", |got| got.status == 200);
+    for (method, path, status, why) in [
+        ("GET", "/v2", 404, "/v2"),
+        ("GET", "/v1/pools/none/history", 404, "there is no pool `none`"),
+        (
+            "GET",
+            "/v1/pools/web/history?window=soon",
+            400,
+            "`window=soon` is no duration",
+        ),
+        ("GET", "/v1/events?laps=perhaps", 400, "laps"),
+        ("POST", "/v1/pools", 405, "it only shows"),
+    ] {
+        let got = served.ask(method, path, &served.address);
+        assert_eq!(got.status, status, "{path}: {}", got.body);
+        let error = got.json()["error"].to_string();
+        assert!(error.contains(why), "{path}: {error}");
+    }
+    // A page of another name that leads here reads nothing.
+    let elsewhere = served.ask("GET", "/v1/state", "evil.example");
+    assert_eq!(elsewhere.status, 421, "{}", elsewhere.body);
+    assert!(!elsewhere.body.contains("pool.web"), "{}", elsewhere.body);
+    for path in ["/v1/state", "/v1/pools", "/v1/nodes", "/metrics"] {
+        let got = served.get(path);
+        assert_eq!(got.status, 200, "{path}");
+        assert!(!got.body.contains("hunter2"), "{path}: {}", got.body);
+        assert!(got.head.contains("cache-control: no-store"), "{path}: {}", got.head);
+    }
+    assert_eq!(served.watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+fn it_listens_on_this_machine_only_and_where_it_can() {
+    let fleet = Fleet::new(&local(&Load::of(50.0).url()));
+    let refused = fleet.run(&["watch", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    insta::assert_snapshot!("beyond_this_machine", refused.err);
+    assert_eq!(fleet.run(&["watch", "--listen", ":0"]).code, Some(1));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it listens").to_string();
+    let refused = fleet.run(&["watch", "--listen", &address]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.err.contains("in use") && refused.err.contains(&address),
+        "{}",
+        refused.err
+    );
+    assert_eq!(fleet.run(&["watch", "--listen", "fleet"]).code, Some(64));
+}
