@@ -22,6 +22,7 @@ mod init;
 mod logging;
 mod output;
 mod plan;
+mod pool;
 mod program;
 mod rehearse;
 mod reporting;

@@ -14,7 +14,7 @@ use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, rehearse, schema, show,
+    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, pool, rehearse, schema, show,
     simulator, spelling, state, status, undo, unlock, validate, vehicle, version, watch, why,
 };
 use crate::diagnostic::Diagnostics;
@@ -57,6 +57,7 @@ enum Verb {
     Status(status::Status),
     Simulators(status::Simulators),
     Nodes(status::Nodes),
+    Pool(pool::Pool),
     Simulator(simulator::Simulator),
     Why(why::Why),
     Console(console::Console),
@@ -144,6 +145,7 @@ impl Verb {
             Verb::Status(verb) => (verb.is_json(), false),
             Verb::Simulators(verb) => (verb.is_json(), false),
             Verb::Nodes(verb) => (verb.is_json(), false),
+            Verb::Pool(verb) => (verb.is_json(), false),
             Verb::Validate(verb) => (verb.is_json(), false),
             Verb::Why(verb) => (verb.is_json(), false),
             Verb::Graph(verb) => (verb.is_json(), false),
@@ -223,6 +225,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Status(verb) => verb.run(run).await,
         Verb::Simulators(verb) => verb.run(run).await,
         Verb::Nodes(verb) => verb.run(run).await,
+        Verb::Pool(verb) => verb.run(run).await,
         Verb::Simulator(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),
         Verb::State(verb) => verb.run(run).await,

@@ -53,6 +53,14 @@ impl Unit {
             Unit::Count => value,
         }
     }
+
+    /// Returns a value of the decision as people read it.
+    pub fn raise(self, value: f64) -> f64 {
+        match self {
+            Unit::Percent => value * 100.0,
+            Unit::Count => value,
+        }
+    }
 }
 
 /// Returns what is declared of a pool's size, for a decision at an instant at which it has `size` members: a step in percent

@@ -238,7 +238,7 @@ impl Seen<'_> {
             }
             if !samples.is_empty() {
                 let sum: f64 = samples.values().map(|Sample(value, _)| value).sum();
-                values.insert(name.to_string(), sum / samples.len() as f64);
+                values.insert(name.to_string(), unit.raise(sum / samples.len() as f64));
             }
             all.insert(name.to_string(), samples);
         }

@@ -189,6 +189,20 @@ fn s1_18_s1_25_s1_29_s3_13_s4_09_s4_11_a_watch_shows_what_it_does_and_why() {
     assert!(laps.iter().all(|lap| lap["at"].is_string()), "{history}");
     served.wait_for("/v1/pools/pool.web/history", |got| got.json()["peak"]["size"] == 5);
 
+    // The verb says the same, also while nobody watches.
+    let told = fleet.ok(&["pool history", "web", "--window", "5m", "--json"]).out;
+    let told: Json = serde_json::from_str(&told).expect("JSON");
+    let known = told["laps"].as_array().expect("laps").iter();
+    assert!(laps.iter().all(|lap| known.clone().any(|one| one == lap)), "{told}");
+    let told = fleet.ok(&["pool history", "pool.web"]).out;
+    assert!(told.contains("busy 90.00") && told.contains("WANTED"), "{told}");
+    let unknown = fleet.run(&["pool history", "webb"]);
+    assert!(
+        unknown.code == Some(1) && unknown.err.contains("pool.web"),
+        "{}",
+        unknown.err
+    );
+
     let text = served.get("/metrics").body;
     for (name, value) in [
         ("simfleet_pool_desired{pool=\"pool.web\"}", 5.0),
