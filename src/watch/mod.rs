@@ -5,7 +5,7 @@
 //! timer is due or a signal comes, the loop makes a lap: decide for the pools whose sources have answered, keep that, plan,
 //! and begin a run for each part of the plan that no run is at work on.
 //!
-//! - [`lap`]: the loop; [`run`]: one run over a part of the fleet
+//! - [`lap`]: the loop, in parts; [`run`]: one run over a part of the fleet
 //! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
 //! - [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other

@@ -1,0 +1,200 @@
+//! The plan of a lap, and the runs over its parts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use simfleet_provider_api::Address;
+use simfleet_state::{Snapshot, State, StateError, System};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Watch;
+use super::retry::{AGAIN, RARELY, Retry, SOON, again};
+use crate::apply::Outcome;
+use crate::fleet::{Fleet, FleetError};
+use crate::lower::Wanted;
+use crate::plan::{Pattern, Selection};
+use crate::watch::Told;
+use crate::watch::parts::parts;
+use crate::watch::run::{Ran, Running, run};
+
+impl Watch {
+    /// Plans, and begins a run for each part of the plan that can be carried out now.
+    pub(super) fn reconcile(&mut self, snapshot: &Snapshot) -> Result<(), FleetError> {
+        let Some(enforced) = &self.enforced else { return Ok(()) };
+        let ruling = self.ruling();
+        let sizes = &ruling.sizes;
+        let is_undecided = |pool: &Address| enforced.pools.contains_key(pool) && !sizes.contains_key(pool);
+        if self.how.once && (enforced.pools.keys().any(is_undecided) || !self.looking.is_empty()) {
+            return Ok(());
+        }
+        let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
+        let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
+        let parts = parts(&planned.plan);
+        self.pictured.unplaced = planned.plan.unplaced.len();
+        drop(planned);
+        self.is_stale = false;
+        self.has_planned = true;
+        let now = Instant::now();
+        self.planned_at = now;
+        // What has not failed for long begins anew.
+        self.retries.retain(|_, retry| now.duration_since(retry.at) < RARELY);
+        let held = held(snapshot);
+        let waits: BTreeSet<&Address> = self
+            .retries
+            .iter()
+            .filter(|(_, retry)| retry.at > now)
+            .map(|(address, _)| address)
+            .collect();
+        let (mut begun, mut is_held) = (Vec::new(), false);
+        for part in parts {
+            let pools: BTreeMap<Address, Wanted> = sizes
+                .iter()
+                .filter(|(pool, _)| part.iter().any(|address| address.parent() == **pool))
+                .map(|(pool, wanted)| (pool.clone(), wanted.clone()))
+                .collect();
+            let is_blocked = part
+                .iter()
+                .any(|address| is_undecided(&address.parent()) || !self.is_seen(address, &snapshot.state));
+            let at_work: Vec<&Running> = self
+                .running
+                .values()
+                .filter(|run| !run.part.is_disjoint(&part))
+                .collect();
+            for run in at_work.iter().filter(|run| run.is_overtaken(&pools)) {
+                run.stop.send_replace(true);
+            }
+            let left: Vec<&Address> = part.iter().filter(|address| waits.contains(address)).collect();
+            // Where the size of a pool could not be recorded, nothing of it can be done.
+            let is_pool = |address: &&&Address| address.child_name().is_none() && sizes.contains_key(**address);
+            let waits = left.len() == part.len() || left.iter().any(|address| is_pool(&address));
+            if is_blocked || !at_work.is_empty() || waits {
+                continue;
+            }
+            if !part.is_disjoint(&held) {
+                is_held = true;
+                continue;
+            }
+            let selection = selection(&part, &left);
+            begun.push((part.clone(), pools, fleet.clone().select(selection)));
+        }
+        if is_held {
+            // Who holds it tells nobody when it ends.
+            self.look_again_soon(now);
+        }
+        if self.how.dry_run {
+            return Ok(());
+        }
+        for (part, sizes, fleet) in begun {
+            self.begin(part, sizes, fleet);
+        }
+        Ok(())
+    }
+
+    /// Has the next lap plan anew, soon.
+    pub(super) fn look_again_soon(&mut self, now: Instant) {
+        self.is_stale = true;
+        self.renew = self.renew.min(now + AGAIN);
+    }
+
+    /// Whether what is recorded at an address has been looked at, or was recorded while this watches.
+    pub(super) fn is_seen(&self, address: &Address, state: &State) -> bool {
+        let recorded = state.resources.get(address);
+        recorded.is_none_or(|resource| resource.serial > self.since || self.looks.has(address))
+    }
+
+    pub(super) fn begin(&mut self, part: BTreeSet<Address>, sizes: BTreeMap<Address, Wanted>, fleet: Fleet) {
+        self.begun += 1;
+        let (stop, asked) = watch::channel(false);
+        let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
+        self.runs.begin(run(self.begun, fleet, looks, progress, asked));
+        self.running.insert(self.begun, Running { part, sizes, stop });
+    }
+
+    pub(super) fn ran(&mut self, Ran { id, result }: Ran) {
+        let Some(running) = self.running.remove(&id) else {
+            return;
+        };
+        self.is_stale = true;
+        let now = Instant::now();
+        // What it did comes before how it ended.
+        self.tell_progress();
+        match result {
+            Ok(outcome) => {
+                for (address, ..) in &outcome.done {
+                    self.retries.remove(address);
+                }
+                for (address, ..) in &outcome.failed {
+                    let retry = Retry::after(self.retries.get(address), now);
+                    self.retries.insert(address.clone(), retry);
+                }
+                let has_failed = !outcome.failed.is_empty() || outcome.stopped_by.is_some();
+                self.has_failed |= has_failed;
+                // What had nothing to do was done by somebody else, or cannot be begun yet.
+                if outcome == Outcome::default() {
+                    self.wait_a_little(running.part, now);
+                    return;
+                }
+                let counters = &mut self.pictured.counters;
+                match has_failed {
+                    true => counters.runs_failed += 1,
+                    false => counters.runs += 1,
+                }
+                self.tell(Told::Ran {
+                    part: running.part,
+                    outcome: Box::new(outcome),
+                });
+            }
+            // Another run was faster, or is at work there: the next lap plans of what is then.
+            Err(error @ (FleetError::Stale { .. } | FleetError::State(StateError::Locked(_)))) => {
+                tracing::debug!(%error, "another run was faster");
+                self.wait_a_little(running.part, now);
+            }
+            Err(error) => {
+                self.has_failed = true;
+                self.pictured.counters.runs_failed += 1;
+                let retry = running
+                    .part
+                    .iter()
+                    .map(|address| Retry::after(self.retries.get(address), now));
+                let after = retry.map(|retry| again(retry.failures)).max();
+                for address in running.part {
+                    let retry = Retry::after(self.retries.get(&address), now);
+                    self.retries.insert(address, retry);
+                }
+                self.failed("A run failed", &error, after);
+            }
+        }
+    }
+
+    /// Has a part of the fleet be left alone for a moment, so that nothing is tried all the time.
+    pub(super) fn wait_a_little(&mut self, part: BTreeSet<Address>, now: Instant) {
+        for address in part {
+            let failures = self.retries.get(&address).map_or(0, |before| before.failures);
+            self.retries.insert(
+                address,
+                Retry {
+                    failures,
+                    at: now + SOON,
+                },
+            );
+        }
+    }
+}
+
+/// Returns the addresses that runs of others are about to change.
+fn held(snapshot: &Snapshot) -> BTreeSet<Address> {
+    let live = snapshot.leases.iter().filter(|lease| !lease.is_over(&System));
+    live.flat_map(|lease| lease.locks.exclusive.iter().cloned()).collect()
+}
+
+/// Returns a part of a fleet, without some of it.
+fn selection(part: &BTreeSet<Address>, without: &[&Address]) -> Selection {
+    // The text of an address is one of a pattern.
+    let pattern = |address: &Address| Pattern::from_str(&address.to_string()).ok();
+    Selection {
+        targets: part.iter().filter_map(pattern).collect(),
+        excludes: without.iter().copied().filter_map(pattern).collect(),
+    }
+}

@@ -1,0 +1,153 @@
+//! What is asked of the sources of pools, and what is decided of the answers.
+
+use std::sync::Arc;
+
+use simfleet_provider_api::{Address, Attributes};
+use simfleet_state::State;
+use tokio::time::Instant;
+
+use super::{Last, RARELY, RENEW, Watch};
+use crate::fleet::FleetError;
+use crate::watch::Told;
+use crate::watch::members::Recorded;
+use crate::watch::pool::{Answers, Decided, Seen, because, questions};
+use crate::watch::sources::Asked;
+
+impl Watch {
+    /// Decides on the pools whose sources have answered.
+    pub(super) async fn decide(&mut self, state: &State, recorded: &Recorded) -> Result<(), FleetError> {
+        let answered = std::mem::take(&mut self.answered);
+        let now = self.now();
+        let mut laps = Vec::with_capacity(answered.len());
+        if let Some(enforced) = &self.enforced {
+            let seen = self.looks.of(state);
+            let unhealthy = self.healths.unhealthy();
+            for (address, answers) in &answered {
+                let Some(pool) = enforced.pools.get(address) else {
+                    continue;
+                };
+                let seen = Seen {
+                    address,
+                    pool,
+                    recorded: state.pools.get(address),
+                    members: recorded,
+                    seen: &seen,
+                    unhealthy: &unhealthy,
+                    answers,
+                    now,
+                };
+                let memory = self.memories.remove(address).unwrap_or_default();
+                let before = self.last.get(address).map(|last| &last.decision);
+                let (decided, memory) = seen.decide(memory, before);
+                self.memories.insert(address.clone(), memory);
+                self.pictured.decided(pool, &decided, answers);
+                laps.push(decided);
+            }
+        }
+        for (address, answers) in &answered {
+            self.tell_sources(address, answers);
+        }
+        let kept: Vec<_> = laps.iter().map(|decided| decided.lap.clone()).collect();
+        if let Some(leader) = &mut self.leader
+            && (!kept.is_empty() || Instant::now() >= self.renew)
+        {
+            leader.remember(&kept).await?;
+            self.renew = Instant::now() + RENEW;
+        }
+        for decided in laps {
+            self.take_decision(decided);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_decision(&mut self, decided: Decided) {
+        let Decided {
+            pool,
+            decision,
+            wanted,
+            is_news,
+            ..
+        } = decided;
+        let before = self.last.get(&pool);
+        self.is_stale |= before
+            .is_none_or(|before| before.wanted.members != wanted.members || before.wanted.leaving != wanted.leaving);
+        if is_news && (before.is_some() || !decision.actions.is_empty()) {
+            self.tell(Told::Decided {
+                pool: pool.clone(),
+                because: because(&decision),
+                decision: Box::new(decision.clone()),
+            });
+        }
+        self.last.insert(pool, Last { decision, wanted });
+    }
+
+    pub(super) fn tell_sources(&mut self, pool: &Address, answers: &Answers) {
+        for (check, answer) in answers {
+            let key = (pool.clone(), check.clone());
+            let check = check.to_string();
+            let pool = pool.clone();
+            match answer {
+                Err(why) if self.failing.get(&key) != Some(why) => {
+                    self.failing.insert(key, why.clone());
+                    self.tell(Told::SourceFailed {
+                        pool,
+                        check,
+                        because: why.clone(),
+                    });
+                }
+                Ok(_) if self.failing.remove(&key).is_some() => self.tell(Told::SourceAnswers { pool, check }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks the sources of the pools that are due.
+    pub(super) fn ask(&mut self, state: &State, recorded: &Recorded) {
+        let Some(enforced) = &self.enforced else { return };
+        let now = Instant::now();
+        for (address, pool) in &enforced.pools {
+            let due = *self.due.entry(address.clone()).or_insert(now);
+            if self.how.once && self.last.contains_key(address) {
+                self.due.insert(address.clone(), now + RARELY);
+                continue;
+            }
+            if due > now || !self.asked.insert(address.clone()) {
+                continue;
+            }
+            let interval = pool.autoscale.evaluation_interval;
+            // On the beat, without making up for beats that were missed.
+            let missed = now.duration_since(due).as_nanos() / interval.as_nanos().max(1);
+            let beats = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+            self.due.insert(address.clone(), due + interval.saturating_mul(beats));
+            let members = recorded.members(address).map(|(number, member)| Asked {
+                number,
+                address: member.clone(),
+                attributes: attributes(state, member),
+            });
+            let questions = questions(address, pool, members.collect(), &enforced.servers);
+            let (sources, address) = (Arc::clone(&self.sources), address.clone());
+            self.asking.begin(async move {
+                let answers = questions.into_iter().map(async |question| {
+                    // A source keeps to its own time; one that does not is not waited for.
+                    let answer = tokio::time::timeout(question.timeout, sources.ask(&question)).await;
+                    let answer = answer.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                    (question.check, answer)
+                });
+                (address, futures::future::join_all(answers).await.into_iter().collect())
+            });
+        }
+    }
+
+    pub(super) fn take_answers(&mut self, (pool, answers): (Address, Answers)) {
+        self.asked.remove(&pool);
+        self.answered.insert(pool, answers);
+    }
+}
+
+/// Returns what is recorded of a member.
+fn attributes(state: &State, member: &Address) -> Attributes {
+    let recorded = state.resources.get(member);
+    recorded
+        .map(|member| member.object.attributes.clone())
+        .unwrap_or_default()
+}
