@@ -153,19 +153,20 @@ fn spawn(folder: &TempDir, address: SocketAddr) -> Child {
         .expect("the agent starts")
 }
 
-/// Returns a loopback address that no other test uses: by the id of this process and a counter.
+/// Returns a loopback address that no other test uses, by the id of this process and a counter; at a port that no node of this
+/// machine listens at.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    let host = [127, 100 | (high & 0x3F), low, NEXT.fetch_add(1, Ordering::SeqCst)];
-    SocketAddr::from((host, 8443))
+    let host = [127, 64 + (high & 0x7F), low, NEXT.fetch_add(1, Ordering::SeqCst)];
+    SocketAddr::from((host, 8444))
 }
 
 /// Waits for something to become true, and fails when it does not.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !is().await {
-        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -191,13 +192,13 @@ pub async fn finish(
     step: Result<Step, ProviderError>,
 ) -> Result<Option<Object>, ProviderError> {
     let mut step = step?;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match step {
             Step::Done(object) => return Ok(Some(object)),
             Step::Gone => return Ok(None),
             Step::Running { handle, .. } => {
-                assert!(Instant::now() < deadline, "not done within 20 s: {handle:?}");
+                assert!(Instant::now() < deadline, "not done within a minute: {handle:?}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 step = provider.poll(&PROCESS, &handle).await?;
             }

@@ -72,7 +72,7 @@ impl Login {
             .stderr(Stdio::null())
             .spawn()
             .expect("sshd runs");
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "sshd does not answer");
             std::thread::sleep(Duration::from_millis(50));
