@@ -139,6 +139,14 @@ pub enum Health {
 }
 
 impl Health {
+    /// Returns how an object that is there says that it is.
+    pub fn told(attributes: &Attributes) -> Self {
+        let status = attributes.str("status");
+        // Of what runs, a container tells whether it is healthy beside that it runs.
+        let health = attributes.str("health").filter(|_| status == Some("running"));
+        Health::Present(health.or(status).map(str::to_owned))
+    }
+
     /// Returns one word for it.
     pub fn word(&self) -> &str {
         match self {
@@ -289,13 +297,7 @@ fn of_node(resource: &Resource, address: &Address) -> Option<Address> {
 fn looked_at<'a>(resource: &'a Resource, observed: Option<&'a Observed>) -> (&'a Attributes, Health) {
     let recorded = &resource.object.attributes;
     match observed {
-        Some(Observed::Present(object)) => {
-            let status = object.attributes.str("status");
-            // Of what runs, a container tells whether it is healthy beside that it runs.
-            let health = object.attributes.str("health").filter(|_| status == Some("running"));
-            let word = health.or(status).map(str::to_owned);
-            (&object.attributes, Health::Present(word))
-        }
+        Some(Observed::Present(object)) => (&object.attributes, Health::told(&object.attributes)),
         Some(Observed::Absent) => (recorded, Health::Gone),
         Some(Observed::Unreachable { reason }) => (recorded, Health::Unreachable(reason.clone())),
         None => (recorded, Health::Recorded),

@@ -37,7 +37,7 @@ impl Goal {
 
 impl Fleet {
     /// Returns what is recorded of the goal of this run; `None` where the state has it already.
-    pub(super) fn intended(&self, state: &State) -> Option<Event> {
+    pub fn intended(&self, state: &State) -> Option<Event> {
         if self.options.mode == Mode::Destroy {
             let is_new = state.intended.is_some();
             return is_new.then_some(Event::Intended {

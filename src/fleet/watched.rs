@@ -68,11 +68,6 @@ impl Fleet {
         })
     }
 
-    /// Returns what would be recorded to have this configuration be the one that is enforced; `None` where it is already.
-    pub fn to_intend(&self, state: &State) -> Option<Event> {
-        self.intended(state)
-    }
-
     /// Has this configuration be the one that is enforced.
     ///
     /// # Errors

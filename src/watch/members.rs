@@ -165,14 +165,7 @@ fn is_gone(seen: Option<&Observed>) -> bool {
 }
 
 fn is_healthy(seen: Option<&Observed>) -> bool {
-    match seen {
-        Some(Observed::Present(object)) => {
-            let status = object.attributes.str("status");
-            let health = object.attributes.str("health").filter(|_| status == Some("running"));
-            Health::Present(health.or(status).map(str::to_owned)).is_good()
-        }
-        _ => false,
-    }
+    matches!(seen, Some(Observed::Present(object)) if Health::told(&object.attributes).is_good())
 }
 
 /// Returns what a decision makes of a pool: who stays, who goes first, and how many there are then.

@@ -17,7 +17,7 @@ use crate::config::blocks::scale::{self as declared, Strategy};
 use crate::lower::Wanted;
 use crate::lower::autoscale::{self, Unit, seconds};
 use crate::refresh::Observations;
-use crate::scale::{self, Decision, Observation, Sample, Samples, decide};
+use crate::scale::{Decision, Observation, Sample, Samples, decide};
 
 /// A lap is told at least so often, also where nothing changed.
 const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -98,7 +98,7 @@ fn source(name: &Arc<str>, check: &declared::Check, servers: &Servers) -> Source
         Some(declared::Source::Simfleet) | None => match query.as_str() {
             "cpu" => Source::Agent(AgentMetric::Cpu),
             "memory" => Source::Agent(AgentMetric::Memory),
-            "free_slots" => Source::Recorded,
+            "free_slots" => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
             other => Source::None(format!("agents do not measure `{other}`: they do `cpu` and `memory`")),
         },
     }
@@ -155,9 +155,9 @@ impl Seen<'_> {
         }
         let (decision, mut history) = decide(&spec, &observation, &memory.history);
         // What really happened is in the journal: the next lap finds it there.
-        history.events.clone_from(&memory.history.events);
-        let horizon = seconds(self.now) - longest(&spec);
-        history.events.retain(|event| event.0 > horizon);
+        if decision.desired != decision.current {
+            history.events.pop();
+        }
         memory.history = history;
         let is_news = before.is_none_or(|before| !is_same(before, &decision)) || !decision.actions.is_empty();
         let is_due = memory
@@ -265,8 +265,7 @@ fn is_of_members(check: &declared::Check) -> bool {
     matches!(check.strategy, Strategy::Target { .. } | Strategy::Threshold { .. })
 }
 
-/// Returns the mean of the values within a window, and when the newest is of. A value that is no number makes none of all,
-/// which the decision drops.
+/// Returns the mean of the values within a window, and when the newest is of.
 fn mean(values: &[(Timestamp, f64)], now: Timestamp, window: Duration) -> Option<(Timestamp, f64)> {
     let (newest, _) = values.last()?;
     let recent: Vec<f64> = values
@@ -280,22 +279,6 @@ fn mean(values: &[(Timestamp, f64)], now: Timestamp, window: Duration) -> Option
 /// Returns how long ago an instant was; nothing for one that is to come, after a clock was set back.
 fn age(now: Timestamp, at: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(at)).unwrap_or_default()
-}
-
-/// Returns for how long changes of the size can matter, in seconds.
-fn longest(spec: &scale::Spec) -> f64 {
-    let periods = spec
-        .policies_up
-        .iter()
-        .chain(&spec.policies_down)
-        .map(|policy| policy.period);
-    let windows = [
-        spec.cooldown_up,
-        spec.cooldown_down,
-        spec.disruption_window,
-        spec.stabilization_down,
-    ];
-    periods.chain(windows).fold(0.0, f64::max) + 1.0
 }
 
 /// Whether two decisions say the same to people.

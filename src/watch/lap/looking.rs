@@ -21,8 +21,7 @@ impl Watch {
         self.look_due.retain(|side, _| sides.contains_key(side));
         for (side, objects) in sides {
             let (due, _) = *self.look_due.entry(side.clone()).or_insert((now, 0));
-            let is_done = self.how.once && due > now;
-            if due > now || is_done || !self.being_looked_at.insert(side.clone()) {
+            if due > now || !self.being_looked_at.insert(side.clone()) {
                 continue;
             }
             let files = &self.files;

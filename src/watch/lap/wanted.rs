@@ -75,7 +75,7 @@ impl Watch {
         } else if self.pending == Some(Pending::Broken) {
             return Ok(());
         }
-        let intended = self.files.to_intend(&snapshot.state);
+        let intended = self.files.intended(&snapshot.state);
         let pending = match &intended {
             None => None,
             Some(_) if self.was_pending_at == snapshot.state.serial && self.pending.is_some() => return Ok(()),

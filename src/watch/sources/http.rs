@@ -16,7 +16,7 @@ const LONGEST: usize = 4 << 20;
 
 /// Asks URLs.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub(super) struct Http {
     client: Client,
 }
 
@@ -25,7 +25,7 @@ impl Http {
     ///
     /// # Errors
     /// The system's certificates cannot be read.
-    pub fn new() -> Result<Self, String> {
+    pub(super) fn new() -> Result<Self, String> {
         // One for the whole program; where somebody set it before, that one holds.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder().user_agent(concat!("simfleet/", env!("CARGO_PKG_VERSION")));
@@ -137,7 +137,7 @@ fn number(text: &str, pointer: &str) -> Result<f64, String> {
 }
 
 /// Returns what a pointer leads to: `$.memory.percent`, `$.cpus[0]`, or as RFC 6901 has it, `/memory/percent`.
-pub fn pointed<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
+fn pointed<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
     if pointer.starts_with('/') {
         return json.pointer(pointer);
     }

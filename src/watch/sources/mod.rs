@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use simfleet_provider_api::{Address, Attributes};
 
-pub use self::http::{Http, pointed};
+use self::http::Http;
 use crate::health;
 
 /// Where a check's values come from, with all that is needed to ask there.
@@ -86,6 +86,16 @@ pub struct Values {
     pub missing: BTreeMap<u64, String>,
 }
 
+impl Values {
+    /// Returns them, where there are any; where every member has none, why that is.
+    fn or_why(self) -> Result<Self, String> {
+        match self.missing.first_key_value() {
+            Some((_, why)) if self.members.is_empty() && self.pool.is_none() => Err(why.clone()),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// Answers questions about pools.
 #[async_trait]
 pub trait Sources: fmt::Debug + Send + Sync {
@@ -115,16 +125,17 @@ impl Real {
 #[async_trait]
 impl Sources for Real {
     async fn ask(&self, question: &Question) -> Result<Values, String> {
-        match &question.source {
-            Source::Agent(metric) => Ok(agent::ask(*metric, question).await),
-            Source::Http(query) => self.http.ask(query, question).await,
+        let values = match &question.source {
+            Source::Agent(metric) => agent::ask(*metric, question).await,
+            Source::Http(query) => self.http.ask(query, question).await?,
             Source::Prometheus { url, query, matching } => {
-                prometheus::ask(&self.http, url, query, matching.as_deref(), question).await
+                prometheus::ask(&self.http, url, query, matching.as_deref(), question).await?
             }
-            Source::Webhook(url) => self.http.size(url, question).await,
-            Source::Recorded => Ok(Values::default()),
-            Source::None(why) => Err(why.clone()),
-        }
+            Source::Webhook(url) => self.http.size(url, question).await?,
+            Source::Recorded => Values::default(),
+            Source::None(why) => return Err(why.clone()),
+        };
+        values.or_why()
     }
 }
 
@@ -144,4 +155,26 @@ pub(super) fn is_per_member(text: &str) -> bool {
     ["{private_ip}", "{public_ip}", "{member}", "{name}"]
         .iter()
         .any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Values;
+
+    #[test]
+    fn where_no_member_has_a_value_it_is_said_why() {
+        let missing = || [(2, "it has no agent".to_owned())].into();
+        let none = Values {
+            missing: missing(),
+            ..Values::default()
+        };
+        assert_eq!(none.or_why(), Err("it has no agent".to_owned()));
+        let some = Values {
+            members: [(1, 0.5)].into(),
+            missing: missing(),
+            ..Values::default()
+        };
+        assert_eq!(some.clone().or_why(), Ok(some));
+        assert_eq!(Values::default().or_why(), Ok(Values::default()), "nobody was asked");
+    }
 }
