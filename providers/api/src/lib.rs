@@ -6,7 +6,7 @@
 //! - [`attributes`]: what an object holds, and paths into it
 //! - [`encoding`]: values as JSON documents, for state and saved plans
 //! - [`schema`]: what is known of a kind without any configuration
-//! - [`process`]: the kind that several providers have alike
+//! - [`process`]: the kind that several providers have alike; [`ssh`]: the logins that several have
 //! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once; [`progress`]: how far a call is
 //! - [`runtime`]: what is done by hand with something that runs
 //! - `conformance` (feature of that name): the suite that every provider passes
@@ -25,6 +25,7 @@ pub mod progress;
 pub mod provider;
 pub mod runtime;
 pub mod schema;
+pub mod ssh;
 pub mod ty;
 pub mod value;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Attributes, ProviderError, Value};
 
 /// The socket of an engine on this machine.
@@ -27,28 +28,6 @@ pub enum Endpoint {
         /// How it is believed and believes; in the clear without.
         tls: Option<Tls>,
     },
-}
-
-/// A login on the host of an engine, by the `ssh` of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ssh {
-    /// `user@host`, or what the configuration of `ssh` has for it.
-    pub destination: String,
-    /// The port, where it is not that of the configuration.
-    pub port: Option<u16>,
-    /// The file of the key, where it is not one of the agent or the configuration.
-    pub key: Option<PathBuf>,
-    /// The file of the hosts that are known, where it is not the user's.
-    pub known_hosts: Option<PathBuf>,
-}
-
-impl Ssh {
-    /// Returns the host, without the user.
-    fn host(&self) -> &str {
-        self.destination
-            .rsplit_once('@')
-            .map_or(&self.destination, |(_, host)| host)
-    }
 }
 
 /// The files of the certificates of a connection.
@@ -113,15 +92,7 @@ impl Endpoint {
         if let Some(host) = settings.str("host") {
             let tls = settings.get("tls").filter(|tls| !tls.is_null()).map(tls).transpose()?;
             return match Endpoint::parse(host, tls, "`host`")? {
-                Endpoint::Ssh(ssh) => {
-                    let file = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
-                    let (key, known_hosts) = (file("key"), file("known_hosts"));
-                    Ok(Endpoint::Ssh(Ssh {
-                        key,
-                        known_hosts,
-                        ..ssh
-                    }))
-                }
+                Endpoint::Ssh(ssh) => Ok(Endpoint::Ssh(ssh.with(settings))),
                 endpoint => Ok(endpoint),
             };
         }
@@ -141,19 +112,13 @@ impl Endpoint {
     fn parse(host: &str, tls: Option<Tls>, said_by: &str) -> Result<Self, ProviderError> {
         match host.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Endpoint::Unix(path.into())),
-            Some(("ssh", to)) if !to.trim_end_matches('/').is_empty() && !to.starts_with('-') => {
-                let to = to.trim_end_matches('/');
-                let (destination, port) = match to.rsplit_once(':') {
-                    Some((destination, port)) => (destination, Some(port)),
-                    None => (to, None),
+            Some(("ssh", login)) => {
+                let wrong = || {
+                    rejected(format!(
+                        "{said_by} is {host:?}, which is no ssh://user@host or ssh://user@host:port"
+                    ))
                 };
-                let wrong = |_| rejected(format!("{said_by} is {host:?}, whose port is no number"));
-                Ok(Endpoint::Ssh(Ssh {
-                    destination: destination.to_owned(),
-                    port: port.map(str::parse).transpose().map_err(wrong)?,
-                    key: None,
-                    known_hosts: None,
-                }))
+                Ssh::parse(login).map(Endpoint::Ssh).ok_or_else(wrong)
             }
             Some(("tcp" | "http" | "https", authority)) if !authority.trim_end_matches('/').is_empty() => {
                 Ok(Endpoint::Tcp {

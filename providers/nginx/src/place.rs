@@ -1,10 +1,10 @@
 //! Where scripts are run: on this machine, or on another one through its `ssh`; in a container of either by the docker client there.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use simfleet_provider_api::ProviderError;
+use simfleet_provider_api::ssh::Ssh;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
@@ -12,8 +12,6 @@ use crate::script::quote;
 
 /// How long a script may take, the commands of the user and the wait for nginx in it.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What `ssh` ends with where it is not what ran over there that ended.
-const SSH_FAILED: i32 = 255;
 
 /// Where nginx is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,18 +30,6 @@ pub(crate) struct Container {
     pub(crate) engine: Option<String>,
 }
 
-/// A login on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ssh {
-    /// `user@host`, or what the configuration of `ssh` has for it.
-    pub(crate) destination: String,
-    pub(crate) port: Option<u16>,
-    /// The file of the key.
-    pub(crate) key: Option<PathBuf>,
-    /// The file of the hosts that are known.
-    pub(crate) known_hosts: Option<PathBuf>,
-}
-
 /// How a script ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -52,30 +38,6 @@ pub(crate) struct Ended {
     pub(crate) output: String,
     /// What it and its commands said, without blanks around.
     pub(crate) said: String,
-}
-
-impl Ssh {
-    /// Reads `host`.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words for the user.
-    pub(crate) fn parse(host: &str, key: Option<PathBuf>, known_hosts: Option<PathBuf>) -> Result<Self, String> {
-        let wrong = || format!("is {host:?}, which is no ssh://user@host");
-        let destination = host.strip_prefix("ssh://").ok_or_else(wrong)?.trim_end_matches('/');
-        if destination.is_empty() || destination.starts_with('-') {
-            return Err(wrong());
-        }
-        let (destination, port) = match destination.rsplit_once(':') {
-            Some((destination, port)) => (destination, Some(port.parse().map_err(|_| wrong())?)),
-            None => (destination, None),
-        };
-        Ok(Ssh {
-            destination: destination.to_owned(),
-            port,
-            key,
-            known_hosts,
-        })
-    }
 }
 
 impl Place {
@@ -119,11 +81,11 @@ impl Place {
             said: said.trim().to_owned(),
         };
         match (&self.host, code) {
-            (Some(_), Some(SSH_FAILED)) if was_never_there(&ended.said) => {
+            (Some(_), Some(Ssh::FAILED)) if Ssh::was_never_there(&ended.said) => {
                 let last = ended.said.lines().next_back().unwrap_or_default();
                 Err(not_sent(self.cannot(last)))
             }
-            (_, None) | (Some(_), Some(SSH_FAILED)) => Err(ambiguous(self.cannot(&match ended.said.is_empty() {
+            (_, None) | (Some(_), Some(Ssh::FAILED)) => Err(ambiguous(self.cannot(&match ended.said.is_empty() {
                 true => "it was cut off".to_owned(),
                 false => ended.said,
             }))),
@@ -139,28 +101,17 @@ impl Place {
             words.extend(["exec", "-i", id]);
         }
         words.extend(["sh", "-c", script]);
-        let Some(ssh) = &self.host else {
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]);
-            return command;
-        };
-        let mut command = Command::new("ssh");
-        // Nobody is asked for a password in the middle of an apply.
-        command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
-        if let Some(port) = ssh.port {
-            command.arg("-p").arg(port.to_string());
+        match &self.host {
+            Some(ssh) => {
+                let words: Vec<String> = words.into_iter().map(quote).collect();
+                ssh.command([format!("exec {}", words.join(" ")).as_str()])
+            }
+            None => {
+                let mut command = Command::new(words[0]);
+                command.args(&words[1..]);
+                command
+            }
         }
-        if let Some(key) = &ssh.key {
-            command.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
-        }
-        if let Some(hosts) = &ssh.known_hosts {
-            let hosts = format!("UserKnownHostsFile=\"{}\"", hosts.display());
-            command.args(["-o", &hosts, "-o", "StrictHostKeyChecking=yes"]);
-        }
-        command.arg("--").arg(&ssh.destination);
-        let words: Vec<String> = words.into_iter().map(quote).collect();
-        command.arg(format!("exec {}", words.join(" ")));
-        command
     }
 
     fn cannot(&self, why: &str) -> String {
@@ -182,20 +133,6 @@ async fn text(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
         let _ = stream.read_to_end(&mut bytes).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Whether `ssh` did not get as far as to run anything over there.
-fn was_never_there(said: &str) -> bool {
-    const WORDS: [&str; 7] = [
-        "Permission denied",
-        "Host key verification failed",
-        "Could not resolve",
-        "Connection refused",
-        "Connection timed out",
-        "No route to host",
-        "Identity file",
-    ];
-    WORDS.iter().any(|words| said.contains(words))
 }
 
 fn not_sent(message: String) -> ProviderError {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use simfleet_provider_agent::Probe;
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Attributes, ProviderError, Value};
 
-use crate::place::{Container, Place, Ssh};
+use crate::place::{Container, Place};
 
 /// Which nginx, which file of it, and with what care.
 #[derive(Debug)]
@@ -49,16 +50,17 @@ impl Settings {
                 file.display()
             )));
         }
-        let of_ssh = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
-        let host = settings
-            .str("host")
-            .map(|host| Ssh::parse(host, of_ssh("key"), of_ssh("known_hosts")));
+        let host = settings.str("host").map(|host| {
+            let login = host.strip_prefix("ssh://").and_then(Ssh::parse);
+            let wrong = || rejected(format!("`host` is {host:?}, which is no ssh://user@host"));
+            login.map(|login| login.with(settings)).ok_or_else(wrong)
+        });
         let container = settings.str("container").map(|id| Container {
             id: id.to_owned(),
             engine: settings.str("engine").map(str::to_owned),
         });
         let place = Place {
-            host: host.transpose().map_err(|wrong| rejected(format!("`host` {wrong}")))?,
+            host: host.transpose()?,
             container,
         };
         let health = settings.get("health_check").filter(|check| !check.is_null());

@@ -1,0 +1,140 @@
+//! Hosts that are reached by the `ssh` of this machine, with its configuration, its agent and its known hosts.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::attributes::Attributes;
+
+/// What `ssh` says where it did not get as far as to run anything over there.
+const NEVER_THERE: [&str; 7] = [
+    "Permission denied",
+    "Host key verification failed",
+    "Could not resolve",
+    "Connection refused",
+    "Connection timed out",
+    "No route to host",
+    "Identity file",
+];
+
+/// A login on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// `user@host`, or what the configuration of `ssh` has for it.
+    pub destination: String,
+    /// The port, where it is not that of the configuration.
+    pub port: Option<u16>,
+    /// The file of the key, where it is not one of the agent or the configuration.
+    pub key: Option<PathBuf>,
+    /// The file of the hosts that are known, where it is not the user's.
+    pub known_hosts: Option<PathBuf>,
+}
+
+impl Ssh {
+    /// What `ssh` ends with where it is not what ran over there that ended.
+    pub const FAILED: i32 = 255;
+
+    /// Reads `user@host:port`, what stands after the scheme of a URL; `None` where it is no login.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches('/');
+        let (destination, port) = match text.rsplit_once(':') {
+            Some((destination, port)) => (destination, Some(port.parse().ok()?)),
+            None => (text, None),
+        };
+        // It would be an option of `ssh`.
+        let is_login = !destination.is_empty() && !destination.starts_with('-');
+        is_login.then(|| Ssh {
+            destination: destination.to_owned(),
+            port,
+            key: None,
+            known_hosts: None,
+        })
+    }
+
+    /// Takes the files that `ssh = { key, known_hosts }` of some settings names.
+    #[must_use]
+    pub fn with(self, settings: &Attributes) -> Self {
+        let file = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
+        Ssh {
+            key: file("key"),
+            known_hosts: file("known_hosts"),
+            ..self
+        }
+    }
+
+    /// Returns the host, without the user.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.destination
+            .rsplit_once('@')
+            .map_or(&self.destination, |(_, host)| host)
+    }
+
+    /// Returns what runs a command over there, given as words that its shell reads. It ends with the value that is returned.
+    #[must_use]
+    pub fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new("ssh");
+        // Nobody is asked for a password in the middle of an apply.
+        command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
+        if let Some(port) = self.port {
+            command.arg("-p").arg(port.to_string());
+        }
+        if let Some(key) = &self.key {
+            command.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
+        }
+        if let Some(hosts) = &self.known_hosts {
+            let hosts = format!("UserKnownHostsFile=\"{}\"", hosts.display());
+            command.args(["-o", &hosts, "-o", "StrictHostKeyChecking=yes"]);
+        }
+        command.arg("--").arg(&self.destination).args(words);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Whether `ssh` did not get as far as to run anything over there, by what it said.
+    #[must_use]
+    pub fn was_never_there(said: &str) -> bool {
+        NEVER_THERE.iter().any(|words| said.contains(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_has_a_host_and_may_have_a_port() {
+        let ssh = Ssh::parse("lab@bench-3:2222/").expect("a login");
+        assert_eq!(
+            (&*ssh.destination, ssh.port, ssh.host()),
+            ("lab@bench-3", Some(2222), "bench-3")
+        );
+        assert_eq!(
+            Ssh::parse("bench").map(|ssh| (ssh.destination, ssh.port)),
+            Some(("bench".to_owned(), None))
+        );
+        for wrong in ["", "/", "-oProxyCommand=x", ":22", "host:port", "host:70000"] {
+            assert_eq!(Ssh::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_it_can_be_an_option_of_ssh() {
+        let ssh = Ssh {
+            key: Some("/keys/lab".into()),
+            known_hosts: Some("/a b".into()),
+            ..Ssh::parse("lab@bench:2222").expect("a login")
+        };
+        let command = ssh.command(["exec", "true"]);
+        let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -p 2222 -i /keys/lab -o IdentitiesOnly=yes -o \
+                        UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
+        assert_eq!(words.join(" "), expected);
+    }
+}
