@@ -193,6 +193,21 @@ pub enum Event {
         /// The resource.
         address: Address,
     },
+    /// Somebody has a resource for themselves, until they give it back or its time is over.
+    Allocated {
+        /// The resource.
+        address: Address,
+        /// Who has it: `user@host`.
+        by: Arc<str>,
+        /// When that ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A resource is nobody's again.
+    Deallocated {
+        /// The resource.
+        address: Address,
+    },
     /// A pool has a new size.
     Scaled {
         /// The pool.
@@ -283,6 +298,8 @@ impl Event {
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         let (first, second) = match self {
             Event::Began { .. } | Event::Intended { .. } | Event::Outputs { .. } | Event::Pushed { .. } => (None, None),
+            // Whose something is changes nothing of it, and can be said while a run is at work on it.
+            Event::Allocated { .. } | Event::Deallocated { .. } => (None, None),
             Event::Moved { from, to } => (Some(from), Some(to)),
             Event::Started { address, .. }
             | Event::Accepted { address, .. }
@@ -336,6 +353,8 @@ impl Event {
             Event::Released { .. } => "released",
             Event::Held { .. } => "held",
             Event::Unheld { .. } => "unheld",
+            Event::Allocated { .. } => "allocated",
+            Event::Deallocated { .. } => "deallocated",
             Event::Scaled { .. } => "scaled",
             Event::Moved { .. } => "moved",
             Event::Outputs { .. } => "outputs",

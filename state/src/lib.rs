@@ -47,6 +47,6 @@ pub use replay::{ReplayError, replay};
 pub use scaling::Lap;
 pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;
-pub use state::{Hold, Intent, Pool, Reservation, Resource, State};
+pub use state::{Allocation, Hold, Intent, Pool, Reservation, Resource, State};
 pub use store::{Checked, Journal, Snapshot, StateStore};
 pub use timings::Timings;

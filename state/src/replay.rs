@@ -1,10 +1,12 @@
 //! From events to a state. Pure.
 
+use std::sync::Arc;
+
 use simfleet_provider_api::{Address, Token};
 
 use crate::event::{Entry, Event, Stamp};
 use crate::port::Port;
-use crate::state::{Hold, Pool, Reservation, State};
+use crate::state::{Allocation, Hold, Pool, Reservation, State};
 use crate::transition::{Place, resource};
 
 /// Why an event cannot follow those before it.
@@ -91,6 +93,14 @@ pub enum ReplayError {
         address: Address,
         /// The word for the open intent.
         verb: &'static str,
+    },
+    /// The resource is somebody else's.
+    #[error("{address} is allocated to {by}")]
+    Allocated {
+        /// The resource.
+        address: Address,
+        /// Who has it.
+        by: Arc<str>,
     },
     /// A pool's member number was to be used again.
     #[error("{address} gave its members numbers up to {given}, which cannot become {to}")]
@@ -269,6 +279,18 @@ impl State {
             }
             Event::Unheld { address } => {
                 self.holds.remove(address).ok_or_else(|| at(address).missing())?;
+            }
+            Event::Allocated { address, by, until } => {
+                let allocation = Allocation {
+                    by: by.clone(),
+                    since: stamp.at,
+                    until: *until,
+                    serial: stamp.serial,
+                };
+                self.allocate(address, allocation)?;
+            }
+            Event::Deallocated { address } => {
+                self.allocations.remove(address).ok_or_else(|| at(address).missing())?;
             }
             Event::Scaled {
                 address,

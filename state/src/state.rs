@@ -29,6 +29,9 @@ pub struct State {
     pub reservations: BTreeMap<Address, BTreeMap<Port, Reservation>>,
     /// The resources that somebody stopped by hand.
     pub holds: BTreeMap<Address, Hold>,
+    /// The resources that somebody has for themselves.
+    #[serde(default)]
+    pub allocations: BTreeMap<Address, Allocation>,
     /// The sizes of the pools.
     pub pools: BTreeMap<Address, Pool>,
     /// The outputs of the root module.
@@ -109,6 +112,27 @@ pub struct Hold {
     pub serial: u64,
 }
 
+/// That somebody has a resource for themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Who.
+    pub by: Arc<str>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The serial at which it was made.
+    pub serial: u64,
+}
+
+impl Allocation {
+    /// Whether it lasts at an instant.
+    pub fn lasts(&self, at: Timestamp) -> bool {
+        self.until.is_none_or(|until| at < until)
+    }
+}
+
 /// The size of a pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
@@ -167,6 +191,7 @@ impl State {
             .map(|resource| resource.serial)
             .chain(self.intents.get(address).map(|intent| intent.serial))
             .chain(self.holds.get(address).map(|hold| hold.serial))
+            .chain(self.allocations.get(address).map(|allocation| allocation.serial))
             .chain(self.pools.get(address).map(|pool| pool.serial))
             .max()
     }

@@ -16,7 +16,8 @@ use crate::state::State;
 ///
 /// - 1: the first
 /// - 2: `cordoned` and `uncordoned`; how a member is emptied, in its declaration. All of 1 is as it was.
-pub const VERSION: u32 = 2;
+/// - 3: `allocated` and `deallocated`. All of 2 is as it was.
+pub const VERSION: u32 = 3;
 
 /// The oldest version that is understood.
 const OLDEST: u32 = 1;
@@ -117,6 +118,8 @@ pub fn rewrite(event: &mut Event, change: Change<'_>) {
         | Event::Released { .. }
         | Event::Held { .. }
         | Event::Unheld { .. }
+        | Event::Allocated { .. }
+        | Event::Deallocated { .. }
         | Event::Scaled { .. }
         | Event::Moved { .. } => {}
     }

@@ -8,7 +8,7 @@ use crate::declaration::{Declaration, DeposedKey, Operation, Outcome, Remains};
 use crate::event::Stamp;
 use crate::port::Port;
 use crate::replay::ReplayError;
-use crate::state::{Intent, Pool, Reservation, Resource, State};
+use crate::state::{Allocation, Intent, Pool, Reservation, Resource, State};
 
 /// Returns the number of a pool's member, `m7`; `None` for anything else.
 pub(crate) fn number_of(member: &Address) -> Option<u64> {
@@ -196,6 +196,22 @@ impl State {
         }
     }
 
+    pub(crate) fn allocate(&mut self, address: &Address, mut allocation: Allocation) -> Result<(), ReplayError> {
+        if let Some(before) = self.allocations.get(address) {
+            if before.by != allocation.by && before.lasts(allocation.since) {
+                return Err(ReplayError::Allocated {
+                    address: address.clone(),
+                    by: before.by.clone(),
+                });
+            }
+            if before.by == allocation.by && before.lasts(allocation.since) {
+                allocation.since = before.since;
+            }
+        }
+        self.allocations.insert(address.clone(), allocation);
+        Ok(())
+    }
+
     pub(crate) fn scale(&mut self, address: &Address, pool: Pool) -> Result<(), ReplayError> {
         let given = self.pools.get(address).map_or(0, |pool| pool.numbered);
         if pool.numbered < given {
@@ -242,6 +258,9 @@ impl State {
         if let Some(hold) = self.holds.remove(from) {
             self.holds.insert(to.clone(), hold);
         }
+        if let Some(allocation) = self.allocations.remove(from) {
+            self.allocations.insert(to.clone(), allocation);
+        }
         if let Some(taken) = self.reservations.remove(from) {
             self.reservations.insert(to.clone(), taken);
         }
@@ -282,6 +301,10 @@ impl State {
         for (address, hold) in &mut self.holds {
             let same = before.holds.get(address).is_some_and(|was| was == hold);
             hold.serial = if same { hold.serial } else { serial };
+        }
+        for (address, allocation) in &mut self.allocations {
+            let same = before.allocations.get(address).is_some_and(|was| was == allocation);
+            allocation.serial = if same { allocation.serial } else { serial };
         }
         for (address, pool) in &mut self.pools {
             // Numbers of members are not used twice.

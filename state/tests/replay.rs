@@ -1,5 +1,6 @@
 //! Which events may follow which, and what they lead to.
 
+use jiff::Timestamp;
 use simfleet_state::conformance::{
     accepted, create, declared, delete, failed, gone, made, node, object, reserved, udp, update,
 };
@@ -10,7 +11,7 @@ use simfleet_state::{
 fn entry(serial: u64, events: Vec<Event>) -> Entry {
     let stamp = Stamp {
         serial,
-        at: jiff::Timestamp::UNIX_EPOCH,
+        at: Timestamp::UNIX_EPOCH,
         holder: HolderId("run".into()),
         epoch: 1,
     };
@@ -246,6 +247,18 @@ fn an_illegal_order_is_refused_and_says_why() {
             "it has no such object",
         ),
         (
+            "somebody else has it",
+            vec![allocated("ann@lab", None)],
+            allocated("bob@lab", None),
+            "node.a is allocated to ann@lab",
+        ),
+        (
+            "nothing to give back",
+            vec![allocated("ann@lab", None), Event::Deallocated { address: node("a") }],
+            Event::Deallocated { address: node("a") },
+            "it has no such object",
+        ),
+        (
             "numbers that go back",
             vec![scaled(3)],
             scaled(2),
@@ -414,4 +427,38 @@ fn groups_come_once_and_in_order() {
     state.apply(&entry(5, vec![])).expect("later");
     state.apply(&entry(9, vec![])).expect("later");
     assert!(state.apply(&entry(9, vec![])).is_err());
+}
+
+fn allocated(by: &str, until: Option<Timestamp>) -> Event {
+    Event::Allocated {
+        address: node("a"),
+        by: by.into(),
+        until,
+    }
+}
+
+#[test]
+fn what_is_allocated_is_somebodys_until_its_time_is_over() {
+    let at = |second, events| {
+        let mut entry = entry(second, events);
+        entry.stamp.at = Timestamp::constant(second as i64, 0);
+        entry
+    };
+    let end = Timestamp::constant(3, 0);
+    let entries = [
+        at(1, vec![allocated("ann@lab", None)]),
+        // Who has it can have it for longer, or not so long.
+        at(2, vec![allocated("ann@lab", Some(end))]),
+        at(3, vec![allocated("bob@lab", None)]),
+    ];
+    let allocation = |entries: &[Entry]| {
+        let allocation = replay(entries).expect("legal").allocations[&node("a")].clone();
+        (
+            allocation.by.to_string(),
+            allocation.since.as_second(),
+            allocation.until,
+        )
+    };
+    assert_eq!(allocation(&entries[..2]), ("ann@lab".to_owned(), 1, Some(end)));
+    assert_eq!(allocation(&entries), ("bob@lab".to_owned(), 3, None));
 }

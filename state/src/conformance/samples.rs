@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
 use crate::declaration::{
@@ -273,6 +274,19 @@ pub fn every_event() -> Vec<Vec<Event>> {
             },
         ],
         vec![Event::Unheld { address: b.clone() }],
+        vec![
+            Event::Allocated {
+                address: a.clone(),
+                by: "ann@lab".into(),
+                until: Some(Timestamp::constant(4_000_000_000, 0)),
+            },
+            Event::Allocated {
+                address: b.clone(),
+                by: "ann@lab".into(),
+                until: None,
+            },
+        ],
+        vec![Event::Deallocated { address: b.clone() }],
         vec![Event::Scaled {
             address: pool,
             size: 3,

@@ -180,7 +180,7 @@ async fn torn() -> (Bench, Vec<u8>, Vec<u8>, [Snapshot; 2]) {
         .expect("a file");
     connection
         .execute_batch(
-            "BEGIN IMMEDIATE; INSERT INTO main.journal SELECT * FROM whole.journal WHERE serial = 24; \
+            "BEGIN IMMEDIATE; INSERT INTO main.journal SELECT * FROM whole.journal WHERE serial = (SELECT max(serial) FROM whole.journal); \
              DELETE FROM main.fleet; INSERT INTO main.fleet SELECT * FROM whole.fleet; \
              DELETE FROM main.snapshots; INSERT INTO main.snapshots SELECT * FROM whole.snapshots;",
         )

@@ -153,19 +153,19 @@ async fn rows_that_are_not_as_they_were_written_are_found() {
     for (name, sql, by_load) in [
         (
             "the last group is missing",
-            "DELETE FROM journal WHERE serial = 23",
+            "DELETE FROM journal WHERE serial = (SELECT max(serial) FROM journal)",
             true,
         ),
         ("a group is missing", "DELETE FROM journal WHERE serial = 22", true),
         ("an old group is missing", "DELETE FROM journal WHERE serial = 3", false),
         (
             "a group is added",
-            "INSERT INTO journal SELECT serial + 1, at, holder, epoch, version, events, checksum FROM journal WHERE serial = 23",
+            "INSERT INTO journal SELECT serial + 1, at, holder, epoch, version, events, checksum FROM journal WHERE serial = (SELECT max(serial) FROM journal)",
             true,
         ),
         (
             "an event is changed",
-            "UPDATE journal SET events = replace(events, 'a test', 'a tesT') WHERE serial = 22",
+            "UPDATE journal SET events = replace(events, 'a test', 'a tesT') WHERE serial > 21",
             true,
         ),
         (
@@ -175,22 +175,22 @@ async fn rows_that_are_not_as_they_were_written_are_found() {
         ),
         (
             "a time is changed",
-            "UPDATE journal SET at = '2020-01-01T00:00:00Z' WHERE serial = 23",
+            "UPDATE journal SET at = '2020-01-01T00:00:00Z' WHERE serial = (SELECT max(serial) FROM journal)",
             true,
         ),
         (
             "a time is none",
-            "UPDATE journal SET at = 'noon' WHERE serial = 23",
+            "UPDATE journal SET at = 'noon' WHERE serial = (SELECT max(serial) FROM journal)",
             true,
         ),
         (
             "a checksum is cut",
-            "UPDATE journal SET checksum = x'00' WHERE serial = 23",
+            "UPDATE journal SET checksum = x'00' WHERE serial = (SELECT max(serial) FROM journal)",
             true,
         ),
         (
             "the end is put back",
-            "DELETE FROM journal WHERE serial = 23; UPDATE fleet SET serial = 22",
+            "DELETE FROM journal WHERE serial = (SELECT max(serial) FROM journal); UPDATE fleet SET serial = serial - 1",
             true,
         ),
         ("an epoch is put back", "UPDATE fleet SET epoch = 0", true),
