@@ -39,7 +39,7 @@ use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
-pub use control::Reached;
+pub use control::{Allocate, Reached};
 pub use edit::{Age, Held, Moves};
 pub use error::FleetError;
 pub use history::{Happened, Moment, RunRecord};
@@ -320,6 +320,7 @@ impl Fleet {
     fn walk(&self) -> apply::Options {
         apply::Options {
             parallelism: self.options.parallelism,
+            store: Some(Arc::clone(&self.store)),
             ..self.walk.clone()
         }
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use simfleet_provider_agent::AgentClient;
 use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
-use simfleet_state::{Hold, Resource, State};
+use simfleet_state::{Allocation, Hold, Resource, State};
 
 use crate::health::{self, Verdict};
 use crate::lower::number_of;
@@ -108,6 +108,8 @@ pub struct Simulator {
     pub asleep: Option<String>,
     /// Who stopped or paused it by hand.
     pub hold: Option<Hold>,
+    /// Who has it for themselves.
+    pub allocation: Option<Allocation>,
 }
 
 /// A service: a container that others need.
@@ -217,6 +219,8 @@ impl Status {
             } else if address.block() == "simulator" && address.child_name().is_none() {
                 let mut simulator = simulator(address, resource, observed);
                 simulator.hold = state.holds.get(address).cloned();
+                let allocation = state.allocations.get(address).filter(|it| it.lasts(asked.at));
+                simulator.allocation = allocation.cloned();
                 simulator.last_line = asked.last_lines.get(address).cloned();
                 for (name, (host, port)) in ports.get(address).into_iter().flatten() {
                     simulator.ports.insert(name.to_string(), port.number);
@@ -363,6 +367,7 @@ fn simulator(address: &Address, resource: &Resource, observed: Option<&Observed>
         last_line: None,
         asleep: asleep(attributes, &health),
         hold: None,
+        allocation: None,
         health,
     }
 }
@@ -417,6 +422,8 @@ fn exit(attributes: &Attributes, health: &Health) -> Option<String> {
 /// What the agents of nodes tell beside the attributes of objects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Asked {
+    /// When they were asked.
+    pub at: Timestamp,
     /// The loads of nodes.
     pub loads: BTreeMap<Address, Load>,
     /// The last lines of the logs of simulators that ended.
@@ -434,6 +441,7 @@ impl Asked {
             health::of_all(state, seen)
         );
         Asked {
+            at: Timestamp::now(),
             loads,
             last_lines,
             verdicts,

@@ -18,7 +18,7 @@ use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::cloud::Effect;
 use simfleet_provider_fake::faults::{Fault, Faults, Pattern, Rule, When};
 use simfleet_provider_fake::gateway::Gateway;
-use simfleet_state::{Event, Host, Liveness, Process, StateStore, System};
+use simfleet_state::{Event, Holder, Host, Liveness, LockSet, Process, StateStore, System};
 use support::bench::{Lab, changes, registry};
 use tokio::sync::{mpsc, watch};
 
@@ -102,6 +102,15 @@ impl Lab {
     fn end(&self, name: &str) {
         let exited = serde_json::from_str(r#"{ "status": "exited" }"#).expect("JSON");
         assert!(self.cloud.change(&self.id(name), &exited));
+    }
+
+    /// Records what needs no lock.
+    async fn say(&self, event: Event) {
+        let holder = Holder::this_process("test", &System);
+        let opened = self.store.open(&holder, &LockSet::default()).await;
+        let mut journal = opened.expect("it needs no lock");
+        journal.append(&[event]).await.expect("legal");
+        journal.close().await.expect("it is open");
     }
 
     async fn cordoned(&self) -> Vec<String> {
@@ -221,6 +230,39 @@ async fn a_job_that_does_not_end_in_time_is_stopped() {
         _ => None,
     });
     assert_eq!(left.expect("it is told"), ["simulator.exec.job[1]"]);
+}
+
+/// What somebody has is waited for until it is given back, or their time is over; the drain ends at the latest with its own.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_goes_waits_until_what_is_on_it_is_released() {
+    let patient = PATIENT.replace("simulators", "lease");
+    for (case, release, expected) in [("released", Some(20), 20..23), ("never released", None, 60..61)] {
+        let lab = Lab::new(&field(2, &patient));
+        lab.apply(Mode::Apply).await.complete();
+        let address = || "simulator.exec.job[1]".parse().expect("an address");
+        let until = None;
+        let by = "ann@lab".into();
+        lab.say(Event::Allocated {
+            address: address(),
+            by,
+            until,
+        })
+        .await;
+        lab.bench.write(&field(1, &patient));
+        let (applied, ()) = tokio::join!(lab.apply(Mode::Apply), async {
+            let Some(release) = release else { return };
+            tokio::time::sleep(Duration::from_secs(release)).await;
+            assert_eq!(lab.cordoned().await, ["pool.field/m2"], "{case}");
+            let since = lab.store.load().await.expect("a store in memory").state.allocations[&address()].since;
+            lab.say(Event::Deallocated {
+                address: address(),
+                since,
+            })
+            .await;
+        });
+        let took = applied.complete().took.as_secs();
+        assert!(expected.contains(&took), "{case}: {took}");
+    }
 }
 
 /// Nobody is connected where there is no load balancer, and what is started again does not end by itself.

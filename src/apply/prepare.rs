@@ -27,6 +27,8 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
     events.extend(plan.unheld.iter().map(|ended| Event::Unheld {
         address: ended.address.clone(),
     }));
+    let deallocated = plan.deallocated.iter().cloned();
+    events.extend(deallocated.map(|(address, since)| Event::Deallocated { address, since }));
     for change in &plan.changes {
         // What an earlier run began with it comes to its end in the walk first.
         if state.intents.contains_key(&change.address) {

@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Attributes, Observed, Step as Reply, Token, Value};
-use simfleet_state::{DeposedKey, Event, Host, Journal, ProviderConfig, State, System};
+use simfleet_state::{DeposedKey, Event, Host, Journal, ProviderConfig, State, StateStore, System};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -46,6 +46,8 @@ pub struct Options {
     pub patience: Patience,
     /// The clock, for what an earlier run began.
     pub host: Arc<dyn Host>,
+    /// Where it is read who still has what, by a run that waits until it is released; without it, that is not seen.
+    pub store: Option<Arc<dyn StateStore>>,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             parallelism: 10,
             patience: Patience::default(),
             host: Arc::new(System),
+            store: None,
         }
     }
 }

@@ -146,6 +146,7 @@ impl Verb {
             Verb::Simulators(verb) => (verb.is_json(), false),
             Verb::Nodes(verb) => (verb.is_json(), false),
             Verb::Pool(verb) => (verb.is_json(), false),
+            Verb::Simulator(verb) => (verb.is_json(), false),
             Verb::Validate(verb) => (verb.is_json(), false),
             Verb::Why(verb) => (verb.is_json(), false),
             Verb::Graph(verb) => (verb.is_json(), false),

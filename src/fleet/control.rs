@@ -5,9 +5,10 @@
 //! simulator changes: what is declared and not applied yet waits for an apply.
 //!
 //! - [`look`]: the simulators, as they are now; [`hold`]: what changes the state that one is to be in, by way of an
-//!   [`update`]; [`act`]: what does not; [`written`]: what is written down
+//!   [`update`]; [`act`]: what does not; [`allocate`]: whose they are; [`written`]: what is written down
 
 mod act;
+mod allocate;
 mod hold;
 mod look;
 mod update;
@@ -21,6 +22,7 @@ use simfleet_provider_api::{Ability, Address};
 use simfleet_state::{Holder, LockSet, State, System};
 use tokio::sync::{mpsc, watch};
 
+pub use self::allocate::Allocate;
 pub use self::look::Reached;
 use self::written::{parameters, told};
 use super::runs::busy;

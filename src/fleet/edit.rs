@@ -389,6 +389,10 @@ fn forgotten(state: &State, addresses: &[Address]) -> Result<(Vec<Event>, Vec<Ad
                 address: address.clone(),
             });
         }
+        if let Some(allocation) = state.allocations.get(address) {
+            let (address, since) = (address.clone(), allocation.since);
+            events.push(Event::Deallocated { address, since });
+        }
         let deposed = state.deposed.get(address).into_iter().flat_map(BTreeMap::keys);
         events.extend(deposed.map(|key| removed(address, Some(key.clone()))));
         if state.resources.contains_key(address) || state.pools.contains_key(address) {

@@ -195,6 +195,8 @@ fn happened<'a>(event: &'a Event, open: &mut BTreeMap<Token, &'static str>) -> O
         Event::Removed { reason, .. } => ("forgotten", Some(reason.clone())),
         Event::Held { by, .. } => ("held", Some(by.clone())),
         Event::Unheld { .. } => ("hold ended", None),
+        Event::Allocated { address, by, .. } => return Some(("allocated", Some(address), Some(by.clone()))),
+        Event::Deallocated { address, .. } => return Some(("released", Some(address), None)),
         Event::Scaled { size, .. } => ("sized", Some(size.to_string().into())),
         Event::Moved { to, .. } => ("moved", Some(to.to_string().into())),
         Event::Outputs { .. } => ("outputs set", None),

@@ -1,5 +1,6 @@
 //! What a plan tells beside the changes of what is declared: what earlier runs left, whom changes stop, sizes of pools.
 
+use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Snapshot, State};
 
@@ -22,13 +23,18 @@ pub(super) fn deposed(state: &State) -> impl Iterator<Item = Change> {
 }
 
 /// Returns the simulators that changes stop.
-pub(super) fn interrupts(changes: &[Change]) -> Vec<Interrupt> {
+pub(super) fn interrupts(changes: &[Change], state: &State, at: Timestamp) -> Vec<Interrupt> {
     let stops = |change: &&Change| matches!(change.action, Action::Replace | Action::Delete | Action::Forget);
     let is_simulator = |address: &Address| address.block() == "simulator" && address.child_name().is_none();
     let simulators = changes.iter().filter(|change| is_simulator(&change.address));
     let interrupt = |change: &Change| Interrupt {
         address: change.address.clone(),
         action: change.action,
+        allocation: state
+            .allocations
+            .get(&change.address)
+            .filter(|it| it.lasts(at))
+            .cloned(),
     };
     simulators
         .filter(stops)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
+use simfleet_state::{Allocation, DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
 use super::difference::same;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub rolls: Vec<Roll>,
     /// The holds that end.
     pub unheld: Vec<EndedHold>,
+    /// What was somebody's, and is nobody's any more, with the time since which it was.
+    pub deallocated: Vec<(Address, Timestamp)>,
 }
 
 /// A port of a node that is taken or given back.
@@ -427,6 +430,8 @@ pub struct Interrupt {
     pub address: Address,
     /// What is done with it.
     pub action: Action,
+    /// That somebody has it for themselves.
+    pub allocation: Option<Allocation>,
 }
 
 /// A change that an earlier run began and did not finish.

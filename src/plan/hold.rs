@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use simfleet_provider_api::{Address, Attributes, Schema};
-use simfleet_state::{HeldState, Hold, State};
+use simfleet_state::{Allocation, HeldState, Hold, State};
 
 use super::{Action, Change, Mode, Reason};
 
@@ -106,13 +106,10 @@ impl<'a> Holding<'a> {
         if mode == Mode::Refresh {
             return Vec::new();
         }
-        let why = |address: &Address, hold: &Hold| {
-            let place = changes.binary_search_by(|change| (&change.address, &change.deposed).cmp(&(address, &None)));
-            match place.ok().and_then(|place| changes.get(place)) {
-                Some(change) if change.after.is_some() => self.end(hold),
-                Some(_) => Some(HoldEnd::Gone),
-                None => (!is_partial && !self.state.intents.contains_key(address)).then_some(HoldEnd::Gone),
-            }
+        let why = |address: &Address, hold: &Hold| match self.goes(address, changes, is_partial) {
+            Some(true) => Some(HoldEnd::Gone),
+            Some(false) => self.end(hold),
+            None => None,
         };
         let holds = self.state.holds.iter();
         let ended = holds.filter_map(|(address, hold)| {
@@ -123,6 +120,30 @@ impl<'a> Holding<'a> {
             })
         });
         ended.collect()
+    }
+
+    /// Returns what is nobody's any more with a plan: what goes, and what was somebody's until a time that is over.
+    pub(super) fn deallocated(&self, mode: Mode, changes: &[Change], is_partial: bool) -> Vec<(Address, Timestamp)> {
+        if mode == Mode::Refresh {
+            return Vec::new();
+        }
+        let allocations = self.state.allocations.iter();
+        let ended = allocations.filter(|(address, allocation)| match self.goes(address, changes, is_partial) {
+            Some(is_gone) => is_gone || !allocation.lasts(self.at),
+            None => false,
+        });
+        ended
+            .map(|(address, allocation)| (address.clone(), allocation.since))
+            .collect()
+    }
+
+    /// Whether something goes with a plan, whose changes are sorted by address; `None` where the plan is not about it.
+    fn goes(&self, address: &Address, changes: &[Change], is_partial: bool) -> Option<bool> {
+        let place = changes.binary_search_by(|change| (&change.address, &change.deposed).cmp(&(address, &None)));
+        match place.ok().and_then(|place| changes.get(place)) {
+            Some(change) => Some(change.after.is_none()),
+            None => (!is_partial && !self.state.intents.contains_key(address)).then_some(true),
+        }
     }
 }
 
@@ -152,6 +173,13 @@ pub fn described(hold: &Hold) -> String {
     let until = hold.until.map(|until| format!(", until {until:.0}"));
     let Hold { by, since, .. } = hold;
     format!("{state} by {by} since {since:.0}{}", until.unwrap_or_default())
+}
+
+/// Returns whose something is, and for how long: `allocated to ann@lab since …, until …`.
+pub fn allocated(allocation: &Allocation) -> String {
+    let Allocation { by, since, until, .. } = allocation;
+    let until = until.map(|until| format!(", until {until:.0}"));
+    format!("allocated to {by} since {since:.0}{}", until.unwrap_or_default())
 }
 
 impl HoldEnd {

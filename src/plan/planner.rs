@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
             is_partial: false,
             lineage: snapshot.lineage.clone().unwrap_or_default(),
             serial: snapshot.state.serial,
-            interrupts: interrupts(&changes),
+            interrupts: interrupts(&changes, state, self.at),
             pools,
             ports,
             moves: basis.as_ref().map(|basis| basis.moves.clone()).unwrap_or_default(),
@@ -159,10 +159,13 @@ impl<'a> Planner<'a> {
             unplaced,
             rolls: Vec::new(),
             unheld: Vec::new(),
+            deallocated: Vec::new(),
         };
         self.selection.apply(&mut plan)?;
         plan.rolls = disruption::rolls(&plan.changes, |pool| Some(session.layout.pools.get(pool)?.at_once));
-        plan.unheld = self.holding(state).ended(self.mode, &plan.changes, plan.is_partial);
+        let holding = self.holding(state);
+        plan.unheld = holding.ended(self.mode, &plan.changes, plan.is_partial);
+        plan.deallocated = holding.deallocated(self.mode, &plan.changes, plan.is_partial);
         self.protected(&plan, state).or(())?;
         Ok(Planned {
             plan,

@@ -29,6 +29,28 @@ pub fn render(control: &Control, done: &[(&Address, &Now)], theme: Theme) -> Str
     document.render(theme)
 }
 
+/// Returns whose simulators are now, a line each.
+pub fn allocated(done: &[(&Address, &Now)], theme: Theme) -> String {
+    let mut document = Document::new();
+    for (address, now) in done {
+        let until = now.until.map(|until| format!("{until:.0}, or "));
+        let line = Line::new().tone(Tone::Strong, address.to_string());
+        let until = until.unwrap_or_default();
+        document.line(line.text(format!(" is yours until {until}`simfleet simulator release`")));
+    }
+    document.render(theme)
+}
+
+/// Returns what was given back, a line each.
+pub fn released(done: &[(&Address, &Now)], theme: Theme) -> String {
+    let mut document = Document::new();
+    for (address, now) in done {
+        let what = if now.is_news { " is released" } else { " was nobody's" };
+        document.line(Line::new().tone(Tone::Strong, address.to_string()).text(what));
+    }
+    document.render(theme)
+}
+
 fn what(control: &Control, now: &Now) -> String {
     let (done, already) = match control {
         Control::Start => ("started", "runs already"),

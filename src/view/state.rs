@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use simfleet_provider_api::{Address, Value};
-use simfleet_state::{HeldState, Hold, Resource, Snapshot, State};
+use simfleet_state::{Allocation, HeldState, Hold, Resource, Snapshot, State};
 
 use super::document::{Document, Line, Theme, Tone};
 use super::values::{self, hcl};
@@ -114,6 +114,15 @@ pub fn hold(hold: &Hold) -> Json {
         "by": hold.by,
         "since": hold.since.to_string(),
         "until": hold.until.map(|until| until.to_string()),
+    })
+}
+
+/// Returns whose something is as JSON: since when and until when.
+pub fn allocation(allocation: &Allocation) -> Json {
+    json!({
+        "by": allocation.by,
+        "since": allocation.since.to_string(),
+        "until": allocation.until.map(|until| until.to_string()),
     })
 }
 

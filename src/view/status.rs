@@ -5,7 +5,7 @@ use simfleet_provider_api::Address;
 
 use super::document::{Document, Line, Theme, Tone};
 use super::table::fill;
-use crate::plan::described;
+use crate::plan::{allocated, described};
 use crate::status::{Health, Node, Process, Service, Simulator, Status};
 
 /// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
@@ -48,6 +48,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
         }
     }
     held(&status.simulators, &mut document);
+    taken(&status.simulators, &mut document);
     asleep(&status.simulators, &mut document);
     cordoned(&status.nodes, &mut document);
     for (address, verb) in &status.open {
@@ -112,6 +113,7 @@ pub fn simulators(simulators: &[Simulator]) -> String {
     let mut document = Document::new();
     ended(simulators, &mut document);
     held(simulators, &mut document);
+    taken(simulators, &mut document);
     asleep(simulators, &mut document);
     followed(
         bare(&simulator_table(simulators), "There are no simulators."),
@@ -165,6 +167,17 @@ fn held(simulators: &[Simulator], document: &mut Document) {
         let Some(hold) = &simulator.hold else { continue };
         let head = Line::new().tone(Tone::Change, simulator.address.to_string());
         document.line(head.text(format!(" is held {}", described(hold))));
+    }
+}
+
+/// Says of each simulator that somebody has for themselves who that is.
+fn taken(simulators: &[Simulator], document: &mut Document) {
+    for simulator in simulators {
+        let Some(allocation) = &simulator.allocation else {
+            continue;
+        };
+        let head = Line::new().tone(Tone::Strong, simulator.address.to_string());
+        document.line(head.text(format!(" is {}", allocated(allocation))));
     }
 }
 
@@ -346,6 +359,7 @@ pub fn simulators_json(simulators: &[Simulator]) -> Json {
                 "exit": simulator.exit,
                 "last_line": simulator.last_line,
                 "hold": simulator.hold.as_ref().map(super::state::hold),
+                "allocation": simulator.allocation.as_ref().map(super::state::allocation),
             })
         })
         .collect()

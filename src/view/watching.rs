@@ -8,7 +8,9 @@ use serde_json::{Value as Json, json};
 use super::diagnostics;
 use super::document::Theme;
 use super::progress::{self, milliseconds};
+use super::state;
 use crate::apply::Outcome;
+use crate::plan::allocated;
 use crate::scale::{Action, Decision, Step};
 use crate::watch::Told;
 
@@ -44,6 +46,12 @@ fn message(told: &Told) -> String {
         Told::SourceAnswers { pool, check } => format!("{pool}: check {check} has a value again"),
         Told::Unhealthy { node, because } => format!("{node} is unhealthy: {because}"),
         Told::Healthy { node } => format!("{node} is healthy again"),
+        Told::Kept { address, allocation } => {
+            format!(
+                "{address} is {}: what is to be done with it waits until it is released",
+                allocated(allocation)
+            )
+        }
         Told::Run(progress) => progress::text(progress),
         Told::Ran { outcome, .. } => format!("run ended: {}", ended(outcome)),
         Told::Failed { message, again, .. } => match again {
@@ -123,6 +131,10 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         Told::SourceAnswers { pool, check } => ("source_answers", json!({ "pool": pool, "check": check })),
         Told::Unhealthy { node, because } => ("unhealthy", json!({ "address": node, "because": because })),
         Told::Healthy { node } => ("healthy", json!({ "address": node })),
+        Told::Kept { address, allocation } => (
+            "kept",
+            json!({ "address": address, "allocation": state::allocation(allocation) }),
+        ),
         Told::Ran { part, outcome } => {
             let failed = outcome
                 .failed

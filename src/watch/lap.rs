@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{ConfigDigest, Journal, StateError};
+use simfleet_state::{Allocation, ConfigDigest, Journal, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -115,6 +115,8 @@ pub struct Watch {
     running: BTreeMap<u64, Running>,
     begun: u64,
     retries: BTreeMap<Address, Retry>,
+    /// What is left as it is as long as somebody has it, as it was told.
+    kept: BTreeMap<Address, Allocation>,
     /// Whether something changed since the last plan.
     is_stale: bool,
     has_planned: bool,
@@ -173,6 +175,7 @@ impl Watch {
             running: BTreeMap::new(),
             begun: 0,
             retries: BTreeMap::new(),
+            kept: BTreeMap::new(),
             is_stale: true,
             has_planned: false,
             planned_at: Instant::now(),
@@ -372,7 +375,7 @@ impl Watch {
         let snapshot = Arc::new(self.files.snapshot().await?);
         self.pictured.snapshot = Some(Arc::clone(&snapshot));
         self.enforce(&snapshot.state);
-        let recorded = Recorded::of(&snapshot.state);
+        let recorded = Recorded::of(&snapshot.state, self.now());
         self.decide(&snapshot.state, &recorded).await?;
         self.ask(&snapshot.state, &recorded);
         self.look(&snapshot);

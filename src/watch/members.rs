@@ -29,6 +29,8 @@ struct One {
     /// Whether it is about to go.
     is_leaving: bool,
     is_protected: bool,
+    /// Whether somebody has a simulator on it for themselves.
+    is_allocated: bool,
     /// How many simulators are recorded on it.
     used: i64,
     /// What of its own runs on it.
@@ -36,8 +38,8 @@ struct One {
 }
 
 impl Recorded {
-    /// Returns what is recorded of the members of all pools.
-    pub fn of(state: &State) -> Self {
+    /// Returns what is recorded of the members of all pools, at an instant.
+    pub fn of(state: &State, now: Timestamp) -> Self {
         let mut recorded = Recorded::default();
         for (address, resource) in &state.resources {
             if let Some(one) = recorded.member(address) {
@@ -48,6 +50,7 @@ impl Recorded {
                 let is_simulator = address.block() == "simulator";
                 let Some(one) = recorded.member(host) else { continue };
                 if is_simulator {
+                    one.is_allocated |= state.allocations.get(address).is_some_and(|it| it.lasts(now));
                     one.used += i64::from(address.child_name().is_none());
                 } else {
                     one.parts.push(address.clone());
@@ -139,6 +142,7 @@ impl Recorded {
             let state = match (one.is_leaving, remembered.ready) {
                 (true, _) => MemberState::Draining,
                 (false, None) => MemberState::Pending,
+                (false, Some(_)) if one.is_allocated => MemberState::Allocated,
                 (false, Some(_)) => MemberState::Ready,
             };
             Member {

@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use simfleet_provider_api::Address;
+use simfleet_state::Allocation;
 
 pub use lap::Watch;
 pub use pending::Allow;
@@ -108,6 +109,13 @@ pub enum Told {
         part: BTreeSet<Address>,
         /// How.
         outcome: Box<Outcome>,
+    },
+    /// Something is to be replaced or removed that somebody has for themselves: it waits until it is released.
+    Kept {
+        /// What.
+        address: Address,
+        /// Who has it.
+        allocation: Allocation,
     },
     /// A run could not be made, or something else did not work; it is tried again.
     Failed {

@@ -203,10 +203,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// A resource is nobody's again.
+    /// What somebody had is nobody's again. Recorded without a lock: where it is somebody's anew by then, it stays so.
     Deallocated {
         /// The resource.
         address: Address,
+        /// Since when they had it.
+        since: Timestamp,
     },
     /// A pool has a new size.
     Scaled {

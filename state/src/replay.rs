@@ -289,8 +289,9 @@ impl State {
                 };
                 self.allocate(address, allocation)?;
             }
-            Event::Deallocated { address } => {
-                self.allocations.remove(address).ok_or_else(|| at(address).missing())?;
+            Event::Deallocated { address, since } => {
+                self.allocations
+                    .retain(|at, allocation| at != address || allocation.since != *since);
             }
             Event::Scaled {
                 address,

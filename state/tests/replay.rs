@@ -253,12 +253,6 @@ fn an_illegal_order_is_refused_and_says_why() {
             "node.a is allocated to ann@lab",
         ),
         (
-            "nothing to give back",
-            vec![allocated("ann@lab", None), Event::Deallocated { address: node("a") }],
-            Event::Deallocated { address: node("a") },
-            "it has no such object",
-        ),
-        (
             "numbers that go back",
             vec![scaled(3)],
             scaled(2),
@@ -437,6 +431,13 @@ fn allocated(by: &str, until: Option<Timestamp>) -> Event {
     }
 }
 
+fn deallocated(since: i64) -> Event {
+    Event::Deallocated {
+        address: node("a"),
+        since: Timestamp::constant(since, 0),
+    }
+}
+
 #[test]
 fn what_is_allocated_is_somebodys_until_its_time_is_over() {
     let at = |second, events| {
@@ -450,6 +451,9 @@ fn what_is_allocated_is_somebodys_until_its_time_is_over() {
         // Who has it can have it for longer, or not so long.
         at(2, vec![allocated("ann@lab", Some(end))]),
         at(3, vec![allocated("bob@lab", None)]),
+        // It comes too late: it is about what ann had.
+        at(4, vec![deallocated(1)]),
+        at(5, vec![deallocated(3)]),
     ];
     let allocation = |entries: &[Entry]| {
         let allocation = replay(entries).expect("legal").allocations[&node("a")].clone();
@@ -460,5 +464,6 @@ fn what_is_allocated_is_somebodys_until_its_time_is_over() {
         )
     };
     assert_eq!(allocation(&entries[..2]), ("ann@lab".to_owned(), 1, Some(end)));
-    assert_eq!(allocation(&entries), ("bob@lab".to_owned(), 3, None));
+    assert_eq!(allocation(&entries[..4]), ("bob@lab".to_owned(), 3, None));
+    assert!(replay(&entries).expect("legal").allocations.is_empty());
 }

@@ -73,7 +73,17 @@ impl Lab {
 
     /// Runs a command that reads `input`.
     pub fn run_with(&self, line: &str, input: &str) -> Run {
+        self.run_command(line, self.command(line), input)
+    }
+
+    /// Runs a command as another user.
+    pub fn run_as(&self, user: &str, line: &str) -> Run {
         let mut command = self.command(line);
+        command.env("USER", user);
+        self.run_command(line, command, "")
+    }
+
+    fn run_command(&self, line: &str, mut command: Command, input: &str) -> Run {
         command.stdin(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut stdin = child.stdin.take().expect("it was piped");

@@ -1,5 +1,6 @@
 //! What a user sees: standard output, standard error and the exit code of each verb, from the real program.
 
+mod allocating;
 mod authoring;
 mod balancing;
 mod changing;

@@ -149,6 +149,7 @@ impl Bench {
             ports: vec![],
             rolls: vec![],
             unheld: vec![],
+            deallocated: vec![],
         };
         (plan, state, seen)
     }

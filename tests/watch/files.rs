@@ -86,3 +86,38 @@ fn a_hangup_has_it_look_at_once() {
     assert_eq!(watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+/// What somebody has for themselves is not taken from them, whatever the files say; the rest of the change is made.
+#[test]
+fn what_somebody_has_waits_for_its_release() {
+    let text = |count: usize, command: &str| {
+        format!(
+            "provider \"local\" {{}}\nnode \"a\" {{}}\nsimulator \"exec\" \"job\" {{\n  count = {count}\n  placement = node.a\n  \
+             command = [\"sleep\", \"{command}\"]\n}}\n"
+        )
+    };
+    let fleet = Fleet::new(&text(2, "1000"));
+    fleet.ok(&["apply", "--auto-approve"]);
+    fleet.ok(&["simulator allocate", "simulator.exec.job[0]"]);
+    let mut watcher = Watcher::start(&fleet, &["--follow", "--allow", "destroy,replace"]);
+    watcher.wait_for_type("watching");
+    fleet.write(&text(2, "2000"));
+    let kept = watcher.wait_for_type("kept");
+    assert_eq!(kept["address"], "simulator.exec.job[0]");
+    let done = |address: &'static str| {
+        move |event: &serde_json::Value| {
+            event["type"] == "finished" && event["action"] == "create" && event["address"] == address
+        }
+    };
+    watcher.wait_for("the other one", done("simulator.exec.job[1]"));
+    assert!(
+        !watcher
+            .told
+            .iter()
+            .any(|event| event["type"] == "started" && event["address"] == "simulator.exec.job[0]")
+    );
+    fleet.ok(&["simulator release", "simulator.exec.job[0]"]);
+    watcher.wait_for("the one that was released", done("simulator.exec.job[0]"));
+    assert_eq!(watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

@@ -4,6 +4,7 @@
 //! That it is cordoned is recorded first. A run that dies while it waits leaves a member that the next one goes on to empty,
 //! for what is left of the time, or that stays, if that is what is wanted by then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,7 +12,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use petgraph::graph::NodeIndex;
 use simfleet_provider_api::{Address, Kind, ObjectId, Observed, Provider};
-use simfleet_state::{Drain, Event, Resource, WaitFor};
+use simfleet_state::{Allocation, Drain, Event, Host, Resource, StateStore, WaitFor};
 
 use super::super::{Progress, Verb};
 use super::{Active, Batch, End, Walk};
@@ -25,13 +26,30 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a run waits at least that goes on with what another began, so that what is about to end can.
 const LEAST: Duration = Duration::from_secs(5);
 
-/// Something that runs on a member and that ends by itself.
+/// How often is looked whether what somebody has was released: that reads the whole state.
+const READ: Duration = Duration::from_secs(2);
+
+/// Something on a member that is waited for.
 struct Job {
     address: Address,
-    kind: Kind,
-    id: ObjectId,
-    /// Without one it cannot be looked at.
-    provider: Option<Limited>,
+    end: JobEnd,
+}
+
+/// When something on a member is over.
+enum JobEnd {
+    /// When it ends by itself.
+    Work {
+        kind: Kind,
+        id: ObjectId,
+        /// Without one it cannot be looked at.
+        provider: Option<Limited>,
+    },
+    /// When who has it gives it back, or their time is over.
+    Lease {
+        allocation: Allocation,
+        host: Arc<dyn Host>,
+        store: Option<Arc<dyn StateStore>>,
+    },
 }
 
 impl<'a> Walk<'a> {
@@ -80,25 +98,42 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns what a member waits for. Its connections have ended by then, or their time is over: it has left its load
-    /// balancer. Leases are of allocations, which there are none of.
+    /// balancer.
     async fn jobs(&self, address: &Address, member: &Resource, drain: Drain) -> Vec<Job> {
         let mut jobs = Vec::new();
-        if drain.wait_for != WaitFor::Simulators {
-            return jobs;
-        }
-        for (at, resource) in &self.state.resources {
-            let declared = &resource.declared;
-            if declared.hosted_on.as_ref() == Some(address) && ends_by_itself(at, &resource.object.attributes) {
-                let config = reached_by(&declared.provider, Some(&member.object.attributes));
-                jobs.push(Job {
-                    address: at.clone(),
-                    kind: declared.kind.clone(),
-                    id: resource.object.id.clone(),
-                    provider: self.providers.configured(&config).await.ok(),
-                });
-            }
+        let resources = self.state.resources.iter();
+        let hosted = resources.filter(|(_, resource)| resource.declared.hosted_on.as_ref() == Some(address));
+        for (at, resource) in hosted {
+            let end = match drain.wait_for {
+                WaitFor::Connections => None,
+                WaitFor::Simulators => self.work(at, resource, member).await,
+                WaitFor::Lease => self.lease(at),
+            };
+            let address = at.clone();
+            jobs.extend(end.map(|end| Job { address, end }));
         }
         jobs
+    }
+
+    async fn work(&self, at: &Address, resource: &Resource, member: &Resource) -> Option<JobEnd> {
+        if !ends_by_itself(at, &resource.object.attributes) {
+            return None;
+        }
+        let declared = &resource.declared;
+        let config = reached_by(&declared.provider, Some(&member.object.attributes));
+        Some(JobEnd::Work {
+            kind: declared.kind.clone(),
+            id: resource.object.id.clone(),
+            provider: self.providers.configured(&config).await.ok(),
+        })
+    }
+
+    fn lease(&self, at: &Address) -> Option<JobEnd> {
+        Some(JobEnd::Lease {
+            allocation: self.state.allocations.get(at)?.clone(),
+            host: Arc::clone(&self.options.host),
+            store: self.options.store.clone(),
+        })
     }
 }
 
@@ -123,15 +158,43 @@ async fn wait(jobs: Vec<Job>, timeout: Duration) -> Vec<Address> {
 impl Job {
     /// Ends when it has. Of one that cannot be seen now that is not known.
     async fn end(&self) {
-        loop {
-            if let Some(provider) = &self.provider {
-                match provider.read(&self.kind, &self.id).await {
-                    Ok(Observed::Present(object)) if has_ended(&object.attributes) => return,
-                    Ok(Observed::Absent) => return,
-                    Ok(_) | Err(_) => {}
-                }
+        while !self.has_ended().await {
+            tokio::time::sleep(match self.end {
+                JobEnd::Work { .. } => LOOK,
+                JobEnd::Lease { .. } => READ,
+            })
+            .await;
+        }
+    }
+
+    async fn has_ended(&self) -> bool {
+        match &self.end {
+            JobEnd::Work { provider: None, .. } => false,
+            JobEnd::Work {
+                kind,
+                id,
+                provider: Some(provider),
+            } => match provider.read(kind, id).await {
+                Ok(Observed::Present(object)) => has_ended(&object.attributes),
+                Ok(Observed::Absent) => true,
+                Ok(_) | Err(_) => false,
+            },
+            JobEnd::Lease {
+                allocation,
+                host,
+                store,
+            } => {
+                let snapshot = match store {
+                    Some(store) => store.load().await.ok(),
+                    None => None,
+                };
+                // By then it can be theirs for longer than at first.
+                let now = match &snapshot {
+                    Some(snapshot) => snapshot.state.allocations.get(&self.address),
+                    None => Some(allocation),
+                };
+                now.is_none_or(|allocation| !allocation.lasts(host.now()))
             }
-            tokio::time::sleep(LOOK).await;
         }
     }
 }

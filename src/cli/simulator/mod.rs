@@ -1,9 +1,10 @@
 //! `simfleet simulator`: what is done with simulators by hand.
 //!
-//! - `hold`: start, stop, pause and resume; `act`: reset, load, snapshot and restore
+//! - `hold`: start, stop, pause and resume; `act`: reset, load, snapshot and restore; `allocate`: whose they are
 //! - `logs`: what they write; `console`, `gdb`: ways in
 
 mod act;
+mod allocate;
 mod console;
 mod gdb;
 mod hold;
@@ -14,17 +15,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use simfleet_provider_api::Address;
 
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, addresses, duration};
 use super::reporting::reported;
 use super::run::Run;
-use crate::control::Control;
+use crate::control::{Control, Done, Now};
 use crate::fleet::Fleet;
 use crate::plan::Pattern;
 use crate::view;
+use crate::view::Theme;
 
-/// Start, stop, pause, reset simulators by hand; read what they write
+/// Start, stop, pause, reset simulators by hand; take them for yourself; read what they write
 ///
 /// What is stopped or paused by hand is held so: plan and apply leave it alone until it is started again, or with
 /// --release-holds. Each call is written to the audit log.
@@ -51,12 +54,21 @@ enum Verb {
     Snapshot(act::Snapshot),
     Restore(act::Restore),
     Snapshots(snapshots::Snapshots),
+    Allocate(allocate::Allocate),
+    Release(allocate::Release),
     Logs(logs::Logs),
     Console(console::Console),
     Gdb(gdb::Gdb),
 }
 
 impl Simulator {
+    pub(super) fn is_json(&self) -> bool {
+        match &self.verb {
+            Verb::Allocate(verb) => verb.is_json(),
+            _ => false,
+        }
+    }
+
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         match &self.verb {
             Verb::Start(verb) => verb.run(run).await,
@@ -68,6 +80,8 @@ impl Simulator {
             Verb::Snapshot(verb) => verb.run(run).await,
             Verb::Restore(verb) => verb.run(run).await,
             Verb::Snapshots(verb) => verb.run(run).await,
+            Verb::Allocate(verb) => verb.run(run).await,
+            Verb::Release(verb) => verb.run(run).await,
             Verb::Logs(verb) => verb.run(run).await,
             Verb::Console(verb) => verb.run(run).await,
             Verb::Gdb(verb) => verb.run(run).await,
@@ -101,6 +115,16 @@ impl Targets {
         self.waiting.control(run, path, &patterns, control).await
     }
 
+    /// Reads the fleet, to change something of it.
+    fn open_to_change(&self, run: &Run) -> Result<(Fleet, Vec<Pattern>), Failure> {
+        let (path, patterns) = addresses(&self.path_and_addresses)?;
+        let waiting = &self.waiting;
+        Ok((
+            waiting.looking.open_to_change(run, path, waiting.lock_timeout)?,
+            patterns,
+        ))
+    }
+
     /// Reads the fleet.
     fn open(&self, run: &Run) -> Result<(Fleet, Vec<Pattern>), Failure> {
         let (path, patterns) = addresses(&self.path_and_addresses)?;
@@ -123,16 +147,21 @@ impl Waiting {
             fleet.control(control, patterns, &progress, stop).await
         })
         .await?;
-        let (done, failed) = view::control::split(&all);
-        run.terminal
-            .print(&view::control::render(control, &done, run.terminal.out))?;
-        if failed.0.is_empty() {
-            return Ok(Exit::Success);
-        }
-        run.terminal.tell(&view::diagnostics::render(&failed, run.terminal.err));
-        Ok(match *interrupted.borrow() {
+        let exit = show(run, &all, |done, theme| view::control::render(control, done, theme))?;
+        Ok(match *interrupted.borrow() && exit == Exit::Failure {
             true => Exit::Interrupted,
-            false => Exit::Failure,
+            false => exit,
         })
     }
+}
+
+/// Tells what was done, and why something was not.
+fn show(run: &Run, all: &[Done], render: impl FnOnce(&[(&Address, &Now)], Theme) -> String) -> Result<Exit, Failure> {
+    let (done, failed) = view::control::split(all);
+    run.terminal.print(&render(&done, run.terminal.out))?;
+    if failed.0.is_empty() {
+        return Ok(Exit::Success);
+    }
+    run.terminal.tell(&view::diagnostics::render(&failed, run.terminal.err));
+    Ok(Exit::Failure)
 }

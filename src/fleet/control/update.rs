@@ -103,6 +103,7 @@ pub(super) fn by_hand(changes: Vec<plan::Change>, snapshot: &Snapshot) -> Plan {
         ports: Vec::new(),
         rolls: Vec::new(),
         unheld: Vec::new(),
+        deallocated: Vec::new(),
     }
 }
 

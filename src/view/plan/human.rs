@@ -5,7 +5,9 @@ use simfleet_provider_api::{Address, Path, Value};
 use super::changes::{self, look, secrets};
 use crate::apply::Estimate;
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Action, Change, DriftKind, Mode, Move, OutputChange, Plan, Summary, described};
+use crate::plan::{
+    Action, Change, DriftKind, Interrupt, Mode, Move, OutputChange, Plan, Summary, allocated, described,
+};
 use crate::view::difference::differences;
 use crate::view::document::{Document, Line, Theme, Tone};
 use crate::view::fold;
@@ -317,6 +319,15 @@ impl View<'_> {
                     .tone(Tone::Strong, fold::name(&addresses))
                     .text(format!(" {}", look.words)),
             );
+        }
+        for Interrupt {
+            address, allocation, ..
+        } in &self.plan.interrupts
+        {
+            if let Some(allocation) = allocation {
+                let line = Line::new().tone(Tone::Bad, format!("    {address}"));
+                document.line(line.text(format!(" is {}", allocated(allocation))));
+            }
         }
         document.blank();
     }

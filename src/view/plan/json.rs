@@ -11,7 +11,7 @@ use super::changes::secrets;
 use crate::apply::Estimate;
 use crate::plan::{Change, Drift, DriftKind, OutputChange, Plan, Summary};
 use crate::view::FORMAT_VERSION;
-use crate::view::state::hold;
+use crate::view::state::{allocation, hold};
 use crate::view::values::{self, Mask, mask};
 
 /// Returns a plan as one JSON document, with how long it takes as far as that is known.
@@ -30,7 +30,13 @@ pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
         "interrupts": plan
             .interrupts
             .iter()
-            .map(|interrupt| json!({"address": interrupt.address, "action": interrupt.action.as_str()}))
+            .map(|interrupt| {
+                json!({
+                    "address": interrupt.address,
+                    "action": interrupt.action.as_str(),
+                    "allocation": interrupt.allocation.as_ref().map(allocation),
+                })
+            })
             .collect::<Vec<_>>(),
         "irreversible": plan
             .irreversible()

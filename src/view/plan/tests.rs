@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Kind, Path, PathStep, Token, Value};
-use simfleet_state::ProviderConfig;
+use simfleet_state::{Allocation, ProviderConfig};
 
 use super::*;
 use crate::apply::Estimate;
@@ -76,6 +77,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         ports: Vec::new(),
         rolls: Vec::new(),
         unheld: Vec::new(),
+        deallocated: Vec::new(),
     };
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan
@@ -284,10 +286,17 @@ fn everything() -> Plan {
         Interrupt {
             address: at("simulator.exec.web"),
             action: Action::Replace,
+            allocation: Some(Allocation {
+                by: "ann@lab".into(),
+                since: Timestamp::UNIX_EPOCH,
+                until: Some(Timestamp::constant(3600, 0)),
+                serial: 7,
+            }),
         },
         Interrupt {
             address: at("simulator.vehicle.quad[1]"),
             action: Action::Update,
+            allocation: None,
         },
     ];
     plan.unfinished = vec![unfinished("node.b", false), unfinished("node.c", true)];

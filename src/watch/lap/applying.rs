@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use simfleet_provider_api::Address;
-use simfleet_state::{Snapshot, State, StateError, System};
+use simfleet_state::{Allocation, Snapshot, State, StateError, System};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::retry::{AGAIN, RARELY, Retry, SOON, again};
 use crate::apply::Outcome;
 use crate::fleet::{Fleet, FleetError};
 use crate::lower::Wanted;
-use crate::plan::{Pattern, Selection};
+use crate::plan::{Action, Pattern, Plan, Selection};
 use crate::watch::Told;
 use crate::watch::parts::parts;
 use crate::watch::run::{Ran, Running, run};
@@ -32,7 +32,15 @@ impl Watch {
         let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
         let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
         let parts = parts(&planned.plan);
+        let kept = kept(&planned.plan);
+        let changes: BTreeSet<Address> = changes(&planned.plan);
         self.pictured.unplaced = planned.plan.unplaced.len();
+        let allocations = planned
+            .plan
+            .interrupts
+            .iter()
+            .filter_map(|it| Some((it.address.clone(), it.allocation.clone()?)));
+        let allocations = allocations.collect();
         drop(planned);
         self.is_stale = false;
         self.has_planned = true;
@@ -76,13 +84,19 @@ impl Watch {
                 is_held = true;
                 continue;
             }
+            // What waits for its release is left out, and what is on it; the rest of the part goes on.
+            let left: Vec<&Address> = left.into_iter().chain(part.intersection(&kept)).collect();
+            if part.intersection(&changes).all(|address| kept.contains(address)) && !part.is_disjoint(&kept) {
+                continue;
+            }
             let selection = selection(&part, &left);
             begun.push((part.clone(), pools, fleet.clone().select(selection)));
         }
-        if is_held {
+        if is_held || !kept.is_empty() {
             // Who holds it tells nobody when it ends.
             self.look_again_soon(now);
         }
+        self.tell_kept(allocations);
         if self.how.dry_run {
             return Ok(());
         }
@@ -90,6 +104,19 @@ impl Watch {
             self.begin(part, sizes, fleet);
         }
         Ok(())
+    }
+
+    /// Tells what is left as it is because somebody has it.
+    fn tell_kept(&mut self, kept: BTreeMap<Address, Allocation>) {
+        for (address, allocation) in &kept {
+            if self.kept.get(address) != Some(allocation) {
+                self.tell(Told::Kept {
+                    address: address.clone(),
+                    allocation: allocation.clone(),
+                });
+            }
+        }
+        self.kept = kept;
     }
 
     /// Has the next lap plan anew, soon.
@@ -181,6 +208,24 @@ impl Watch {
             );
         }
     }
+}
+
+/// Returns what is to be left as it is while somebody has it, with the members that it is on.
+fn kept(plan: &Plan) -> BTreeSet<Address> {
+    let allocated = plan
+        .interrupts
+        .iter()
+        .filter(|interrupt| interrupt.allocation.is_some());
+    let allocated: BTreeSet<&Address> = allocated.map(|interrupt| &interrupt.address).collect();
+    let hosts = plan.changes.iter().filter(|change| allocated.contains(&change.address));
+    let hosts = hosts.filter_map(|change| change.was_hosted_on.as_ref());
+    allocated.iter().copied().chain(hosts).cloned().collect()
+}
+
+/// Returns the addresses at which something changes.
+fn changes(plan: &Plan) -> BTreeSet<Address> {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
+    changes.map(|change| change.address.clone()).collect()
 }
 
 /// Returns the addresses that runs of others are about to change.

@@ -286,7 +286,10 @@ pub fn every_event() -> Vec<Vec<Event>> {
                 until: None,
             },
         ],
-        vec![Event::Deallocated { address: b.clone() }],
+        vec![Event::Deallocated {
+            address: b.clone(),
+            since: Timestamp::UNIX_EPOCH,
+        }],
         vec![Event::Scaled {
             address: pool,
             size: 3,
