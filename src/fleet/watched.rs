@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Event, Host, Journal, LockSet, State, StateStore};
+use simfleet_state::{Event, Host, Journal, LockSet, Snapshot, State, StateStore};
 use tokio::sync::mpsc;
 
 use super::{Fleet, FleetError, with_providers};
@@ -50,6 +50,19 @@ impl Fleet {
     /// Another one watches, or the state cannot be written.
     pub async fn lead(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<Box<dyn Journal>, FleetError> {
         self.lock(&LockSet::exclusive([leader()]), progress).await
+    }
+
+    /// Returns what is recorded: what was read before, where nothing is recorded since. Its locks can be older then.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn snapshot_since(&self, known: Option<&Arc<Snapshot>>) -> Result<Arc<Snapshot>, FleetError> {
+        if let Some(known) = known
+            && known.is_of(self.store.head().await?.as_ref())
+        {
+            return Ok(Arc::clone(known));
+        }
+        Ok(Arc::new(self.snapshot().await?))
     }
 
     /// Reads its files again.

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simfleet_provider_api::{Address, Attributes, Observed};
-use simfleet_state::{HealthCheck, State};
+use simfleet_state::HealthCheck;
 use tokio::time::Instant;
 
+use super::known::Known;
+use super::looks::Sight;
 use crate::health::{self, Verdict};
-use crate::refresh::Observations;
 
 /// What is known of the health of nodes.
 #[derive(Debug, Default)]
@@ -38,20 +39,20 @@ impl Healths {
     /// for, unless it is remembered otherwise.
     pub(super) fn due(
         &mut self,
-        state: &State,
-        seen: &Observations,
+        known: &Known,
+        seen: Sight<'_>,
         remembered: impl Fn(&Address) -> bool,
     ) -> Vec<(HealthCheck, Address, Attributes)> {
         let now = Instant::now();
-        self.0.retain(|address, _| state.resources.contains_key(address));
+        let resources = &known.state().resources;
+        self.0.retain(|address, _| resources.contains_key(address));
         let mut due = Vec::new();
-        for (address, resource) in &state.resources {
-            let Some(check) = &resource.declared.health_check else {
+        for address in &known.checked {
+            let check = resources.get(address).and_then(|it| it.declared.health_check.as_ref());
+            let (Some(check), Some(looked)) = (check, seen.get(address)) else {
                 continue;
             };
-            let Some(Observed::Present(object)) = seen.get(address) else {
-                continue;
-            };
+            let Observed::Present(object) = &*looked else { continue };
             let known = self.0.entry(address.clone()).or_insert_with(|| Health {
                 check: check.clone(),
                 due: now,

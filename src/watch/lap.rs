@@ -25,8 +25,8 @@ use tokio::time::Instant;
 use self::retry::{AGAIN, RARELY, Retry};
 use self::work::Work;
 use super::health::Healths;
+use super::known::Known;
 use super::looks::{Looked, Looks};
-use super::members::Recorded;
 use super::memory::Memory;
 use super::pending::{Files, Pending};
 use super::pool::{Answers, Servers};
@@ -48,6 +48,8 @@ const RENEW: Duration = Duration::from_secs(10);
 /// How often far sides are looked at where no pool is decided on more often, and how much less often while nothing changes.
 const LOOK: Duration = Duration::from_secs(15);
 const QUIET: u32 = 4;
+/// How long is waited at least between two laps.
+const GAP: Duration = Duration::from_millis(100);
 /// How often the files are looked at.
 const FILES: Duration = Duration::from_secs(2);
 
@@ -87,6 +89,8 @@ pub struct Watch {
     /// The serial of the state of which that was told.
     was_pending_at: u64,
 
+    /// What is recorded, as it was last read.
+    known: Option<Arc<Known>>,
     leader: Option<Box<dyn Journal>>,
     renew: Instant,
     enforced: Option<Enforced>,
@@ -122,6 +126,8 @@ pub struct Watch {
     has_planned: bool,
     planned_at: Instant,
     has_failed: bool,
+    /// Whether something has happened since the last lap.
+    is_woken: bool,
     /// When the next lap is made at the soonest, and why there was none.
     not_before: Instant,
     lap_failed: Option<String>,
@@ -153,6 +159,7 @@ impl Watch {
             pending: None,
             was_pending_at: 0,
             progress: mpsc::unbounded_channel(),
+            known: None,
             leader: None,
             renew: Instant::now(),
             enforced: None,
@@ -180,6 +187,7 @@ impl Watch {
             has_planned: false,
             planned_at: Instant::now(),
             has_failed: false,
+            is_woken: true,
             not_before: Instant::now(),
             lap_failed: None,
             since: 0,
@@ -211,13 +219,15 @@ impl Watch {
         let pools = snapshot.state.pools.len();
         self.tell(Told::Watching { pools, resources });
         while !self.is_asked_to_end() {
-            let began = Instant::now();
-            if began >= self.not_before {
-                let lag = began.saturating_duration_since(self.next_due());
+            let (began, due) = (Instant::now(), self.next_due());
+            if began >= due {
                 match self.lap().await {
                     Ok(()) => {
                         self.lap_failed = None;
-                        self.pictured.lap(self.now(), began, lag);
+                        self.pictured
+                            .lap(self.now(), began, began.saturating_duration_since(due));
+                        // What happens in quick succession belongs to one lap.
+                        self.not_before = Instant::now() + began.elapsed().max(GAP);
                     }
                     Err(error @ FleetError::State(StateError::Fenced { .. })) => return Err(error),
                     Err(error) => self.could_not_lap(&error),
@@ -252,7 +262,7 @@ impl Watch {
 
     /// Notes that there was no lap: the next is made after a while, and what is wrong is told once.
     fn could_not_lap(&mut self, error: &FleetError) {
-        self.is_stale = true;
+        (self.is_stale, self.is_woken) = (true, true);
         self.not_before = Instant::now() + AGAIN;
         self.pictured.counters.laps_failed += 1;
         let why = match error {
@@ -319,11 +329,13 @@ impl Watch {
             looked = self.looking.next() => self.take_look(looked),
             (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
             ran = self.runs.next() => self.ran(ran),
-            Some(progress) = self.progress.1.recv() => self.tell(Told::Run(progress)),
-            _ = self.stop.changed() => {}
             Some(()) = self.wake.recv() => self.hurry(),
-            () = tokio::time::sleep_until(due) => {}
+            // Neither is anything to make a lap for.
+            Some(progress) = self.progress.1.recv() => return self.tell(Told::Run(progress)),
+            _ = self.stop.changed() => return,
+            () = tokio::time::sleep_until(due) => return,
         }
+        self.is_woken = true;
         // What else is ready belongs to the same lap.
         while let Some(answers) = self.asking.try_next() {
             self.take_answers(answers);
@@ -348,7 +360,11 @@ impl Watch {
         self.retries.values_mut().for_each(|retry| retry.at = now);
     }
 
+    /// Returns when the next lap is due.
     fn next_due(&self) -> Instant {
+        if self.is_woken {
+            return self.not_before;
+        }
         let pools = self
             .due
             .iter()
@@ -372,23 +388,39 @@ impl Watch {
 
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
     async fn lap(&mut self) -> Result<(), FleetError> {
-        let snapshot = Arc::new(self.files.snapshot().await?);
-        self.pictured.snapshot = Some(Arc::clone(&snapshot));
-        self.enforce(&snapshot.state);
-        let recorded = Recorded::of(&snapshot.state, self.now());
-        self.decide(&snapshot.state, &recorded).await?;
-        self.ask(&snapshot.state, &recorded);
-        self.look(&snapshot);
-        self.check(&snapshot.state);
+        self.is_woken = false;
+        let known = self.read().await?;
+        self.enforce(known.state());
+        self.decide(&known).await?;
+        self.ask(&known);
+        self.look(&known);
+        self.check(&known);
         if Instant::now() >= self.files_due {
             self.files_due = Instant::now() + FILES;
-            self.look_at_files(&snapshot).await?;
+            self.look_at_files(&known.snapshot).await?;
         }
         let is_due = |retry: &Retry| retry.at > self.planned_at && retry.at <= Instant::now();
         if self.is_stale || self.retries.values().any(is_due) {
+            // Who has which locks now is not in what was read before.
+            let snapshot = Arc::new(self.files.snapshot().await?);
             self.reconcile(&snapshot)?;
         }
         Ok(())
+    }
+
+    /// Reads what is recorded, where it is other than before.
+    async fn read(&mut self) -> Result<Arc<Known>, FleetError> {
+        let before = self.known.as_ref().map(|known| &known.snapshot);
+        let snapshot = self.files.snapshot_since(before).await?;
+        if let Some(known) = &self.known
+            && Arc::ptr_eq(&known.snapshot, &snapshot)
+        {
+            return Ok(Arc::clone(known));
+        }
+        self.pictured.snapshot = Some(Arc::clone(&snapshot));
+        let known = Arc::new(Known::of(snapshot));
+        self.known = Some(Arc::clone(&known));
+        Ok(known)
     }
 
     fn now(&self) -> Timestamp {

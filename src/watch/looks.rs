@@ -1,6 +1,7 @@
 //! What was last seen of the recorded objects. Each far side is looked at by itself, so that one that hangs keeps no other
 //! from being looked at.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,16 +56,41 @@ impl Looks {
     pub fn of(&self, state: &State) -> Observations {
         let mut seen = recorded(state);
         for (address, look) in &self.seen {
-            if state.resources.contains_key(address) && look.fingerprint == state.fingerprint(address) {
-                seen.insert(address.clone(), look.observed.clone());
+            if look.fingerprint == state.fingerprint(address)
+                && let Some(seen) = seen.get_mut(address)
+            {
+                seen.clone_from(&look.observed);
             }
         }
         seen
     }
 
+    /// Returns the same of one object at a time.
+    pub fn sight<'a>(&'a self, state: &'a State) -> Sight<'a> {
+        Sight { looks: self, state }
+    }
+
     /// Whether something was ever looked at.
     pub fn has(&self, address: &Address) -> bool {
         self.seen.contains_key(address)
+    }
+}
+
+/// What is seen of what is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    looks: &'a Looks,
+    state: &'a State,
+}
+
+impl<'a> Sight<'a> {
+    /// Returns what is seen of an object; `None` where nothing is recorded at its address.
+    pub fn get(&self, address: &Address) -> Option<Cow<'a, Observed>> {
+        let resource = self.state.resources.get(address)?;
+        Some(match self.looks.seen.get(address) {
+            Some(look) if look.fingerprint == self.state.fingerprint(address) => Cow::Borrowed(&look.observed),
+            _ => Cow::Owned(Observed::Present(resource.object.clone())),
+        })
     }
 }
 

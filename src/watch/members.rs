@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use simfleet_provider_api::{Address, Observed};
-use simfleet_state::{Operation, State};
+use simfleet_state::{Allocation, Operation, State};
 
+use super::looks::Sight;
 use super::memory::Memory;
 use crate::lower::autoscale::seconds;
 use crate::lower::{Wanted, number_of};
-use crate::refresh::Observations;
 use crate::scale::{Action, Decision, Member, MemberState, Step};
 use crate::status::Health;
 
@@ -29,8 +29,8 @@ struct One {
     /// Whether it is about to go.
     is_leaving: bool,
     is_protected: bool,
-    /// Whether somebody has a simulator on it for themselves.
-    is_allocated: bool,
+    /// Who has simulators on it for themselves.
+    allocations: Vec<Allocation>,
     /// How many simulators are recorded on it.
     used: i64,
     /// What of its own runs on it.
@@ -38,8 +38,8 @@ struct One {
 }
 
 impl Recorded {
-    /// Returns what is recorded of the members of all pools, at an instant.
-    pub fn of(state: &State, now: Timestamp) -> Self {
+    /// Returns what is recorded of the members of all pools.
+    pub fn of(state: &State) -> Self {
         let mut recorded = Recorded::default();
         for (address, resource) in &state.resources {
             if let Some(one) = recorded.member(address) {
@@ -50,7 +50,7 @@ impl Recorded {
                 let is_simulator = address.block() == "simulator";
                 let Some(one) = recorded.member(host) else { continue };
                 if is_simulator {
-                    one.is_allocated |= state.allocations.get(address).is_some_and(|it| it.lasts(now));
+                    one.allocations.extend(state.allocations.get(address).cloned());
                     one.used += i64::from(address.child_name().is_none());
                 } else {
                     one.parts.push(address.clone());
@@ -98,7 +98,7 @@ impl Recorded {
     pub fn observe(
         &self,
         pool: &Address,
-        seen: &Observations,
+        seen: Sight<'_>,
         unhealthy: &BTreeSet<Address>,
         loads: &BTreeMap<u64, f64>,
         memory: &mut Memory,
@@ -111,12 +111,11 @@ impl Recorded {
             let remembered = memory.members.entry(*number).or_default();
             let looked = one.address.as_ref().and_then(|address| seen.get(address));
             let healthy = !one.is_begun
-                && is_healthy(looked)
+                && is_healthy(looked.as_deref())
                 && one.address.as_ref().is_none_or(|address| !unhealthy.contains(address))
-                && one.parts.iter().all(|part| is_healthy(seen.get(part)));
+                && one.parts.iter().all(|part| is_healthy(seen.get(part).as_deref()));
             // One that is gone is made anew by the same lap.
-            let is_gone =
-                matches!(looked, Some(Observed::Absent)) || one.parts.iter().any(|part| is_gone(seen.get(part)));
+            let is_gone = is_gone(looked.as_deref()) || one.parts.iter().any(|part| is_gone(seen.get(part).as_deref()));
             if healthy {
                 remembered.ready.get_or_insert(now);
             } else if one.is_begun || is_gone {
@@ -142,7 +141,7 @@ impl Recorded {
             let state = match (one.is_leaving, remembered.ready) {
                 (true, _) => MemberState::Draining,
                 (false, None) => MemberState::Pending,
-                (false, Some(_)) if one.is_allocated => MemberState::Allocated,
+                (false, Some(_)) if one.allocations.iter().any(|it| it.lasts(now)) => MemberState::Allocated,
                 (false, Some(_)) => MemberState::Ready,
             };
             Member {

@@ -8,11 +8,12 @@
 //! - [`lap`]: the loop, in parts; [`run`]: one run over a part of the fleet
 //! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
-//! - [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
+//! - [`known`]: what is recorded, and what follows of it; [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
 //! - [`published`]: what it shows of itself to others, such as [`crate::serve`]
 //! - [`pending`]: the files, where they are other than what was last applied
 
 mod health;
+mod known;
 mod lap;
 pub mod looks;
 pub mod members;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use simfleet_provider_api::{Address, Value};
 use simfleet_state::{Lap, Pool as RecordedPool};
 
+use super::looks::Sight;
 use super::members::{self, Recorded};
 use super::memory::Memory;
 use super::sources::{AgentMetric, Asked, Question, Source, Values};
@@ -16,7 +17,6 @@ use crate::config::blocks::Pool;
 use crate::config::blocks::scale::{self as declared, Strategy};
 use crate::lower::Wanted;
 use crate::lower::autoscale::{self, Unit, seconds};
-use crate::refresh::Observations;
 use crate::scale::{Decision, Observation, Sample, Samples, decide};
 
 /// A lap is told at least so often, also where nothing changed.
@@ -116,7 +116,7 @@ pub struct Seen<'a> {
     /// What is recorded of members.
     pub members: &'a Recorded,
     /// What was last seen of objects.
-    pub seen: &'a Observations,
+    pub seen: Sight<'a>,
     /// The members that looks at their health found unhealthy.
     pub unhealthy: &'a BTreeSet<Address>,
     /// What the sources answered.

@@ -48,5 +48,5 @@ pub use scaling::Lap;
 pub use secrets::{Keys, KeysError};
 pub use sqlite::SqliteStore;
 pub use state::{Allocation, Hold, Intent, Pool, Reservation, Resource, State};
-pub use store::{Checked, Journal, Snapshot, StateStore};
+pub use store::{Checked, Head, Journal, Snapshot, StateStore};
 pub use timings::Timings;

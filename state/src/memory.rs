@@ -19,7 +19,7 @@ use crate::replay::replay;
 use crate::scaling::{KEPT, Lap};
 use crate::secrets::{self, Keys};
 use crate::state::State;
-use crate::store::{Checked, Journal, Snapshot, StateStore};
+use crate::store::{Checked, Head, Journal, Snapshot, StateStore};
 use crate::{invariants, stored};
 
 const LOCATION: &str = "memory";
@@ -119,6 +119,12 @@ impl StateStore for MemoryStore {
         let mut snapshot = self.pull().await?;
         secrets::reveal_state(&mut snapshot.state, self.keys.as_ref(), LOCATION)?;
         Ok(snapshot)
+    }
+
+    async fn head(&self) -> Result<Option<Head>, StateError> {
+        let inner = self.inner();
+        let serial = inner.state.serial;
+        Ok(inner.lineage.clone().map(|lineage| Head { lineage, serial }))
     }
 
     async fn pull(&self) -> Result<Snapshot, StateError> {

@@ -25,6 +25,10 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// Reads the state. Needs no lock, waits for none, and makes nothing where there is no state yet.
     async fn load(&self) -> Result<Snapshot, StateError>;
 
+    /// Returns which state is kept, without reading it; `None` where there is none yet. Whoever has read that one has it all,
+    /// but for the locks.
+    async fn head(&self) -> Result<Option<Head>, StateError>;
+
     /// Reads the state as it is kept: with its secrets as digests, encrypted where there was a key. Needs no key.
     async fn pull(&self) -> Result<Snapshot, StateError>;
 
@@ -57,6 +61,25 @@ pub trait StateStore: fmt::Debug + Send + Sync {
 
     /// Drops the locks of a holder, alive or not, and returns them; none where it has none. It is fenced from then on.
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError>;
+}
+
+/// Which state it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The identity of the state.
+    pub lineage: Arc<str>,
+    /// Its serial.
+    pub serial: u64,
+}
+
+impl Snapshot {
+    /// Whether it is of this state.
+    pub fn is_of(&self, head: Option<&Head>) -> bool {
+        match head {
+            Some(head) => self.lineage.as_ref() == Some(&head.lineage) && self.state.serial == head.serial,
+            None => self.lineage.is_none(),
+        }
+    }
 }
 
 /// A state as it was at one moment.

@@ -14,6 +14,7 @@ use simfleet_state::{SqliteStore, StateStore};
 
 use crate::cloud::Cloud;
 use crate::processes::{finish, signal, stop_between_writes};
+use crate::support::seeds::chosen;
 use crate::support::{Fleet, every};
 use crate::{APPLY, DESTROY};
 
@@ -138,10 +139,7 @@ const PARALLELISM: usize = 4;
 /// after the other has ended. It begins nothing and records nothing any more.
 #[test]
 fn of_two_that_race_the_stopped_one_is_fenced() {
-    let seed = match std::env::var("SIMFLEET_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("SIMFLEET_TEST_SEED is a number"),
-        Err(_) => rand::random::<u32>().into(),
-    };
+    let seed = chosen().unwrap_or_else(|| rand::random::<u32>().into());
     let mut dice = StdRng::seed_from_u64(seed);
     let rounds = 20 / every(10);
     let mut fenced = 0;

@@ -51,7 +51,7 @@ pool "web" {{
   provider = docker
   node {{
     image        = "{IMAGE}"
-    command      = ["sh", "-c", "mkdir -p /tmp/www; echo $MEMBER $WORD > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]
+    command      = ["sh", "-c", "mkdir -p /www; echo $MEMBER $WORD > /www/index.html; exec httpd -f -p 8080 -h /www"]
     env          = {{ MEMBER = member.name, WORD = "{word}" }}
     networks     = [network.lab.id]
     stop_grace   = "1s"

@@ -7,7 +7,7 @@ use crate::support::engine::{IMAGE, container, docker, lineage, objects, provide
 
 /// Serves a file over HTTP that says who it is and what it was told, and ends when it is told to.
 const SERVES: &str =
-    r#"["sh", "-c", "mkdir -p /tmp/www; echo $MEMBER $WORD > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]"#;
+    r#"["sh", "-c", "mkdir -p /www; echo $MEMBER $WORD > /www/index.html; exec httpd -f -p 8080 -h /www"]"#;
 
 fn web(min: usize, word: &str, more: &str) -> String {
     format!(
@@ -107,7 +107,7 @@ fn members_are_containers_from_the_first_to_the_last() {
 
     // What is killed, and what does not answer, is seen; what is gone is made anew.
     let two = container(&lineage, "pool.web/m2");
-    docker(&["exec", &two, "rm", "/tmp/www/index.html"]);
+    docker(&["exec", &two, "rm", "/www/index.html"]);
     let seen = nodes(&fleet);
     assert_eq!(
         (&seen[0]["status"], &seen[1]["status"]),
@@ -158,7 +158,7 @@ fn a_member_that_its_engine_does_not_find_healthy_is_not_made() {
         run.out
     );
     assert_eq!(objects(&lineage(&fleet)), ["network.lab"]);
-    fleet.write(&text("/tmp/www/index.html"));
+    fleet.write(&text("/www/index.html"));
     fleet.applied();
     assert_eq!(nodes(&fleet)[0]["status"], "healthy");
     fleet.ok(&["destroy", "--auto-approve"]);

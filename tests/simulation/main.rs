@@ -12,43 +12,25 @@
 
 mod order;
 mod runs;
+#[path = "../support/seeds.rs"]
+mod seeds;
 mod settled;
 mod slot;
 mod world;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use rand::Rng;
 
+use self::seeds::Seeds;
 use self::world::World;
 
 #[test]
 fn whatever_happens_one_apply_without_faults_brings_the_fleet_to_what_is_declared() {
-    let chosen = std::env::var("SIMFLEET_TEST_SEED").ok();
-    let chosen = chosen.map(|seed| seed.parse().expect("SIMFLEET_TEST_SEED is a number"));
-    let long = std::env::var_os("SIMFLEET_TEST_LONG").is_some();
-    let seeds = match (chosen, long) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, true) => 0..2_000,
-        (None, false) if std::env::var_os("SIMFLEET_TEST_SWEEP").is_some() => 0..200,
-        (None, false) => 0..16,
+    let seeds = Seeds {
+        few: 16,
+        more: 200,
+        many: 2_000,
     };
-    let next = AtomicU64::new(seeds.start);
-    let work = || {
-        while let seed = next.fetch_add(1, Ordering::Relaxed)
-            && seeds.contains(&seed)
-        {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_time().start_paused(true).build();
-            runtime.expect("a runtime").block_on(simulate(seed));
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
+    seeds.run(simulate);
 }
 
 async fn simulate(seed: u64) {

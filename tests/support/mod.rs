@@ -6,6 +6,7 @@ pub mod bench;
 pub mod engine;
 #[cfg(feature = "fake")]
 pub mod memory;
+pub mod seeds;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -6,7 +6,6 @@
 //! once nothing breaks any more, the pools are as large as their load wants, and nothing is missing, there twice or left.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::support::bench::{Bench, registry};
+use crate::support::seeds::{Seeds, chosen};
 
 /// The most members of each pool, and how many more may be alive.
 const CAP: usize = 6;
@@ -177,7 +177,7 @@ impl World {
         let at = self.clock.began.elapsed().as_secs();
         let line = format!("{at} s: {}", line.into());
         // Of one that was chosen the story is told as it goes: it may have no end.
-        if std::env::var_os("SIMFLEET_TEST_SEED").is_some() {
+        if chosen().is_some() {
             println!("{line}");
         }
         self.story.push(line);
@@ -409,29 +409,10 @@ async fn live(seed: u64) {
 
 #[test]
 fn whatever_breaks_the_pools_hold_their_bounds_and_come_to_rest() {
-    let chosen = std::env::var("SIMFLEET_TEST_SEED").ok();
-    let chosen = chosen.map(|seed| seed.parse().expect("SIMFLEET_TEST_SEED is a number"));
-    let is_set = |name| std::env::var_os(name).is_some();
-    let seeds = match (chosen, is_set("SIMFLEET_TEST_LONG"), is_set("SIMFLEET_TEST_SWEEP")) {
-        (Some(seed), ..) => seed..seed + 1,
-        (None, true, _) => 0..5_000,
-        (None, false, true) => 0..100,
-        (None, false, false) => 0..10,
+    let seeds = Seeds {
+        few: 10,
+        more: 100,
+        many: 5_000,
     };
-    let next = AtomicU64::new(seeds.start);
-    let work = || {
-        while let seed = next.fetch_add(1, Ordering::Relaxed)
-            && seeds.contains(&seed)
-        {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_time().start_paused(true).build();
-            runtime.expect("a runtime").block_on(live(seed));
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
+    seeds.run(live);
 }

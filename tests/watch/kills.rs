@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::Load;
 use crate::sizes::{local, recorded};
+use crate::support::seeds::chosen;
 use crate::support::{Fleet, every};
 use crate::watcher::Watcher;
 
@@ -45,10 +46,7 @@ fn a_member_that_is_killed_comes_back() {
 /// no member is there twice and none is left behind.
 #[test]
 fn killed_at_any_instant_it_goes_on_where_it_was() {
-    let seed = match std::env::var("SIMFLEET_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("SIMFLEET_TEST_SEED is a number"),
-        Err(_) => rand::random::<u32>().into(),
-    };
+    let seed = chosen().unwrap_or_else(|| rand::random::<u32>().into());
     let mut dice = StdRng::seed_from_u64(seed);
     let load = Load::of(50.0);
     let fleet = Fleet::new(&local(&load.url()));

@@ -21,7 +21,7 @@ use crate::watch::run::{Ran, Running, run};
 
 impl Watch {
     /// Plans, and begins a run for each part of the plan that can be carried out now.
-    pub(super) fn reconcile(&mut self, snapshot: &Snapshot) -> Result<(), FleetError> {
+    pub(super) fn reconcile(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), FleetError> {
         let Some(enforced) = &self.enforced else { return Ok(()) };
         let ruling = self.ruling();
         let sizes = &ruling.sizes;
@@ -30,7 +30,7 @@ impl Watch {
             return Ok(());
         }
         let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
-        let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
+        let planned = fleet.plan_from(Snapshot::clone(snapshot), self.looks.of(&snapshot.state))?;
         let parts = parts(&planned.plan);
         let kept = kept(&planned.plan);
         let changes: BTreeSet<Address> = changes(&planned.plan);
@@ -57,11 +57,10 @@ impl Watch {
             .collect();
         let (mut begun, mut is_held) = (Vec::new(), false);
         for part in parts {
-            let pools: BTreeMap<Address, Wanted> = sizes
-                .iter()
-                .filter(|(pool, _)| part.iter().any(|address| address.parent() == **pool))
-                .map(|(pool, wanted)| (pool.clone(), wanted.clone()))
-                .collect();
+            let owners: BTreeSet<Address> = part.iter().map(Address::parent).collect();
+            let sized = |pool: Address| Some((sizes.get(&pool)?.clone(), pool));
+            let sized = owners.into_iter().filter_map(sized);
+            let pools: BTreeMap<Address, Wanted> = sized.map(|(wanted, pool)| (pool, wanted)).collect();
             let is_blocked = part
                 .iter()
                 .any(|address| is_undecided(&address.parent()) || !self.is_seen(address, &snapshot.state));

@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use super::{Last, RARELY, RENEW, Watch};
 use crate::fleet::FleetError;
 use crate::watch::Told;
-use crate::watch::members::Recorded;
+use crate::watch::known::Known;
 use crate::watch::pool::{Answers, Decided, Seen, because, questions};
 use crate::watch::sources::Asked;
 
 impl Watch {
     /// Decides on the pools whose sources have answered.
-    pub(super) async fn decide(&mut self, state: &State, recorded: &Recorded) -> Result<(), FleetError> {
+    pub(super) async fn decide(&mut self, known: &Known) -> Result<(), FleetError> {
         let answered = std::mem::take(&mut self.answered);
         let now = self.now();
         let mut laps = Vec::with_capacity(answered.len());
         if let Some(enforced) = &self.enforced {
-            let seen = self.looks.of(state);
+            let seen = self.looks.sight(known.state());
             let unhealthy = self.healths.unhealthy();
             for (address, answers) in &answered {
                 let Some(pool) = enforced.pools.get(address) else {
@@ -29,9 +29,9 @@ impl Watch {
                 let seen = Seen {
                     address,
                     pool,
-                    recorded: state.pools.get(address),
-                    members: recorded,
-                    seen: &seen,
+                    recorded: known.state().pools.get(address),
+                    members: &known.members,
+                    seen,
                     unhealthy: &unhealthy,
                     answers,
                     now,
@@ -102,7 +102,7 @@ impl Watch {
     }
 
     /// Asks the sources of the pools that are due.
-    pub(super) fn ask(&mut self, state: &State, recorded: &Recorded) {
+    pub(super) fn ask(&mut self, known: &Known) {
         let Some(enforced) = &self.enforced else { return };
         let now = Instant::now();
         for (address, pool) in &enforced.pools {
@@ -119,10 +119,10 @@ impl Watch {
             let missed = now.duration_since(due).as_nanos() / interval.as_nanos().max(1);
             let beats = u32::try_from(missed + 1).unwrap_or(u32::MAX);
             self.due.insert(address.clone(), due + interval.saturating_mul(beats));
-            let members = recorded.members(address).map(|(number, member)| Asked {
+            let members = known.members.members(address).map(|(number, member)| Asked {
                 number,
                 address: member.clone(),
-                attributes: attributes(state, member),
+                attributes: attributes(known.state(), member),
             });
             let questions = questions(address, pool, members.collect(), &enforced.servers);
             let (sources, address) = (Arc::clone(&self.sources), address.clone());

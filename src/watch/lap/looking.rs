@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use simfleet_provider_api::Address;
-use simfleet_state::{Snapshot, State};
 use tokio::time::Instant;
 
 use super::{LOOK, QUIET, Watch};
@@ -11,13 +10,14 @@ use crate::health::Verdict;
 use crate::lower::number_of;
 use crate::watch::Told;
 use crate::watch::health::{self, News};
-use crate::watch::looks::{Looked, look, sides};
+use crate::watch::known::Known;
+use crate::watch::looks::{Looked, look};
 
 impl Watch {
     /// Looks at the far sides that are due.
-    pub(super) fn look(&mut self, snapshot: &Arc<Snapshot>) {
+    pub(super) fn look(&mut self, known: &Known) {
         let now = Instant::now();
-        let sides = sides(&snapshot.state);
+        let (sides, snapshot) = (&known.sides, &known.snapshot);
         self.look_due.retain(|side, _| sides.contains_key(side));
         for (side, objects) in sides {
             let (due, _) = *self.look_due.entry(side.clone()).or_insert((now, 0));
@@ -31,18 +31,18 @@ impl Watch {
             let (snapshot, providers) = (Arc::clone(snapshot), Arc::clone(providers));
             let parallelism = self.files.options().parallelism;
             self.looking
-                .begin(look(side, objects, snapshot, providers, parallelism));
+                .begin(look(side.clone(), objects.clone(), snapshot, providers, parallelism));
         }
     }
 
     /// Looks at the health of the nodes that are due.
-    pub(super) fn check(&mut self, state: &State) {
+    pub(super) fn check(&mut self, known: &Known) {
         let memories = &self.memories;
         let was_bad = |node: &Address| {
             let member = number_of(node).and_then(|number| memories.get(&node.parent())?.members.get(&number));
             member.is_some_and(|member| member.unhealthy.is_some())
         };
-        for (check, node, attributes) in self.healths.due(state, &self.looks.of(state), was_bad) {
+        for (check, node, attributes) in self.healths.due(known, self.looks.sight(known.state()), was_bad) {
             self.checking.begin(health::look(check, node, attributes));
         }
     }

@@ -8,9 +8,10 @@ use simfleet_provider_api::{Value, encoding};
 
 use super::bench::{Bench, append, exclusive};
 use super::*;
-use crate::declaration::Outcome;
+use crate::declaration::{Outcome, Remains};
 use crate::error::StateError;
 use crate::event::Event;
+use crate::locks::LockSet;
 use crate::replay::{ReplayError, replay};
 use crate::store::Snapshot;
 
@@ -120,6 +121,24 @@ pub async fn a_lineage_is_made_once<F: Fixture>() {
         .await
         .expect("free");
     assert_ne!(*other.lineage(), lineage);
+}
+
+/// Who has read a state knows by its head whether that is still the one.
+pub async fn the_head_says_which_state_it_is<F: Fixture>() {
+    let bench = Bench::<F>::new();
+    let store = bench.fixture.store();
+    assert_eq!(store.head().await.expect("readable"), None);
+    assert!(bench.load().await.is_of(None));
+    let locks = LockSet::exclusive([node("a")]);
+    let mut journal = store.open(&bench.host.holder(1), &locks).await.expect("free");
+    append(&mut journal, &[create(&node("a"), 1)]).await;
+    let before = bench.load().await;
+    let head = store.head().await.expect("readable");
+    assert!(before.is_of(head.as_ref()) && !before.is_of(None));
+    journal.renew().await.expect("nobody else wants them");
+    assert_eq!(store.head().await.expect("readable"), head, "locks are no part of it");
+    append(&mut journal, &[failed(&node("a"), 1, Remains::AsBefore)]).await;
+    assert!(!before.is_of(store.head().await.expect("readable").as_ref()));
 }
 
 /// To append nothing changes nothing but the lease.

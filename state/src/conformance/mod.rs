@@ -44,6 +44,7 @@ macro_rules! suite {
             a_serial_names_a_group,
             a_lineage_is_made_once,
             no_events_are_no_change,
+            the_head_says_which_state_it_is,
             an_illegal_event_is_refused_with_its_group,
             an_event_outside_the_locks_is_refused,
             locks_exclude_each_other,

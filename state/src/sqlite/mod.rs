@@ -35,7 +35,7 @@ use crate::host::{Holder, HolderId, Host, System};
 use crate::locks::{LEASE, Lease, LockSet};
 use crate::scaling::Lap;
 use crate::secrets::{self, Keys};
-use crate::store::{Checked, Journal, Snapshot, StateStore};
+use crate::store::{Checked, Head, Journal, Snapshot, StateStore};
 
 /// A state in one SQLite file.
 #[derive(Debug, Clone)]
@@ -110,6 +110,11 @@ impl StateStore for SqliteStore {
             Ok(snapshot)
         })
         .await
+    }
+
+    async fn head(&self) -> Result<Option<Head>, StateError> {
+        let file = self.file.clone();
+        blocking(move || read::head(&file)).await
     }
 
     async fn pull(&self) -> Result<Snapshot, StateError> {

@@ -14,7 +14,7 @@ use crate::event::{Entry, Event, Stamp};
 use crate::host::HolderId;
 use crate::invariants;
 use crate::state::State;
-use crate::store::{Checked, Snapshot};
+use crate::store::{Checked, Head, Snapshot};
 use crate::stored::{self, ReadError};
 
 /// A state with its place in the chain.
@@ -269,6 +269,15 @@ pub(super) fn load(file: &File) -> Result<Snapshot, StateError> {
         state: replayed.state,
         leases: leases::read(file, leases)?.into_values().collect(),
     })
+}
+
+/// Reads which state it is.
+pub(super) fn head(file: &File) -> Result<Option<Head>, StateError> {
+    let Some(connection) = file.open(Access::Read)? else {
+        return Ok(None);
+    };
+    let Fleet { lineage, serial, .. } = fleet(file, &connection)?;
+    Ok(Some(Head { lineage, serial }))
 }
 
 /// Reads a part of the journal.
