@@ -95,7 +95,7 @@ pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
             .resources
             .keys()
             .chain(state.intents.keys())
-            .any(|at| at.parent() == pool.address);
+            .any(|at| at.is_child_of(&pool.address));
         if !has_member && state.pools.contains_key(&pool.address) {
             let reason = pool.because.as_str().into();
             events.push(Event::Removed {

@@ -61,6 +61,13 @@ pub struct Members {
     pub declared: Arc<Pool>,
 }
 
+/// Returns the addresses of what belongs to an instance of a block.
+fn children<'m, T>(map: &'m BTreeMap<Address, T>, parent: &'m Address) -> impl Iterator<Item = &'m Address> {
+    let from = map.range(parent..).map(|(address, _)| address);
+    from.skip_while(move |address| *address == parent)
+        .take_while(move |address| address.is_child_of(parent))
+}
+
 impl Layout {
     /// Settles the sizes of pools and the places of simulators. What was decided before is kept where it can be.
     pub fn of(declared: &[(Address, Block)], state: &State, decided: Decided<'_>) -> Self {
@@ -143,15 +150,9 @@ impl Layout {
         state: &State,
         decided: Decided<'_>,
     ) -> Vec<Host> {
-        let existing: Vec<u64> = state
-            .resources
-            .keys()
-            .chain(state.intents.keys())
-            .filter(|member| member.child_name().is_some() && member.parent() == *address)
-            .filter_map(number_of)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
+        let recorded_members = children(&state.resources, address).chain(children(&state.intents, address));
+        let existing: BTreeSet<u64> = recorded_members.filter_map(number_of).collect();
+        let existing: Vec<u64> = existing.into_iter().collect();
         let occupied: BTreeSet<u64> = needs
             .iter()
             .filter_map(|need| number_of(&recorded.get(&need.address)?.host))

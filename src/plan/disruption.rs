@@ -46,7 +46,7 @@ pub(super) fn rolls(changes: &[Change], at_once: impl Fn(&Address) -> Option<usi
         .collect();
     let roll = |(pool, members): (Address, BTreeSet<Address>)| {
         let at_once = at_once(&pool)?;
-        let of_pool = missing.iter().filter(|member| member.parent() == pool);
+        let of_pool = missing.iter().filter(|member| member.is_child_of(&pool));
         let after: Vec<Address> = of_pool.filter(|member| !members.contains(*member)).cloned().collect();
         let mut members: Vec<Address> = members.into_iter().collect();
         // Who is not there cannot be taken away: the others wait for it.

@@ -110,7 +110,7 @@ impl Selection {
         plan.imports.retain(|address, _| kept.contains(address));
         keep_ports(&mut plan.ports, &kept);
         plan.pools
-            .retain(|pool| self.takes(&pool.address) || kept.iter().any(|kept| kept.parent() == pool.address));
+            .retain(|pool| self.takes(&pool.address) || kept.iter().any(|kept| kept.is_child_of(&pool.address)));
         // What an output reads can be among what is left out: outputs are for runs of the whole fleet.
         plan.outputs.clear();
         plan.is_partial = true;

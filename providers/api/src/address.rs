@@ -129,6 +129,11 @@ impl Address {
         })
     }
 
+    /// Whether this is a child of a block's instance, or a part of one. In the order of addresses they follow it at once.
+    pub fn is_child_of(&self, parent: &Address) -> bool {
+        self.parts().child.is_some() && parent.parts().child.is_none() && self.0.rank.starts_with(&parent.0.rank)
+    }
+
     /// Returns the address of the block's instance that this one is a child of, or of itself.
     pub fn parent(&self) -> Self {
         if self.parts().child.is_none() {
@@ -450,6 +455,30 @@ mod tests {
         ] {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn children_are_known_and_follow_their_parent() {
+        let parent: Address = "pool.p[1]".parse().expect("an address");
+        for (text, expected) in [
+            ("pool.p[1]/m7", true),
+            ("pool.p[1]/m7/web", true),
+            ("pool.p[1]", false),
+            ("pool.p[10]/m7", false),
+            ("pool.p/m7", false),
+            ("pool.pp[1]/m7", false),
+            ("module.m.pool.p[1]/m7", false),
+        ] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.is_child_of(&parent), expected, "{text}");
+            assert_eq!(
+                expected,
+                address.child_name().is_some() && address.parent() == parent,
+                "{text}"
+            );
+            let next: Address = "pool.p[2]".parse().expect("an address");
+            assert!(!expected || parent < address && address < next, "{text}");
         }
     }
 
