@@ -35,6 +35,7 @@ mod spelling;
 mod state;
 mod status;
 mod terminal;
+mod token;
 mod undo;
 mod unlock;
 mod validate;

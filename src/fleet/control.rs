@@ -18,11 +18,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use simfleet_provider_api::{Ability, Address};
-use simfleet_state::{Holder, LockSet, State, System};
+use simfleet_state::{LockSet, State};
 use tokio::sync::{mpsc, watch};
 
 pub use self::look::Reached;
-use self::written::{parameters, told};
+use self::written::parameters;
+pub(super) use self::written::told;
 use super::runs::busy;
 use super::{Fleet, FleetError};
 use crate::apply::{self, Progress};
@@ -48,7 +49,7 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
         stop: watch::Receiver<bool>,
     ) -> Result<Vec<Done>, FleetError> {
-        let audit = self.audit(control.verb(), parameters(control))?;
+        let audit = self.audit(format!("simulator.{}", control.verb()), parameters(control))?;
         let done = self.controlled(control, patterns, progress, stop).await;
         match (audit.tell(patterns, &done), &done) {
             (Ok(()), _) => done,
@@ -70,7 +71,7 @@ impl Fleet {
         parameters: Map<String, Json>,
         patterns: &[Pattern],
     ) -> Result<Vec<Reached>, FleetError> {
-        let audit = self.audit(verb, parameters)?;
+        let audit = self.audit(format!("simulator.{verb}"), parameters)?;
         let reached = self.reached(verb, ability, patterns).await;
         let done = match &reached {
             Ok(reached) => Ok(reached.iter().map(|one| done(&one.address, Ok(false), None)).collect()),
@@ -133,7 +134,7 @@ impl Fleet {
     }
 
     fn began_by(&self) -> Arc<str> {
-        Holder::this_process(self.options.command.as_str(), &System).who
+        self.holder().who
     }
 }
 

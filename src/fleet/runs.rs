@@ -188,7 +188,7 @@ impl Fleet {
 
     /// Says who runs this.
     pub(super) fn began(&self) -> Event {
-        let Holder { who, command, .. } = Holder::this_process(self.options.command.as_str(), &System);
+        let Holder { who, command, .. } = self.holder();
         Event::Began { by: who, command }
     }
 
@@ -218,7 +218,7 @@ impl Fleet {
         locks: &LockSet,
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<Box<dyn Journal>, FleetError> {
-        let holder = Holder::this_process(self.options.command.as_str(), &System);
+        let holder = self.holder();
         let deadline = Instant::now() + self.options.lock_timeout;
         let mut told = None;
         loop {
