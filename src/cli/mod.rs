@@ -28,6 +28,7 @@ mod rehearse;
 mod reporting;
 mod run;
 mod schema;
+mod serving;
 mod show;
 mod signals;
 mod simulator;

@@ -1,11 +1,12 @@
 //! Who may ask a watch of this fleet, and on whose behalf something is done.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Map;
-use simfleet_state::{AccessToken, Holder, Role, System};
+use simfleet_state::{AccessToken, Holder, HolderId, Role, System};
 
 use super::control::told;
 use super::{Fleet, FleetError};
@@ -44,6 +45,28 @@ impl Fleet {
             holder.who = Arc::clone(&caller.by);
         }
         holder
+    }
+
+    /// Drops the locks of a run by its id, as somebody asked for who is known by a token. Returns whether it had any. That this
+    /// was asked for is in the audit log when this returns.
+    ///
+    /// # Errors
+    /// The state or the audit log cannot be written.
+    pub async fn unlocked(&self, holder: &str) -> Result<bool, FleetError> {
+        let audit = self.audit("unlock".to_owned(), Map::new())?;
+        let dropped = self.unlock(&HolderId(holder.into())).await;
+        let message = match &dropped {
+            Ok(true) => None,
+            Ok(false) => Some("it holds nothing".to_owned()),
+            Err(error) => Some(told(error)),
+        };
+        audit.append(holder.to_owned(), message)?;
+        dropped
+    }
+
+    /// Returns the folder of programs that were uploaded.
+    pub fn programs(&self) -> PathBuf {
+        self.folder.join("programs")
     }
 
     /// Returns the tokens that were made, those that do not hold any more too.

@@ -71,14 +71,29 @@ impl Fleet {
         parameters: Map<String, Json>,
         patterns: &[Pattern],
     ) -> Result<Vec<Reached>, FleetError> {
+        let reached = self.reach_any(verb, &[ability], parameters, patterns).await?;
+        Ok(reached.into_iter().map(|(one, _)| one).collect())
+    }
+
+    /// Looks at them as [`reach`](Self::reach) does, for the first of some abilities that each has; the last where it has
+    /// none of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reach_any(
+        &self,
+        verb: &'static str,
+        abilities: &[Ability],
+        parameters: Map<String, Json>,
+        patterns: &[Pattern],
+    ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let audit = self.audit(format!("simulator.{verb}"), parameters)?;
-        let reached = self.reached(verb, ability, patterns).await;
-        let done = match &reached {
-            Ok(reached) => Ok(reached.iter().map(|one| done(&one.address, Ok(false), None)).collect()),
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(done) => audit.tell(patterns, &Ok(done))?,
+        let reached = self.reached(verb, abilities, patterns).await;
+        match &reached {
+            Ok(reached) => {
+                let done = reached.iter().map(|(one, _)| done(&one.address, Ok(false), None));
+                audit.tell(patterns, &Ok(done.collect()))?;
+            }
             Err(error) => audit.refuse(patterns, &told(error))?,
         }
         reached
@@ -87,17 +102,22 @@ impl Fleet {
     async fn reached(
         &self,
         verb: &'static str,
-        ability: Ability,
+        abilities: &[Ability],
         patterns: &[Pattern],
-    ) -> Result<Vec<Reached>, FleetError> {
+    ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let snapshot = self.snapshot().await?;
         let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
         let providers = self.providers(&snapshot);
         let mut reached = Vec::new();
         for one in self.look_for(&targets, &snapshot.state, &providers).await {
             let one = one.map_err(|(_, why)| why)?;
-            able(&one.address, verb, ability, &one.abilities())?;
-            reached.push(one);
+            let has = one.abilities();
+            let wanted = abilities.iter().find(|ability| has.contains(ability));
+            let Some(ability) = wanted.or(abilities.last()).copied() else {
+                continue;
+            };
+            able(&one.address, verb, ability, &has)?;
+            reached.push((one, ability));
         }
         Ok(reached)
     }

@@ -183,6 +183,8 @@ impl Fleet {
         if let Some(mark) = self.mark.as_ref().filter(|_| snapshot.state.is_empty()) {
             mark.remove();
         }
+        // What was uploaded for machines that are gone; it can be uploaded again.
+        let _ = std::fs::remove_dir_all(self.programs());
         self.providers(snapshot).tidy();
     }
 

@@ -11,7 +11,7 @@ use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::config::{Config, sections};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostics, Span};
 
 /// How `simfleet watch` is reached over HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +115,20 @@ impl Serve {
         sections::read(config, "serve", |record| Self::decode(record, config))
     }
 
+    /// Whether another says the same, wherever it stands in its file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let placed = |certificate: &Certificate| Certificate {
+            span: self.span.clone(),
+            ..certificate.clone()
+        };
+        let placed = |serve: &Self| Serve {
+            span: self.span.clone(),
+            tls: serve.tls.as_ref().map(placed),
+            ..serve.clone()
+        };
+        placed(self) == placed(other)
+    }
+
     fn decode(record: &Record, config: &Config) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
         let (listen, base_path) = (reader.take::<Arc<str>>("listen"), reader.take::<Arc<str>>("base_path"));
@@ -178,9 +192,4 @@ pub fn address(text: &str) -> Option<SocketAddr> {
         let (address, port) = text.rsplit_once(':')?;
         Some((address.parse::<IpAddr>().ok()?, port.parse().ok()?).into())
     })
-}
-
-/// Says that something of the block cannot be used.
-pub fn wrong(span: &Span, detail: String) -> Diagnostic {
-    Diagnostic::error("Cannot listen", detail).at(span.clone())
 }
