@@ -98,21 +98,27 @@ pub fn known<'a>(
     for credential in credentials {
         let is_it = bool::from(credential.sha256.ct_eq(&sha256));
         // Of two with one secret the one that still holds.
-        if is_it && found.is_none_or(|found| holds(found, now).is_err()) {
+        if is_it && found.is_none_or(|found| found.holds(now).is_err()) {
             found = Some(credential);
         }
     }
     let found = found.ok_or(NotKnown::Unknown)?;
-    holds(found, now)?;
+    found.holds(now)?;
     Ok(found)
 }
 
-fn holds(credential: &Credential, now: Timestamp) -> Result<(), NotKnown> {
-    let name = || Arc::clone(&credential.name);
-    match (credential.revoked, credential.expires) {
-        (Some(at), _) => Err(NotKnown::Revoked { name: name(), at }),
-        (None, Some(at)) if at <= now => Err(NotKnown::Expired { name: name(), at }),
-        _ => Ok(()),
+impl Credential {
+    /// Whether it opens anything now.
+    ///
+    /// # Errors
+    /// It was revoked, or its time is over.
+    pub fn holds(&self, now: Timestamp) -> Result<(), NotKnown> {
+        let name = || Arc::clone(&self.name);
+        match (self.revoked, self.expires) {
+            (Some(at), _) => Err(NotKnown::Revoked { name: name(), at }),
+            (None, Some(at)) if at <= now => Err(NotKnown::Expired { name: name(), at }),
+            _ => Ok(()),
+        }
     }
 }
 

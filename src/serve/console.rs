@@ -58,8 +58,9 @@ pub(super) async fn console(
         .fleet()
         .called_by(caller.of_fleet(), format!("GET /v1/simulators/{address}/console"));
     let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let known = app.clone().until_unknown(caller);
     match asked.follow || accepts.is_some_and(|accept| accept.contains("text/event-stream")) {
-        true => follow(&app, fleet, pattern, asked).await,
+        true => follow(&app, fleet, pattern, asked, known).await,
         false => tail(fleet, pattern, asked).await,
     }
 }
@@ -126,7 +127,13 @@ async fn tail(fleet: Fleet, pattern: Pattern, asked: Asked) -> Result<Response, 
 }
 
 /// Answers with what is written from now on, until it ends, or whoever asked has gone.
-async fn follow(app: &App, fleet: Fleet, pattern: Pattern, asked: Asked) -> Result<Response, Refused> {
+async fn follow(
+    app: &App,
+    fleet: Fleet,
+    pattern: Pattern,
+    asked: Asked,
+    known: impl Future<Output = ()> + Send + 'static,
+) -> Result<Response, Refused> {
     let busy = |_| {
         let why = format!("{AT_ONCE} consoles are followed already");
         Refused(StatusCode::SERVICE_UNAVAILABLE, why)
@@ -160,6 +167,7 @@ async fn follow(app: &App, fleet: Fleet, pattern: Pattern, asked: Asked) -> Resu
         };
         Some((Ok::<_, Infallible>(event), (pieces, texts)))
     });
+    let texts = texts.take_until(Box::pin(known));
     let ended = stream::once(async { Ok(Event::default().event("ended").data("{}")) });
     Ok(Sse::new(texts.chain(ended))
         .keep_alive(KeepAlive::default())

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use jiff::Timestamp;
 use simfleet_state::StateStore;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -39,7 +40,7 @@ pub use listen::Listener;
 pub use operations::Operations;
 pub use settings::Settings;
 
-use self::guard::Refused;
+use self::guard::{Caller, Refused};
 use self::programs::Programs;
 use self::rates::Buckets;
 use self::requests::Requests;
@@ -54,6 +55,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(5);
 /// How large a body may be, but for programs.
 const BODY: usize = 64 << 10;
+/// How often it is looked whether those who follow something may still do so.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What is shown, and done.
 #[derive(Debug, Clone)]
@@ -214,6 +217,28 @@ impl App {
         let status = Status::of(state, &published.looks.of(state), &asked.1);
         *kept = Some(asked);
         status
+    }
+}
+
+impl App {
+    /// Waits until somebody may not ask any more what they asked, looking now and then: a token can be revoked while what it
+    /// opened is followed.
+    async fn until_unknown(self, caller: Caller) {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let Ok(known) = self.credentials().await else {
+                continue;
+            };
+            let is_known = match &caller.credential {
+                Some(credential) => known
+                    .iter()
+                    .any(|known| known.sha256 == credential.sha256 && known.holds(Timestamp::now()).is_ok()),
+                None => known.is_empty(),
+            };
+            if !is_known {
+                return;
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response, Sse, sse::KeepAlive};
 use axum::{Extension, Json};
+use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,7 +41,16 @@ pub(super) async fn health(State(app): State<App>) -> Answer {
         Some(trouble) => format!("there was no lap for {} s: {trouble}", ago.as_secs()),
         None => format!("there was no lap for {} s", ago.as_secs()),
     };
-    Err(Refused(StatusCode::SERVICE_UNAVAILABLE, why))
+    Err(unwell(&app, why))
+}
+
+/// Says why it is not well: to whoever is on this machine. Others have to be known, and ask at `/v1/watch`.
+fn unwell(app: &App, why: String) -> Refused {
+    let why = match app.settings.is_beyond() {
+        true => "it is not well; /v1/watch says why".to_owned(),
+        false => why,
+    };
+    Refused(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// Whether all that is recorded was looked at, and the fleet is kept.
@@ -48,11 +58,11 @@ pub(super) async fn ready(State(app): State<App>) -> Answer {
     let published = picture(&app)?;
     match (&published.trouble, published.is_ready) {
         (None, true) => Ok(Json(json!({ "status": "ready" }))),
-        (Some(trouble), _) => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, trouble.clone())),
-        (None, false) => {
-            let why = "not everything that is recorded was looked at yet";
-            Err(Refused(StatusCode::SERVICE_UNAVAILABLE, why.to_owned()))
-        }
+        (Some(trouble), _) => Err(unwell(&app, trouble.clone())),
+        (None, false) => Err(unwell(
+            &app,
+            "not everything that is recorded was looked at yet".to_owned(),
+        )),
     }
 }
 
@@ -194,12 +204,14 @@ pub(super) struct Following {
 
 pub(super) async fn events(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     query: Result<Query<Following>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let laps = query?.0.laps.then(|| app.shown.pictures.clone());
     let events = Arc::clone(&app.shown.events).after(last, laps);
+    let events = events.take_until(Box::pin(app.until_unknown(caller)));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 

@@ -88,8 +88,7 @@ impl Settings {
                         (`ssh -L 8080:127.0.0.1:8080 HOST`) or a proxy";
             return Err(wrong(detail).hint(hint));
         }
-        let holds = |one: &&Credential| one.revoked.is_none() && one.expires.is_none_or(|at| at > now);
-        if credentials.iter().find(holds).is_none() {
+        if !credentials.iter().any(|one| one.holds(now).is_ok()) {
             let detail =
                 format!("`{listen}` can be reached from other machines, and nobody has a token that is valid.");
             return Err(wrong(detail).hint("`simfleet token create NAME --role viewer` makes one"));

@@ -1,6 +1,8 @@
 //! What is done with simulators, as the verbs of the command line do it.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use axum::Json;
@@ -178,11 +180,14 @@ pub(super) fn order(verb: &'static str) -> MethodRouter<App> {
     post(order)
 }
 
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Refused> {
+    text.parse()
+        .map_err(|error: T::Err| Refused(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
 /// Reads which simulators are meant; there must be such.
 pub(super) async fn pattern(app: &App, text: &str) -> Result<Pattern, Refused> {
-    let pattern: Pattern = text
-        .parse()
-        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("{error}")))?;
+    let pattern: Pattern = parsed(text)?;
     let (fleet, state) = (app.fleet(), recorded(app).await?);
     let found = control::simulators(fleet.config(), &state, std::slice::from_ref(&pattern));
     found.map_err(|why| Refused(StatusCode::NOT_FOUND, in_words(&why)))?;
@@ -263,9 +268,7 @@ pub(super) async fn release(
     Path(address): Path<String>,
     waiting: Result<Query<Waiting>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let address: Address = address
-        .parse()
-        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("{error}")))?;
+    let address: Address = parsed(&address)?;
     if !recorded(&app).await?.holds.contains_key(&address) {
         return Err(Refused(StatusCode::NOT_FOUND, format!("{address} is not held")));
     }

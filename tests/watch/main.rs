@@ -3,9 +3,11 @@
 mod api;
 #[cfg(feature = "fake")]
 mod chaos;
+mod contract;
 mod files;
 mod kills;
 mod load;
+mod reach;
 mod serve;
 mod served;
 mod sizes;
