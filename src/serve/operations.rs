@@ -32,6 +32,8 @@ const KNOWN: usize = 1_000;
 /// For how long somebody may wait for an end, and for how long one waits for locks where nobody says.
 const LONGEST: Duration = Duration::from_secs(60);
 const LOCKED: Duration = Duration::from_secs(30);
+/// For how long those at work are waited for where the watch is to end.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,11 +132,10 @@ impl Operations {
         })
     }
 
-    /// Waits until none is at work.
+    /// Waits until none is at work, for a while: those that are asked to stop do so soon, and one that does not was interrupted.
     pub async fn end(&self) {
         let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-        // It is never closed.
-        let _ = self.at_work.acquire_many(all).await;
+        let _ = tokio::time::timeout(ENDING, self.at_work.acquire_many(all)).await;
     }
 
     fn known(&self) -> MutexGuard<'_, VecDeque<watch::Sender<Operation>>> {

@@ -95,7 +95,7 @@ impl Route {
     }
 
     /// What is begun, and can be waited for.
-    fn as_operation(self) -> Self {
+    fn begins(self) -> Self {
         self.query("wait", "for how long to wait for its end at the most: 10s", "string")
             .query(
                 "lock_timeout",
@@ -188,7 +188,7 @@ fn table() -> Vec<Route> {
             .answers(200, TOLD, Many("Hold")),
         Route::delete("/v1/holds/{address}", simulators::release, Role::Operator)
             .says("Ends a hold: the simulator is started.")
-            .as_operation(),
+            .begins(),
         Route::get("/v1/programs", programs::all)
             .says("The programs that were uploaded, to be loaded into machines.")
             .answers(200, TOLD, Many("Program")),
@@ -227,7 +227,7 @@ fn table() -> Vec<Route> {
                 verb.says
             ))
             .takes(Json(verb.body))
-            .as_operation()
+            .begins()
     }));
     table
 }

@@ -7,6 +7,7 @@ mod contract;
 mod files;
 mod kills;
 mod load;
+mod programs;
 mod reach;
 mod serve;
 mod served;

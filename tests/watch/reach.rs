@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
+use crate::api::refused;
 use crate::served::{Got, Served};
 use crate::support::{Ended, Fleet};
 
@@ -22,12 +23,6 @@ fn applied(more: &str) -> Fleet {
     let fleet = fleet(more);
     fleet.applied();
     fleet
-}
-
-#[track_caller]
-fn refused(got: &Got, status: u16, why: &str) {
-    assert_eq!(got.status, status, "{}{}", got.head, got.body);
-    assert!(got.error().contains(why), "{why}: {}", got.body);
 }
 
 /// Makes a certificate of this machine, and its key, in the folder of a fleet. Returns what trusts it.

@@ -1,4 +1,5 @@
 //! A watch at work that listens, and what it answers.
+#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
