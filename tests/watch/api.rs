@@ -386,3 +386,28 @@ fn a_watch_that_is_asked_to_end_says_what_it_interrupted() {
     assert_eq!(served.watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+#[test]
+fn what_is_followed_ends_with_the_token_that_opened_it() {
+    let fleet = applied("");
+    let served = Served::start(&fleet);
+    let follow = |more: &str| {
+        let stream = served.asked("GET", "/v1/events", &served.address, more);
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
+        assert!(
+            lines
+                .next()
+                .is_some_and(|line| line.is_ok_and(|line| line.contains(" 200 ")))
+        );
+        lines.map_while(Result::ok)
+    };
+    // Also what was followed before there was any token.
+    let open = follow("");
+    let viewer = token(&fleet, "reader", "viewer");
+    let known = follow(&format!("authorization: Bearer {viewer}\r\n"));
+    assert!(open.last().is_some(), "it ends");
+    fleet.ok(&["token revoke", "reader"]);
+    assert!(known.last().is_some(), "it ends");
+    assert_eq!(served.watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

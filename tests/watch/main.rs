@@ -7,6 +7,7 @@ mod contract;
 mod files;
 mod kills;
 mod load;
+mod page;
 mod programs;
 mod reach;
 mod serve;
