@@ -49,7 +49,7 @@ impl Serving {
         let listener = Listener::bind(settings).await?;
         let (address, url) = (listener.address()?, listener.url()?);
         let (done, changed) = mpsc::unbounded_channel();
-        let operations = Operations::recall(Arc::clone(fleet.store()), stop, done).await;
+        let operations = Operations::recall(Arc::clone(fleet.store()), wanted.only_looks, stop, done).await;
         let operations = Arc::new(operations.map_err(FleetError::from)?);
         let events = Arc::new(Events::new(Timestamp::now()));
         let (pictures, shown) = watch::channel(None);

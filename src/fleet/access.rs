@@ -64,6 +64,15 @@ impl Fleet {
         dropped
     }
 
+    /// Writes down that somebody asked over HTTP for what their role does not do.
+    ///
+    /// # Errors
+    /// The audit log cannot be written.
+    pub fn refused(&self, action: String, path: &str, why: &str) -> Result<(), FleetError> {
+        let audit = self.audit(action, Map::new())?;
+        audit.append(path.to_owned(), Some(why.to_owned()))
+    }
+
     /// Returns the folder of programs that were uploaded.
     pub fn programs(&self) -> PathBuf {
         self.folder.join("programs")

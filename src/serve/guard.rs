@@ -164,10 +164,21 @@ async fn admit(app: &App, request: &mut Request) -> Result<(), Denied> {
         }
     }
     let credential = match (needs, is_needed) {
-        (Some(needs), true) => Some(log_in(app, request.headers(), &credentials, from, needs, now)?),
+        (Some(_), true) => Some(log_in(app, request.headers(), &credentials, from, now)?),
         _ => None,
     };
-    request.extensions_mut().insert(Caller { credential, from });
+    let caller = Caller { credential, from };
+    if let (Some(needs), Some(credential)) = (needs, &caller.credential)
+        && credential.role < needs
+    {
+        let why = format!("`{}` is {}, and this needs {needs}", credential.name, credential.role);
+        let fleet = app.fleet().called_by(caller.of_fleet(), String::new());
+        let action = format!("http.{}", request.method().as_str().to_ascii_lowercase());
+        // Who reads of it is told whether or not it can be written down.
+        let _ = fleet.refused(action, request.uri().path(), &why);
+        return Err(Refused(StatusCode::FORBIDDEN, why).into());
+    }
+    request.extensions_mut().insert(caller);
     Ok(())
 }
 
@@ -177,7 +188,6 @@ fn log_in(
     headers: &HeaderMap,
     credentials: &[Credential],
     from: IpAddr,
-    needs: Role,
     now: Instant,
 ) -> Result<Credential, Denied> {
     let Some(secret) = headers.get(AUTHORIZATION).and_then(bearer) else {
@@ -192,10 +202,6 @@ fn log_in(
     let found =
         attempt.map_err(|wait| Denied::Late(wait, "these are more failed attempts to log in than a client has"))?;
     let credential = found.map_err(|why| Denied::Unknown(why.to_string()))?;
-    if credential.role < needs {
-        let why = format!("`{}` is {}, and this needs {needs}", credential.name, credential.role);
-        return Err(Refused(StatusCode::FORBIDDEN, why).into());
-    }
     Ok(credential.clone())
 }
 

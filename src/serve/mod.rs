@@ -28,9 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use jiff::Timestamp;
-use simfleet_state::StateStore;
+use simfleet_state::{StateError, StateStore};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
@@ -45,8 +46,9 @@ use self::programs::Programs;
 use self::rates::Buckets;
 use self::requests::Requests;
 use crate::access::Credential;
+use crate::config::blocks::{Serve, access};
 use crate::diagnostic::Diagnostics;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, FleetError};
 use crate::status::{Asked, Status};
 use crate::watch::published::{Pictures, Published};
 
@@ -96,34 +98,31 @@ struct App {
 ///
 /// # Errors
 /// What is wrong with the block, or why the state cannot be read.
-pub async fn credentials(fleet: &Fleet) -> Result<Vec<Credential>, crate::fleet::FleetError> {
-    let declared = crate::config::blocks::access::credentials(fleet.config())?;
+pub async fn credentials(fleet: &Fleet) -> Result<Vec<Credential>, FleetError> {
+    let declared = access::credentials(fleet.config())?;
     let made = fleet.tokens().await?.into_iter().map(Credential::from);
     Ok(declared.into_iter().chain(made).collect())
 }
 
-/// Takes over who is known whenever the files of the fleet change. Returns what is to be told: that the block has mistakes, or
-/// that how it is reached has changed.
-///
-/// # Errors
-/// None: it ends with the watch.
+/// Takes over who is known whenever the files of the fleet change, until the watch ends. Tells where the block `access` has
+/// mistakes, and where `serve` says something other than what is `used`.
 pub async fn follow(
     mut fleet: watch::Receiver<Fleet>,
     declared: watch::Sender<Vec<Credential>>,
-    used: Option<crate::config::blocks::Serve>,
+    used: Option<Serve>,
     tell: impl Fn(&'static str, Option<Diagnostics>),
 ) {
     let mut told = used.clone();
     while fleet.changed().await.is_ok() {
         let config = fleet.borrow_and_update().config().clone();
-        match crate::config::blocks::access::credentials(&config) {
+        match access::credentials(&config) {
             Ok(credentials) => drop(declared.send_replace(credentials)),
             Err(why) => tell(
                 "The block `access` cannot be read, so that who was known stays known",
                 Some(why),
             ),
         }
-        match crate::config::blocks::Serve::of(&config) {
+        match Serve::of(&config) {
             Ok(serve) if !is_same(&serve, &told) => {
                 if !is_same(&serve, &used) {
                     tell(
@@ -140,7 +139,7 @@ pub async fn follow(
 }
 
 /// Whether two say the same, wherever they stand.
-fn is_same(one: &Option<crate::config::blocks::Serve>, other: &Option<crate::config::blocks::Serve>) -> bool {
+fn is_same(one: &Option<Serve>, other: &Option<Serve>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.is_same(other),
         (None, None) => true,
@@ -189,9 +188,9 @@ impl App {
 
     /// Returns who is known now. What was revoked is not known from then on.
     async fn credentials(&self) -> Result<Vec<Credential>, Refused> {
-        let unread = |error: simfleet_state::StateError| {
+        let unread = |error: StateError| {
             let why = format!("who may ask cannot be told: {error}");
-            Refused(axum::http::StatusCode::SERVICE_UNAVAILABLE, why)
+            Refused(StatusCode::SERVICE_UNAVAILABLE, why)
         };
         let made = self.store().tokens().await.map_err(unread)?;
         let declared = self.shown.declared.borrow().clone();
@@ -250,7 +249,7 @@ async fn apart<T: Send + 'static, F: Future<Output = Result<T, Refused>>>(
     let done = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
     done.map_err(|error| {
         let why = format!("it ended early: {error}");
-        Refused(axum::http::StatusCode::INTERNAL_SERVER_ERROR, why)
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
     })?
 }
 

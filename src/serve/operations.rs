@@ -101,12 +101,14 @@ pub(super) struct Waiting {
 }
 
 impl Operations {
-    /// Takes over what is known of a watch before this one: what it was at work on was interrupted.
+    /// Takes over what is known of watches before this one. What one was at work on was interrupted, unless this one
+    /// `only_looks`: then that one may still be at work.
     ///
     /// # Errors
-    /// The state cannot be read or written.
+    /// The state cannot be read.
     pub async fn recall(
         store: Arc<dyn StateStore>,
+        only_looks: bool,
         stop: watch::Receiver<bool>,
         done: mpsc::UnboundedSender<()>,
     ) -> Result<Self, StateError> {
@@ -116,10 +118,9 @@ impl Operations {
             let Ok(mut operation) = serde_json::from_str::<Operation>(&kept.told) else {
                 continue;
             };
-            if operation.status == Status::Running {
+            if operation.status == Status::Running && !only_looks {
                 operation.status = Status::Interrupted;
                 operation.message = Some(interrupted(&operation.verb));
-                store.keep_operation(&kept_of(&operation)).await?;
             }
             known.push_back(watch::channel(operation).0);
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, HttpBody};
@@ -25,6 +26,8 @@ use super::guard::Refused;
 /// How many are kept at the most, and how large one may be where `limits` does not say.
 const MOST: usize = 100;
 const LARGEST: u64 = 256 << 20;
+/// After how long nobody is taken to be at work on one.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// The programs.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ struct Program {
 
 impl Programs {
     pub(super) fn new(folder: PathBuf) -> Self {
+        remove_drafts(&folder);
         Programs {
             folder,
             uploaded: AtomicU64::new(0),
@@ -98,6 +102,19 @@ impl Programs {
         }
         fs::rename(draft, &path).map_err(unwritten)?;
         Ok(true)
+    }
+}
+
+/// Removes what a watch that was killed had not taken in as a whole.
+fn remove_drafts(folder: &Path) {
+    let is_draft = |name: &str| name.starts_with('.') && name.ends_with(".new");
+    // What cannot be seen or removed is in nobody's way.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED));
+        if is_old && entry.file_name().to_str().is_some_and(is_draft) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

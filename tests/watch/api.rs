@@ -167,6 +167,14 @@ fn s1_02_s1_14_s3_11_s4_18_who_may_ask_is_known_by_a_token_and_may_do_what_the_r
         (&made["address"], &made["parameters"]["role"]),
         (&json!("reader"), &json!("viewer"))
     );
+    let refused = written
+        .iter()
+        .find(|line| line["action"] == "http.post")
+        .expect("also what was refused");
+    assert_eq!(
+        (&refused["by"], &refused["address"], &refused["result"]),
+        (&json!("reader"), &json!(stop), &json!("error"))
+    );
     assert!(!written.iter().any(|line| line.to_string().contains("sf_")));
     fleet.ok(&["destroy", "--auto-approve"]);
 }

@@ -28,7 +28,7 @@ pub struct Serve {
     pub trusted_proxies: Vec<IpNet>,
     /// From which pages it may be asked: `https://fleet.example.net`.
     pub origins: Vec<Arc<str>>,
-    /// How much one client may ask; without it, as much as on loopback where nothing is said.
+    /// How much one client may ask, where that is said.
     pub rates: Option<Rates>,
 }
 
