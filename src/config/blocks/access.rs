@@ -50,7 +50,7 @@ pub(super) fn schema() -> BlockSchema {
         .rule(no_short_secret)
 }
 
-/// How many characters a secret needs at least: with five attempts a minute it is not guessed.
+/// How many characters a secret should have at least: with five attempts a minute it is not guessed.
 const SHORTEST: usize = 16;
 
 fn known(record: &Record) -> impl Iterator<Item = &Record> {
@@ -78,7 +78,7 @@ fn no_short_secret(record: &Record, diagnostics: &mut Diagnostics) {
                 block.label(0)
             );
             let span = block.attribute_span("secret").unwrap_or(block.span());
-            let diagnostic = Diagnostic::error("Secret too short", detail).at(span.clone());
+            let diagnostic = Diagnostic::warning("Short secret", detail).at(span.clone());
             diagnostics.push(diagnostic.hint("`openssl rand -hex 32` makes one that nobody guesses"));
         }
     }

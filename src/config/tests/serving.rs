@@ -11,9 +11,9 @@ use crate::view::{Theme, diagnostics};
 fn wrong(text: &str) -> String {
     let found = match load_text(text) {
         Err(found) => found,
-        Ok((config, _)) => match (Serve::of(&config), access::credentials(&config)) {
+        Ok((config, warnings)) => match (Serve::of(&config), access::credentials(&config)) {
             (Err(found), _) | (_, Err(found)) => found,
-            _ => Diagnostics::new(),
+            _ => warnings,
         },
     };
     diagnostics::render(&found, Theme::Plain)
