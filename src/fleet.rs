@@ -2,10 +2,12 @@
 //!
 //! - [`runs`]: what earlier runs left, and carrying out a plan, under locks; [`saved`]: plans in files
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
-//! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand
+//! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand; [`access`]: by whom over
+//!   HTTP
 //! - [`watched`]: what the scaler needs of it
 //! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
+mod access;
 mod control;
 mod edit;
 mod error;
@@ -39,6 +41,7 @@ use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
+pub use access::Caller;
 pub use control::{Allocate, Reached};
 pub use edit::{Age, Held, Moves};
 pub use error::FleetError;
@@ -99,6 +102,8 @@ pub struct Fleet {
     walk: apply::Options,
     /// What the scaler has decided and found out.
     ruling: Ruling,
+    /// On whose behalf it works, where that is somebody else.
+    caller: Option<Caller>,
 }
 
 impl Fleet {
@@ -135,6 +140,7 @@ impl Fleet {
             registry: Registry::built_in(),
             walk: apply::Options::default(),
             ruling: Ruling::default(),
+            caller: None,
         })
     }
 

@@ -18,7 +18,7 @@
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
 //! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools
-//! - [`serve`]: what a watch shows of itself over HTTP
+//! - [`serve`]: what a watch shows of itself over HTTP, and what can be asked of it there; [`access`]: by whom
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
 //! - [`status`]: what runs now; [`health`]: whether a node does what it is there for; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
@@ -32,6 +32,7 @@
 //!
 //! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 
+pub mod access;
 pub mod apply;
 pub mod audit;
 pub mod builtin;

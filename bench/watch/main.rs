@@ -147,7 +147,10 @@ async fn laps(pools: usize, members: usize, minutes: u64) {
     let (tell, mut told) = mpsc::unbounded_channel();
     let (_wake, woken) = mpsc::unbounded_channel();
     let (pictures, pictured) = watch::channel(None);
-    let watching = Watch::new(fleet(), How::default(), Arc::new(Load), tell, never, woken).showing(pictures);
+    let (reread, _files) = watch::channel(fleet());
+    let (_changes, changed) = mpsc::unbounded_channel();
+    let watching =
+        Watch::new(fleet(), How::default(), Arc::new(Load), tell, never, woken).showing(pictures, reread, changed);
     let began = Instant::now();
     let measure = async {
         let (mut before, mut since) = ((used(), std::time::Instant::now()), 0);

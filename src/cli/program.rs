@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
     agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, pool, rehearse, schema, show,
-    simulator, spelling, state, status, undo, unlock, validate, vehicle, version, watch, why,
+    simulator, spelling, state, status, token, undo, unlock, validate, vehicle, version, watch, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -59,6 +59,7 @@ enum Verb {
     Nodes(status::Nodes),
     Pool(pool::Pool),
     Simulator(simulator::Simulator),
+    Token(token::Token),
     Why(why::Why),
     Console(console::Console),
     Graph(graph::GraphOf),
@@ -147,6 +148,7 @@ impl Verb {
             Verb::Nodes(verb) => (verb.is_json(), false),
             Verb::Pool(verb) => (verb.is_json(), false),
             Verb::Simulator(verb) => (verb.is_json(), false),
+            Verb::Token(verb) => (verb.is_json(), false),
             Verb::Validate(verb) => (verb.is_json(), false),
             Verb::Why(verb) => (verb.is_json(), false),
             Verb::Graph(verb) => (verb.is_json(), false),
@@ -228,6 +230,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Nodes(verb) => verb.run(run).await,
         Verb::Pool(verb) => verb.run(run).await,
         Verb::Simulator(verb) => verb.run(run).await,
+        Verb::Token(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),
         Verb::State(verb) => verb.run(run).await,
         Verb::Import(verb) => verb.run(run).await,

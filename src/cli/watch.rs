@@ -1,22 +1,21 @@
 //! `simfleet watch`: the scaler.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch as channel};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::run::Run;
+use super::serving::{Serving, Wanted};
+use crate::config::blocks::serve::address;
 use crate::diagnostic::Diagnostic;
-use crate::fleet::Fleet;
-use crate::serve::{Events, Listener, Shown};
+use crate::serve::Events;
 use crate::view::watching;
-use crate::watch::published::Published;
 use crate::watch::sources::Real;
 use crate::watch::{self, Ended, How, Told};
 
@@ -32,7 +31,7 @@ Examples:
   simfleet watch                         the fleet in this folder, until it is stopped
   simfleet watch --dry-run               decide and tell, and change nothing
   simfleet watch --once                  one lap, as from a timer; 1 where something failed
-  simfleet watch --listen                show it at http://127.0.0.1:8080/ meanwhile
+  simfleet watch --listen                show it meanwhile, where `serve` says, else at http://127.0.0.1:8080/
   simfleet watch --json                  one JSON event a line")]
 pub(super) struct Watch {
     /// The fleet: a file, or a folder with all its *.hcl files
@@ -40,10 +39,9 @@ pub(super) struct Watch {
     path: PathBuf,
     #[command(flatten)]
     looking: Looking,
-    /// Show over HTTP what it does and why: health, metrics, the state, how pools are sized, events
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8080",
-        value_parser = listen, conflicts_with = "once")]
-    listen: Option<SocketAddr>,
+    /// Show over HTTP what it does and why, and take orders there; without it, where a block `serve` says
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, value_parser = listen, conflicts_with = "once")]
+    listen: Option<Option<SocketAddr>>,
     /// Make one lap, wait for what it begins, and end
     #[arg(long)]
     once: bool,
@@ -69,20 +67,9 @@ enum Allowed {
     Replace,
 }
 
-/// Where pictures go, who answers, and what is told to those who follow.
-type Listening = (
-    Option<channel::Sender<Option<Arc<Published>>>>,
-    Option<JoinHandle<std::io::Result<()>>>,
-    Option<Arc<Events>>,
-);
-
 /// Reads `127.0.0.1:8080`, `[::1]:8080` and `:8080`, which is every address of this machine.
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    if let Some(Ok(port)) = text.strip_prefix(':').map(str::parse) {
-        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
-    }
-    text.parse()
-        .map_err(|_| "it is not an address and a port such as 127.0.0.1:8080".to_owned())
+    address(text).ok_or_else(|| "it is not an address and a port such as 127.0.0.1:8080".to_owned())
 }
 
 impl Watch {
@@ -103,7 +90,14 @@ impl Watch {
         let sources =
             Real::new().map_err(|why| Diagnostic::error("Nothing can be asked over HTTP", format!("{why}.")))?;
         let (tell, mut told) = mpsc::unbounded_channel();
-        let (pictures, served, events) = self.listening(&fleet, &tell).await?;
+        let wanted = Wanted {
+            listen: self.listen,
+            only_looks: self.dry_run,
+        };
+        let serving = match self.once {
+            true => None,
+            false => Serving::begin(&fleet, wanted, &tell, run.signals.graceful()).await?,
+        };
         let watch = watch::Watch::new(
             fleet,
             how,
@@ -112,44 +106,32 @@ impl Watch {
             run.signals.graceful(),
             run.signals.hangups()?,
         );
-        let watch = match pictures {
-            Some(pictures) => watch.showing(pictures),
-            None => watch,
+        let (watch, serving) = match serving {
+            Some((serving, changed)) => {
+                let watch = watch.showing(serving.pictures.clone(), serving.fleet.clone(), changed);
+                (watch, Some(serving))
+            }
+            None => (watch, None),
         };
+        let events = serving.as_ref().map(|serving| Arc::clone(&serving.events));
         let show = async {
             while let Some(told) = told.recv().await {
                 // The work goes on whether or not anybody reads of it.
                 let _ = self.show(run, &told, events.as_deref());
             }
         };
-        let (ended, ()) = tokio::join!(watch.watch(), show);
-        if let Some(served) = served {
-            served.abort();
-        }
+        let work = async {
+            let ended = watch.watch().await;
+            if let Some(serving) = serving {
+                serving.end().await;
+            }
+            ended
+        };
+        let (ended, ()) = tokio::join!(work, show);
         Ok(match ended? {
             Ended::Well => Exit::Success,
             Ended::WithFailures => Exit::Failure,
         })
-    }
-
-    /// Listens, where that was asked for.
-    async fn listening(&self, fleet: &Fleet, tell: &mpsc::UnboundedSender<Told>) -> Result<Listening, Failure> {
-        let Some(address) = self.listen else {
-            return Ok((None, None, None));
-        };
-        let listener = Listener::bind(address).await?;
-        let address = listener.address()?;
-        let (pictures, shown) = channel::channel(None);
-        let events = Arc::new(Events::new(Timestamp::now()));
-        let shown = Shown {
-            pictures: shown,
-            events: Arc::clone(&events),
-            store: Arc::clone(fleet.store()),
-        };
-        let _ = tell.send(Told::Listening { address });
-        // In a task of its own, so that it answers also while the loop is busy.
-        let served = tokio::spawn(listener.serve(shown));
-        Ok((Some(pictures), Some(served), Some(events)))
     }
 
     fn show(&self, run: &Run, told: &Told, events: Option<&Events>) -> Result<(), Failure> {

@@ -188,7 +188,9 @@ impl Sorter<'_> {
                 return config.removed.extend(removed);
             }
             "import" if config.path.is_empty() => return config.imports.extend(Import::read(body, diagnostics)),
-            "audit" | "import" | "limits" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
+            "access" | "audit" | "import" | "limits" | "provider" | "serve" if !config.path.is_empty() => {
+                return self.misplaced(&body);
+            }
             "provider" => return self.provider(&body),
             _ => {}
         }
@@ -259,6 +261,14 @@ impl Sorter<'_> {
             ),
             "audit" => (
                 "A module has no `audit` block: who does something by hand does it to the fleet.",
+                "write it in the fleet itself",
+            ),
+            "access" => (
+                "A module has no `access` block: who may ask the scaler may ask it of the fleet.",
+                "write it in the fleet itself",
+            ),
+            "serve" => (
+                "A module has no `serve` block: the scaler of the fleet listens.",
                 "write it in the fleet itself",
             ),
             "limits" => (

@@ -195,6 +195,26 @@ pub static URL: Form = Form {
     fits: |text| has_host(text, &["http", "https"]),
 };
 
+/// `https://fleet.example.net`: where a page is from, as browsers say it.
+pub static ORIGIN: Form = Form {
+    name: "an origin, without a path",
+    example: "https://fleet.example.net",
+    fits: |text| {
+        let rest = text.split_once("://").map(|(_, rest)| rest);
+        has_host(text, &["http", "https"]) && rest.is_some_and(|rest| !rest.contains(['/', '?', '#']))
+    },
+};
+
+/// `/`, `/fleet`, `/lab/fleet`.
+pub static BASE_PATH: Form = Form {
+    name: "a path",
+    example: "/fleet",
+    fits: |text| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        text.starts_with('/') && text.chars().all(is_plain) && !text.contains("//")
+    },
+};
+
 /// `mqtt://…`, `mqtts://…`, `ws://…`, `wss://…`.
 pub static BROKER: Form = Form {
     name: "the URL of an MQTT broker",

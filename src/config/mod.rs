@@ -51,6 +51,7 @@ mod refactoring;
 mod rules;
 pub mod schema;
 pub mod scope;
+mod sections;
 pub mod source;
 pub mod syntax;
 #[cfg(test)]
@@ -120,7 +121,8 @@ pub struct Config {
     pub audit: Option<AuditSettings>,
     /// What no simulator may go beyond.
     pub limits: blocks::Limits,
-    /// The blocks that are no resources and that this version only checks.
+    /// The other blocks that are no resources: those that are read where they are needed, and those that this version only
+    /// checks.
     pub sections: Vec<Body>,
     /// What of the language stands in the files of the whole fleet that this version checks and does not act on.
     pub unavailable: Diagnostics,

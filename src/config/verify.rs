@@ -13,7 +13,7 @@ use super::record::{self, Mode, Record};
 use super::rules::{self, Checked};
 use super::scope::{Instance, NoResources};
 use super::values::Names;
-use super::{Config, cycles, declaration, needs, ports, refactoring};
+use super::{Config, cycles, declaration, needs, ports, refactoring, sections};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Checks a fleet whose blocks are read and whose variables are set, and works out its locals.
@@ -227,7 +227,10 @@ fn evaluate_module<'c>(
         Record::evaluate(&provider.body, &scope, Mode::Check, diagnostics);
     }
     for section in &module.sections {
-        let record = Record::evaluate(section, &scope, Mode::Check, diagnostics);
+        let record = match sections::is_read_by_watch(section) {
+            true => Record::evaluate(section, &sections::Elsewhere(&scope), Mode::Check, diagnostics),
+            false => Record::evaluate(section, &scope, Mode::Check, diagnostics),
+        };
         record::check(&record, diagnostics);
     }
     for declaration in &module.declarations {

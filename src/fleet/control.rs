@@ -19,12 +19,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use simfleet_provider_api::{Ability, Address};
-use simfleet_state::{Holder, LockSet, State, System};
+use simfleet_state::{LockSet, State};
 use tokio::sync::{mpsc, watch};
 
 pub use self::allocate::Allocate;
 pub use self::look::Reached;
-use self::written::{parameters, told};
+use self::written::parameters;
+pub(super) use self::written::told;
 use super::runs::busy;
 use super::{Fleet, FleetError};
 use crate::apply::{self, Progress};
@@ -50,7 +51,7 @@ impl Fleet {
         progress: &mpsc::UnboundedSender<Progress>,
         stop: watch::Receiver<bool>,
     ) -> Result<Vec<Done>, FleetError> {
-        let audit = self.audit(control.verb(), parameters(control))?;
+        let audit = self.audit(format!("simulator.{}", control.verb()), parameters(control))?;
         let done = self.controlled(control, patterns, progress, stop).await;
         match (audit.tell(patterns, &done), &done) {
             (Ok(()), _) => done,
@@ -72,14 +73,29 @@ impl Fleet {
         parameters: Map<String, Json>,
         patterns: &[Pattern],
     ) -> Result<Vec<Reached>, FleetError> {
-        let audit = self.audit(verb, parameters)?;
-        let reached = self.reached(verb, ability, patterns).await;
-        let done = match &reached {
-            Ok(reached) => Ok(reached.iter().map(|one| done(&one.address, Ok(false), None)).collect()),
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok(done) => audit.tell(patterns, &Ok(done))?,
+        let reached = self.reach_any(verb, &[ability], parameters, patterns).await?;
+        Ok(reached.into_iter().map(|(one, _)| one).collect())
+    }
+
+    /// Looks at them as [`reach`](Self::reach) does, for the first of some abilities that each has; the last where it has
+    /// none of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reach_any(
+        &self,
+        verb: &'static str,
+        abilities: &[Ability],
+        parameters: Map<String, Json>,
+        patterns: &[Pattern],
+    ) -> Result<Vec<(Reached, Ability)>, FleetError> {
+        let audit = self.audit(format!("simulator.{verb}"), parameters)?;
+        let reached = self.reached(verb, abilities, patterns).await;
+        match &reached {
+            Ok(reached) => {
+                let done = reached.iter().map(|(one, _)| done(&one.address, Ok(false), None));
+                audit.tell(patterns, &Ok(done.collect()))?;
+            }
             Err(error) => audit.refuse(patterns, &told(error))?,
         }
         reached
@@ -88,17 +104,22 @@ impl Fleet {
     async fn reached(
         &self,
         verb: &'static str,
-        ability: Ability,
+        abilities: &[Ability],
         patterns: &[Pattern],
-    ) -> Result<Vec<Reached>, FleetError> {
+    ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let snapshot = self.snapshot().await?;
         let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
         let providers = self.providers(&snapshot);
         let mut reached = Vec::new();
         for one in self.look_for(&targets, &snapshot.state, &providers).await {
             let one = one.map_err(|(_, why)| why)?;
-            able(&one.address, verb, ability, &one.abilities())?;
-            reached.push(one);
+            let has = one.abilities();
+            let wanted = abilities.iter().find(|ability| has.contains(ability));
+            let Some(ability) = wanted.or(abilities.last()).copied() else {
+                continue;
+            };
+            able(&one.address, verb, ability, &has)?;
+            reached.push((one, ability));
         }
         Ok(reached)
     }
@@ -135,7 +156,7 @@ impl Fleet {
     }
 
     fn began_by(&self) -> Arc<str> {
-        Holder::this_process(self.options.command.as_str(), &System).who
+        self.holder().who
     }
 }
 

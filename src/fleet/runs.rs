@@ -183,12 +183,14 @@ impl Fleet {
         if let Some(mark) = self.mark.as_ref().filter(|_| snapshot.state.is_empty()) {
             mark.remove();
         }
+        // What was uploaded for machines that are gone; it can be uploaded again.
+        let _ = std::fs::remove_dir_all(self.programs());
         self.providers(snapshot).tidy();
     }
 
     /// Says who runs this.
     pub(super) fn began(&self) -> Event {
-        let Holder { who, command, .. } = Holder::this_process(self.options.command.as_str(), &System);
+        let Holder { who, command, .. } = self.holder();
         Event::Began { by: who, command }
     }
 
@@ -218,7 +220,7 @@ impl Fleet {
         locks: &LockSet,
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<Box<dyn Journal>, FleetError> {
-        let holder = Holder::this_process(self.options.command.as_str(), &System);
+        let holder = self.holder();
         let deadline = Instant::now() + self.options.lock_timeout;
         let mut told = None;
         loop {

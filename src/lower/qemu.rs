@@ -7,6 +7,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Value};
 use super::placement::Place;
 use super::workload::{format_value, record};
 use super::{Desired, Lowering, name_of, process};
+use crate::config::IgnoreChanges;
 use crate::config::blocks::Simulator;
 use crate::config::blocks::simulator::Qemu;
 use crate::config::blocks::simulator::qemu::{Console, Drive, Gdb, SnapshotStore};
@@ -45,6 +46,12 @@ pub(super) fn resource(
     attributes.set("snapshot", snapshot(lowering, qemu.snapshot.as_ref()));
     let arguments = qemu.arguments.clone().filter(|arguments| !arguments.is_empty());
     attributes.set("arguments", arguments.unwrap_or(Value::NULL));
+    if let IgnoreChanges::Only(names) = &mut desired.policy.ignored
+        && names.iter().any(|name| &**name == "program")
+    {
+        // A program is its content and its file: one that was loaded by hand is another of both.
+        names.push("program_file".into());
+    }
     Ok(desired)
 }
 

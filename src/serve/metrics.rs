@@ -58,13 +58,15 @@ fn escaped(value: &str) -> String {
 }
 
 /// Returns all metrics.
-pub(super) fn render(published: &Published, status: &Status, requests: &Requests) -> String {
+pub(super) fn render(published: &Published, status: &Status, requests: &Requests, programs: u64) -> String {
     let mut text = Exposition::default();
     of_the_loop(published, &mut text);
     of_pools(published, &mut text);
     of_checks(published, &mut text);
     of_what_runs(published, status, &mut text);
     of_requests(requests, &mut text);
+    let help = "Programs that were uploaded.";
+    text.one("simulation_programs_uploaded_total", "counter", help, programs);
     text.0
 }
 

@@ -1,108 +1,205 @@
 //! What a running `simfleet watch` shows of itself over HTTP: health, metrics, what is recorded, how pools are sized and why,
-//! and what happens as it happens. It only shows: nothing can be changed here, so that it listens on loopback only.
+//! and what happens as it happens; and what is done with simulators there, as the verbs of the command line do it.
 //!
-//! - `routes`: the paths; `guard`: who may ask, and what every answer says; [`metrics`]: `/metrics`
-//! - [`events`]: what was told lately, and those who follow it; `requests`: how many there were; `page`: the status page
+//! - `table`: all that can be asked, of which the router and the OpenAPI document are made
+//! - `settings`: how it is reached; `listen`: connections and TLS; `guard`: who may ask, and what every answer says; `rates`: how
+//!   much
+//! - `routes`: what is only read; [`metrics`]: `/metrics`; [`events`]: what was told lately, and those who follow it; `requests`: how
+//!   many there were; `page`: the status page
+//! - `simulators`, `programs`, `locks`: what is changed; [`operations`]: what became of it; `console`: what simulators write
 
+mod console;
 pub mod events;
 mod guard;
+mod listen;
+mod locks;
 mod metrics;
+mod operations;
 mod page;
+mod programs;
+mod rates;
 mod requests;
 mod routes;
+mod settings;
+mod simulators;
+mod table;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet_state::StateStore;
-use tokio::net::TcpListener;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use jiff::Timestamp;
+use simfleet_state::{StateError, StateStore};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
 
 pub use events::Events;
+pub use listen::Listener;
+pub use operations::Operations;
+pub use settings::Settings;
 
+use self::guard::{Caller, Refused};
+use self::programs::Programs;
+use self::rates::Buckets;
 use self::requests::Requests;
-use crate::diagnostic::Diagnostic;
+use crate::access::Credential;
+use crate::config::blocks::{Serve, access};
+use crate::diagnostic::Diagnostics;
+use crate::fleet::{Fleet, FleetError};
 use crate::status::{Asked, Status};
 use crate::watch::published::{Pictures, Published};
 
 /// How long agents have to tell the loads of their nodes, and for how long that holds.
 const PATIENCE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(5);
+/// How large a body may be, but for programs.
+const BODY: usize = 64 << 10;
+/// How often it is looked whether those who follow something may still do so.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Listens already, and does not answer yet.
-#[derive(Debug)]
-pub struct Listener(TcpListener);
-
-/// What is shown.
+/// What is shown, and done.
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// What the loop knows.
     pub pictures: Pictures,
     /// What it told.
     pub events: Arc<Events>,
-    /// Where what is kept of laps is.
-    pub store: Arc<dyn StateStore>,
+    /// The fleet, as its files were when they were last read without mistakes.
+    pub fleet: watch::Receiver<Fleet>,
+    /// Who is known by its block `access`.
+    pub declared: watch::Receiver<Vec<Credential>>,
+    /// What was asked for.
+    pub operations: Arc<Operations>,
+    /// Whether nothing may be changed.
+    pub only_looks: bool,
 }
 
 #[derive(Debug, Clone)]
 struct App {
     shown: Shown,
+    settings: Arc<Settings>,
     requests: Arc<Requests>,
+    /// How many requests each client has; `None` for as many as it wants.
+    rates: Option<Arc<Buckets>>,
+    /// How many failed attempts to log in.
+    attempts: Arc<Buckets>,
+    operations: Arc<Operations>,
+    programs: Arc<Programs>,
+    consoles: Arc<Semaphore>,
+    only_looks: bool,
     /// What agents told last, and when.
     asked: Arc<Mutex<Option<(Instant, Asked)>>>,
 }
 
-impl Listener {
-    /// Begins to listen. With port 0 the system chooses one.
-    ///
-    /// # Errors
-    /// The address is not of loopback, or is taken.
-    pub async fn bind(address: SocketAddr) -> Result<Self, Diagnostic> {
-        if !address.ip().is_loopback() {
-            let detail = format!(
-                "`--listen {address}` can be reached from other machines, and there are no tokens yet: \
-                 anybody could read what is recorded of the fleet."
-            );
-            return Err(
-                Diagnostic::error("Listening beyond this machine is not possible yet", detail).hint(
-                    "listen at 127.0.0.1, and reach it from elsewhere through SSH: `ssh -L 8080:127.0.0.1:8080 HOST`",
-                ),
-            );
+/// Returns who is known now: by the block of the fleet, and by what was made with `simfleet token create`.
+///
+/// # Errors
+/// What is wrong with the block, or why the state cannot be read.
+pub async fn credentials(fleet: &Fleet) -> Result<Vec<Credential>, FleetError> {
+    let declared = access::credentials(fleet.config())?;
+    let made = fleet.tokens().await?.into_iter().map(Credential::from);
+    Ok(declared.into_iter().chain(made).collect())
+}
+
+/// Takes over who is known whenever the files of the fleet change, until the watch ends. Tells where the block `access` has
+/// mistakes, and where `serve` says something other than what is `used`.
+pub async fn follow(
+    mut fleet: watch::Receiver<Fleet>,
+    declared: watch::Sender<Vec<Credential>>,
+    used: Option<Serve>,
+    tell: impl Fn(&'static str, Option<Diagnostics>),
+) {
+    let mut told = used.clone();
+    while fleet.changed().await.is_ok() {
+        let config = fleet.borrow_and_update().config().clone();
+        match access::credentials(&config) {
+            Ok(credentials) => drop(declared.send_replace(credentials)),
+            Err(why) => tell(
+                "The block `access` cannot be read, so that who was known stays known",
+                Some(why),
+            ),
         }
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            Diagnostic::error("Cannot listen", format!("Listening at {address} failed: {error}."))
-                .hint("choose another port, or 0 for one that is free")
-        })?;
-        Ok(Listener(listener))
+        match Serve::of(&config) {
+            Ok(serve) if !is_same(&serve, &told) => {
+                if !is_same(&serve, &used) {
+                    tell(
+                        "The block `serve` has changed: start the watch again for that to hold",
+                        None,
+                    );
+                }
+                told = serve;
+            }
+            Ok(_) => {}
+            Err(why) => tell("The block `serve` cannot be read", Some(why)),
+        }
     }
+}
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// The system does not tell.
-    pub fn address(&self) -> Result<SocketAddr, Diagnostic> {
-        let told = self.0.local_addr();
-        told.map_err(|error| Diagnostic::error("Cannot listen", format!("No address is known: {error}.")))
+/// Whether two say the same, wherever they stand.
+fn is_same(one: &Option<Serve>, other: &Option<Serve>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (None, None) => true,
+        _ => false,
     }
+}
 
+impl Listener {
     /// Answers, for ever.
-    ///
-    /// # Errors
-    /// None today: what fails with one connection is over with it.
-    pub async fn serve(self, shown: Shown) -> std::io::Result<()> {
+    pub async fn serve(self, shown: Shown) {
+        let settings = Arc::new(self.settings.clone());
+        let rates = settings.per_minute.map(|per_minute| Arc::new(Buckets::new(per_minute)));
+        let programs = Programs::new(shown.fleet.borrow().programs());
         let app = App {
-            shown,
+            rates,
+            attempts: Arc::new(Buckets::new(settings.auth_per_minute)),
+            settings,
             requests: Arc::default(),
+            operations: Arc::clone(&shown.operations),
+            programs: Arc::new(programs),
+            consoles: Arc::new(Semaphore::new(console::AT_ONCE)),
+            only_looks: shown.only_looks,
             asked: Arc::default(),
+            shown,
         };
-        axum::serve(self.0, routes::routes(app)).await
+        let router = table::router()
+            .fallback(routes::no_such_path)
+            .method_not_allowed_fallback(routes::no_such_method)
+            .layer(DefaultBodyLimit::max(BODY))
+            .layer(from_fn_with_state(app.clone(), guard::guard))
+            .layer(from_fn_with_state(app.clone(), requests::count))
+            .with_state(app);
+        self.answer(router).await;
     }
 }
 
 impl App {
+    /// The fleet, as its files are.
+    fn fleet(&self) -> Fleet {
+        self.shown.fleet.borrow().clone()
+    }
+
+    fn store(&self) -> Arc<dyn StateStore> {
+        Arc::clone(self.shown.fleet.borrow().store())
+    }
+
+    /// Returns who is known now. What was revoked is not known from then on.
+    async fn credentials(&self) -> Result<Vec<Credential>, Refused> {
+        let unread = |error: StateError| {
+            let why = format!("who may ask cannot be told: {error}");
+            Refused(StatusCode::SERVICE_UNAVAILABLE, why)
+        };
+        let made = self.store().tokens().await.map_err(unread)?;
+        let declared = self.shown.declared.borrow().clone();
+        Ok(declared
+            .into_iter()
+            .chain(made.into_iter().map(Credential::from))
+            .collect())
+    }
+
     /// What the loop knew at the end of the last lap; `None` before the first.
     fn picture(&self) -> Option<Arc<Published>> {
         self.shown.pictures.borrow().clone()
@@ -120,6 +217,40 @@ impl App {
         *kept = Some(asked);
         status
     }
+}
+
+impl App {
+    /// Waits until somebody may not ask any more what they asked, looking now and then: a token can be revoked while what it
+    /// opened is followed.
+    async fn until_unknown(self, caller: Caller) {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let Ok(known) = self.credentials().await else {
+                continue;
+            };
+            let is_known = match &caller.credential {
+                Some(credential) => known
+                    .iter()
+                    .any(|known| known.sha256 == credential.sha256 && known.holds(Timestamp::now()).is_ok()),
+                None => known.is_empty(),
+            };
+            if !is_known {
+                return;
+            }
+        }
+    }
+}
+
+/// Does something on a thread of its own: what fleets do stays on the thread that it began on.
+async fn apart<T: Send + 'static, F: Future<Output = Result<T, Refused>>>(
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<T, Refused> {
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
+    done.map_err(|error| {
+        let why = format!("it ended early: {error}");
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })?
 }
 
 /// Asks the agents of the nodes that were seen.

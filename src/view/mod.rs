@@ -7,7 +7,7 @@
 //! - [`history`], [`locks`]: what happened, and who is at work
 //! - [`graph`], [`reference`], [`why`], [`patch`]: what needs what, the words of the language, what leads to a change, how
 //!   two texts differ
-//! - [`rehearsal`]: what pools make of a load trace; [`watching`]: what a watch tells; [`pools`]: how it sizes pools
+//! - [`rehearsal`]: what pools make of a load trace; [`watching`]: what a watch tells; [`pools`]: how it sizes pools; [`tokens`]: who may ask it
 //! - [`values`]: values as HCL and as JSON; [`difference`]: how two of them differ
 //!
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
@@ -36,6 +36,7 @@ pub mod rehearsal;
 pub mod state;
 pub mod status;
 mod table;
+pub mod tokens;
 pub mod values;
 pub mod watching;
 pub mod why;

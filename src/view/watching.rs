@@ -36,7 +36,7 @@ fn message(told: &Told) -> String {
                 count(*resources, "resource")
             )
         }
-        Told::Listening { address } => format!("listening at http://{address}/"),
+        Told::Listening { url, .. } => format!("listening at {url}"),
         Told::Decided {
             pool,
             decision,
@@ -122,7 +122,7 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
     let (kind, more) = match told {
         Told::Run(progress) => return progress::event(progress, at),
         Told::Watching { pools, resources } => ("watching", json!({ "pools": pools, "resources": resources })),
-        Told::Listening { address } => ("listening", json!({ "address": address.to_string() })),
+        Told::Listening { address, url } => ("listening", json!({ "address": address.to_string(), "url": url })),
         Told::Decided { pool, decision, .. } => ("decided", json!({ "pool": pool, "decision": decision })),
         Told::SourceFailed { pool, check, because } => (
             "source_failed",

@@ -84,6 +84,9 @@ pub struct Watch {
 
     /// How the files looked when they were last read, and when they are looked at again.
     looked_at_files: Option<Files>,
+    /// Who wants to know of what was read, and who tells of what was done by hand.
+    reread: Option<watch::Sender<Fleet>>,
+    changed: Option<mpsc::UnboundedReceiver<()>>,
     files_due: Instant,
     pending: Option<Pending>,
     /// The serial of the state of which that was told.
@@ -155,6 +158,8 @@ impl Watch {
             stop,
             wake,
             looked_at_files: None,
+            reread: None,
+            changed: None,
             files_due: Instant::now(),
             pending: None,
             was_pending_at: 0,
@@ -195,9 +200,17 @@ impl Watch {
         }
     }
 
-    /// Has it show what it knows after each lap.
-    pub fn showing(mut self, to: watch::Sender<Option<Arc<Published>>>) -> Self {
+    /// Has it show what it knows after each lap, and the fleet whenever it has read its files. What comes by `changed` says
+    /// that something was done by hand, so that there is more to show.
+    pub fn showing(
+        mut self,
+        to: watch::Sender<Option<Arc<Published>>>,
+        fleet: watch::Sender<Fleet>,
+        changed: mpsc::UnboundedReceiver<()>,
+    ) -> Self {
         self.pictured.show(to);
+        self.reread = Some(fleet);
+        self.changed = Some(changed);
         self
     }
 
@@ -330,6 +343,7 @@ impl Watch {
             (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
             ran = self.runs.next() => self.ran(ran),
             Some(()) = self.wake.recv() => self.hurry(),
+            () = told(self.changed.as_mut()) => self.is_stale = true,
             // Neither is anything to make a lap for.
             Some(progress) = self.progress.1.recv() => return self.tell(Told::Run(progress)),
             _ = self.stop.changed() => return,
@@ -451,6 +465,16 @@ impl Watch {
             again,
         });
     }
+}
+
+/// Waits until something is told; for ever where nobody tells.
+async fn told(by: Option<&mut mpsc::UnboundedReceiver<()>>) {
+    if let Some(by) = by
+        && by.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 fn nothing_applied() -> Diagnostics {

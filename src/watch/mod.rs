@@ -64,6 +64,8 @@ pub enum Told {
     Listening {
         /// Where.
         address: SocketAddr,
+        /// The URL of the page.
+        url: String,
     },
     /// A pool was decided on, other than before.
     Decided {

@@ -8,12 +8,14 @@
 //! - [`state`]: what is recorded of a fleet; [`mod@replay`]: how events lead to it
 //! - [`store`]: the traits of a store; [`error`]: why it refuses
 //! - [`invariants`]: what holds of every state, whatever led to it
+//! - [`access`]: who may do what over HTTP, and what they asked for, beside the journal
 //! - [`scaling`]: what is remembered of the sizes of pools, beside the journal
 //! - [`secrets`]: the keys by which secrets are kept; without one they are digests
 //! - [`locks`]: who may change what; [`host`]: who that is, and whether they are alive
 //! - `conformance` (a feature): the suite that every store passes
 //! - [`sqlite`]: the default store, one file; [`memory`]: a store in memory
 
+pub mod access;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod declaration;
@@ -34,6 +36,7 @@ pub mod stored;
 mod timings;
 mod transition;
 
+pub use access::{AccessToken, HttpOperation, Role};
 pub use declaration::{
     Declaration, DeposedKey, Drain, HealthCheck, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
 };

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use uuid::Uuid;
 
+use crate::access::{AccessToken, HttpOperation, KEPT_OPERATIONS};
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host};
@@ -42,6 +43,8 @@ struct Inner {
     table: LockTable,
     memories: BTreeMap<Address, Arc<str>>,
     laps: BTreeMap<Address, BTreeMap<Timestamp, Arc<str>>>,
+    tokens: BTreeMap<Arc<str>, AccessToken>,
+    operations: Vec<HttpOperation>,
 }
 
 /// A recorded group of events in their stored form.
@@ -200,6 +203,43 @@ impl StateStore for MemoryStore {
         let inner = self.inner();
         let laps = inner.laps.get(pool).into_iter().flat_map(|laps| laps.range(since..));
         Ok(laps.map(|(at, told)| (*at, told.clone())).collect())
+    }
+
+    async fn tokens(&self) -> Result<Vec<AccessToken>, StateError> {
+        Ok(self.inner().tokens.values().cloned().collect())
+    }
+
+    async fn add_token(&self, token: &AccessToken) -> Result<bool, StateError> {
+        let mut inner = self.inner();
+        let is_taken = |known: &AccessToken| known.revoked.is_none();
+        if inner.tokens.get(&token.name).is_some_and(is_taken) {
+            return Ok(false);
+        }
+        inner.tokens.insert(token.name.clone(), token.clone());
+        Ok(true)
+    }
+
+    async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<Option<AccessToken>, StateError> {
+        let mut inner = self.inner();
+        let known = inner.tokens.get_mut(name).filter(|token| token.revoked.is_none());
+        Ok(known.map(|token| {
+            token.revoked = Some(at);
+            token.clone()
+        }))
+    }
+
+    async fn operations(&self) -> Result<Vec<HttpOperation>, StateError> {
+        Ok(self.inner().operations.clone())
+    }
+
+    async fn keep_operation(&self, operation: &HttpOperation) -> Result<(), StateError> {
+        let mut inner = self.inner();
+        inner.operations.retain(|known| known.id != operation.id);
+        inner.operations.push(operation.clone());
+        inner.operations.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        let surplus = inner.operations.len().saturating_sub(KEPT_OPERATIONS);
+        inner.operations.drain(..surplus);
+        Ok(())
     }
 
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {

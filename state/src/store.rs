@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
 
+use crate::access::{AccessToken, HttpOperation};
 use crate::error::StateError;
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId};
@@ -58,6 +59,22 @@ pub trait StateStore: fmt::Debug + Send + Sync {
 
     /// Returns what was told of the scaling of a pool from an instant on, oldest first.
     async fn laps(&self, pool: &Address, since: Timestamp) -> Result<Vec<(Timestamp, Arc<str>)>, StateError>;
+
+    /// Returns the tokens by which people and programs are known, those that are revoked too, by their names.
+    async fn tokens(&self) -> Result<Vec<AccessToken>, StateError>;
+
+    /// Keeps a token, durably; one of its name that was revoked makes way. Returns whether the name was free. There must be
+    /// a state.
+    async fn add_token(&self, token: &AccessToken) -> Result<bool, StateError>;
+
+    /// Revokes a token, durably. Returns it as it is now; `None` where there is none of this name that is not revoked.
+    async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<Option<AccessToken>, StateError>;
+
+    /// Returns what was asked for over HTTP, oldest first.
+    async fn operations(&self) -> Result<Vec<HttpOperation>, StateError>;
+
+    /// Keeps what was asked for, or what became of it, durably; the newest 1,000 stay. There must be a state.
+    async fn keep_operation(&self, operation: &HttpOperation) -> Result<(), StateError>;
 
     /// Drops the locks of a holder, alive or not, and returns them; none where it has none. It is fenced from then on.
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError>;

@@ -7,4 +7,9 @@ mod bench;
 mod by_hand;
 mod idle;
 mod mistakes;
+mod over_http;
+#[path = "../watch/served.rs"]
+mod served;
 mod sessions;
+#[path = "../watch/watcher.rs"]
+mod watcher;

@@ -1,11 +1,17 @@
 //! `simfleet watch`, the real program: over local nodes and over the fake cloud, with sources that answer what a test wants.
 
+mod api;
 #[cfg(feature = "fake")]
 mod chaos;
+mod contract;
 mod files;
 mod kills;
 mod load;
+mod page;
+mod programs;
+mod reach;
 mod serve;
+mod served;
 mod sizes;
 mod sources;
 #[path = "../support/mod.rs"]

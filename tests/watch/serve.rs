@@ -1,113 +1,14 @@
 //! What a watch shows of itself over HTTP.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
 use serde_json::Value as Json;
 
 use crate::load::{Answer, Load};
+use crate::served::Served;
 use crate::sizes::local;
 use crate::support::Fleet;
-use crate::watcher::Watcher;
-
-/// For how long something that must come is waited for.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// A watch at work that listens.
-struct Served {
-    watcher: Watcher,
-    address: String,
-}
-
-/// An answer: its status, its head and its body.
-struct Got {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Got {
-    #[track_caller]
-    fn json(&self) -> Json {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}{}", self.head, self.body))
-    }
-}
-
-impl Served {
-    fn start(fleet: &Fleet) -> Self {
-        let mut watcher = Watcher::start(fleet, &["--listen", "127.0.0.1:0"]);
-        let listening = watcher.wait_for_type("listening");
-        let address = listening["address"].as_str().expect("an address").to_owned();
-        Served { watcher, address }
-    }
-
-    /// Asks, with more lines of a head, and returns what it is answered on.
-    fn asked(&self, method: &str, path: &str, host: &str, more: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        stream
-    }
-
-    fn ask(&self, method: &str, path: &str, host: &str) -> Got {
-        let mut answer = String::new();
-        let read = self.asked(method, path, host, "").read_to_string(&mut answer);
-        read.expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Got {
-            status: status.expect("a status"),
-            head: head.to_lowercase(),
-            body: body.to_owned(),
-        }
-    }
-
-    fn get(&self, path: &str) -> Got {
-        self.ask("GET", path, &self.address)
-    }
-
-    /// Waits until an answer is as it must become.
-    #[track_caller]
-    fn wait_for(&self, path: &str, is_it: impl Fn(&Got) -> bool) -> Got {
-        let until = Instant::now() + LIMIT;
-        loop {
-            let got = self.get(path);
-            if is_it(&got) {
-                return got;
-            }
-            assert!(Instant::now() < until, "{path} stays: {}\n{}", got.status, got.body);
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Follows events from after one on, and returns the first few as pairs of id and data.
-    fn events(&self, after: &str, count: usize) -> Vec<(String, Json)> {
-        let more = match after {
-            "" => String::new(),
-            after => format!("last-event-id: {after}\r\n"),
-        };
-        let stream = self.asked("GET", "/v1/events", &self.address, &more);
-        let (mut id, mut events) = (String::new(), Vec::new());
-        for line in BufReader::new(stream).lines() {
-            let line = line.expect("a line");
-            if let Some(of) = line.strip_prefix("id: ") {
-                id = of.to_owned();
-            }
-            if let Some(data) = line.strip_prefix("data: ") {
-                events.push((id.clone(), serde_json::from_str(data).expect("JSON")));
-            }
-            if events.len() == count {
-                break;
-            }
-        }
-        events
-    }
-}
 
 /// Returns the value of a metric.
-fn metric(text: &str, name: &str) -> Option<f64> {
+pub fn metric(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|value| value.parse().ok())
 }
@@ -263,7 +164,7 @@ fn what_cannot_be_answered_is_said_as_json_and_nothing_secret_is_shown() {
             "`window=soon` is no duration",
         ),
         ("GET", "/v1/events?laps=perhaps", 400, "laps"),
-        ("POST", "/v1/pools", 405, "it only shows"),
+        ("POST", "/v1/pools", 405, "`/v1/pools` does not take POST"),
     ] {
         let got = served.ask(method, path, &served.address);
         assert_eq!(got.status, status, "{path}: {}", got.body);

@@ -1,4 +1,5 @@
 //! A watch at work, and what it tells.
+#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;

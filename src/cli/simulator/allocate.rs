@@ -73,8 +73,9 @@ impl Allocate {
             length: self.length,
             wait: self.wait,
         };
+        let stop = run.signals.graceful();
         let all = reported(run, false, async |progress| {
-            fleet.allocate(how, &patterns, &progress).await
+            fleet.allocate(how, &patterns, &progress, stop).await
         })
         .await?;
         if self.json {

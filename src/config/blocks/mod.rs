@@ -12,7 +12,7 @@ use super::record::Record;
 use super::schema::{AttributeSchema, BlockSchema, Nested};
 use crate::diagnostic::Diagnostics;
 
-mod access;
+pub mod access;
 mod alert;
 mod audit;
 pub mod build;
@@ -40,7 +40,7 @@ pub mod removed;
 mod report;
 mod robot;
 pub mod scale;
-mod serve;
+pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod simulator;
@@ -69,6 +69,7 @@ pub use port::{Port, PortSource, Protocol};
 pub use process::{Log, Process, Ready, Restart};
 pub use program::Program;
 pub use removed::Removed;
+pub use serve::{Certificate, Rates, Serve};
 pub use service::Service;
 pub use settings::{Backend, Settings};
 pub use simulator::{Desired, Kind, Simulator};
@@ -178,7 +179,7 @@ fn resources() -> &'static [Resource] {
     &RESOURCES
 }
 
-/// Returns the schemas of the blocks that are no resources and that this version only checks.
+/// Returns the schemas of the blocks that are no resources, and of which most are only checked by this version.
 fn sections() -> [BlockSchema; 5] {
     [
         access::schema(),

@@ -21,6 +21,7 @@ mod quickstart;
 mod refactoring;
 mod rules;
 mod schemas;
+mod serving;
 mod variables;
 
 /// The fleet that must work whole.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use simfleet_provider_api::Address;
 use simfleet_state::{Event, LockSet, Snapshot, StateError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::super::{Fleet, FleetError};
 use super::{ATTEMPTS, done};
@@ -35,7 +35,8 @@ pub struct Allocate {
 
 impl Fleet {
     /// Has simulators that patterns stand for be the user's: all of them or none; with `any`, one of them. What is the
-    /// user's already stays so, for as long as is said now. It is in the audit log when this returns.
+    /// user's already stays so, for as long as is said now. It is in the audit log when this returns. Once `stop` turns true
+    /// nothing is waited for.
     ///
     /// # Errors
     /// A pattern stands for no simulator; somebody else has one, or with `any` none is free, for longer than is waited; or
@@ -45,6 +46,7 @@ impl Fleet {
         how: Allocate,
         patterns: &[Pattern],
         progress: &mpsc::UnboundedSender<Progress>,
+        mut stop: watch::Receiver<bool>,
     ) -> Result<Vec<Done>, FleetError> {
         let mut parameters = Map::new();
         if let Some(length) = how.length {
@@ -53,7 +55,7 @@ impl Fleet {
         if how.any {
             parameters.insert("any".to_owned(), Json::Bool(true));
         }
-        let audit = self.audit("allocate", parameters)?;
+        let audit = self.audit("simulator.allocate".to_owned(), parameters)?;
         let deadline = Instant::now() + how.wait;
         let mut told = None;
         let mut lost = 0;
@@ -69,7 +71,7 @@ impl Fleet {
                 Ok(Ok(done)) => break Ok(done),
                 Ok(Err(why)) => why,
             };
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || *stop.borrow() {
                 break Err(why.into());
             }
             let of = why.address.as_ref().map(|address| format!("{address}: "));
@@ -78,7 +80,8 @@ impl Fleet {
                 told = Some(message.clone());
                 let _ = progress.send(Progress::Waiting { message });
             }
-            tokio::time::sleep(LOOK).await;
+            // Where nobody can ask it to stop any more, nobody does.
+            let _ = tokio::time::timeout(LOOK, stop.wait_for(|stop| *stop)).await;
         };
         audit.tell(patterns, &done)?;
         done
@@ -98,7 +101,7 @@ impl Fleet {
         if force {
             parameters.insert("force".to_owned(), Json::Bool(true));
         }
-        let audit = self.audit("release", parameters)?;
+        let audit = self.audit("simulator.release".to_owned(), parameters)?;
         let done = self.release_now(force, patterns, progress).await;
         audit.tell(patterns, &done)?;
         done

@@ -15,18 +15,19 @@ use crate::plan::Pattern;
 
 impl Fleet {
     /// Opens the audit log, before anything is done.
-    pub(super) fn audit(&self, verb: &'static str, parameters: Map<String, Json>) -> Result<Audit, FleetError> {
+    pub(in crate::fleet) fn audit(&self, action: String, parameters: Map<String, Json>) -> Result<Audit, FleetError> {
         let settings = self.config.audit.clone().unwrap_or_else(|| AuditSettings {
             path: self.folder.with_file_name("audit.jsonl"),
             durability: Durability::Written,
         });
         let session = self.options.inputs.environment.get("SSH_CONNECTION");
         let from = session.and_then(|session| session.split_whitespace().next());
+        let caller = self.caller.as_ref().map(|caller| Arc::clone(&caller.from));
         Ok(Audit {
             log: AuditLog::open(settings)?,
             by: self.began_by(),
-            from: from.unwrap_or("local").into(),
-            action: format!("simulator.{verb}"),
+            from: caller.unwrap_or_else(|| from.unwrap_or("local").into()),
+            action,
             parameters,
             lineage: self.mark.as_ref().and_then(Mark::read),
         })
@@ -34,7 +35,7 @@ impl Fleet {
 }
 
 /// What is written down of one command.
-pub(super) struct Audit {
+pub(in crate::fleet) struct Audit {
     log: AuditLog,
     by: Arc<str>,
     from: Arc<str>,
@@ -65,7 +66,8 @@ impl Audit {
             .try_for_each(|pattern| self.append(pattern.to_string(), Some(why.to_owned())))
     }
 
-    fn append(&self, address: String, message: Option<String>) -> Result<(), FleetError> {
+    /// Writes down what was done with one thing, or why it was not.
+    pub(in crate::fleet) fn append(&self, address: String, message: Option<String>) -> Result<(), FleetError> {
         Ok(self.log.append(&AuditEntry {
             at: Timestamp::now(),
             by: self.by.clone(),
@@ -84,7 +86,7 @@ impl Audit {
 }
 
 /// Returns an error in one line.
-pub(super) fn told(error: &FleetError) -> String {
+pub(in crate::fleet) fn told(error: &FleetError) -> String {
     match error {
         FleetError::Diagnostics(diagnostics) => {
             let details: Vec<&str> = diagnostics.0.iter().map(|diagnostic| &*diagnostic.detail).collect();

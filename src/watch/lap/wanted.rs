@@ -61,7 +61,12 @@ impl Watch {
         if self.looked_at_files.as_ref() != Some(&files) {
             self.looked_at_files = Some(files);
             match self.files.reread() {
-                Ok(reread) => self.files = reread,
+                Ok(reread) => {
+                    if let Some(to) = &self.reread {
+                        to.send_replace(reread.clone());
+                    }
+                    self.files = reread;
+                }
                 Err(error) => {
                     self.failed(
                         "The files have mistakes, so that what was last applied stays",

@@ -2,6 +2,7 @@
 //!
 //! [`suite!`](crate::suite) makes one test of each case.
 
+mod access;
 mod bench;
 mod cases;
 mod host;
@@ -11,6 +12,7 @@ mod samples;
 
 use std::sync::Arc;
 
+pub use self::access::*;
 pub use self::cases::*;
 pub use self::host::VirtualHost;
 pub use self::keeping::*;
@@ -73,6 +75,8 @@ macro_rules! suite {
             a_lost_state_is_made_with_its_lineage,
             what_is_remembered_of_pools_is_beside_the_journal,
             of_the_laps_of_a_pool_the_newest_are_kept,
+            a_token_comes_back_as_its_digest_until_it_is_revoked,
+            of_what_was_asked_for_the_newest_stay,
         );
     };
     (@each $fixture:ty: $($case:ident,)*) => {

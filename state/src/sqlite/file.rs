@@ -145,10 +145,13 @@ impl File {
             return Ok(connection);
         }
         self.make(lineage)?;
-        self.open(Access::Write)?.ok_or_else(|| {
-            let error = io::Error::new(io::ErrorKind::NotFound, "it was deleted, or is a link to nothing");
-            self.io(Access::Write, error)
-        })
+        self.open(Access::Write)?.ok_or_else(|| self.missing())
+    }
+
+    /// Says that the file is not there, and should be.
+    pub(super) fn missing(&self) -> StateError {
+        let error = io::Error::new(io::ErrorKind::NotFound, "it was deleted, or is a link to nothing");
+        self.io(Access::Write, error)
     }
 
     fn prepare(&self, connection: &Connection, access: Access) -> rusqlite::Result<()> {

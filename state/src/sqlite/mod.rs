@@ -1,12 +1,14 @@
 //! The journal in one SQLite file: the default store.
 //!
 //! - `file`: making, opening and recognising the file
+//! - `access`: tokens, and what was asked for over HTTP
 //! - `chain`: the checksums by which damage is found
 //! - `read`: from rows to a state
 //! - `scaling`: what is remembered of the sizes of pools
 //! - `leases`: the locks
 //! - `write`: the journal
 
+mod access;
 mod chain;
 mod file;
 mod leases;
@@ -29,6 +31,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use self::file::File;
 use self::write::Writer;
+use crate::access::{AccessToken, HttpOperation};
 use crate::error::{Cause, StateError};
 use crate::event::{Entry, Event, Stamp};
 use crate::host::{Holder, HolderId, Host, System};
@@ -170,6 +173,31 @@ impl StateStore for SqliteStore {
     async fn laps(&self, pool: &Address, since: Timestamp) -> Result<Vec<(Timestamp, Arc<str>)>, StateError> {
         let (file, pool) = (self.file.clone(), pool.clone());
         blocking(move || scaling::laps(&file, &pool, since)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<AccessToken>, StateError> {
+        let file = self.file.clone();
+        blocking(move || access::tokens(&file)).await
+    }
+
+    async fn add_token(&self, token: &AccessToken) -> Result<bool, StateError> {
+        let (file, token) = (self.file.clone(), token.clone());
+        blocking(move || access::add_token(&file, &token)).await
+    }
+
+    async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<Option<AccessToken>, StateError> {
+        let (file, name) = (self.file.clone(), name.to_owned());
+        blocking(move || access::revoke_token(&file, &name, at)).await
+    }
+
+    async fn operations(&self) -> Result<Vec<HttpOperation>, StateError> {
+        let file = self.file.clone();
+        blocking(move || access::operations(&file)).await
+    }
+
+    async fn keep_operation(&self, operation: &HttpOperation) -> Result<(), StateError> {
+        let (file, operation) = (self.file.clone(), operation.clone());
+        blocking(move || access::keep_operation(&file, &operation)).await
     }
 
     async fn unlock(&self, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
