@@ -13,12 +13,10 @@ mod look;
 mod update;
 mod written;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use simfleet_provider_api::{Ability, Address};
-use simfleet_state::{Holder, LockSet, State, System};
+use simfleet_state::{LockSet, State};
 use tokio::sync::{mpsc, watch};
 
 pub use self::look::Reached;
@@ -130,10 +128,6 @@ impl Fleet {
                 done => return done,
             }
         }
-    }
-
-    fn began_by(&self) -> Arc<str> {
-        Holder::this_process(self.options.command.as_str(), &System).who
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Event, Host, Journal, LockSet, State, StateStore};
+use simfleet_state::{Event, Holder, Host, Journal, LockSet, State, StateStore, System};
 use tokio::sync::mpsc;
 
+use super::mark::Mark;
 use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
@@ -82,6 +83,16 @@ impl Fleet {
     /// Where its state is.
     pub fn store(&self) -> &Arc<dyn StateStore> {
         &self.store
+    }
+
+    /// The identity of its state, where there is one.
+    pub fn lineage(&self) -> Option<Arc<str>> {
+        self.mark.as_ref().and_then(Mark::read)
+    }
+
+    /// Who runs this: `user@host`.
+    pub fn who(&self) -> Arc<str> {
+        Holder::this_process(self.options.command.as_str(), &System).who
     }
 
     /// Its clock.

@@ -118,6 +118,7 @@ impl Layout {
                 | Block::Service(_)
                 | Block::Program(_)
                 | Block::Metrics(_)
+                | Block::Webhook(_)
                 | Block::Value(_) => {}
             }
         }

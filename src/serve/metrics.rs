@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use simfleet_provider_api::Address;
 
 use super::requests::Requests;
+use crate::signals::webhooks::Counts;
 use crate::status::Status;
 use crate::watch::published::{CheckPicture, Durations, PoolPicture, Published};
 
@@ -64,6 +65,7 @@ pub(super) fn render(published: &Published, status: &Status, requests: &Requests
     of_pools(published, &mut text);
     of_checks(published, &mut text);
     of_what_runs(published, status, &mut text);
+    of_webhooks(published, &mut text);
     of_requests(requests, &mut text);
     text.0
 }
@@ -224,6 +226,45 @@ fn of_what_runs(published: &Published, status: &Status, text: &mut Exposition) {
         memory,
         text,
     );
+}
+
+fn of_webhooks(published: &Published, text: &mut Exposition) {
+    type Value = fn(&Counts) -> u64;
+    let metrics: [(&str, &str, &str, Value); 5] = [
+        (
+            "simfleet_webhook_delivered_total",
+            "counter",
+            "Events that a webhook took.",
+            |counts| counts.delivered,
+        ),
+        (
+            "simfleet_webhook_failed_total",
+            "counter",
+            "Events that were given up: a webhook refused them, or all attempts failed.",
+            |counts| counts.failed,
+        ),
+        (
+            "simfleet_webhook_dropped_total",
+            "counter",
+            "Events that were not sent, as too many waited.",
+            |counts| counts.dropped,
+        ),
+        (
+            "simfleet_webhook_retried_total",
+            "counter",
+            "Attempts after the first.",
+            |counts| counts.retried,
+        ),
+        ("simfleet_webhook_waiting", "gauge", "Events that wait.", |counts| {
+            counts.waiting as u64
+        }),
+    ];
+    for (name, kind, help, value) in metrics {
+        text.begin(name, kind, help);
+        for (webhook, counts) in &published.webhooks {
+            text.sample(name, &[("webhook", &webhook.to_string())], value(counts));
+        }
+    }
 }
 
 fn by_status<'a>(name: &str, help: &str, words: impl Iterator<Item = &'a str>, text: &mut Exposition) {

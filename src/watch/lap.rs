@@ -3,12 +3,14 @@
 //! - [`deciding`]: asking sources, and what is decided of their answers; [`looking`]: at what is there, and how healthy it is
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
+//! - [`telling`]: what is told, and to whom
 //! - [`work`]: what takes long, as futures that the loop polls
 
 mod applying;
 mod deciding;
 mod looking;
 mod retry;
+mod telling;
 mod wanted;
 mod work;
 
@@ -42,6 +44,8 @@ use crate::health::Verdict;
 use crate::lower::Wanted;
 use crate::providers::Providers;
 use crate::scale::Decision;
+use crate::signals::EventName;
+use crate::signals::webhooks::{News, Webhooks};
 
 /// How often the lead is renewed: well within a lease.
 const RENEW: Duration = Duration::from_secs(10);
@@ -127,6 +131,13 @@ pub struct Watch {
     since: u64,
     /// What it shows of itself.
     pictured: Pictured,
+    /// Who is told of events, and what is new of them.
+    webhooks: Webhooks,
+    webhook_news: mpsc::UnboundedReceiver<(Address, News)>,
+    /// What is recorded and not there.
+    lost: BTreeSet<Address>,
+    /// The pools that would be larger than they may be.
+    at_max: BTreeSet<Address>,
 }
 
 impl Watch {
@@ -139,7 +150,12 @@ impl Watch {
         stop: watch::Receiver<bool>,
         wake: mpsc::UnboundedReceiver<()>,
     ) -> Self {
+        let (news, webhook_news) = mpsc::unbounded_channel();
         Watch {
+            webhooks: Webhooks::new(telling::sender(&files), news),
+            webhook_news,
+            lost: BTreeSet::new(),
+            at_max: BTreeSet::new(),
             files,
             how,
             sources,
@@ -195,6 +211,12 @@ impl Watch {
     /// # Errors
     /// Another one watches this fleet, or took over; nothing was ever applied.
     pub async fn watch(mut self) -> Result<Ended, FleetError> {
+        let ended = self.make_laps().await;
+        self.close_webhooks().await;
+        ended
+    }
+
+    async fn make_laps(&mut self) -> Result<Ended, FleetError> {
         let snapshot = self.files.snapshot().await?;
         if Goal::of(&snapshot.state).is_none() {
             return Err(nothing_applied().into());
@@ -243,6 +265,7 @@ impl Watch {
             pending: self.pending.as_ref().map(ToString::to_string),
             trouble: self.lap_failed.clone().or_else(|| self.refused.clone()),
             is_ready: self.has_planned && self.refused.is_none(),
+            webhooks: self.webhooks.counts(),
             now: self.files.host().now(),
         });
     }
@@ -258,7 +281,7 @@ impl Watch {
         };
         if self.lap_failed.as_ref() != Some(&why) {
             self.lap_failed = Some(why);
-            self.failed("Nothing can be decided", error, Some(AGAIN));
+            self.failed(EventName::LapFailed, "Nothing can be decided", error, Some(AGAIN));
         }
     }
 
@@ -268,6 +291,7 @@ impl Watch {
             match serde_json::from_str(&text) {
                 Ok(memory) => _ = self.memories.insert(pool, memory),
                 Err(error) => self.tell(Told::Failed {
+                    event: EventName::LapFailed,
                     message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
                     because: None,
                     again: None,
@@ -288,7 +312,7 @@ impl Watch {
     }
 
     /// Ends what is at work, in order.
-    async fn end(mut self) -> Result<Ended, FleetError> {
+    async fn end(&mut self) -> Result<Ended, FleetError> {
         for running in self.running.values() {
             running.stop.send_replace(true);
         }
@@ -317,6 +341,7 @@ impl Watch {
             (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
             ran = self.runs.next() => self.ran(ran),
             Some(progress) = self.progress.1.recv() => self.tell(Told::Run(progress)),
+            Some((webhook, news)) = self.webhook_news.recv() => self.tell_webhook(webhook, news),
             _ = self.stop.changed() => {}
             Some(()) = self.wake.recv() => self.hurry(),
             () = tokio::time::sleep_until(due) => {}
@@ -372,6 +397,7 @@ impl Watch {
         let snapshot = Arc::new(self.files.snapshot().await?);
         self.pictured.snapshot = Some(Arc::clone(&snapshot));
         self.enforce(&snapshot.state);
+        self.tell_lost(&snapshot.state);
         let recorded = Recorded::of(&snapshot.state);
         self.decide(&snapshot.state, &recorded).await?;
         self.ask(&snapshot.state, &recorded);
@@ -390,31 +416,6 @@ impl Watch {
 
     fn now(&self) -> Timestamp {
         self.files.host().now()
-    }
-
-    fn tell_progress(&mut self) {
-        while let Ok(progress) = self.progress.1.try_recv() {
-            self.tell(Told::Run(progress));
-        }
-    }
-
-    fn tell(&self, told: Told) {
-        // The work goes on whether or not anybody reads of it.
-        let _ = self.tell.send(told);
-    }
-
-    fn failed(&mut self, message: &str, error: &FleetError, again: Option<Duration>) {
-        self.has_failed = true;
-        self.pictured.counters.errors += 1;
-        let (message, because) = match error {
-            FleetError::Diagnostics(diagnostics) => (message.to_owned(), Some(diagnostics.clone())),
-            other => (format!("{message}: {other}"), None),
-        };
-        self.tell(Told::Failed {
-            message,
-            because,
-            again,
-        });
     }
 }
 

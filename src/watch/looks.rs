@@ -62,6 +62,15 @@ impl Looks {
         seen
     }
 
+    /// Returns what is recorded and was not there when it was looked at.
+    pub fn gone<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Address> {
+        let gone = self.seen.iter().filter(|(_, look)| look.observed == Observed::Absent);
+        gone.filter(|(address, look)| {
+            state.resources.contains_key(*address) && look.fingerprint == state.fingerprint(address)
+        })
+        .map(|(address, _)| address)
+    }
+
     /// Whether something was ever looked at.
     pub fn has(&self, address: &Address) -> bool {
         self.seen.contains_key(address)

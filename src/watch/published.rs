@@ -15,6 +15,7 @@ use super::looks::Looks;
 use super::pool::{Answers, Decided, because};
 use crate::config::blocks::Pool;
 use crate::scale::Decision;
+use crate::signals::webhooks::Counts;
 
 /// Where the newest picture is; `None` until there was a lap.
 pub type Pictures = watch::Receiver<Option<Arc<Published>>>;
@@ -44,6 +45,8 @@ pub struct Published {
     pub unplaced: usize,
     /// What is counted since it began.
     pub counters: Counters,
+    /// What is counted of those who are told of events.
+    pub webhooks: BTreeMap<Address, Counts>,
 }
 
 /// What is known of a pool.
@@ -152,6 +155,7 @@ pub(super) struct Present<'a> {
     pub(super) pending: Option<String>,
     pub(super) trouble: Option<String>,
     pub(super) is_ready: bool,
+    pub(super) webhooks: BTreeMap<Address, Counts>,
     pub(super) now: Timestamp,
 }
 
@@ -250,6 +254,7 @@ impl Pictured {
             is_ready: present.is_ready,
             unplaced: self.unplaced,
             counters: self.counters.clone(),
+            webhooks: present.webhooks,
         };
         if let Some(to) = &self.to {
             to.send_replace(Some(Arc::new(published)));

@@ -5,9 +5,11 @@ mod chaos;
 mod files;
 mod kills;
 mod load;
+mod receiver;
 mod serve;
 mod sizes;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
 mod watcher;
+mod webhooks;

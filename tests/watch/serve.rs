@@ -15,27 +15,27 @@ use crate::watcher::Watcher;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A watch at work that listens.
-struct Served {
-    watcher: Watcher,
-    address: String,
+pub struct Served {
+    pub watcher: Watcher,
+    pub address: String,
 }
 
 /// An answer: its status, its head and its body.
-struct Got {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Got {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Got {
     #[track_caller]
-    fn json(&self) -> Json {
+    pub fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}{}", self.head, self.body))
     }
 }
 
 impl Served {
-    fn start(fleet: &Fleet) -> Self {
+    pub fn start(fleet: &Fleet) -> Self {
         let mut watcher = Watcher::start(fleet, &["--listen", "127.0.0.1:0"]);
         let listening = watcher.wait_for_type("listening");
         let address = listening["address"].as_str().expect("an address").to_owned();
@@ -64,13 +64,13 @@ impl Served {
         }
     }
 
-    fn get(&self, path: &str) -> Got {
+    pub fn get(&self, path: &str) -> Got {
         self.ask("GET", path, &self.address)
     }
 
     /// Waits until an answer is as it must become.
     #[track_caller]
-    fn wait_for(&self, path: &str, is_it: impl Fn(&Got) -> bool) -> Got {
+    pub fn wait_for(&self, path: &str, is_it: impl Fn(&Got) -> bool) -> Got {
         let until = Instant::now() + LIMIT;
         loop {
             let got = self.get(path);
@@ -107,7 +107,7 @@ impl Served {
 }
 
 /// Returns the value of a metric.
-fn metric(text: &str, name: &str) -> Option<f64> {
+pub fn metric(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|value| value.parse().ok())
 }

@@ -73,6 +73,7 @@ pub use service::Service;
 pub use settings::{Backend, Settings};
 pub use simulator::{Desired, Kind, Simulator};
 pub use value::StoredValue;
+pub use webhook::{Retry, Webhook, WebhookFormat};
 pub use workload::{Resources, Workload};
 
 /// A resource block in its typed form.
@@ -92,6 +93,8 @@ pub enum Block {
     Program(Program),
     /// `metrics`.
     Metrics(Metrics),
+    /// `webhook`.
+    Webhook(Box<Webhook>),
     /// `value`.
     Value(StoredValue),
 }
@@ -170,7 +173,10 @@ fn resources() -> &'static [Resource] {
             Resource::checked(peripheral::schema()),
             Resource::checked(mqtt_broker::schema()),
             Resource::checked(telemetry::schema()),
-            Resource::checked(webhook::schema()),
+            Resource {
+                schema: boxed(webhook::schema()),
+                decode: |record| Webhook::decode(record).map(|webhook| Block::Webhook(Box::new(webhook))),
+            },
             Resource::checked(alert::schema()),
             Resource::checked(report::schema()),
         ]

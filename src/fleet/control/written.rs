@@ -24,7 +24,7 @@ impl Fleet {
         let from = session.and_then(|session| session.split_whitespace().next());
         Ok(Audit {
             log: AuditLog::open(settings)?,
-            by: self.began_by(),
+            by: self.who(),
             from: from.unwrap_or("local").into(),
             action: format!("simulator.{verb}"),
             parameters,

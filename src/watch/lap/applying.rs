@@ -15,6 +15,7 @@ use crate::apply::Outcome;
 use crate::fleet::{Fleet, FleetError};
 use crate::lower::Wanted;
 use crate::plan::{Pattern, Selection};
+use crate::signals::EventName;
 use crate::watch::Told;
 use crate::watch::parts::parts;
 use crate::watch::run::{Ran, Running, run};
@@ -141,6 +142,7 @@ impl Watch {
                     true => counters.runs_failed += 1,
                     false => counters.runs += 1,
                 }
+                self.tell_scaled(&outcome);
                 self.tell(Told::Ran {
                     part: running.part,
                     outcome: Box::new(outcome),
@@ -163,7 +165,7 @@ impl Watch {
                     let retry = Retry::after(self.retries.get(&address), now);
                     self.retries.insert(address, retry);
                 }
-                self.failed("A run failed", &error, after);
+                self.failed(EventName::RunFailed, "A run failed", &error, after);
             }
         }
     }

@@ -78,7 +78,8 @@ impl Watch {
                 decision: Box::new(decision.clone()),
             });
         }
-        self.last.insert(pool, Last { decision, wanted });
+        self.last.insert(pool.clone(), Last { decision, wanted });
+        self.tell_bounds(&pool);
     }
 
     pub(super) fn tell_sources(&mut self, pool: &Address, answers: &Answers) {
