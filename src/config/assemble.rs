@@ -188,7 +188,9 @@ impl Sorter<'_> {
                 return config.removed.extend(removed);
             }
             "import" if config.path.is_empty() => return config.imports.extend(Import::read(body, diagnostics)),
-            "audit" | "import" | "limits" | "provider" if !config.path.is_empty() => return self.misplaced(&body),
+            "audit" | "import" | "limits" | "log" | "provider" if !config.path.is_empty() => {
+                return self.misplaced(&body);
+            }
             "provider" => return self.provider(&body),
             _ => {}
         }
@@ -209,6 +211,7 @@ impl Sorter<'_> {
                 let limits = blocks::limits(&body, &self.constants, diagnostics);
                 config.limits = limits.unwrap_or_default();
             }
+            "log" => config.log = blocks::log(&body, &self.constants, diagnostics),
             "simfleet" => config.settings = Settings::read(&body, &self.constants, diagnostics),
             "module" => {
                 let call = Unread::of(body, &config.folder, &self.constants, diagnostics);
@@ -259,6 +262,10 @@ impl Sorter<'_> {
             ),
             "audit" => (
                 "A module has no `audit` block: who does something by hand does it to the fleet.",
+                "write it in the fleet itself",
+            ),
+            "log" => (
+                "A module has no `log` block: one program watches the whole fleet.",
                 "write it in the fleet itself",
             ),
             "limits" => (

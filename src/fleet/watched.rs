@@ -1,5 +1,6 @@
 //! What the scaler needs of a fleet: to be the only one, and to plan of sizes that it decided.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -93,6 +94,11 @@ impl Fleet {
     /// Who runs this: `user@host`.
     pub fn who(&self) -> Arc<str> {
         Holder::this_process(self.options.command.as_str(), &System).who
+    }
+
+    /// Where what a watch told is kept.
+    pub fn events_path(&self) -> PathBuf {
+        self.folder.with_extension("events.jsonl")
     }
 
     /// Its clock.

@@ -119,6 +119,7 @@ impl Layout {
                 | Block::Program(_)
                 | Block::Metrics(_)
                 | Block::Webhook(_)
+                | Block::Alert(_)
                 | Block::Value(_) => {}
             }
         }

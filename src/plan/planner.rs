@@ -14,7 +14,7 @@ use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
-use crate::config::blocks::{Metrics, Pool, Webhook};
+use crate::config::blocks::{Alert, Metrics, Pool, Webhook};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Decided, Ruling};
 use crate::providers::Registry;
@@ -60,6 +60,8 @@ pub struct Signals {
     pub metrics: BTreeMap<Address, Metrics>,
     /// Who is told of events.
     pub webhooks: BTreeMap<Address, Webhook>,
+    /// What someone is told of.
+    pub alerts: BTreeMap<Address, Alert>,
 }
 
 /// What is declared of the sizes of pools.

@@ -21,6 +21,7 @@ use super::Mode;
 use super::order::{self, Ordered};
 use super::planner::Signals;
 use super::values::Values;
+use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -128,6 +129,7 @@ impl<'a> Session<'a> {
         if let Err(diagnostic) = lower::check_count(&config.limits, &typed) {
             diagnostics.push(diagnostic);
         }
+        diagnostics.extend(check_alerts(&typed));
         if diagnostics.has_errors() {
             return Err(diagnostics);
         }
@@ -136,6 +138,7 @@ impl<'a> Session<'a> {
         for (address, block) in typed {
             match block {
                 Block::Metrics(metrics) => _ = session.signals.metrics.insert(address, metrics),
+                Block::Alert(alert) => _ = session.signals.alerts.insert(address, *alert),
                 Block::Webhook(webhook) => _ = session.signals.webhooks.insert(address, *webhook),
                 _ => {}
             }

@@ -9,6 +9,7 @@ use simfleet_provider_api::Address;
 use super::requests::Requests;
 use crate::signals::webhooks::Counts;
 use crate::status::Status;
+use crate::view::alerts::firing;
 use crate::watch::published::{CheckPicture, Durations, PoolPicture, Published};
 
 /// The labels of a sample: names and values.
@@ -65,6 +66,7 @@ pub(super) fn render(published: &Published, status: &Status, requests: &Requests
     of_pools(published, &mut text);
     of_checks(published, &mut text);
     of_what_runs(published, status, &mut text);
+    of_alerts(published, &mut text);
     of_webhooks(published, &mut text);
     of_requests(requests, &mut text);
     text.0
@@ -226,6 +228,26 @@ fn of_what_runs(published: &Published, status: &Status, text: &mut Exposition) {
         memory,
         text,
     );
+}
+
+fn of_alerts(published: &Published, text: &mut Exposition) {
+    let name = "simfleet_alerts";
+    text.begin(
+        name,
+        "gauge",
+        "Alerts that fire, 1 each; without a name what failed again and again.",
+    );
+    for alert in firing(published) {
+        let named = alert.alert.map(|alert| alert.to_string()).unwrap_or_default();
+        let labels = [
+            ("alert", &*named),
+            ("on", &*alert.on.to_string()),
+            ("severity", alert.severity.as_str()),
+        ];
+        text.sample(name, &labels, 1);
+    }
+    let help = "Changes that failed again and again, and are tried now and then only.";
+    text.one("simfleet_parts_stuck", "gauge", help, published.stuck.len());
 }
 
 fn of_webhooks(published: &Published, text: &mut Exposition) {

@@ -20,7 +20,7 @@ use super::guard::{Refused, guard};
 use super::page::page;
 use super::requests::count;
 use super::{App, metrics};
-use crate::view::{pools, state, status};
+use crate::view::{alerts as shown, pools, state, status};
 use crate::watch::published::Published;
 
 /// A loop that has made no lap for so long is stuck. It looks at the files every two seconds.
@@ -45,6 +45,7 @@ pub(super) fn routes(app: App) -> Router {
         .route("/v1/simulators", get(simulators))
         .route("/v1/pools", get(all_pools))
         .route("/v1/pools/{pool}/history", get(history))
+        .route("/v1/alerts", get(alerts))
         .route("/v1/events", get(events))
         .fallback(no_such_path)
         .method_not_allowed_fallback(only_shows)
@@ -107,6 +108,10 @@ async fn simulators(State(app): State<App>) -> Answer {
 
 async fn all_pools(State(app): State<App>) -> Answer {
     Ok(Json(pools::json(picture(&app)?.as_ref())))
+}
+
+async fn alerts(State(app): State<App>) -> Answer {
+    Ok(Json(shown::json(picture(&app)?.as_ref())))
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,11 +3,16 @@
 //! - [`names`]: the names of events
 //! - [`webhooks`]: who is told of events, each with a queue of its own; `deliver`: one event to one of them; `format`: in which
 //!   form; `sign`: how it is told that it comes from here
+//! - [`alerts`]: when they fire, and when that is told
+//! - [`history`]: what is kept of all that was told; [`rotating`]: in files of limited size
 //! - [`secret`]: texts that are never shown
 
+pub mod alerts;
 mod deliver;
 mod format;
+pub mod history;
 pub mod names;
+pub mod rotating;
 pub mod secret;
 mod sign;
 pub mod webhooks;

@@ -1,5 +1,7 @@
 //! The names of events: what `events` of a `webhook` and `event` of an `alert` say, and what each event of a watch carries.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::decode::words;
 
 words! {
@@ -79,7 +81,8 @@ words! {
 }
 
 /// How bad something is, for who reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It is as it should be.
     Info,

@@ -12,6 +12,7 @@ use super::document::Theme;
 use super::progress::{self, milliseconds};
 use crate::apply::Outcome;
 use crate::scale::{Action, Decision, Step};
+use crate::signals::alerts::Firing;
 use crate::watch::Told;
 
 /// Returns what is told to people: the time to the second, what it is about, and what happened.
@@ -74,6 +75,25 @@ fn message(told: &Told) -> String {
         Told::BelowMax { pool } => format!("{pool} is not held by its largest size any more"),
         Told::Lost { address } => format!("{address} is gone"),
         Told::Found { address } => format!("{address} is there again"),
+        Told::Stuck {
+            part,
+            failures,
+            because,
+        } => format!(
+            "{} failed {failures} times, and is tried now and then only: {because}",
+            list(part)
+        ),
+        Told::Recovered { part } => format!("{}: what failed works again, or is not asked for any more", list(part)),
+        Told::AlertFiring { alert, on, firing, .. } => {
+            format!(
+                "{alert} fires, {}: {}",
+                firing.severity.as_str(),
+                about(on, &firing.because)
+            )
+        }
+        Told::AlertResolved { alert, on, firing, .. } => {
+            format!("{alert} is over: {}", about(on, &firing.because))
+        }
         Told::WebhookFailed { webhook, because } => format!("{webhook} took no event: {because}"),
         Told::WebhookDelivers { webhook } => format!("{webhook} takes events again"),
         Told::WebhookDropped { webhook } => format!("{webhook} is too slow: its oldest events are dropped"),
@@ -81,6 +101,27 @@ fn message(told: &Told) -> String {
             format!("{webhook} was not sent {}, as the watch ended", count(*events, "event"))
         }
     }
+}
+
+fn alert_json(alert: &Address, on: &Address, firing: &Firing) -> Json {
+    json!({
+        "alert": alert, "on": on, "severity": firing.severity.as_str(), "since": firing.since.to_string(),
+        "because": firing.because, "value": firing.value,
+    })
+}
+
+/// Says what a reason is about, where it does not say so itself.
+fn about(on: &Address, because: &str) -> String {
+    let on = on.to_string();
+    match because.contains(&on) {
+        true => because.to_owned(),
+        false => format!("{on}: {because}"),
+    }
+}
+
+fn list(part: &BTreeSet<Address>) -> String {
+    let addresses: Vec<String> = part.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
 }
 
 /// Returns the names of members, such as `m1, m2`.
@@ -184,6 +225,17 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         Told::BelowMax { pool } => ("below_max", json!({ "pool": pool })),
         Told::Lost { address } => ("lost", json!({ "address": address })),
         Told::Found { address } => ("found", json!({ "address": address })),
+        Told::Stuck {
+            part,
+            failures,
+            because,
+        } => (
+            "stuck",
+            json!({ "addresses": part, "failures": failures, "because": because }),
+        ),
+        Told::Recovered { part } => ("recovered", json!({ "addresses": part })),
+        Told::AlertFiring { alert, on, firing, .. } => ("alert_firing", alert_json(alert, on, firing)),
+        Told::AlertResolved { alert, on, firing, .. } => ("alert_resolved", alert_json(alert, on, firing)),
         Told::WebhookFailed { webhook, because } => {
             ("webhook_failed", json!({ "webhook": webhook, "because": because }))
         }

@@ -3,9 +3,11 @@
 //! - [`deciding`]: asking sources, and what is decided of their answers; [`looking`]: at what is there, and how healthy it is
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
+//! - [`alerting`]: what is measured for alerts, and which of them fire
 //! - [`telling`]: what is told, and to whom
 //! - [`work`]: what takes long, as futures that the loop polls
 
+mod alerting;
 mod applying;
 mod deciding;
 mod looking;
@@ -24,6 +26,7 @@ use simfleet_state::{ConfigDigest, Journal, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::alerting::Alerts;
 use self::retry::{AGAIN, RARELY, Retry};
 use self::work::Work;
 use super::health::Healths;
@@ -32,7 +35,7 @@ use super::members::Recorded;
 use super::memory::Memory;
 use super::pending::{Files, Pending};
 use super::pool::{Answers, Servers};
-use super::published::{Pictured, Present, Published};
+use super::published::{Pictured, Present, Published, StuckPicture};
 use super::run::{Ran, Running};
 use super::sources::Sources;
 use super::{Ended, How, Told};
@@ -69,6 +72,9 @@ struct Enforced {
 struct Last {
     decision: Decision,
     wanted: Wanted,
+    /// How many members were recorded, and the values of the checks.
+    members: usize,
+    values: BTreeMap<String, f64>,
 }
 
 /// Watches a fleet.
@@ -138,6 +144,9 @@ pub struct Watch {
     lost: BTreeSet<Address>,
     /// The pools that would be larger than they may be.
     at_max: BTreeSet<Address>,
+    alerts: Alerts,
+    /// What has failed again and again.
+    stuck: BTreeMap<Address, StuckPicture>,
 }
 
 impl Watch {
@@ -156,6 +165,8 @@ impl Watch {
             webhook_news,
             lost: BTreeSet::new(),
             at_max: BTreeSet::new(),
+            alerts: Alerts::default(),
+            stuck: BTreeMap::new(),
             files,
             how,
             sources,
@@ -266,6 +277,8 @@ impl Watch {
             trouble: self.lap_failed.clone().or_else(|| self.refused.clone()),
             is_ready: self.has_planned && self.refused.is_none(),
             webhooks: self.webhooks.counts(),
+            alerts: self.alerts.pictures(),
+            stuck: self.stuck.clone(),
             now: self.files.host().now(),
         });
     }
@@ -287,9 +300,14 @@ impl Watch {
 
     /// Reads what is remembered.
     async fn recall(&mut self) -> Result<(), FleetError> {
+        let now = self.now();
         for (pool, text) in self.files.store().memories().await? {
-            match serde_json::from_str(&text) {
-                Ok(memory) => _ = self.memories.insert(pool, memory),
+            let taken = match pool.block() {
+                "alert" => serde_json::from_str(&text).map(|memory| self.alerts.recall(pool.clone(), memory, now)),
+                _ => serde_json::from_str(&text).map(|memory| drop(self.memories.insert(pool.clone(), memory))),
+            };
+            match taken {
+                Ok(()) => {}
                 Err(error) => self.tell(Told::Failed {
                     event: EventName::LapFailed,
                     message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
@@ -339,6 +357,7 @@ impl Watch {
             answers = self.asking.next() => self.take_answers(answers),
             looked = self.looking.next() => self.take_look(looked),
             (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
+            load = self.alerts.loading.next() => self.alerts.take_load(load),
             ran = self.runs.next() => self.ran(ran),
             Some(progress) = self.progress.1.recv() => self.tell(Told::Run(progress)),
             Some((webhook, news)) = self.webhook_news.recv() => self.tell_webhook(webhook, news),
@@ -400,6 +419,7 @@ impl Watch {
         self.tell_lost(&snapshot.state);
         let recorded = Recorded::of(&snapshot.state);
         self.decide(&snapshot.state, &recorded).await?;
+        self.check_alerts(&snapshot.state).await?;
         self.ask(&snapshot.state, &recorded);
         self.look(&snapshot);
         self.check(&snapshot.state);

@@ -71,6 +71,12 @@ impl Looks {
         .map(|(address, _)| address)
     }
 
+    /// Returns what was last seen of one, where that is not older than what is recorded of it.
+    pub fn one(&self, address: &Address, state: &State) -> Option<&Observed> {
+        let look = self.seen.get(address)?;
+        (look.fingerprint == state.fingerprint(address)).then_some(&look.observed)
+    }
+
     /// Whether something was ever looked at.
     pub fn has(&self, address: &Address) -> bool {
         self.seen.contains_key(address)

@@ -9,7 +9,8 @@ use simfleet_provider_api::Address;
 use crate::apply::{Outcome, Progress};
 use crate::diagnostic::Diagnostics;
 use crate::scale::Decision;
-use crate::signals::EventName;
+use crate::signals::alerts::Firing;
+use crate::signals::{EventName, Severity};
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -132,6 +133,42 @@ pub enum Told {
         /// What.
         address: Address,
     },
+    /// A change has failed again and again.
+    Stuck {
+        /// What it is about: more than one thing where a whole run could not be made.
+        part: BTreeSet<Address>,
+        /// How often.
+        failures: u32,
+        /// How, the last time.
+        because: String,
+    },
+    /// It works again, or is not asked for any more.
+    Recovered {
+        /// What it is about.
+        part: BTreeSet<Address>,
+    },
+    /// An alert fires.
+    AlertFiring {
+        /// The alert.
+        alert: Address,
+        /// What it is about.
+        on: Address,
+        /// How bad it is, and why.
+        firing: Firing,
+        /// Webhooks that are told.
+        notify: Vec<Address>,
+    },
+    /// It does not any more.
+    AlertResolved {
+        /// The alert.
+        alert: Address,
+        /// What it is about.
+        on: Address,
+        /// How it fired.
+        firing: Firing,
+        /// Webhooks that are told.
+        notify: Vec<Address>,
+    },
     /// A webhook did not take an event, after it took those before.
     WebhookFailed {
         /// The webhook.
@@ -188,6 +225,10 @@ impl Told {
             Told::BelowMax { .. } => E::PoolBelowMax,
             Told::Lost { address } => of_kind(address, [E::NodeLost, E::MemberLost, E::SimulatorLost]),
             Told::Found { address } => of_kind(address, [E::NodeFound, E::MemberFound, E::SimulatorFound]),
+            Told::Stuck { .. } => E::PartStuck,
+            Told::Recovered { .. } => E::PartRecovered,
+            Told::AlertFiring { .. } => E::AlertFiring,
+            Told::AlertResolved { .. } => E::AlertResolved,
             Told::WebhookFailed { .. } => E::WebhookFailed,
             Told::WebhookDelivers { .. } => E::WebhookDelivers,
             Told::WebhookDropped { .. } => E::WebhookDropped,
@@ -207,6 +248,9 @@ impl Told {
             | Told::BelowMax { pool } => Some(pool),
             Told::Unhealthy { node, .. } | Told::Healthy { node } => Some(node),
             Told::Lost { address } | Told::Found { address } => Some(address),
+            Told::AlertFiring { on, .. } | Told::AlertResolved { on, .. } => Some(on),
+            // Of several, the first stands for all.
+            Told::Stuck { part, .. } | Told::Recovered { part } => part.first(),
             Told::Run(Progress::Finished { address, .. } | Progress::Failed { address, .. }) => Some(address),
             Told::WebhookFailed { webhook, .. }
             | Told::WebhookDelivers { webhook }
@@ -219,6 +263,24 @@ impl Told {
             | Told::Failed { .. }
             | Told::Pending { .. }
             | Told::Settled => None,
+        }
+    }
+}
+
+impl Told {
+    /// Returns how bad it is, where it says so itself.
+    pub fn severity(&self) -> Option<Severity> {
+        match self {
+            Told::AlertFiring { firing, .. } => Some(firing.severity),
+            _ => None,
+        }
+    }
+
+    /// Returns the webhooks that are told, whatever events they ask for.
+    pub fn notify(&self) -> &[Address] {
+        match self {
+            Told::AlertFiring { notify, .. } | Told::AlertResolved { notify, .. } => notify,
+            _ => &[],
         }
     }
 }

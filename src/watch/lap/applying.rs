@@ -37,6 +37,13 @@ impl Watch {
         drop(planned);
         self.is_stale = false;
         self.has_planned = true;
+        let is_asked = |address: &Address| parts.iter().any(|part| part.contains(address));
+        let over: BTreeSet<Address> = self
+            .stuck
+            .keys()
+            .filter(|address| !is_asked(address))
+            .cloned()
+            .collect();
         let now = Instant::now();
         self.planned_at = now;
         // What has not failed for long begins anew.
@@ -84,6 +91,7 @@ impl Watch {
             // Who holds it tells nobody when it ends.
             self.look_again_soon(now);
         }
+        self.tell_recovered(|address| over.contains(address));
         if self.how.dry_run {
             return Ok(());
         }
@@ -123,10 +131,15 @@ impl Watch {
         self.tell_progress();
         match result {
             Ok(outcome) => {
-                for (address, ..) in &outcome.done {
-                    self.retries.remove(address);
+                let failed: BTreeSet<&Address> = outcome.failed.iter().map(|(address, ..)| address).collect();
+                // What was done and then failed, as a replacement that deletes first, has failed.
+                let done = outcome.done.iter().map(|(address, _)| address);
+                let done: BTreeSet<&Address> = done.filter(|address| !failed.contains(address)).collect();
+                for address in &done {
+                    self.retries.remove(*address);
                 }
-                for (address, ..) in &outcome.failed {
+                for address in &failed {
+                    let address = *address;
                     let retry = Retry::after(self.retries.get(address), now);
                     self.retries.insert(address.clone(), retry);
                 }
@@ -143,10 +156,16 @@ impl Watch {
                     false => counters.runs += 1,
                 }
                 self.tell_scaled(&outcome);
+                let done: BTreeSet<Address> = done.into_iter().cloned().collect();
+                let failed: Vec<_> = outcome.failed.clone();
                 self.tell(Told::Ran {
                     part: running.part,
                     outcome: Box::new(outcome),
                 });
+                self.tell_recovered(|address| done.contains(address));
+                for (address, _, error) in failed {
+                    self.tell_stuck([address].into(), &error);
+                }
             }
             // Another run was faster, or is at work there: the next lap plans of what is then.
             Err(error @ (FleetError::Stale { .. } | FleetError::State(StateError::Locked(_)))) => {
@@ -161,11 +180,12 @@ impl Watch {
                     .iter()
                     .map(|address| Retry::after(self.retries.get(address), now));
                 let after = retry.map(|retry| again(retry.failures)).max();
-                for address in running.part {
-                    let retry = Retry::after(self.retries.get(&address), now);
-                    self.retries.insert(address, retry);
+                for address in &running.part {
+                    let retry = Retry::after(self.retries.get(address), now);
+                    self.retries.insert(address.clone(), retry);
                 }
                 self.failed(EventName::RunFailed, "A run failed", &error, after);
+                self.tell_stuck(running.part, &error.to_string());
             }
         }
     }

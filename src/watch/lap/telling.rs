@@ -8,14 +8,16 @@ use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Resource, State};
 
+use super::retry::STUCK;
 use super::{Told, Watch};
 use crate::apply::{Outcome, Verb};
 use crate::fleet::{Fleet, FleetError};
 use crate::lower::number_of;
-use crate::scale::Limit;
+use crate::scale::{Decision, Limit};
 use crate::signals::webhooks::News;
 use crate::signals::{EventName, Sender, Signal};
 use crate::view::watching;
+use crate::watch::published::StuckPicture;
 
 /// How long it may take, once the watch ends, until those who are told of events have been sent what waits.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -35,21 +37,68 @@ pub(super) fn sender(fleet: &Fleet) -> Sender {
 
 impl Watch {
     pub(super) fn tell(&mut self, told: Told) {
-        // A watch that changes nothing does not have others think that it does.
-        if let Some(event) = told.event().filter(|_| !self.how.dry_run) {
+        let signal = told.event().map(|event| {
             let at = Timestamp::now();
-            let signal = Signal {
+            Arc::new(Signal {
                 event,
                 at,
                 address: told.address().cloned(),
-                severity: event.severity(),
+                severity: told.severity().unwrap_or(event.severity()),
                 told: watching::event(&told, at),
-                notify: Vec::new(),
-            };
-            self.webhooks.send(Arc::new(signal));
-        }
+                notify: told.notify().to_vec(),
+            })
+        });
         // The work goes on whether or not anybody reads of it.
         let _ = self.tell.send(told);
+        let Some(signal) = signal else { return };
+        // A watch that changes nothing does not have others think that it does.
+        if !self.how.dry_run {
+            self.webhooks.send(Arc::clone(&signal));
+        }
+        if !matches!(signal.event, EventName::AlertFiring | EventName::AlertResolved) {
+            self.alert_of(signal.event, signal.address.as_ref(), signal.message());
+        }
+    }
+
+    /// Tells what has failed so often that somebody should look.
+    pub(super) fn tell_stuck(&mut self, part: BTreeSet<Address>, because: &str) {
+        let failures = |address: &Address| self.retries.get(address).map_or(0, |retry| retry.failures);
+        let most = part.iter().map(&failures).max().unwrap_or_default();
+        let now = self.files.host().now();
+        let mut news = BTreeSet::new();
+        for address in part.into_iter().filter(|address| failures(address) >= STUCK) {
+            let failures = failures(&address);
+            match self.stuck.get_mut(&address) {
+                Some(stuck) => (stuck.failures, stuck.because) = (failures, because.to_owned()),
+                None => {
+                    let since = now;
+                    let because = because.to_owned();
+                    let stuck = StuckPicture {
+                        since,
+                        failures,
+                        because,
+                    };
+                    self.stuck.insert(address.clone(), stuck);
+                    news.insert(address);
+                }
+            }
+        }
+        if !news.is_empty() {
+            self.tell(Told::Stuck {
+                part: news,
+                failures: most,
+                because: because.to_owned(),
+            });
+        }
+    }
+
+    /// Tells what of that is over.
+    pub(super) fn tell_recovered(&mut self, is_over: impl Fn(&Address) -> bool) {
+        let part: BTreeSet<Address> = self.stuck.keys().filter(|address| is_over(address)).cloned().collect();
+        if !part.is_empty() {
+            self.stuck.retain(|address, _| !part.contains(address));
+            self.tell(Told::Recovered { part });
+        }
     }
 
     pub(super) fn tell_progress(&mut self) {
@@ -125,7 +174,14 @@ impl Watch {
     /// Tells whether a pool would be larger than it may be.
     pub(super) fn tell_bounds(&mut self, pool: &Address) {
         let Some(last) = self.last.get(pool) else { return };
-        let is_held = last.decision.limited_by.contains(&Limit::Max);
+        // Where nothing else holds it back, its largest size does: of a schedule, a budget or its own.
+        let Decision {
+            raw,
+            desired,
+            limited_by,
+            ..
+        } = &last.decision;
+        let is_held = raw > desired && limited_by.iter().all(|limit| *limit == Limit::Max);
         if is_held == self.at_max.contains(pool) {
             return;
         }

@@ -6,13 +6,16 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Snapshot, State};
 
 use super::{Enforced, Watch, nothing_applied};
-use crate::config::blocks::{Metrics, Webhook};
+use crate::config::blocks::{Alert, Metrics, Webhook};
 use crate::fleet::{FleetError, Goal};
 use crate::lower::Ruling;
 use crate::plan::Scaled;
 use crate::signals::EventName;
 use crate::watch::Told;
 use crate::watch::pending::{Files, Pending};
+
+/// What was last applied: what is enforced, who is told of events, and what someone is told of.
+type Applied = (Enforced, BTreeMap<Address, Webhook>, BTreeMap<Address, Alert>);
 
 impl Watch {
     /// Takes over the configuration that was last applied.
@@ -25,12 +28,13 @@ impl Watch {
         self.is_stale = true;
         self.providers = None;
         match enforced {
-            Ok((enforced, webhooks)) => {
+            Ok((enforced, webhooks, alerts)) => {
                 self.refused = None;
                 self.due.retain(|pool, _| enforced.pools.contains_key(pool));
                 self.last.retain(|pool, _| enforced.pools.contains_key(pool));
                 self.at_max.retain(|pool| enforced.pools.contains_key(pool));
                 self.webhooks.set(webhooks);
+                self.set_alerts(alerts);
                 self.enforced = Some(enforced);
             }
             Err(error) => {
@@ -44,7 +48,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn applied(&self, state: &State) -> Result<(Enforced, BTreeMap<Address, Webhook>), FleetError> {
+    pub(super) fn applied(&self, state: &State) -> Result<Applied, FleetError> {
         let goal = Goal::of(state).ok_or_else(|| FleetError::from(nothing_applied()))?;
         let fleet = self.files.clone().back_to(&goal)?;
         let scaled = match goal {
@@ -58,7 +62,7 @@ impl Watch {
             pools: scaled.pools,
             servers: scaled.signals.metrics.into_iter().filter_map(server).collect(),
         };
-        Ok((enforced, scaled.signals.webhooks))
+        Ok((enforced, scaled.signals.webhooks, scaled.signals.alerts))
     }
 
     /// Tells whether the files are other than what was last applied; takes them over where that was asked for.
