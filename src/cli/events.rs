@@ -96,15 +96,18 @@ impl Events {
         let failed = |error: std::io::Error| unreadable("events", &kept.path, &error);
         let (mut lines, told) = Lines::open(&kept.path, kept.keep).map_err(failed)?;
         let is_none = self.print(run, &told)?;
-        if is_none && !self.follow {
-            run.terminal
-                .tell("Nothing was told in that time; `simfleet watch` tells.\n");
+        if !self.follow {
+            if is_none {
+                let nothing = "Nothing was told in that time; `simfleet watch` tells.\n";
+                run.terminal.tell(nothing);
+            }
+            return Ok(Exit::Success);
         }
-        while self.follow {
+        // Until it is stopped.
+        loop {
             tokio::time::sleep(AGAIN).await;
             self.print(run, &lines.more().map_err(failed)?)?;
         }
-        Ok(Exit::Success)
     }
 
     /// Prints what is asked for; returns whether that is nothing.

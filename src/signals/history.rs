@@ -133,7 +133,7 @@ mod tests {
         let path = folder.path().join("events");
         let mut writing = Rotating::new(RotatingSettings {
             path: path.clone(),
-            max_size: 12,
+            max_size: 40,
             keep: 1,
         });
         let (mut lines, found) = Lines::open(&path, 1).unwrap();

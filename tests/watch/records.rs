@@ -9,13 +9,13 @@ use crate::sizes::local;
 use crate::support::Fleet;
 use crate::watcher::Watcher;
 
-/// Has a pool grow, and ends the watch.
-fn watched(fleet: &Fleet, load: &Load, more: &[&str]) -> crate::support::Ended {
+/// Has a pool grow or shrink, by its load, and ends the watch.
+fn watched(fleet: &Fleet, load: &Load, busy: f64, more: &[&str]) -> crate::support::Ended {
     load.set(50.0);
     let mut watcher = Watcher::start(fleet, more);
     watcher.wait_for_type("watching");
-    load.set(90.0);
-    watcher.wait_for("members that were made", |event| event["event"] == "pool.scaled_up");
+    load.set(busy);
+    watcher.wait_for("another size", |event| event["type"] == "scaled");
     watcher.wait_for_type("ran");
     let ended = watcher.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -38,7 +38,7 @@ fn s4_11_what_was_told_is_kept_and_can_be_followed() {
         nothing.out.is_empty() && nothing.err.contains("Nothing was told"),
         "{nothing:?}"
     );
-    let first = watched(&fleet, &load, &[]);
+    let first = watched(&fleet, &load, 90.0, &[]);
     let passing = |event: &Json| event["type"] == "underway";
     let told: Vec<Json> = lines(&first.out).into_iter().filter(|event| !passing(event)).collect();
     assert_eq!(lines(&fleet.ok(&["events", "--json"]).out), told);
@@ -98,7 +98,7 @@ fn s1_18_the_log_goes_to_a_file_as_well_which_is_rotated() {
     let fleet = Fleet::new(&(local(&load.url()) + log));
     fleet.applied();
     let file = |name: &str| fs::read_to_string(fleet.path().join("logs").join(name));
-    watched(&fleet, &load, &[]);
+    watched(&fleet, &load, 90.0, &[]);
     let kept: String = ["watch.log.2", "watch.log.1", "watch.log"]
         .map(|name| file(name).unwrap_or_default())
         .concat();
@@ -111,7 +111,7 @@ fn s1_18_the_log_goes_to_a_file_as_well_which_is_rotated() {
 
     // As JSON: what is told, and what is logged, each a line.
     fs::remove_dir_all(fleet.path().join("logs")).expect("it is there");
-    watched(&fleet, &load, &["--log-format", "json"]);
+    watched(&fleet, &load, 10.0, &["--log-format", "json"]);
     assert!(
         lines(&file("watch.log").expect("it is made anew"))
             .iter()
@@ -121,7 +121,7 @@ fn s1_18_the_log_goes_to_a_file_as_well_which_is_rotated() {
     // Where it cannot be written, that is told once, and the watch goes on.
     fs::remove_dir_all(fleet.path().join("logs")).expect("it is there");
     fs::write(fleet.path().join("logs"), "no folder").expect("it can be written");
-    let ended = watched(&fleet, &load, &[]);
+    let ended = watched(&fleet, &load, 90.0, &[]);
     assert_eq!(ended.err.matches("cannot be written").count(), 1, "{}", ended.err);
     assert!(ended.err.contains("logs/watch.log"), "{}", ended.err);
     fs::remove_file(fleet.path().join("logs")).expect("it is there");
@@ -129,7 +129,7 @@ fn s1_18_the_log_goes_to_a_file_as_well_which_is_rotated() {
     // As on a full disk.
     fs::create_dir(fleet.path().join("logs")).expect("it can be made");
     std::os::unix::fs::symlink("/dev/full", fleet.path().join("logs/watch.log")).expect("it can be made");
-    let ended = watched(&fleet, &load, &[]);
+    let ended = watched(&fleet, &load, 10.0, &[]);
     assert_eq!(ended.err.matches("cannot be written").count(), 1, "{}", ended.err);
     fleet.ok(&["destroy", "--auto-approve"]);
 }

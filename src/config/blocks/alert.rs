@@ -10,7 +10,7 @@ use super::webhook::known_event;
 use super::{Block, robot};
 use crate::config::decode::{FromValue, Needs, Reader, words};
 use crate::config::forms;
-use crate::config::record::{Mode, Record};
+use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::signals::Severity;
@@ -195,13 +195,8 @@ pub(super) fn schema() -> BlockSchema {
 impl Alert {
     pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
+        // No plan gets as far as this with one.
         if is_on_robots(record) {
-            if record.mode() == Mode::Plan {
-                let detail =
-                    "An alert on robots is a part of the language that this version checks, and does not act on.";
-                let diagnostic = Diagnostic::error("Not available yet", detail);
-                reader.error(diagnostic.hint("take it out to plan the rest"), "on");
-            }
             return reader.finish(None);
         }
         let on = reader.take::<Named>("on").and_then(|Named(on)| on.into_iter().next());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Watch;
 use super::retry::{AGAIN, RARELY, Retry, SOON, again};
 use crate::apply::Outcome;
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::FleetError;
 use crate::lower::Wanted;
 use crate::plan::{Pattern, Selection};
 use crate::signals::EventName;
@@ -85,7 +85,9 @@ impl Watch {
                 continue;
             }
             let selection = selection(&part, &left);
-            begun.push((part.clone(), pools, fleet.clone().select(selection)));
+            let is_recorded = |address: &&Address| snapshot.state.resources.contains_key(*address);
+            let recorded: BTreeSet<Address> = part.iter().filter(is_recorded).cloned().collect();
+            begun.push((part.clone(), pools, recorded, fleet.clone().select(selection)));
         }
         if is_held {
             // Who holds it tells nobody when it ends.
@@ -95,8 +97,18 @@ impl Watch {
         if self.how.dry_run {
             return Ok(());
         }
-        for (part, sizes, fleet) in begun {
-            self.begin(part, sizes, fleet);
+        for (part, sizes, recorded, fleet) in begun {
+            self.begun += 1;
+            let (stop, asked) = watch::channel(false);
+            let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
+            self.runs.begin(run(self.begun, fleet, looks, progress, asked));
+            let running = Running {
+                part,
+                sizes,
+                recorded,
+                stop,
+            };
+            self.running.insert(self.begun, running);
         }
         Ok(())
     }
@@ -111,14 +123,6 @@ impl Watch {
     pub(super) fn is_seen(&self, address: &Address, state: &State) -> bool {
         let recorded = state.resources.get(address);
         recorded.is_none_or(|resource| resource.serial > self.since || self.looks.has(address))
-    }
-
-    pub(super) fn begin(&mut self, part: BTreeSet<Address>, sizes: BTreeMap<Address, Wanted>, fleet: Fleet) {
-        self.begun += 1;
-        let (stop, asked) = watch::channel(false);
-        let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
-        self.runs.begin(run(self.begun, fleet, looks, progress, asked));
-        self.running.insert(self.begun, Running { part, sizes, stop });
     }
 
     pub(super) fn ran(&mut self, Ran { id, result }: Ran) {
@@ -155,7 +159,7 @@ impl Watch {
                     true => counters.runs_failed += 1,
                     false => counters.runs += 1,
                 }
-                self.tell_scaled(&outcome);
+                self.tell_scaled(&outcome, &running.recorded);
                 let done: BTreeSet<Address> = done.into_iter().cloned().collect();
                 let failed: Vec<_> = outcome.failed.clone();
                 self.tell(Told::Ran {

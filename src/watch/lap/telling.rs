@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Resource, State};
+use simfleet_state::State;
 
 use super::retry::STUCK;
 use super::{Told, Watch};
@@ -147,27 +147,44 @@ impl Watch {
             "pool" => number_of(address).is_some(),
             _ => false,
         };
-        let is_meant_to_go = |address: &Address| {
-            let is_cordoned = |resource: &Resource| resource.cordoned.is_some();
+        let is_at_work = |address: &Address| {
             state.intents.contains_key(address)
-                || state.resources.get(address).is_some_and(is_cordoned)
+                || self.retries.contains_key(address)
                 || self.running.values().any(|run| run.part.contains(address))
         };
+        let is_cordoned = |address: &Address| {
+            let recorded = state.resources.get(address);
+            recorded.is_some_and(|resource| resource.cordoned.is_some())
+        };
         let gone = self.looks.gone(state).filter(|address| is_meant(address));
-        let lost: BTreeSet<Address> = gone
-            .filter(|address| self.lost.contains(*address) || !is_meant_to_go(address))
+        let is_news = |address: &Address| !is_at_work(address) && !is_cordoned(address);
+        let mut lost: BTreeSet<Address> = gone
+            .filter(|address| self.lost.contains(*address) || is_news(address))
             .cloned()
             .collect();
-        let before = std::mem::replace(&mut self.lost, lost);
-        let now = &self.lost - &before;
-        // What was given up is not found.
-        let found = before.into_iter().filter(|address| !self.lost.contains(address));
-        let found: Vec<Address> = found.filter(|address| state.resources.contains_key(address)).collect();
+        let now = &lost - &self.lost;
+        // What is made anew is not recorded for a while; what is not recorded otherwise was given up.
+        let (found, rest): (BTreeSet<Address>, BTreeSet<Address>) = (&self.lost - &lost)
+            .into_iter()
+            .partition(|address| state.resources.contains_key(address));
+        let (made_anew, given_up): (BTreeSet<Address>, BTreeSet<Address>) = rest.into_iter().partition(is_at_work);
+        lost.extend(made_anew);
+        self.lost = lost;
         for address in now {
             self.tell(Told::Lost { address });
         }
         for address in found {
             self.tell(Told::Found { address });
+        }
+        // It is not there again, and no alert waits for that.
+        for address in given_up {
+            if let Some(event) = (Told::Found {
+                address: address.clone(),
+            })
+            .event()
+            {
+                self.alert_of(event, Some(&address), "");
+            }
         }
     }
 
@@ -200,7 +217,7 @@ impl Watch {
     }
 
     /// Tells which members of pools a run has made and removed, and which it could not.
-    pub(super) fn tell_scaled(&mut self, outcome: &Outcome) {
+    pub(super) fn tell_scaled(&mut self, outcome: &Outcome, recorded: &BTreeSet<Address>) {
         let is_member = |address: &Address| address.block() == "pool" && address.child_name().is_some();
         let of = |verb: Verb| -> BTreeSet<Address> {
             let done = outcome
@@ -211,7 +228,7 @@ impl Watch {
         };
         let (made, gone) = (of(Verb::Create), of(Verb::Delete));
         // What is made anew is neither more nor less.
-        let (more, less): (BTreeSet<_>, BTreeSet<_>) = (&made - &gone, &gone - &made);
+        let (more, less): (BTreeSet<_>, BTreeSet<_>) = (&made - recorded, &gone - &made);
         let failed = outcome.failed.iter().filter(|(address, verb, _)| {
             matches!(verb, Verb::Create | Verb::Delete | Verb::Drain) && is_member(address)
         });
