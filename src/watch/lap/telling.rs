@@ -148,9 +148,7 @@ impl Watch {
             _ => false,
         };
         let is_at_work = |address: &Address| {
-            state.intents.contains_key(address)
-                || self.retries.contains_key(address)
-                || self.running.values().any(|run| run.part.contains(address))
+            state.intents.contains_key(address) || self.running.values().any(|run| run.part.contains(address))
         };
         let is_cordoned = |address: &Address| {
             let recorded = state.resources.get(address);
@@ -167,7 +165,9 @@ impl Watch {
         let (found, rest): (BTreeSet<Address>, BTreeSet<Address>) = (&self.lost - &lost)
             .into_iter()
             .partition(|address| state.resources.contains_key(address));
-        let (made_anew, given_up): (BTreeSet<Address>, BTreeSet<Address>) = rest.into_iter().partition(is_at_work);
+        let (made_anew, given_up): (BTreeSet<Address>, BTreeSet<Address>) = rest
+            .into_iter()
+            .partition(|address| is_at_work(address) || self.retries.contains_key(address));
         lost.extend(made_anew);
         self.lost = lost;
         for address in now {
