@@ -249,3 +249,38 @@ fn a_receiver_that_hangs_delays_nobody_and_what_it_was_not_sent_is_told() {
     assert_eq!(well.sent().len(), before, "{:?}", well.events());
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+#[test]
+fn who_is_told_is_what_was_last_applied() {
+    let load = Load::of(50.0);
+    let (before, after) = (Receiver::of(&[], TAKEN), Receiver::of(&[], TAKEN));
+    let fleet = Fleet::new(&(local(&load.url()) + &webhook("ops", &before, "")));
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    before.wait_for_event("watch.started");
+    // Another receiver under the same name, a changed file that is not applied yet.
+    fleet.write(&(local(&load.url()) + &webhook("ops", &after, "")));
+    watcher.wait_for_type("pending");
+    before.wait_for_event("fleet.pending");
+    assert!(after.sent().is_empty(), "{:?}", after.events());
+    fleet.ok(&["apply", "--auto-approve"]);
+    watcher.wait_for_type("settled");
+    let told = before.sent().len();
+    grow(&load, &mut watcher);
+    after.wait_for_event("pool.scaled_up");
+    assert_eq!(before.sent().len(), told, "{:?}", before.events());
+    // Nobody any more.
+    fleet.write(&local(&load.url()));
+    fleet.ok(&["apply", "--auto-approve"]);
+    load.set(10.0);
+    watcher.wait_for("members that were removed", |event| {
+        event["event"] == "pool.scaled_down"
+    });
+    assert!(
+        !after.events().contains(&"pool.scaled_down".to_owned()),
+        "{:?}",
+        after.events()
+    );
+    assert_eq!(watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
