@@ -378,3 +378,32 @@ fn published(record: &Record, found: &mut Diagnostics) {
         robot::no_wildcard(record, "publish", topic, found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_limits_of_its_own_by_its_address_its_name_or_its_key() {
+        let limits = Limits {
+            warning: Some(1.0),
+            critical: Some(2.0),
+        };
+        let other = Limits {
+            warning: None,
+            critical: Some(3.0),
+        };
+        for (on, id, is_it) in [
+            ("node.lab", "lab", true),
+            ("node.lab", "node.lab", true),
+            ("node.lab[\"a\"]", "a", true),
+            ("node.lab[1]", "1", true),
+            ("node.lab[1]", "2", false),
+            ("node.lab", "la", false),
+        ] {
+            let found = overridden(limits, &on.parse().unwrap(), &[(id.into(), other)].into());
+            let critical = if is_it { Some(3.0) } else { Some(2.0) };
+            assert_eq!((found.warning, found.critical), (Some(1.0), critical), "{on} {id}");
+        }
+    }
+}

@@ -205,3 +205,24 @@ pub(super) fn https(record: &Record, found: &mut Diagnostics) {
         found.push(diagnostic.at(span).hint("set insecure = true if that is meant"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_drawn_from_their_longer_half() {
+        let retry = Retry::default();
+        for (attempts, chance, seconds) in [
+            (1, 1.0, 1.0),
+            (1, 0.0, 0.5),
+            (2, 1.0, 2.0),
+            (4, 0.5, 6.0),
+            (7, 1.0, 60.0),
+            (u64::MAX, 1.0, 60.0),
+        ] {
+            let pause = retry.pause(attempts, chance).as_secs_f64();
+            assert!((pause - seconds).abs() < 1e-9, "{attempts} {chance}: {pause}");
+        }
+    }
+}
