@@ -18,6 +18,7 @@
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
 //! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools
+//! - [`signals`]: what goes out of a watch: events to webhooks, alerts, what is kept of all that was told
 //! - [`serve`]: what a watch shows of itself over HTTP, and what can be asked of it there; [`access`]: by whom
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
 //! - [`status`]: what runs now; [`health`]: whether a node does what it is there for; [`control`]: what is done with it by hand; [`audit`]: who did that
@@ -54,6 +55,7 @@ pub mod refresh;
 pub mod rehearse;
 pub mod scale;
 pub mod serve;
+pub mod signals;
 pub mod status;
 pub mod view;
 pub mod watch;

@@ -13,6 +13,7 @@ mod apply;
 mod completions;
 mod console;
 mod debug;
+mod events;
 mod exit;
 mod flags;
 mod fmt;

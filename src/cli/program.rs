@@ -14,8 +14,8 @@ use super::run::{Global, Run};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
-    agent, apply, completions, console, debug, fmt, graph, import, init, output, plan, pool, rehearse, schema, show,
-    simulator, spelling, state, status, token, undo, unlock, validate, vehicle, version, watch, why,
+    agent, apply, completions, console, debug, events, fmt, graph, import, init, output, plan, pool, rehearse, schema,
+    show, simulator, spelling, state, status, token, undo, unlock, validate, vehicle, version, watch, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -58,6 +58,8 @@ enum Verb {
     Simulators(status::Simulators),
     Nodes(status::Nodes),
     Pool(pool::Pool),
+    Events(events::Events),
+    Audit(events::Audit),
     Simulator(simulator::Simulator),
     Token(token::Token),
     Why(why::Why),
@@ -142,6 +144,8 @@ impl Verb {
             Verb::State(verb) => (verb.is_json(), false),
             Verb::Undo(verb) => (verb.is_json(), true),
             Verb::Watch(verb) => (verb.is_json(), true),
+            Verb::Events(verb) => (verb.is_json(), true),
+            Verb::Audit(verb) => (verb.is_json(), true),
             Verb::Output(verb) => (verb.is_json(), false),
             Verb::Status(verb) => (verb.is_json(), false),
             Verb::Simulators(verb) => (verb.is_json(), false),
@@ -177,7 +181,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn start(global: Global, terminal: Terminal, again: Again, verb: Verb) -> Result<Exit, Failure> {
     let level = if matches!(verb, Verb::Agent(_)) { "info" } else { "warn" };
     let colors = terminal.err == view::Theme::Colored;
-    super::logging::start(global.log_format, level, colors)
+    let log = super::logging::start(global.log_format, level, colors)
         .map_err(|problem| Failure::usage(problem, "set it to `off`, `warn`, `info`, `debug`, or TARGET=LEVEL"))?;
     if let Some(folder) = &global.chdir {
         std::env::set_current_dir(folder).map_err(|error| {
@@ -202,6 +206,7 @@ fn start(global: Global, terminal: Terminal, again: Again, verb: Verb) -> Result
             terminal,
             signals,
             again,
+            log,
         };
         carry_out(verb, &run).await
     });
@@ -229,6 +234,8 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Simulators(verb) => verb.run(run).await,
         Verb::Nodes(verb) => verb.run(run).await,
         Verb::Pool(verb) => verb.run(run).await,
+        Verb::Events(verb) => verb.run(run).await,
+        Verb::Audit(verb) => verb.run(run),
         Verb::Simulator(verb) => verb.run(run).await,
         Verb::Token(verb) => verb.run(run).await,
         Verb::Console(verb) => verb.run(run),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::again::Again;
-use super::logging::LogFormat;
+use super::logging::{LogFile, LogFormat};
 use super::signals::Signals;
 use super::terminal::Terminal;
 
@@ -39,4 +39,5 @@ pub(super) struct Run {
     pub(super) terminal: Terminal,
     pub(super) signals: Signals,
     pub(super) again: Again,
+    pub(super) log: LogFile,
 }

@@ -9,8 +9,10 @@ use tokio::task::JoinHandle;
 
 use super::exit::Failure;
 use crate::config::blocks::{Serve, access};
+use crate::diagnostic::Diagnostics;
 use crate::fleet::{Fleet, FleetError};
 use crate::serve::{self, Events, Listener, Operations, Settings, Shown};
+use crate::signals::EventName;
 use crate::watch::Told;
 use crate::watch::published::Published;
 
@@ -65,9 +67,13 @@ impl Serving {
         };
         let _ = tell.send(Told::Listening { address, url });
         let tell = tell.clone();
-        let told = move |message: &str, because| {
+        let told = move |message: &str, because: Option<Diagnostics>| {
             let message = message.to_owned();
             let _ = tell.send(Told::Failed {
+                event: match because.is_some() {
+                    true => EventName::FleetInvalid,
+                    false => EventName::FleetPending,
+                },
                 message,
                 because,
                 again: None,

@@ -10,11 +10,16 @@ use tokio::sync::mpsc;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
+use super::logging::LogFormat;
 use super::run::Run;
 use super::serving::{Serving, Wanted};
+use crate::apply::Progress;
 use crate::config::blocks::serve::address;
 use crate::diagnostic::Diagnostic;
 use crate::serve::Events;
+use crate::signals::history;
+use crate::signals::rotating::Rotating;
+use crate::view::document::Theme;
 use crate::view::watching;
 use crate::watch::sources::Real;
 use crate::watch::{self, Ended, How, Told};
@@ -79,6 +84,9 @@ impl Watch {
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
+        let log = fleet.config().log.clone();
+        // A watch that changes nothing leaves nothing behind.
+        let kept = (!self.dry_run).then(|| Rotating::new(history::settings(fleet.events_path())));
         let how = How {
             once: self.once,
             dry_run: self.dry_run,
@@ -114,10 +122,18 @@ impl Watch {
             None => (watch, None),
         };
         let events = serving.as_ref().map(|serving| Arc::clone(&serving.events));
+        if let Some(settings) = log {
+            run.log.begin(Rotating::new(settings));
+        }
+        let mut outlets = Outlets {
+            events,
+            kept,
+            failing: [None, None],
+        };
         let show = async {
             while let Some(told) = told.recv().await {
                 // The work goes on whether or not anybody reads of it.
-                let _ = self.show(run, &told, events.as_deref());
+                let _ = self.show(run, &told, &mut outlets);
             }
         };
         let work = async {
@@ -134,14 +150,66 @@ impl Watch {
         })
     }
 
-    fn show(&self, run: &Run, told: &Told, events: Option<&Events>) -> Result<(), Failure> {
+    fn show(&self, run: &Run, told: &Told, outlets: &mut Outlets) -> Result<(), Failure> {
         let at = Timestamp::now();
-        if let Some(events) = events {
-            events.add(&watching::event(told, at));
+        let event = watching::event(told, at);
+        let line = format!("{event}\n");
+        if let Some(events) = &outlets.events {
+            events.add(&event);
         }
+        outlets.keep(run, told, &line);
+        let logged = match run.global.log_format {
+            LogFormat::Json => run.log.append(line.as_bytes()),
+            LogFormat::Text => {
+                let text = watching::render(told, at, Theme::Plain);
+                // Files are read on other days, too.
+                run.log.append(format!("{} {text}", at.strftime("%Y-%m-%d")).as_bytes())
+            }
+        };
+        outlets.failing[1] = once(run, outlets.failing[1].take(), logged);
         match self.json {
-            true => run.terminal.print(&format!("{}\n", watching::event(told, at))),
+            true => run.terminal.print(&line),
             false => run.terminal.print(&watching::render(told, at, run.terminal.out)),
         }
+    }
+}
+
+/// Where what is told goes, beside the terminal and the log.
+struct Outlets {
+    /// Those who follow over HTTP.
+    events: Option<Arc<Events>>,
+    /// What `simfleet events` reads.
+    kept: Option<Rotating>,
+    /// Why that file, and the log, could not be written the last time.
+    failing: [Option<String>; 2],
+}
+
+impl Outlets {
+    fn keep(&mut self, run: &Run, told: &Told, line: &str) {
+        // How far calls are is told many times a second.
+        let is_passing = matches!(told, Told::Run(Progress::Underway { .. }));
+        if let Some(kept) = self.kept.as_mut().filter(|_| !is_passing) {
+            let path = kept.path().display().to_string();
+            let written = kept.append(line.as_bytes());
+            let written = written.map_err(|error| format!("`{path}` cannot be written: {error}"));
+            self.failing[0] = once(run, self.failing[0].take(), written);
+        }
+    }
+}
+
+/// Tells once that a file cannot be written, and once that it can be again: a full disk must not end the watch.
+fn once(run: &Run, before: Option<String>, written: Result<(), String>) -> Option<String> {
+    let tell = |text: &str| run.terminal.tell(text);
+    match (before, written) {
+        (None, Err(why)) => {
+            tell(&format!("warning: {why}; the watch goes on without it\n"));
+            Some(why)
+        }
+        (Some(_), Ok(())) => {
+            tell("warning: what is told can be written again\n");
+            None
+        }
+        (before, Err(_)) => before,
+        (None, Ok(())) => None,
     }
 }

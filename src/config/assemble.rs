@@ -188,7 +188,7 @@ impl Sorter<'_> {
                 return config.removed.extend(removed);
             }
             "import" if config.path.is_empty() => return config.imports.extend(Import::read(body, diagnostics)),
-            "access" | "audit" | "import" | "limits" | "provider" | "serve" if !config.path.is_empty() => {
+            "access" | "audit" | "import" | "limits" | "log" | "provider" | "serve" if !config.path.is_empty() => {
                 return self.misplaced(&body);
             }
             "provider" => return self.provider(&body),
@@ -211,6 +211,7 @@ impl Sorter<'_> {
                 let limits = blocks::limits(&body, &self.constants, diagnostics);
                 config.limits = limits.unwrap_or_default();
             }
+            "log" => config.log = blocks::log(&body, &self.constants, diagnostics),
             "simfleet" => config.settings = Settings::read(&body, &self.constants, diagnostics),
             "module" => {
                 let call = Unread::of(body, &config.folder, &self.constants, diagnostics);
@@ -269,6 +270,10 @@ impl Sorter<'_> {
             ),
             "serve" => (
                 "A module has no `serve` block: the scaler of the fleet listens.",
+                "write it in the fleet itself",
+            ),
+            "log" => (
+                "A module has no `log` block: one program watches the whole fleet.",
                 "write it in the fleet itself",
             ),
             "limits" => (

@@ -257,6 +257,12 @@ pub fn unavailable(body: &Body, found: &mut Diagnostics) {
             found.push(not_yet(what, &attribute.name.span));
         }
     }
+    if body.schema.name == "alert"
+        && let Some(on) = body.attribute("on")
+        && on.expr.references().iter().any(|reference| &*reference.root == "robot")
+    {
+        found.push(not_yet("An alert on robots".to_owned(), &on.value_span));
+    }
     for block in &body.blocks {
         unavailable(block, found);
     }

@@ -23,6 +23,7 @@ use simfleet_state::Timeouts;
 
 use crate::audit::AuditSettings;
 use crate::diagnostic::{Diagnostics, SourceFile};
+use crate::signals::rotating::RotatingSettings;
 
 use self::check::Body;
 
@@ -119,6 +120,8 @@ pub struct Config {
     pub imports: Vec<Import>,
     /// Where it is written down who did what by hand; beside the state where it does not say.
     pub audit: Option<AuditSettings>,
+    /// Where the log of a watch goes, beside standard error.
+    pub log: Option<RotatingSettings>,
     /// What no simulator may go beyond.
     pub limits: blocks::Limits,
     /// The other blocks that are no resources: those that are read where they are needed, and those that this version only
@@ -159,6 +162,7 @@ impl Config {
             removed: Vec::new(),
             imports: Vec::new(),
             audit: None,
+            log: None,
             limits: blocks::Limits::default(),
             sections: Vec::new(),
             unavailable: Diagnostics::new(),

@@ -14,8 +14,6 @@ mod look;
 mod update;
 mod written;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use simfleet_provider_api::{Ability, Address};
@@ -153,10 +151,6 @@ impl Fleet {
                 done => return done,
             }
         }
-    }
-
-    fn began_by(&self) -> Arc<str> {
-        self.holder().who
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the scaler needs of a fleet: to be the only one, and to plan of sizes that it decided.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Event, Host, Journal, LockSet, Snapshot, State, StateStore};
 use tokio::sync::mpsc;
 
+use super::mark::Mark;
 use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
@@ -95,6 +97,21 @@ impl Fleet {
     /// Where its state is.
     pub fn store(&self) -> &Arc<dyn StateStore> {
         &self.store
+    }
+
+    /// The identity of its state, where there is one.
+    pub fn lineage(&self) -> Option<Arc<str>> {
+        self.mark.as_ref().and_then(Mark::read)
+    }
+
+    /// Who runs this: `user@host`.
+    pub fn who(&self) -> Arc<str> {
+        self.holder().who
+    }
+
+    /// Where what a watch told is kept.
+    pub fn events_path(&self) -> PathBuf {
+        self.folder.with_extension("events.jsonl")
     }
 
     /// Its clock.

@@ -125,6 +125,8 @@ impl Layout {
                 | Block::Service(_)
                 | Block::Program(_)
                 | Block::Metrics(_)
+                | Block::Webhook(_)
+                | Block::Alert(_)
                 | Block::Value(_) => {}
             }
         }

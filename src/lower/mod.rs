@@ -170,6 +170,8 @@ impl Lowering<'_> {
             | Block::Network(_)
             | Block::Program(_)
             | Block::Metrics(_)
+            | Block::Webhook(_)
+            | Block::Alert(_)
             | Block::Value(_) => Ok(Vec::new()),
         }
     }
@@ -182,8 +184,8 @@ impl Lowering<'_> {
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
             Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
             Block::Service(service) => Ok(vec![container::service(self, &service)?]),
-            // It is only asked.
-            Block::Metrics(_) => Ok(Vec::new()),
+            // They are only asked, or told.
+            Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) => Ok(Vec::new()),
             // What runs it takes it along.
             Block::Program(program) => limits::check_program(self, &program).map(|()| Vec::new()),
             Block::Value(value) => {
@@ -398,7 +400,7 @@ pub fn value(
         Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
         Block::Network(_) => network::outputs(address, objects),
         Block::Service(_) => container::outputs(address, objects),
-        Block::Metrics(_) => vec![("name", name_of(address).into())],
+        Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) => vec![("name", name_of(address).into())],
         Block::Program(program) => vec![("id", (&*program.id).into()), ("name", name_of(address).into())],
         Block::Value(_) => {
             let attributes = objects.attributes(address);

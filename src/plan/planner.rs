@@ -14,7 +14,7 @@ use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
 use crate::config::Config;
-use crate::config::blocks::{Metrics, Pool};
+use crate::config::blocks::{Alert, Metrics, Pool, Webhook};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Decided, Ruling};
 use crate::providers::Registry;
@@ -53,13 +53,24 @@ pub struct Planner<'a> {
     pub at: Timestamp,
 }
 
+/// Where signals come from and go to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Signals {
+    /// Where metrics come from.
+    pub metrics: BTreeMap<Address, Metrics>,
+    /// Who is told of events.
+    pub webhooks: BTreeMap<Address, Webhook>,
+    /// What someone is told of.
+    pub alerts: BTreeMap<Address, Alert>,
+}
+
 /// What is declared of the sizes of pools.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scaled {
     /// The pools.
     pub pools: BTreeMap<Address, Arc<Pool>>,
-    /// Where metrics come from.
-    pub metrics: BTreeMap<Address, Metrics>,
+    /// Where signals come from and go to.
+    pub signals: Signals,
 }
 
 /// A plan and all that is needed to carry it out.
@@ -177,7 +188,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Returns the pools that are declared and what their metrics come from, each instance by itself.
+    /// Returns the pools that are declared, and where signals come from and go to, each instance by itself.
     ///
     /// # Errors
     /// Everything of the configuration that cannot be planned.
@@ -186,7 +197,7 @@ impl<'a> Planner<'a> {
         let pools = session.layout.pools.into_iter();
         Ok(Scaled {
             pools: pools.map(|(address, members)| (address, members.declared)).collect(),
-            metrics: session.metrics,
+            signals: session.signals,
         })
     }
 

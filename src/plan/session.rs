@@ -19,8 +19,9 @@ use simfleet_state::State;
 pub(super) use self::conditions::{postcondition, precondition};
 use super::Mode;
 use super::order::{self, Ordered};
+use super::planner::Signals;
 use super::values::Values;
-use crate::config::blocks::Metrics;
+use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -79,8 +80,8 @@ pub struct Session<'a> {
     /// The places of each declaration, by its address: those of the instances of its module, which are sorted.
     groups: HashMap<&'a Address, Range<usize>>,
     pub(super) layout: Layout,
-    /// Where metrics come from.
-    pub(super) metrics: BTreeMap<Address, Metrics>,
+    /// Where signals come from and go to.
+    pub(super) signals: Signals,
     values: Values,
     mode: Mode,
 }
@@ -128,18 +129,20 @@ impl<'a> Session<'a> {
         if let Err(diagnostic) = lower::check_count(&config.limits, &typed) {
             diagnostics.push(diagnostic);
         }
+        diagnostics.extend(check_alerts(&typed));
         if diagnostics.has_errors() {
             return Err(diagnostics);
         }
         session.spread_create_before_destroy();
         session.layout = Layout::of(&typed, state, decided);
-        session.metrics = typed
-            .into_iter()
-            .filter_map(|(address, block)| match block {
-                Block::Metrics(metrics) => Some((address, metrics)),
-                _ => None,
-            })
-            .collect();
+        for (address, block) in typed {
+            match block {
+                Block::Metrics(metrics) => _ = session.signals.metrics.insert(address, metrics),
+                Block::Alert(alert) => _ = session.signals.alerts.insert(address, *alert),
+                Block::Webhook(webhook) => _ = session.signals.webhooks.insert(address, *webhook),
+                _ => {}
+            }
+        }
         session.values.clear();
         Ok(session)
     }
@@ -274,7 +277,7 @@ impl<'a> Session<'a> {
             places: HashMap::new(),
             groups: HashMap::new(),
             layout: Layout::default(),
-            metrics: BTreeMap::new(),
+            signals: Signals::default(),
             values: Values::default(),
             mode,
         }

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use simfleet_provider_api::Address;
 
 use super::requests::Requests;
+use crate::signals::webhooks::Counts;
 use crate::status::Status;
+use crate::view::alerts::firing;
 use crate::watch::published::{CheckPicture, Durations, PoolPicture, Published};
 
 /// The labels of a sample: names and values.
@@ -64,6 +66,8 @@ pub(super) fn render(published: &Published, status: &Status, requests: &Requests
     of_pools(published, &mut text);
     of_checks(published, &mut text);
     of_what_runs(published, status, &mut text);
+    of_alerts(published, &mut text);
+    of_webhooks(published, &mut text);
     of_requests(requests, &mut text);
     let help = "Programs that were uploaded.";
     text.one("simulation_programs_uploaded_total", "counter", help, programs);
@@ -226,6 +230,65 @@ fn of_what_runs(published: &Published, status: &Status, text: &mut Exposition) {
         memory,
         text,
     );
+}
+
+fn of_alerts(published: &Published, text: &mut Exposition) {
+    let name = "simfleet_alerts";
+    text.begin(
+        name,
+        "gauge",
+        "Alerts that fire, 1 each; without a name what failed again and again.",
+    );
+    for alert in firing(published) {
+        let named = alert.alert.map(|alert| alert.to_string()).unwrap_or_default();
+        let labels = [
+            ("alert", &*named),
+            ("on", &*alert.on.to_string()),
+            ("severity", alert.severity.as_str()),
+        ];
+        text.sample(name, &labels, 1);
+    }
+    let help = "Changes that failed again and again, and are tried now and then only.";
+    text.one("simfleet_parts_stuck", "gauge", help, published.stuck.len());
+}
+
+fn of_webhooks(published: &Published, text: &mut Exposition) {
+    type Value = fn(&Counts) -> u64;
+    let metrics: [(&str, &str, &str, Value); 5] = [
+        (
+            "simfleet_webhook_delivered_total",
+            "counter",
+            "Events that a webhook took.",
+            |counts| counts.delivered,
+        ),
+        (
+            "simfleet_webhook_failed_total",
+            "counter",
+            "Events that were given up: a webhook refused them, or all attempts failed.",
+            |counts| counts.failed,
+        ),
+        (
+            "simfleet_webhook_dropped_total",
+            "counter",
+            "Events that were not sent, as too many waited.",
+            |counts| counts.dropped,
+        ),
+        (
+            "simfleet_webhook_retried_total",
+            "counter",
+            "Attempts after the first.",
+            |counts| counts.retried,
+        ),
+        ("simfleet_webhook_waiting", "gauge", "Events that wait.", |counts| {
+            counts.waiting as u64
+        }),
+    ];
+    for (name, kind, help, value) in metrics {
+        text.begin(name, kind, help);
+        for (webhook, counts) in &published.webhooks {
+            text.sample(name, &[("webhook", &webhook.to_string())], value(counts));
+        }
+    }
 }
 
 fn by_status<'a>(name: &str, help: &str, words: impl Iterator<Item = &'a str>, text: &mut Exposition) {

@@ -18,7 +18,7 @@ use simfleet_state::Role;
 
 use super::guard::{Caller, Refused};
 use super::{App, metrics};
-use crate::view::{pools, state, status};
+use crate::view::{alerts as shown, pools, state, status};
 use crate::watch::published::Published;
 
 /// A loop that has made no lap for so long is stuck. It looks at the files every two seconds.
@@ -100,6 +100,10 @@ pub(super) async fn all_pools(State(app): State<App>) -> Answer {
     Ok(Json(pools::json(picture(&app)?.as_ref())))
 }
 
+pub(super) async fn alerts(State(app): State<App>) -> Answer {
+    Ok(Json(shown::json(picture(&app)?.as_ref())))
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Window {
     window: Option<String>,
@@ -139,6 +143,7 @@ pub(super) async fn overview(State(app): State<App>, query: Result<Query<Window>
         "pools": all,
         "nodes": status::nodes_json(&status.nodes),
         "simulators": status::simulators_json(&status.simulators),
+        "alerts": shown::json(&published),
     })))
 }
 

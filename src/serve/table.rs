@@ -156,8 +156,11 @@ fn table() -> Vec<Route> {
             .says("How large a pool was, how large it was to be, and why.")
             .query("window", "how far back: 30m, 24h", "string")
             .answers(200, "As `simfleet pool history --json` prints it.", Json("History")),
+        Route::get("/v1/alerts", routes::alerts)
+            .says("What fires: alerts that are declared, and what has failed again and again.")
+            .answers(200, TOLD, Many("Alert")),
         Route::get("/v1/overview", routes::overview)
-            .says("The loop, pools with their history, nodes and simulators in one answer: what the status page shows.")
+            .says("The loop, pools with their history, nodes, simulators and alerts in one answer: what the status page shows.")
             .query("window", "how far back the histories go: 30m, 24h", "string")
             .answers(200, TOLD, Json("Overview")),
         Route::get("/v1/events", routes::events)

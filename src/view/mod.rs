@@ -13,10 +13,12 @@
 //! A view for people has its counterpart for programs: a function or module named `json`. A sensitive value is shown by
 //! neither.
 
+pub mod alerts;
 pub mod control;
 pub mod diagnostics;
 pub mod difference;
 pub mod document;
+pub mod events;
 pub mod failure;
 #[cfg(test)]
 mod fixture;

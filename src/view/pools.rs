@@ -25,6 +25,7 @@ pub fn watch_json(published: &Published) -> Json {
         "pending": published.pending,
         "trouble": published.trouble,
         "unplaced": published.unplaced,
+        "stuck": published.stuck.keys().collect::<Vec<_>>(),
     })
 }
 

@@ -1,9 +1,11 @@
 //! What a watch tells: a line each for people, a JSON event a line for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+use simfleet_provider_api::Address;
 
 use super::diagnostics;
 use super::document::Theme;
@@ -12,6 +14,7 @@ use super::state;
 use crate::apply::Outcome;
 use crate::plan::allocated;
 use crate::scale::{Action, Decision, Step};
+use crate::signals::alerts::Firing;
 use crate::watch::Told;
 
 /// Returns what is told to people: the time to the second, what it is about, and what happened.
@@ -60,7 +63,79 @@ fn message(told: &Told) -> String {
         },
         Told::Pending { message } => message.clone(),
         Told::Settled => "the files are as they were last applied".to_owned(),
+        Told::Scaled {
+            pool,
+            made,
+            gone,
+            because,
+        } => {
+            let changes = [(made, "made"), (gone, "removed")];
+            let changes = changes.iter().filter(|(members, _)| !members.is_empty());
+            let changes: Vec<String> = changes
+                .map(|(members, word)| format!("{} {word}", names(members)))
+                .collect();
+            format!("{pool}: {} ({because})", changes.join(", "))
+        }
+        Told::ScaleFailed { pool, because } => format!("{pool} could not be scaled: {because}"),
+        Told::AtMax { pool, max, because } => {
+            format!("{pool} is at its largest, {max}, and would be larger ({because})")
+        }
+        Told::BelowMax { pool } => format!("{pool} is not held by its largest size any more"),
+        Told::Lost { address } => format!("{address} is gone"),
+        Told::Found { address } => format!("{address} is there again"),
+        Told::Stuck {
+            part,
+            failures,
+            because,
+        } => format!(
+            "{} failed {failures} times, and is tried now and then only: {because}",
+            list(part)
+        ),
+        Told::Recovered { part } => format!("{}: what failed works again, or is not asked for any more", list(part)),
+        Told::AlertFiring { alert, on, firing, .. } => {
+            format!(
+                "{alert} fires, {}: {}",
+                firing.severity.as_str(),
+                about(on, &firing.because)
+            )
+        }
+        Told::AlertResolved { alert, on, firing, .. } => {
+            format!("{alert} is over: {}", about(on, &firing.because))
+        }
+        Told::WebhookFailed { webhook, because } => format!("{webhook} took no event: {because}"),
+        Told::WebhookDelivers { webhook } => format!("{webhook} takes events again"),
+        Told::WebhookDropped { webhook } => format!("{webhook} is too slow: its oldest events are dropped"),
+        Told::Undelivered { webhook, events } => {
+            format!("{webhook} was not sent {}, as the watch ended", count(*events, "event"))
+        }
     }
+}
+
+fn alert_json(alert: &Address, on: &Address, firing: &Firing) -> Json {
+    json!({
+        "alert": alert, "on": on, "severity": firing.severity.as_str(), "since": firing.since.to_string(),
+        "because": firing.because, "value": firing.value,
+    })
+}
+
+/// Says what a reason is about, where it does not say so itself.
+fn about(on: &Address, because: &str) -> String {
+    let on = on.to_string();
+    match because.contains(&on) {
+        true => because.to_owned(),
+        false => format!("{on}: {because}"),
+    }
+}
+
+fn list(part: &BTreeSet<Address>) -> String {
+    let addresses: Vec<String> = part.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
+}
+
+/// Returns the names of members, such as `m1, m2`.
+fn names(members: &BTreeSet<Address>) -> String {
+    let names: Vec<&str> = members.iter().filter_map(Address::child_name).collect();
+    names.join(", ")
 }
 
 /// Returns what a decision does: `2 -> 4 members, 2 made`.
@@ -120,7 +195,7 @@ fn count(number: usize, what: &str) -> String {
 /// Returns what is told to programs.
 pub fn event(told: &Told, at: Timestamp) -> Json {
     let (kind, more) = match told {
-        Told::Run(progress) => return progress::event(progress, at),
+        Told::Run(progress) => return named(progress::event(progress, at), told),
         Told::Watching { pools, resources } => ("watching", json!({ "pools": pools, "resources": resources })),
         Told::Listening { address, url } => ("listening", json!({ "address": address.to_string(), "url": url })),
         Told::Decided { pool, decision, .. } => ("decided", json!({ "pool": pool, "decision": decision })),
@@ -156,10 +231,43 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         }
         Told::Pending { .. } => ("pending", json!({})),
         Told::Settled => ("settled", json!({})),
+        Told::Scaled { pool, made, gone, .. } => ("scaled", json!({ "pool": pool, "made": made, "gone": gone })),
+        Told::ScaleFailed { pool, because } => ("scale_failed", json!({ "pool": pool, "because": because })),
+        Told::AtMax { pool, max, .. } => ("at_max", json!({ "pool": pool, "max": max })),
+        Told::BelowMax { pool } => ("below_max", json!({ "pool": pool })),
+        Told::Lost { address } => ("lost", json!({ "address": address })),
+        Told::Found { address } => ("found", json!({ "address": address })),
+        Told::Stuck {
+            part,
+            failures,
+            because,
+        } => (
+            "stuck",
+            json!({ "addresses": part, "failures": failures, "because": because }),
+        ),
+        Told::Recovered { part } => ("recovered", json!({ "addresses": part })),
+        Told::AlertFiring { alert, on, firing, .. } => ("alert_firing", alert_json(alert, on, firing)),
+        Told::AlertResolved { alert, on, firing, .. } => ("alert_resolved", alert_json(alert, on, firing)),
+        Told::WebhookFailed { webhook, because } => {
+            ("webhook_failed", json!({ "webhook": webhook, "because": because }))
+        }
+        Told::WebhookDelivers { webhook } => ("webhook_delivers", json!({ "webhook": webhook })),
+        Told::WebhookDropped { webhook } => ("webhook_dropped", json!({ "webhook": webhook })),
+        Told::Undelivered { webhook, events } => {
+            ("webhook_undelivered", json!({ "webhook": webhook, "events": events }))
+        }
     };
     let mut event = json!({ "type": kind, "at": at.to_string(), "message": message(told) });
     if let (Some(event), Json::Object(more)) = (event.as_object_mut(), more) {
         event.extend(more);
+    }
+    named(event, told)
+}
+
+/// Adds the name under which it goes out, where it does.
+fn named(mut event: Json, told: &Told) -> Json {
+    if let (Some(event), Some(name)) = (event.as_object_mut(), told.event()) {
+        event.insert("event".to_owned(), name.as_str().into());
     }
     event
 }

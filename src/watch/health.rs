@@ -103,6 +103,11 @@ impl Healths {
         bad.map(|(address, _)| address.clone()).collect()
     }
 
+    /// Whether a node is unhealthy.
+    pub(super) fn is_unhealthy(&self, address: &Address) -> bool {
+        self.0.get(address).is_some_and(|known| known.is_bad)
+    }
+
     /// Returns when the next look is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0

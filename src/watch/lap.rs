@@ -3,12 +3,16 @@
 //! - [`deciding`]: asking sources, and what is decided of their answers; [`looking`]: at what is there, and how healthy it is
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
+//! - [`alerting`]: what is measured for alerts, and which of them fire
+//! - [`telling`]: what is told, and to whom
 //! - [`work`]: what takes long, as futures that the loop polls
 
+mod alerting;
 mod applying;
 mod deciding;
 mod looking;
 mod retry;
+mod telling;
 mod wanted;
 mod work;
 
@@ -22,6 +26,7 @@ use simfleet_state::{Allocation, ConfigDigest, Journal, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::alerting::Alerts;
 use self::retry::{AGAIN, RARELY, Retry};
 use self::work::Work;
 use super::health::Healths;
@@ -30,7 +35,7 @@ use super::looks::{Looked, Looks};
 use super::memory::Memory;
 use super::pending::{Files, Pending};
 use super::pool::{Answers, Servers};
-use super::published::{Pictured, Present, Published};
+use super::published::{Pictured, Present, Published, StuckPicture};
 use super::run::{Ran, Running};
 use super::sources::Sources;
 use super::{Ended, How, Told};
@@ -42,6 +47,8 @@ use crate::health::Verdict;
 use crate::lower::Wanted;
 use crate::providers::Providers;
 use crate::scale::Decision;
+use crate::signals::EventName;
+use crate::signals::webhooks::{News, Webhooks};
 
 /// How often the lead is renewed: well within a lease.
 const RENEW: Duration = Duration::from_secs(10);
@@ -67,6 +74,9 @@ struct Enforced {
 struct Last {
     decision: Decision,
     wanted: Wanted,
+    /// How many members were recorded, and the values of the checks.
+    members: usize,
+    values: BTreeMap<String, f64>,
 }
 
 /// Watches a fleet.
@@ -138,6 +148,16 @@ pub struct Watch {
     since: u64,
     /// What it shows of itself.
     pictured: Pictured,
+    /// Who is told of events, and what is new of them.
+    webhooks: Webhooks,
+    webhook_news: mpsc::UnboundedReceiver<(Address, News)>,
+    /// What is recorded and not there.
+    lost: BTreeSet<Address>,
+    /// The pools that would be larger than they may be.
+    at_max: BTreeSet<Address>,
+    alerts: Alerts,
+    /// What has failed again and again.
+    stuck: BTreeMap<Address, StuckPicture>,
 }
 
 impl Watch {
@@ -150,7 +170,14 @@ impl Watch {
         stop: watch::Receiver<bool>,
         wake: mpsc::UnboundedReceiver<()>,
     ) -> Self {
+        let (news, webhook_news) = mpsc::unbounded_channel();
         Watch {
+            webhooks: Webhooks::new(telling::sender(&files), news),
+            webhook_news,
+            lost: BTreeSet::new(),
+            at_max: BTreeSet::new(),
+            alerts: Alerts::default(),
+            stuck: BTreeMap::new(),
             files,
             how,
             sources,
@@ -219,6 +246,12 @@ impl Watch {
     /// # Errors
     /// Another one watches this fleet, or took over; nothing was ever applied.
     pub async fn watch(mut self) -> Result<Ended, FleetError> {
+        let ended = self.make_laps().await;
+        self.close_webhooks().await;
+        ended
+    }
+
+    async fn make_laps(&mut self) -> Result<Ended, FleetError> {
         let snapshot = self.files.snapshot().await?;
         if Goal::of(&snapshot.state).is_none() {
             return Err(nothing_applied().into());
@@ -269,6 +302,9 @@ impl Watch {
             pending: self.pending.as_ref().map(ToString::to_string),
             trouble: self.lap_failed.clone().or_else(|| self.refused.clone()),
             is_ready: self.has_planned && self.refused.is_none(),
+            webhooks: self.webhooks.counts(),
+            alerts: self.alerts.pictures(),
+            stuck: self.stuck.clone(),
             now: self.files.host().now(),
         });
     }
@@ -284,16 +320,22 @@ impl Watch {
         };
         if self.lap_failed.as_ref() != Some(&why) {
             self.lap_failed = Some(why);
-            self.failed("Nothing can be decided", error, Some(AGAIN));
+            self.failed(EventName::LapFailed, "Nothing can be decided", error, Some(AGAIN));
         }
     }
 
     /// Reads what is remembered.
     async fn recall(&mut self) -> Result<(), FleetError> {
+        let now = self.now();
         for (pool, text) in self.files.store().memories().await? {
-            match serde_json::from_str(&text) {
-                Ok(memory) => _ = self.memories.insert(pool, memory),
+            let taken = match pool.block() {
+                "alert" => serde_json::from_str(&text).map(|memory| self.alerts.recall(pool.clone(), memory, now)),
+                _ => serde_json::from_str(&text).map(|memory| drop(self.memories.insert(pool.clone(), memory))),
+            };
+            match taken {
+                Ok(()) => {}
                 Err(error) => self.tell(Told::Failed {
+                    event: EventName::LapFailed,
                     message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
                     because: None,
                     again: None,
@@ -314,7 +356,7 @@ impl Watch {
     }
 
     /// Ends what is at work, in order.
-    async fn end(mut self) -> Result<Ended, FleetError> {
+    async fn end(&mut self) -> Result<Ended, FleetError> {
         for running in self.running.values() {
             running.stop.send_replace(true);
         }
@@ -341,7 +383,9 @@ impl Watch {
             answers = self.asking.next() => self.take_answers(answers),
             looked = self.looking.next() => self.take_look(looked),
             (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
+            load = self.alerts.loading.next() => self.alerts.take_load(load),
             ran = self.runs.next() => self.ran(ran),
+            Some((webhook, news)) = self.webhook_news.recv() => return self.tell_webhook(webhook, news),
             Some(()) = self.wake.recv() => self.hurry(),
             () = told(self.changed.as_mut()) => self.is_stale = true,
             // Neither is anything to make a lap for.
@@ -405,7 +449,9 @@ impl Watch {
         self.is_woken = false;
         let known = self.read().await?;
         self.enforce(known.state());
+        self.tell_lost(known.state());
         self.decide(&known).await?;
+        self.check_alerts(known.state()).await?;
         self.ask(&known);
         self.look(&known);
         self.check(&known);
@@ -439,31 +485,6 @@ impl Watch {
 
     fn now(&self) -> Timestamp {
         self.files.host().now()
-    }
-
-    fn tell_progress(&mut self) {
-        while let Ok(progress) = self.progress.1.try_recv() {
-            self.tell(Told::Run(progress));
-        }
-    }
-
-    fn tell(&self, told: Told) {
-        // The work goes on whether or not anybody reads of it.
-        let _ = self.tell.send(told);
-    }
-
-    fn failed(&mut self, message: &str, error: &FleetError, again: Option<Duration>) {
-        self.has_failed = true;
-        self.pictured.counters.errors += 1;
-        let (message, because) = match error {
-            FleetError::Diagnostics(diagnostics) => (message.to_owned(), Some(diagnostics.clone())),
-            other => (format!("{message}: {other}"), None),
-        };
-        self.tell(Told::Failed {
-            message,
-            because,
-            again,
-        });
     }
 }
 

@@ -70,6 +70,21 @@ impl Looks {
         Sight { looks: self, state }
     }
 
+    /// Returns what is recorded and was not there when it was looked at.
+    pub fn gone<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Address> {
+        let gone = self.seen.iter().filter(|(_, look)| look.observed == Observed::Absent);
+        gone.filter(|(address, look)| {
+            state.resources.contains_key(*address) && look.fingerprint == state.fingerprint(address)
+        })
+        .map(|(address, _)| address)
+    }
+
+    /// Returns what was last seen of one, where that is not older than what is recorded of it.
+    pub fn one(&self, address: &Address, state: &State) -> Option<&Observed> {
+        let look = self.seen.get(address)?;
+        (look.fingerprint == state.fingerprint(address)).then_some(&look.observed)
+    }
+
     /// Whether something was ever looked at.
     pub fn has(&self, address: &Address) -> bool {
         self.seen.contains_key(address)

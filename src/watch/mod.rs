@@ -10,6 +10,7 @@
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
 //! - [`known`]: what is recorded, and what follows of it; [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
 //! - [`published`]: what it shows of itself to others, such as [`crate::serve`]
+//! - [`told`]: what it tells
 //! - [`pending`]: the files, where they are other than what was last applied
 
 mod health;
@@ -24,20 +25,11 @@ pub mod pool;
 pub mod published;
 mod run;
 pub mod sources;
-
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use simfleet_provider_api::Address;
-use simfleet_state::Allocation;
+mod told;
 
 pub use lap::Watch;
 pub use pending::Allow;
-
-use crate::apply::{Outcome, Progress};
-use crate::diagnostic::Diagnostics;
-use crate::scale::Decision;
+pub use told::Told;
 
 /// How a fleet is watched.
 #[derive(Debug, Clone, Default)]
@@ -48,94 +40,6 @@ pub struct How {
     pub dry_run: bool,
     /// Whether changed files are applied, and what of them.
     pub follow: Option<Allow>,
-}
-
-/// What a watch tells.
-#[derive(Debug)]
-pub enum Told {
-    /// It watches now.
-    Watching {
-        /// How many pools.
-        pools: usize,
-        /// How many resources are recorded.
-        resources: usize,
-    },
-    /// It is shown over HTTP.
-    Listening {
-        /// Where.
-        address: SocketAddr,
-        /// The URL of the page.
-        url: String,
-    },
-    /// A pool was decided on, other than before.
-    Decided {
-        /// The pool.
-        pool: Address,
-        /// The decision.
-        decision: Box<Decision>,
-        /// Why, in words.
-        because: String,
-    },
-    /// A source has begun to fail, or fails otherwise than before.
-    SourceFailed {
-        /// The pool.
-        pool: Address,
-        /// The check.
-        check: String,
-        /// Why.
-        because: String,
-    },
-    /// A source answers again.
-    SourceAnswers {
-        /// The pool.
-        pool: Address,
-        /// The check.
-        check: String,
-    },
-    /// Looks at a node find it unhealthy.
-    Unhealthy {
-        /// The node.
-        node: Address,
-        /// Why.
-        because: String,
-    },
-    /// They find it healthy again.
-    Healthy {
-        /// The node.
-        node: Address,
-    },
-    /// What a run does.
-    Run(Progress),
-    /// A run ended.
-    Ran {
-        /// What it was about.
-        part: BTreeSet<Address>,
-        /// How.
-        outcome: Box<Outcome>,
-    },
-    /// Something is to be replaced or removed that somebody has for themselves: it waits until it is released.
-    Kept {
-        /// What.
-        address: Address,
-        /// Who has it.
-        allocation: Allocation,
-    },
-    /// A run could not be made, or something else did not work; it is tried again.
-    Failed {
-        /// What, in words.
-        message: String,
-        /// What is known of the cause.
-        because: Option<Diagnostics>,
-        /// After how long it is tried again.
-        again: Option<Duration>,
-    },
-    /// The files are other than what was last applied.
-    Pending {
-        /// What would be done to apply them, in words.
-        message: String,
-    },
-    /// The files are as what is applied again.
-    Settled,
 }
 
 /// How a watch ended.

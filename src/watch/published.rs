@@ -15,6 +15,8 @@ use super::looks::Looks;
 use super::pool::{Answers, Decided, because};
 use crate::config::blocks::Pool;
 use crate::scale::Decision;
+use crate::signals::Severity;
+use crate::signals::webhooks::Counts;
 
 /// Where the newest picture is; `None` until there was a lap.
 pub type Pictures = watch::Receiver<Option<Arc<Published>>>;
@@ -44,6 +46,12 @@ pub struct Published {
     pub unplaced: usize,
     /// What is counted since it began.
     pub counters: Counters,
+    /// The alerts that fire.
+    pub alerts: Vec<AlertPicture>,
+    /// What has failed again and again.
+    pub stuck: BTreeMap<Address, StuckPicture>,
+    /// What is counted of those who are told of events.
+    pub webhooks: BTreeMap<Address, Counts>,
 }
 
 /// What is known of a pool.
@@ -80,6 +88,34 @@ pub struct CheckPicture {
     pub failed: Option<String>,
     /// How often it did not.
     pub failures: u64,
+}
+
+/// What is known of an alert that fires.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertPicture {
+    /// The alert; `None` for what fires without one being declared.
+    pub alert: Option<Address>,
+    /// What it is about.
+    pub on: Address,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in words.
+    pub because: String,
+    /// The value of its metric.
+    pub value: Option<f64>,
+}
+
+/// What is known of a change that has failed again and again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StuckPicture {
+    /// Since when it is held for that.
+    pub since: Timestamp,
+    /// How often it has failed.
+    pub failures: u32,
+    /// How, the last time.
+    pub because: String,
 }
 
 /// What is counted since the loop began.
@@ -152,6 +188,9 @@ pub(super) struct Present<'a> {
     pub(super) pending: Option<String>,
     pub(super) trouble: Option<String>,
     pub(super) is_ready: bool,
+    pub(super) webhooks: BTreeMap<Address, Counts>,
+    pub(super) alerts: Vec<AlertPicture>,
+    pub(super) stuck: BTreeMap<Address, StuckPicture>,
     pub(super) now: Timestamp,
 }
 
@@ -250,6 +289,9 @@ impl Pictured {
             is_ready: present.is_ready,
             unplaced: self.unplaced,
             counters: self.counters.clone(),
+            webhooks: present.webhooks,
+            alerts: present.alerts,
+            stuck: present.stuck,
         };
         if let Some(to) = &self.to {
             to.send_replace(Some(Arc::new(published)));

@@ -18,6 +18,8 @@ pub(super) struct Running {
     pub(super) part: BTreeSet<Address>,
     /// What it makes of the pools in it.
     pub(super) sizes: BTreeMap<Address, Wanted>,
+    /// What of that was recorded when it began.
+    pub(super) recorded: BTreeSet<Address>,
     /// Asks it to end.
     pub(super) stop: watch::Sender<bool>,
 }

@@ -31,11 +31,20 @@ fn a_member_that_is_killed_comes_back() {
     let before = agents(&fleet);
     assert_eq!(before.len(), 1);
     kill_process(before[0], Signal::KILL).expect("it runs");
+    let lost = watcher.wait_for_type("lost");
+    assert_eq!(
+        (&lost["event"], &lost["address"]),
+        (&"member.lost".into(), &"pool.web/m1".into()),
+        "{lost}"
+    );
     watcher.wait_for("the member again", |event| {
         event["type"] == "finished" && event["address"] == "pool.web/m1"
     });
-    watcher.wait_for_type("ran");
-    assert_eq!(watcher.end().code, Some(0));
+    watcher.wait_for("that it was found", |event| event["event"] == "member.found");
+    let ended = watcher.end();
+    assert_eq!(ended.code, Some(0));
+    // What was made anew is neither more nor less.
+    assert!(!ended.out.contains("pool.scaled"), "{}", ended.out);
     let after = agents(&fleet);
     assert_eq!(after.len(), 1);
     assert_ne!(before, after);

@@ -1,5 +1,6 @@
 //! `simfleet watch`, the real program: over local nodes and over the fake cloud, with sources that answer what a test wants.
 
+mod alerts;
 mod api;
 #[cfg(feature = "fake")]
 mod chaos;
@@ -10,10 +11,14 @@ mod load;
 mod page;
 mod programs;
 mod reach;
+mod receiver;
+mod records;
 mod serve;
 mod served;
 mod sizes;
 mod sources;
+mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
 mod watcher;
+mod webhooks;

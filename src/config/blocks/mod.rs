@@ -13,7 +13,7 @@ use super::schema::{AttributeSchema, BlockSchema, Nested};
 use crate::diagnostic::Diagnostics;
 
 pub mod access;
-mod alert;
+pub mod alert;
 mod audit;
 pub mod build;
 pub mod checks;
@@ -50,6 +50,7 @@ pub mod value;
 mod webhook;
 pub mod workload;
 
+pub use alert::Alert;
 pub(super) use audit::read as audit;
 pub use build::Build;
 pub use checks::Check;
@@ -59,6 +60,7 @@ pub use import::{Adoption, Import};
 pub(super) use limits::read as limits;
 pub use limits::{Limit, Limits};
 pub use load_balancer::Nginx;
+pub(super) use log::read as log;
 pub use metrics::{Metrics, MetricsType};
 pub use moved::Moved;
 pub use network::Network;
@@ -74,6 +76,7 @@ pub use service::Service;
 pub use settings::{Backend, Settings};
 pub use simulator::{Desired, Kind, Simulator};
 pub use value::StoredValue;
+pub use webhook::{Retry, Webhook, WebhookFormat};
 pub use workload::{Resources, Workload};
 
 /// A resource block in its typed form.
@@ -93,6 +96,10 @@ pub enum Block {
     Program(Program),
     /// `metrics`.
     Metrics(Metrics),
+    /// `alert`.
+    Alert(Box<Alert>),
+    /// `webhook`.
+    Webhook(Box<Webhook>),
     /// `value`.
     Value(StoredValue),
 }
@@ -171,8 +178,14 @@ fn resources() -> &'static [Resource] {
             Resource::checked(peripheral::schema()),
             Resource::checked(mqtt_broker::schema()),
             Resource::checked(telemetry::schema()),
-            Resource::checked(webhook::schema()),
-            Resource::checked(alert::schema()),
+            Resource {
+                schema: boxed(webhook::schema()),
+                decode: |record| Webhook::decode(record).map(|webhook| Block::Webhook(Box::new(webhook))),
+            },
+            Resource {
+                schema: boxed(alert::schema()),
+                decode: |record| Alert::decode(record).map(|alert| Block::Alert(Box::new(alert))),
+            },
             Resource::checked(report::schema()),
         ]
     });
@@ -180,14 +193,8 @@ fn resources() -> &'static [Resource] {
 }
 
 /// Returns the schemas of the blocks that are no resources, and of which most are only checked by this version.
-fn sections() -> [BlockSchema; 5] {
-    [
-        access::schema(),
-        serve::schema(),
-        test::schema(),
-        node_agent::schema(),
-        log::schema(),
-    ]
+fn sections() -> [BlockSchema; 4] {
+    [access::schema(), serve::schema(), test::schema(), node_agent::schema()]
 }
 
 /// Returns the schema of a file: every block that may stand in it. `providers` are those of this build, with their
@@ -200,6 +207,7 @@ pub fn fleet_schema(providers: &BTreeMap<String, Vec<Attribute>>) -> Arc<BlockSc
         .any(checks::schema())
         .any(audit::schema())
         .any(limits::schema())
+        .any(log::schema())
         .any(moved::schema())
         .any(removed::schema())
         .any(import::schema())

@@ -216,6 +216,10 @@ fn mistakes_in_what_is_only_checked() {
         ("kind = \"state\"", "kind = 1"),
         ("  url  = \"http://localhost:9090\"\n", ""),
         ("events = [\"alert.*\"]", "events = [\"alert\", \"a b\"]"),
+        (
+            "events = [\"alert.*\"]",
+            "events = [\"pool.scaled_dwn\", \"webhook.failed\", \"fire\"]",
+        ),
         ("  direction = \"below\"\n", ""),
         ("critical  = 10", "critical  = 40"),
         ("notify    = [webhook.ops]", "notify    = [webhook.ops, service.broker]"),

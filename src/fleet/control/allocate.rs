@@ -116,7 +116,7 @@ impl Fleet {
     ) -> Result<Result<Vec<Done>, Diagnostic>, FleetError> {
         let snapshot = self.snapshot().await?;
         let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
-        let (now, by) = (self.host().now(), self.began_by());
+        let (now, by) = (self.host().now(), self.who());
         let until = control::until(now, how.length)?;
         let taken = |address: &Address| {
             let allocation = snapshot.state.allocations.get(address)?;
@@ -192,7 +192,7 @@ impl Fleet {
     ) -> Result<Vec<Done>, FleetError> {
         let snapshot = self.snapshot().await?;
         let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
-        let (now, by) = (self.host().now(), self.began_by());
+        let (now, by) = (self.host().now(), self.who());
         let (mut events, mut all) = (Vec::new(), Vec::new());
         for address in targets {
             let result = match snapshot.state.allocations.get(&address) {

@@ -45,7 +45,7 @@ impl Fleet {
             let hold = before.state.holds.get(&one.address);
             let is_same = control::is_same(hold, change, until);
             if !is_same {
-                facts.push(fact(&one.address, change, &self.began_by(), until));
+                facts.push(fact(&one.address, change, &self.who(), until));
             }
             if is_same && update.is_none() {
                 all.push(done(&one.address, Ok(false), until));

@@ -14,18 +14,22 @@ use crate::control::{Control, Done};
 use crate::plan::Pattern;
 
 impl Fleet {
-    /// Opens the audit log, before anything is done.
-    pub(in crate::fleet) fn audit(&self, action: String, parameters: Map<String, Json>) -> Result<Audit, FleetError> {
-        let settings = self.config.audit.clone().unwrap_or_else(|| AuditSettings {
+    /// Where it is written down what is done by hand.
+    pub fn audit_settings(&self) -> AuditSettings {
+        self.config.audit.clone().unwrap_or_else(|| AuditSettings {
             path: self.folder.with_file_name("audit.jsonl"),
             durability: Durability::Written,
-        });
+        })
+    }
+
+    /// Opens the audit log, before anything is done.
+    pub(in crate::fleet) fn audit(&self, action: String, parameters: Map<String, Json>) -> Result<Audit, FleetError> {
         let session = self.options.inputs.environment.get("SSH_CONNECTION");
         let from = session.and_then(|session| session.split_whitespace().next());
         let caller = self.caller.as_ref().map(|caller| Arc::clone(&caller.from));
         Ok(Audit {
-            log: AuditLog::open(settings)?,
-            by: self.began_by(),
+            log: AuditLog::open(self.audit_settings())?,
+            by: self.who(),
             from: caller.unwrap_or_else(|| from.unwrap_or("local").into()),
             action,
             parameters,

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::Watch;
 use super::retry::{AGAIN, RARELY, Retry, SOON, again};
 use crate::apply::Outcome;
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::FleetError;
 use crate::lower::Wanted;
 use crate::plan::{Action, Pattern, Plan, Selection};
+use crate::signals::EventName;
 use crate::watch::Told;
 use crate::watch::parts::parts;
 use crate::watch::run::{Ran, Running, run};
@@ -44,6 +45,13 @@ impl Watch {
         drop(planned);
         self.is_stale = false;
         self.has_planned = true;
+        let is_asked = |address: &Address| parts.iter().any(|part| part.contains(address));
+        let over: BTreeSet<Address> = self
+            .stuck
+            .keys()
+            .filter(|address| !is_asked(address))
+            .cloned()
+            .collect();
         let now = Instant::now();
         self.planned_at = now;
         // What has not failed for long begins anew.
@@ -89,18 +97,31 @@ impl Watch {
                 continue;
             }
             let selection = selection(&part, &left);
-            begun.push((part.clone(), pools, fleet.clone().select(selection)));
+            let is_recorded = |address: &&Address| snapshot.state.resources.contains_key(*address);
+            let recorded: BTreeSet<Address> = part.iter().filter(is_recorded).cloned().collect();
+            begun.push((part.clone(), pools, recorded, fleet.clone().select(selection)));
         }
         if is_held || !kept.is_empty() {
             // Who holds it tells nobody when it ends.
             self.look_again_soon(now);
         }
         self.tell_kept(allocations);
+        self.tell_recovered(|address| over.contains(address));
         if self.how.dry_run {
             return Ok(());
         }
-        for (part, sizes, fleet) in begun {
-            self.begin(part, sizes, fleet);
+        for (part, sizes, recorded, fleet) in begun {
+            self.begun += 1;
+            let (stop, asked) = watch::channel(false);
+            let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
+            self.runs.begin(run(self.begun, fleet, looks, progress, asked));
+            let running = Running {
+                part,
+                sizes,
+                recorded,
+                stop,
+            };
+            self.running.insert(self.begun, running);
         }
         Ok(())
     }
@@ -130,14 +151,6 @@ impl Watch {
         recorded.is_none_or(|resource| resource.serial > self.since || self.looks.has(address))
     }
 
-    pub(super) fn begin(&mut self, part: BTreeSet<Address>, sizes: BTreeMap<Address, Wanted>, fleet: Fleet) {
-        self.begun += 1;
-        let (stop, asked) = watch::channel(false);
-        let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
-        self.runs.begin(run(self.begun, fleet, looks, progress, asked));
-        self.running.insert(self.begun, Running { part, sizes, stop });
-    }
-
     pub(super) fn ran(&mut self, Ran { id, result }: Ran) {
         let Some(running) = self.running.remove(&id) else {
             return;
@@ -148,10 +161,15 @@ impl Watch {
         self.tell_progress();
         match result {
             Ok(outcome) => {
-                for (address, ..) in &outcome.done {
-                    self.retries.remove(address);
+                let failed: BTreeSet<&Address> = outcome.failed.iter().map(|(address, ..)| address).collect();
+                // What was done and then failed, as a replacement that deletes first, has failed.
+                let done = outcome.done.iter().map(|(address, _)| address);
+                let done: BTreeSet<&Address> = done.filter(|address| !failed.contains(address)).collect();
+                for address in &done {
+                    self.retries.remove(*address);
                 }
-                for (address, ..) in &outcome.failed {
+                for address in &failed {
+                    let address = *address;
                     let retry = Retry::after(self.retries.get(address), now);
                     self.retries.insert(address.clone(), retry);
                 }
@@ -167,10 +185,17 @@ impl Watch {
                     true => counters.runs_failed += 1,
                     false => counters.runs += 1,
                 }
+                self.tell_scaled(&outcome, &running.recorded);
+                let done: BTreeSet<Address> = done.into_iter().cloned().collect();
+                let failed: Vec<_> = outcome.failed.clone();
                 self.tell(Told::Ran {
                     part: running.part,
                     outcome: Box::new(outcome),
                 });
+                self.tell_recovered(|address| done.contains(address));
+                for (address, _, error) in failed {
+                    self.tell_stuck([address].into(), &error);
+                }
             }
             // Another run was faster, or is at work there: the next lap plans of what is then.
             Err(error @ (FleetError::Stale { .. } | FleetError::State(StateError::Locked(_)))) => {
@@ -185,11 +210,12 @@ impl Watch {
                     .iter()
                     .map(|address| Retry::after(self.retries.get(address), now));
                 let after = retry.map(|retry| again(retry.failures)).max();
-                for address in running.part {
-                    let retry = Retry::after(self.retries.get(&address), now);
-                    self.retries.insert(address, retry);
+                for address in &running.part {
+                    let retry = Retry::after(self.retries.get(address), now);
+                    self.retries.insert(address.clone(), retry);
                 }
-                self.failed("A run failed", &error, after);
+                self.failed(EventName::RunFailed, "A run failed", &error, after);
+                self.tell_stuck(running.part, &error.to_string());
             }
         }
     }

@@ -65,6 +65,8 @@ impl Watch {
             pool,
             decision,
             wanted,
+            members,
+            values,
             is_news,
             ..
         } = decided;
@@ -78,7 +80,14 @@ impl Watch {
                 decision: Box::new(decision.clone()),
             });
         }
-        self.last.insert(pool, Last { decision, wanted });
+        let last = Last {
+            decision,
+            wanted,
+            members,
+            values,
+        };
+        self.last.insert(pool.clone(), last);
+        self.tell_bounds(&pool);
     }
 
     pub(super) fn tell_sources(&mut self, pool: &Address, answers: &Answers) {

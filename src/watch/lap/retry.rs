@@ -10,6 +10,9 @@ pub(super) const SOON: Duration = Duration::from_secs(1);
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 pub(super) const RARELY: Duration = Duration::from_secs(600);
 
+/// After how many failures somebody should look: by then it was tried for a minute and more.
+pub(super) const STUCK: u32 = 5;
+
 /// What failed, and when it is tried again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {

@@ -1,15 +1,21 @@
 //! What is to be: the configuration that was last applied, the files beside it, and what was decided.
 
+use std::collections::BTreeMap;
+
 use simfleet_provider_api::Address;
 use simfleet_state::{Snapshot, State};
 
 use super::{Enforced, Watch, nothing_applied};
-use crate::config::blocks::Metrics;
+use crate::config::blocks::{Alert, Metrics, Webhook};
 use crate::fleet::{FleetError, Goal};
 use crate::lower::Ruling;
 use crate::plan::Scaled;
+use crate::signals::EventName;
 use crate::watch::Told;
 use crate::watch::pending::{Files, Pending};
+
+/// What was last applied: what is enforced, who is told of events, and what someone is told of.
+type Applied = (Enforced, BTreeMap<Address, Webhook>, BTreeMap<Address, Alert>);
 
 impl Watch {
     /// Takes over the configuration that was last applied.
@@ -22,24 +28,27 @@ impl Watch {
         self.is_stale = true;
         self.providers = None;
         match enforced {
-            Ok(enforced) => {
+            Ok((enforced, webhooks, alerts)) => {
                 self.refused = None;
                 self.due.retain(|pool, _| enforced.pools.contains_key(pool));
                 self.last.retain(|pool, _| enforced.pools.contains_key(pool));
+                self.at_max.retain(|pool| enforced.pools.contains_key(pool));
+                self.webhooks.set(webhooks);
+                self.set_alerts(alerts);
                 self.enforced = Some(enforced);
             }
             Err(error) => {
                 let message = "What was last applied cannot be enforced";
                 if self.refused.as_deref() != Some(&error.to_string()) {
                     self.refused = Some(error.to_string());
-                    self.failed(message, &error, None);
+                    self.failed(EventName::FleetRefused, message, &error, None);
                 }
                 self.enforced = None;
             }
         }
     }
 
-    pub(super) fn applied(&self, state: &State) -> Result<Enforced, FleetError> {
+    pub(super) fn applied(&self, state: &State) -> Result<Applied, FleetError> {
         let goal = Goal::of(state).ok_or_else(|| FleetError::from(nothing_applied()))?;
         let fleet = self.files.clone().back_to(&goal)?;
         let scaled = match goal {
@@ -47,12 +56,13 @@ impl Watch {
             Goal::Nothing => Scaled::default(),
         };
         let server = |(address, metrics): (Address, Metrics)| Some((address, metrics.server()?));
-        Ok(Enforced {
+        let enforced = Enforced {
             digest: state.intended.clone(),
             fleet,
             pools: scaled.pools,
-            servers: scaled.metrics.into_iter().filter_map(server).collect(),
-        })
+            servers: scaled.signals.metrics.into_iter().filter_map(server).collect(),
+        };
+        Ok((enforced, scaled.signals.webhooks, scaled.signals.alerts))
     }
 
     /// Tells whether the files are other than what was last applied; takes them over where that was asked for.
@@ -69,6 +79,7 @@ impl Watch {
                 }
                 Err(error) => {
                     self.failed(
+                        EventName::FleetInvalid,
                         "The files have mistakes, so that what was last applied stays",
                         &error,
                         None,

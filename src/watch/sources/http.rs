@@ -26,13 +26,7 @@ impl Http {
     /// # Errors
     /// The system's certificates cannot be read.
     pub(super) fn new() -> Result<Self, String> {
-        // One for the whole program; where somebody set it before, that one holds.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder().user_agent(concat!("simfleet/", env!("CARGO_PKG_VERSION")));
-        // A redirect could lead where nobody meant to ask.
-        let builder = builder.redirect(reqwest::redirect::Policy::none());
-        let client = builder.build().map_err(|error| cause(&error))?;
-        Ok(Http { client })
+        client().map(|client| Http { client })
     }
 
     /// Asks a URL, for each member where it names one. What follows `#` says where in the answer the value is.
@@ -105,8 +99,21 @@ impl Http {
     }
 }
 
+/// Returns what asks, and what sends events.
+///
+/// # Errors
+/// The system's certificates cannot be read.
+pub(crate) fn client() -> Result<Client, String> {
+    // One for the whole program; where somebody set it before, that one holds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder().user_agent(concat!("simfleet/", env!("CARGO_PKG_VERSION")));
+    // A redirect could lead where nobody meant to ask.
+    let builder = builder.redirect(reqwest::redirect::Policy::none());
+    builder.build().map_err(|error| cause(&error))
+}
+
 /// Returns what failed, down to the cause: the library's own words say only where.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use simfleet_provider_api::{Address, Attributes};
 
 use self::http::Http;
+pub(crate) use self::http::{cause, client};
 use crate::health;
 
 /// Where a check's values come from, with all that is needed to ask there.
