@@ -212,6 +212,16 @@ async fn a_member_that_goes_waits_for_its_jobs_to_end() {
         verb: Verb::Drain,
         expected: None
     }));
+    // Whoever decides on the size while this is at work sees at once who goes.
+    let entries = lab.store.history(1..=u64::MAX).await.expect("a store in memory");
+    let scaled = entries.iter().filter(|entry| {
+        let is_smaller = |event: &Event| matches!(event, Event::Scaled { size: 1, .. });
+        entry.events.iter().any(is_smaller)
+    });
+    let with: Vec<bool> = scaled
+        .map(|it| it.events.iter().any(|event| event.name() == "cordoned"))
+        .collect();
+    assert_eq!(with, [true]);
     let steps = lab.journal().await.split_off(before);
     assert_eq!(steps[..2], ["cordoned pool.field/m2", "delete simulator.exec.job[1]"]);
     assert_eq!(steps.len(), 4, "{steps:?}");

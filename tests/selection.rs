@@ -68,7 +68,27 @@ fn selection(flags: &[&str]) -> Selection {
     Selection {
         targets: all('+'),
         excludes: all('-'),
+        is_of_plan: false,
     }
+}
+
+/// What somebody typed must not look like nothing to do; what an earlier plan was about can be gone since.
+#[tokio::test]
+async fn what_stands_for_nothing_is_a_mistake_only_of_who_typed_it() {
+    let lab = Lab::new(CHAIN);
+    let plan = |is_of_plan| {
+        let mut options = lab.bench.options(Mode::Apply, &[]);
+        options.selection = Selection {
+            is_of_plan,
+            ..selection(&["+node.gone"])
+        };
+        over(options, &lab.store, &lab.cloud)
+    };
+    assert!(plan(false).plan().await.is_err());
+    let of_plan = plan(true);
+    let planned = of_plan.plan().await.expect("it can be planned").plan;
+    assert_eq!(changes(&planned), Vec::<String>::new());
+    assert!(planned.is_partial);
 }
 
 #[tokio::test]

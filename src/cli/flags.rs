@@ -129,6 +129,7 @@ impl Planning {
         Selection {
             targets: self.target.clone(),
             excludes: self.exclude.clone(),
+            is_of_plan: false,
         }
     }
 

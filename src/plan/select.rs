@@ -57,6 +57,9 @@ pub struct Selection {
     pub targets: Vec<Pattern>,
     /// Not these, and not what needs them.
     pub excludes: Vec<Pattern>,
+    /// Whether these are addresses of an earlier plan, and not what somebody typed: what is gone since is no mistake.
+    #[serde(default)]
+    pub is_of_plan: bool,
 }
 
 /// Keeps the ports of what is selected. Those that it takes over are released too: nothing uses them, and else they would
@@ -124,6 +127,9 @@ impl Selection {
     }
 
     fn check(&self, plan: &Plan) -> Result<(), Diagnostics> {
+        if self.is_of_plan {
+            return Ok(());
+        }
         let changes = plan.changes.iter().map(|change| &change.address);
         let unplaced = plan.unplaced.iter().map(|unplaced| &unplaced.address);
         let there: Vec<&Address> = changes.chain(unplaced).collect();

@@ -37,6 +37,19 @@ struct One {
     parts: Vec<Address>,
 }
 
+/// What tells of members, beside what is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs<'a> {
+    /// What was last seen of them.
+    pub seen: Sight<'a>,
+    /// Those that looks at their health found unhealthy.
+    pub unhealthy: &'a BTreeSet<Address>,
+    /// How loaded they are, by number.
+    pub loads: &'a BTreeMap<u64, f64>,
+    /// The numbers of those that a run is about to remove.
+    pub leaving: &'a BTreeSet<u64>,
+}
+
 impl Recorded {
     /// Returns what is recorded of the members of all pools.
     pub fn of(state: &State) -> Self {
@@ -93,17 +106,14 @@ impl Recorded {
         members.filter_map(|(number, one)| Some((*number, one.address.as_ref()?)))
     }
 
-    /// Returns the members of a pool as the decision sees them, and notes what is new of them. `unhealthy` are those that
-    /// looks at their health found so, `loads` is how loaded members are, by number.
-    pub fn observe(
-        &self,
-        pool: &Address,
-        seen: Sight<'_>,
-        unhealthy: &BTreeSet<Address>,
-        loads: &BTreeMap<u64, f64>,
-        memory: &mut Memory,
-        now: Timestamp,
-    ) -> Vec<Member> {
+    /// Returns the members of a pool as the decision sees them, and notes what is new of them.
+    pub fn observe(&self, pool: &Address, signs: &Signs<'_>, memory: &mut Memory, now: Timestamp) -> Vec<Member> {
+        let Signs {
+            seen,
+            unhealthy,
+            loads,
+            leaving,
+        } = *signs;
         let none = BTreeMap::new();
         let recorded = self.pools.get(pool).unwrap_or(&none);
         memory.members.retain(|number, _| recorded.contains_key(number));
@@ -138,7 +148,7 @@ impl Recorded {
                 0 => _ = remembered.idle.get_or_insert(now),
                 _ => remembered.idle = None,
             }
-            let state = match (one.is_leaving, remembered.ready) {
+            let state = match (one.is_leaving || leaving.contains(number), remembered.ready) {
                 (true, _) => MemberState::Draining,
                 (false, None) => MemberState::Pending,
                 (false, Some(_)) if one.allocations.iter().any(|it| it.lasts(now)) => MemberState::Allocated,
@@ -197,5 +207,47 @@ pub fn wanted(members: &[Member], decision: &Decision, because: String) -> Wante
         members: (members.len() - leaving.len() + made) as u64,
         leaving,
         because,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::watch::looks::Looks;
+
+    /// Who a run is about to remove is on the way out for the decision too, before that is recorded: else it would be counted
+    /// again, and the run stopped for another.
+    #[test]
+    fn who_a_run_removes_is_leaving() {
+        let pool: Address = "pool.web".parse().expect("an address");
+        let member = json!({
+            "declared": { "kind": "node", "provider": { "name": "fake", "settings": { "value": {} } }, "schema_version": 1, "inputs": { "value": {} } },
+            "object": { "id": "i", "attributes": { "value": {} } },
+            "created": "2026-01-01T00:00:00Z",
+            "serial": 1,
+        });
+        let mut state = State::default();
+        for name in ["m1", "m2"] {
+            let resource = serde_json::from_value(member.clone()).expect("a resource");
+            state.resources.insert(pool.child(name), resource);
+        }
+        let (looks, unhealthy, loads) = (Looks::default(), BTreeSet::new(), BTreeMap::new());
+        let states = |leaving: &BTreeSet<u64>| -> Vec<MemberState> {
+            let signs = Signs {
+                seen: looks.sight(&state),
+                unhealthy: &unhealthy,
+                loads: &loads,
+                leaving,
+            };
+            let members = Recorded::of(&state).observe(&pool, &signs, &mut Memory::default(), Timestamp::UNIX_EPOCH);
+            members.into_iter().map(|member| member.state).collect()
+        };
+        assert_eq!(states(&BTreeSet::new()), [MemberState::Ready, MemberState::Ready]);
+        assert_eq!(
+            states(&BTreeSet::from([2])),
+            [MemberState::Ready, MemberState::Draining]
+        );
     }
 }

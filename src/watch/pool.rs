@@ -10,7 +10,7 @@ use simfleet_provider_api::{Address, Value};
 use simfleet_state::{Lap, Pool as RecordedPool};
 
 use super::looks::Sight;
-use super::members::{self, Recorded};
+use super::members::{self, Recorded, Signs};
 use super::memory::Memory;
 use super::sources::{AgentMetric, Asked, Question, Source, Values};
 use crate::config::blocks::Pool;
@@ -119,6 +119,8 @@ pub struct Seen<'a> {
     pub seen: Sight<'a>,
     /// The members that looks at their health found unhealthy.
     pub unhealthy: &'a BTreeSet<Address>,
+    /// The numbers of the members that a run is about to remove.
+    pub leaving: &'a BTreeSet<u64>,
     /// What the sources answered.
     pub answers: &'a Answers,
     /// When.
@@ -131,9 +133,13 @@ impl Seen<'_> {
         memory.catch_up(self.recorded);
         self.remember(&mut memory);
         let (samples, values, loads) = self.samples(&memory);
-        let members = self
-            .members
-            .observe(self.address, self.seen, self.unhealthy, &loads, &mut memory, self.now);
+        let signs = Signs {
+            seen: self.seen,
+            unhealthy: self.unhealthy,
+            loads: &loads,
+            leaving: self.leaving,
+        };
+        let members = self.members.observe(self.address, &signs, &mut memory, self.now);
         let observation = Observation {
             now: seconds(self.now),
             samples,

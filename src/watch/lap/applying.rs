@@ -266,5 +266,6 @@ fn selection(part: &BTreeSet<Address>, without: &[&Address]) -> Selection {
     Selection {
         targets: part.iter().filter_map(pattern).collect(),
         excludes: without.iter().copied().filter_map(pattern).collect(),
+        is_of_plan: true,
     }
 }

@@ -26,6 +26,8 @@ impl Watch {
                 let Some(pool) = enforced.pools.get(address) else {
                     continue;
                 };
+                let at_work = self.running.values().filter_map(|run| run.sizes.get(address));
+                let leaving = at_work.flat_map(|wanted| &wanted.leaving).copied().collect();
                 let seen = Seen {
                     address,
                     pool,
@@ -33,6 +35,7 @@ impl Watch {
                     members: &known.members,
                     seen,
                     unhealthy: &unhealthy,
+                    leaving: &leaving,
                     answers,
                     now,
                 };
