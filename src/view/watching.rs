@@ -231,9 +231,17 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         }
         Told::Pending { .. } => ("pending", json!({})),
         Told::Settled => ("settled", json!({})),
-        Told::Scaled { pool, made, gone, .. } => ("scaled", json!({ "pool": pool, "made": made, "gone": gone })),
+        Told::Scaled {
+            pool,
+            made,
+            gone,
+            because,
+        } => (
+            "scaled",
+            json!({ "pool": pool, "made": made, "gone": gone, "because": because }),
+        ),
         Told::ScaleFailed { pool, because } => ("scale_failed", json!({ "pool": pool, "because": because })),
-        Told::AtMax { pool, max, .. } => ("at_max", json!({ "pool": pool, "max": max })),
+        Told::AtMax { pool, max, because } => ("at_max", json!({ "pool": pool, "max": max, "because": because })),
         Told::BelowMax { pool } => ("below_max", json!({ "pool": pool })),
         Told::Lost { address } => ("lost", json!({ "address": address })),
         Told::Found { address } => ("found", json!({ "address": address })),
