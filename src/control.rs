@@ -233,9 +233,12 @@ fn list(names: &[String]) -> String {
 /// Returns until when something is held that is held for so long; `None` without an end.
 ///
 /// # Errors
-/// There is no such time.
+/// There is no such time, or it is over at once.
 pub fn until(at: Timestamp, length: Option<Duration>) -> Result<Option<Timestamp>, Diagnostic> {
-    let end = |length| {
+    let end = |length: Duration| {
+        if length < Duration::from_millis(1) {
+            return Err(Diagnostic::error("Not a time", "That is over at once.").hint("say for how long: --for 10m"));
+        }
         at.checked_add(length).map_err(|_| {
             Diagnostic::error("Not a time", "That is longer than there are years.").hint("leave --for out")
         })

@@ -27,8 +27,10 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
     events.extend(plan.unheld.iter().map(|ended| Event::Unheld {
         address: ended.address.clone(),
     }));
-    let deallocated = plan.deallocated.iter().cloned();
-    events.extend(deallocated.map(|(address, since)| Event::Deallocated { address, since }));
+    // What goes is somebody's until it is gone: it can be waited for.
+    events.extend(deallocated(plan, |address| {
+        state.resources.contains_key(address) && !goes(plan, address)
+    }));
     for change in &plan.changes {
         // What an earlier run began with it comes to its end in the walk first.
         if state.intents.contains_key(&change.address) {
@@ -111,7 +113,28 @@ pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
             });
         }
     }
+    events.extend(deallocated(plan, |address| {
+        !state.resources.contains_key(address) && !state.intents.contains_key(address)
+    }));
     events
+}
+
+/// Returns what is nobody's any more, of what a plan found so.
+fn deallocated(plan: &Plan, which: impl Fn(&Address) -> bool) -> impl Iterator<Item = Event> {
+    let ended = plan
+        .deallocated
+        .iter()
+        .filter(move |(address, _)| which(address))
+        .cloned();
+    ended.map(|(address, since)| Event::Deallocated { address, since })
+}
+
+/// Whether something is removed for good.
+fn goes(plan: &Plan, address: &Address) -> bool {
+    let changes = plan.changes.iter().filter(|change| change.deposed.is_none());
+    changes
+        .filter(|change| change.address == *address)
+        .any(|change| change.after.is_none())
 }
 
 fn port_event(change: &PortChange) -> Event {

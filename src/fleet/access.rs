@@ -15,6 +15,9 @@ use crate::config::blocks::access::names;
 use crate::control;
 use crate::diagnostic::Diagnostic;
 
+/// How much of a path that was refused is written down.
+const TOLD: usize = 200;
+
 /// Somebody else on whose behalf this program does something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -69,8 +72,10 @@ impl Fleet {
     /// # Errors
     /// The audit log cannot be written.
     pub fn refused(&self, action: String, path: &str, why: &str) -> Result<(), FleetError> {
+        // Whoever may only read must not be able to fill the disk with what they ask for.
+        let told: String = path.chars().take(TOLD).collect();
         let audit = self.audit(action, Map::new())?;
-        audit.append(path.to_owned(), Some(why.to_owned()))
+        audit.append(told, Some(why.to_owned()))
     }
 
     /// Returns the folder of programs that were uploaded.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
@@ -151,7 +152,9 @@ async fn admit(app: &App, request: &mut Request) -> Result<(), Denied> {
         (Err(_), None) => Vec::new(),
         (Err(refused), Some(_)) => return Err(refused.into()),
     };
-    let is_needed = app.settings.is_beyond() || !credentials.is_empty();
+    // Once somebody is known nobody else is let in again before the next start, also where all who were known are taken away.
+    let is_closed = app.is_closed.fetch_or(!credentials.is_empty(), Ordering::Relaxed);
+    let is_needed = app.settings.is_beyond() || !credentials.is_empty() || is_closed;
     if !is_needed {
         // A page from elsewhere can have its own name lead here; it must not read the answers.
         if !request.headers().get(HOST).is_none_or(is_own) {

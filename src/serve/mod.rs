@@ -25,6 +25,7 @@ mod simulators;
 mod table;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
@@ -90,6 +91,8 @@ struct App {
     programs: Arc<Programs>,
     consoles: Arc<Semaphore>,
     only_looks: bool,
+    /// Whether somebody was known by a token since it began.
+    is_closed: Arc<AtomicBool>,
     /// What agents told last, and when.
     asked: Arc<Mutex<Option<(Instant, Asked)>>>,
 }
@@ -162,6 +165,7 @@ impl Listener {
             programs: Arc::new(programs),
             consoles: Arc::new(Semaphore::new(console::AT_ONCE)),
             only_looks: shown.only_looks,
+            is_closed: Arc::default(),
             asked: Arc::default(),
             shown,
         };

@@ -30,7 +30,7 @@ use crate::view::{control as shown, diagnostics, failure};
 const AT_ONCE: usize = 16;
 const KNOWN: usize = 1_000;
 /// For how long somebody may wait for an end, and for how long one waits for locks where nobody says.
-const LONGEST: Duration = Duration::from_secs(60);
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 const LOCKED: Duration = Duration::from_secs(30);
 /// For how long those at work are waited for where the watch is to end.
 const ENDING: Duration = Duration::from_secs(10);

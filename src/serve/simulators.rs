@@ -20,7 +20,7 @@ use simfleet_provider_api::{Ability, Act, Address, Provider};
 use simfleet_state::State;
 
 use super::guard::{Caller, Refused};
-use super::operations::{self, Order, Waiting, What, duration};
+use super::operations::{self, LONGEST, Order, Waiting, What, duration};
 use super::programs::Programs;
 use super::{App, apart};
 use crate::config::check::is_name;
@@ -179,7 +179,8 @@ fn read(verb: &str, body: &[u8], programs: &Programs) -> Result<(What, Map<Strin
             let how = Allocate {
                 any,
                 length: read("for", &length)?,
-                wait: read("wait", &wait)?.unwrap_or_default(),
+                // Who waits takes the place of somebody else's order.
+                wait: read("wait", &wait)?.unwrap_or_default().min(LONGEST),
             };
             parameters.insert("any".to_owned(), any.into());
             for (name, text) in [("for", length), ("wait", wait)] {

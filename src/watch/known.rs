@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Snapshot, State};
 
@@ -19,6 +20,14 @@ pub(super) struct Known {
     pub(super) sides: BTreeMap<String, BTreeSet<Address>>,
     /// The nodes whose health is looked at.
     pub(super) checked: Vec<Address>,
+    /// When holds and allocations end by themselves.
+    pub(super) ends: BTreeSet<Timestamp>,
+}
+
+fn ends(state: &State) -> BTreeSet<Timestamp> {
+    let holds = state.holds.values().filter_map(|hold| hold.until);
+    let allocations = state.allocations.values().filter_map(|allocation| allocation.until);
+    holds.chain(allocations).collect()
 }
 
 impl Known {
@@ -29,6 +38,7 @@ impl Known {
         Known {
             members: Recorded::of(state),
             sides: sides(state),
+            ends: ends(state),
             checked: checked.map(|(address, _)| address.clone()).collect(),
             snapshot,
         }

@@ -17,6 +17,7 @@ mod wanted;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,8 @@ pub struct Watch {
     is_stale: bool,
     has_planned: bool,
     planned_at: Instant,
+    /// The instant that the last plan was made of.
+    planned_of: Option<Timestamp>,
     has_failed: bool,
     /// Whether something has happened since the last lap.
     is_woken: bool,
@@ -218,6 +221,7 @@ impl Watch {
             is_stale: true,
             has_planned: false,
             planned_at: Instant::now(),
+            planned_of: None,
             has_failed: false,
             is_woken: true,
             not_before: Instant::now(),
@@ -440,8 +444,28 @@ impl Watch {
             .filter(|at| *at > Instant::now());
         let soonest = pools.chain(looks).chain(retries).chain(self.healths.next()).min();
         let renew = self.leader.is_some().then_some(self.renew);
-        let soonest = soonest.into_iter().chain(renew).fold(self.files_due, Instant::min);
+        let soonest = soonest
+            .into_iter()
+            .chain(renew)
+            .chain(self.next_end())
+            .fold(self.files_due, Instant::min);
         soonest.max(self.not_before)
+    }
+
+    /// Returns when the next hold or allocation ends by itself.
+    fn next_end(&self) -> Option<Instant> {
+        let now = self.now();
+        let ends = &self.known.as_ref()?.ends;
+        let next = ends.range((Bound::Excluded(now), Bound::Unbounded)).next()?;
+        let left = Duration::try_from(next.duration_since(now)).ok()?;
+        Instant::now().checked_add(left)
+    }
+
+    /// Whether one has ended since the last plan.
+    fn has_ended(&self, known: &Known) -> bool {
+        let Some(planned) = self.planned_of else { return false };
+        let since = (Bound::Excluded(planned), Bound::Included(self.now()));
+        planned < self.now() && known.ends.range(since).next().is_some()
     }
 
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
@@ -460,6 +484,7 @@ impl Watch {
             self.look_at_files(&known.snapshot).await?;
         }
         let is_due = |retry: &Retry| retry.at > self.planned_at && retry.at <= Instant::now();
+        self.is_stale |= self.has_ended(&known);
         if self.is_stale || self.retries.values().any(is_due) {
             // Who has which locks now is not in what was read before.
             let snapshot = Arc::new(self.files.snapshot().await?);

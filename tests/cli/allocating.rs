@@ -122,6 +122,8 @@ fn a_plan_says_whose_simulators_it_stops() {
     lab.run("simulator allocate simulator.exec.job[0] --for 1s").exits(0);
     eventually("its time is over", || lab.owners() == [json!(null)]);
     lab.run_as("bob", "simulator allocate simulator.exec.job[0]").exits(0);
+    let over = lab.run("simulator allocate simulator.exec.job[0] --for 0s").exits(1);
+    assert!(over.stderr.contains("That is over at once"), "{over}");
     lab.run("destroy --auto-approve").exits(0);
     lab.run("state check").exits(0);
 }

@@ -121,3 +121,32 @@ fn what_somebody_has_waits_for_its_release() {
     assert_eq!(watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+/// A hold ends with its time, not with the next look.
+#[test]
+fn a_hold_that_is_over_is_seen_at_once() {
+    let fleet = Fleet::new(
+        "provider \"local\" {}\nnode \"a\" {}\nsimulator \"exec\" \"job\" {\n  placement = node.a\n  command = [\"sleep\", \"1000\"]\n}\n",
+    );
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    fleet.ok(&[
+        "simulator stop",
+        "simulator.exec.job",
+        "--for",
+        "3s",
+        "--lock-timeout",
+        "30s",
+    ]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    watcher.wait_for("it runs again", |event| {
+        event["type"] == "finished" && event["address"] == "simulator.exec.job"
+    });
+    assert!(
+        std::time::Instant::now() + std::time::Duration::from_secs(1) > until,
+        "not before its time"
+    );
+    assert_eq!(watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}

@@ -203,9 +203,10 @@ impl Fleet {
                     Err(diagnostic.hint("`--force` takes it away from them"))
                 }
                 Some(allocation) => {
+                    let is_news = allocation.lasts(now);
                     let (address, since) = (address.clone(), allocation.since);
                     events.push(Event::Deallocated { address, since });
-                    Ok(true)
+                    Ok(is_news)
                 }
             };
             all.push(done(&address, result, None));

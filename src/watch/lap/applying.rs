@@ -30,7 +30,8 @@ impl Watch {
         if self.how.once && (enforced.pools.keys().any(is_undecided) || !self.looking.is_empty()) {
             return Ok(());
         }
-        let fleet = enforced.fleet.clone().at(self.now()).ruled_by(ruling.clone());
+        let at = self.now();
+        let fleet = enforced.fleet.clone().at(at).ruled_by(ruling.clone());
         let planned = fleet.plan_from(Snapshot::clone(snapshot), self.looks.of(&snapshot.state))?;
         let parts = parts(&planned.plan);
         let kept = kept(&planned.plan);
@@ -54,6 +55,7 @@ impl Watch {
             .collect();
         let now = Instant::now();
         self.planned_at = now;
+        self.planned_of = Some(at);
         // What has not failed for long begins anew.
         self.retries.retain(|_, retry| now.duration_since(retry.at) < RARELY);
         let held = held(snapshot);
