@@ -488,7 +488,15 @@ impl Watch {
         if self.is_stale || self.retries.values().any(is_due) {
             // Who has which locks now is not in what was read before.
             let snapshot = Arc::new(self.files.snapshot().await?);
-            self.reconcile(&snapshot)?;
+            match self
+                .enforced
+                .as_ref()
+                .is_some_and(|enforced| enforced.digest != snapshot.state.intended)
+            {
+                // Something else was applied meanwhile: what is there now is not to be measured by what was wanted before.
+                true => (self.is_stale, self.is_woken) = (true, true),
+                false => self.reconcile(&snapshot)?,
+            }
         }
         Ok(())
     }

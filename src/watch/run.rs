@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simfleet_provider_api::Address;
+use simfleet_state::ConfigDigest;
 use tokio::sync::{mpsc, watch};
 
 use super::looks::Looks;
@@ -43,10 +44,11 @@ pub(super) struct Ran {
 }
 
 /// Carries out a part of the plan: finishes what earlier runs left of it first, and plans it again under what is then
-/// recorded.
+/// recorded, as long as what is `enforced` is what was last applied.
 pub(super) async fn run(
     id: u64,
     fleet: Fleet,
+    enforced: Option<ConfigDigest>,
     looks: Arc<Looks>,
     progress: mpsc::UnboundedSender<Progress>,
     stop: watch::Receiver<bool>,
@@ -54,6 +56,10 @@ pub(super) async fn run(
     let result = async {
         fleet.recover(&progress).await?;
         let snapshot = fleet.snapshot().await?;
+        // Something else was applied meanwhile: the next lap plans of that.
+        if snapshot.state.intended != enforced {
+            return Ok(Outcome::default());
+        }
         let seen = looks.of(&snapshot.state);
         let planned = fleet.plan_from(snapshot, seen)?;
         if planned.plan.is_empty() {

@@ -116,7 +116,9 @@ impl Watch {
             self.begun += 1;
             let (stop, asked) = watch::channel(false);
             let (looks, progress) = (Arc::clone(&self.looks), self.progress.0.clone());
-            self.runs.begin(run(self.begun, fleet, looks, progress, asked));
+            let enforced = self.enforced.as_ref().and_then(|enforced| enforced.digest.clone());
+            self.runs
+                .begin(run(self.begun, fleet, enforced, looks, progress, asked));
             let running = Running {
                 part,
                 sizes,
