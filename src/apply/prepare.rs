@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Object, Observed};
 use simfleet_state::{Declaration, Event, Outcome as Left, ProviderConfig, Resource, State};
 
 use crate::lower::is_in_use;
-use crate::plan::{Action, Change, Mode, Plan, PortChange, Reason, drift, marked, same};
+use crate::plan::{Action, Change, EndedAllocation, Mode, Plan, PortChange, Reason, drift, marked, same};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -27,10 +27,7 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
     events.extend(plan.unheld.iter().map(|ended| Event::Unheld {
         address: ended.address.clone(),
     }));
-    // What goes is somebody's until it is gone: it can be waited for.
-    events.extend(deallocated(plan, |address| {
-        state.resources.contains_key(address) && !goes(plan, address)
-    }));
+    events.extend(plan.deallocated.iter().filter(|ended| !ended.is_gone).map(deallocated));
     for change in &plan.changes {
         // What an earlier run began with it comes to its end in the walk first.
         if state.intents.contains_key(&change.address) {
@@ -68,7 +65,8 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
     events
 }
 
-/// Returns what is recorded when a walk is over: ports whose simulator is gone for good, and pools without members.
+/// Returns what is recorded when a walk is over: ports whose simulator is gone for good, pools without members, and whose
+/// what is gone was.
 pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
     let stays: BTreeSet<&Address> = plan
         .changes
@@ -113,28 +111,18 @@ pub(super) fn conclude(plan: &Plan, state: &State) -> Vec<Event> {
             });
         }
     }
-    events.extend(deallocated(plan, |address| {
-        !state.resources.contains_key(address) && !state.intents.contains_key(address)
-    }));
+    let is_there = |at: &Address| state.resources.contains_key(at) || state.intents.contains_key(at);
+    let gone = plan
+        .deallocated
+        .iter()
+        .filter(|ended| ended.is_gone && !is_there(&ended.address));
+    events.extend(gone.map(deallocated));
     events
 }
 
-/// Returns what is nobody's any more, of what a plan found so.
-fn deallocated(plan: &Plan, which: impl Fn(&Address) -> bool) -> impl Iterator<Item = Event> {
-    let ended = plan
-        .deallocated
-        .iter()
-        .filter(move |(address, _)| which(address))
-        .cloned();
-    ended.map(|(address, since)| Event::Deallocated { address, since })
-}
-
-/// Whether something is removed for good.
-fn goes(plan: &Plan, address: &Address) -> bool {
-    let changes = plan.changes.iter().filter(|change| change.deposed.is_none());
-    changes
-        .filter(|change| change.address == *address)
-        .any(|change| change.after.is_none())
+fn deallocated(ended: &EndedAllocation) -> Event {
+    let (address, since) = (ended.address.clone(), ended.since);
+    Event::Deallocated { address, since }
 }
 
 fn port_event(change: &PortChange) -> Event {

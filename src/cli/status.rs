@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::run::Run;
+use crate::fleet::Fleet;
 use crate::status::{self, Asked};
 use crate::view::status as view;
 
@@ -71,6 +72,14 @@ enum Format {
     Json,
 }
 
+/// Returns what runs now.
+pub(super) async fn now(fleet: &Fleet) -> Result<status::Status, Failure> {
+    let snapshot = fleet.snapshot().await?;
+    let seen = fleet.observe(&snapshot).await;
+    let asked = Asked::of(&snapshot.state, &seen, PATIENCE).await;
+    Ok(status::Status::of(&snapshot.state, &seen, &asked))
+}
+
 impl LookingAt {
     fn is_json(&self) -> bool {
         self.json || self.output == Format::Json
@@ -83,10 +92,7 @@ impl LookingAt {
         text: impl FnOnce(&status::Status) -> String,
     ) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
-        let snapshot = fleet.snapshot().await?;
-        let seen = fleet.observe(&snapshot).await;
-        let asked = Asked::of(&snapshot.state, &seen, PATIENCE).await;
-        let status = status::Status::of(&snapshot.state, &seen, &asked);
+        let status = now(&fleet).await?;
         match self.is_json() {
             true => run.terminal.print_json(&json(&status))?,
             false => run.terminal.print(&text(&status))?,

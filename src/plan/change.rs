@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
 use simfleet_state::{Allocation, DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
 use super::difference::same;
 use super::disruption::Roll;
-use super::hold::{EndedHold, HoldEnd, described};
+use super::hold::{EndedAllocation, EndedHold, HoldEnd, described};
 use super::moves::Move;
 use crate::diagnostic::Span;
 use crate::lower::holds_data;
@@ -51,8 +50,8 @@ pub struct Plan {
     pub rolls: Vec<Roll>,
     /// The holds that end.
     pub unheld: Vec<EndedHold>,
-    /// What was somebody's, and is nobody's any more, with the time since which it was.
-    pub deallocated: Vec<(Address, Timestamp)>,
+    /// The allocations that end.
+    pub deallocated: Vec<EndedAllocation>,
 }
 
 /// A port of a node that is taken or given back.

@@ -37,6 +37,17 @@ pub struct EndedHold {
     pub why: HoldEnd,
 }
 
+/// An allocation that ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndedAllocation {
+    /// What was somebody's.
+    pub address: Address,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it goes, so that it is theirs until it is gone; else their time is over.
+    pub is_gone: bool,
+}
+
 /// Why a hold ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldEnd {
@@ -122,19 +133,20 @@ impl<'a> Holding<'a> {
         ended.collect()
     }
 
-    /// Returns what is nobody's any more with a plan: what goes, and what was somebody's until a time that is over.
-    pub(super) fn deallocated(&self, mode: Mode, changes: &[Change], is_partial: bool) -> Vec<(Address, Timestamp)> {
+    /// Returns the allocations that end with a plan: of what goes, and those whose time is over.
+    pub(super) fn deallocated(&self, mode: Mode, changes: &[Change], is_partial: bool) -> Vec<EndedAllocation> {
         if mode == Mode::Refresh {
             return Vec::new();
         }
-        let allocations = self.state.allocations.iter();
-        let ended = allocations.filter(|(address, allocation)| match self.goes(address, changes, is_partial) {
-            Some(is_gone) => is_gone || !allocation.lasts(self.at),
-            None => false,
+        let ended = self.state.allocations.iter().filter_map(|(address, allocation)| {
+            let is_gone = self.goes(address, changes, is_partial)?;
+            (is_gone || !allocation.lasts(self.at)).then(|| EndedAllocation {
+                address: address.clone(),
+                since: allocation.since,
+                is_gone,
+            })
         });
-        ended
-            .map(|(address, allocation)| (address.clone(), allocation.since))
-            .collect()
+        ended.collect()
     }
 
     /// Whether something goes with a plan, whose changes are sorted by address; `None` where the plan is not about it.

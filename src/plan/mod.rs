@@ -33,7 +33,7 @@ pub use change::{
 pub use difference::{compare, drift, marked, same, typed};
 pub use disruption::{Emptied, Roll, away, has_ended, member_of};
 pub use file::{Origin, PlanFile, PlanFileError};
-pub use hold::{EndedHold, HoldEnd, Holds, STATE, STOPPED_BECAUSE, allocated, described};
+pub use hold::{EndedAllocation, EndedHold, HoldEnd, Holds, STATE, STOPPED_BECAUSE, allocated, described};
 pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner, Scaled, Signals};
 pub use select::{Pattern, Selection};

@@ -309,7 +309,7 @@ pub(super) async fn holds(extract::State(app): extract::State<App>) -> Result<Js
 }
 
 /// Ends a hold.
-pub(super) async fn release(
+pub(super) async fn end_hold(
     extract::State(app): extract::State<App>,
     Extension(caller): Extension<Caller>,
     Path(address): Path<String>,

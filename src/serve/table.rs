@@ -189,7 +189,7 @@ fn table() -> Vec<Route> {
         Route::get("/v1/holds", simulators::holds)
             .says("What was stopped or paused by hand, and is held so.")
             .answers(200, TOLD, Many("Hold")),
-        Route::delete("/v1/holds/{address}", simulators::release, Role::Operator)
+        Route::delete("/v1/holds/{address}", simulators::end_hold, Role::Operator)
             .says("Ends a hold: the simulator is started.")
             .begins(),
         Route::get("/v1/programs", programs::all)

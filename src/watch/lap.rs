@@ -4,7 +4,7 @@
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
 //! - [`alerting`]: what is measured for alerts, and which of them fire
-//! - [`telling`]: what is told, and to whom
+//! - [`telling`]: what is told, and to whom; [`waiting`]: for the next lap
 //! - [`work`]: what takes long, as futures that the loop polls
 
 mod alerting;
@@ -13,11 +13,11 @@ mod deciding;
 mod looking;
 mod retry;
 mod telling;
+mod waiting;
 mod wanted;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -380,94 +380,6 @@ impl Watch {
         })
     }
 
-    /// Waits until something happened, or is due.
-    async fn wait(&mut self) {
-        let due = self.next_due();
-        tokio::select! {
-            answers = self.asking.next() => self.take_answers(answers),
-            looked = self.looking.next() => self.take_look(looked),
-            (node, verdict) = self.checking.next() => self.take_verdict(node, verdict),
-            load = self.alerts.loading.next() => self.alerts.take_load(load),
-            ran = self.runs.next() => self.ran(ran),
-            Some((webhook, news)) = self.webhook_news.recv() => return self.tell_webhook(webhook, news),
-            Some(()) = self.wake.recv() => self.hurry(),
-            () = told(self.changed.as_mut()) => self.is_stale = true,
-            // Neither is anything to make a lap for.
-            Some(progress) = self.progress.1.recv() => return self.tell(Told::Run(progress)),
-            _ = self.stop.changed() => return,
-            () = tokio::time::sleep_until(due) => return,
-        }
-        self.is_woken = true;
-        // What else is ready belongs to the same lap.
-        while let Some(answers) = self.asking.try_next() {
-            self.take_answers(answers);
-        }
-        while let Some((node, verdict)) = self.checking.try_next() {
-            self.take_verdict(node, verdict);
-        }
-        while let Some(looked) = self.looking.try_next() {
-            self.take_look(looked);
-        }
-        self.tell_progress();
-    }
-
-    /// Has everything be looked at again now.
-    fn hurry(&mut self) {
-        let now = Instant::now();
-        self.looked_at_files = None;
-        self.files_due = now;
-        self.is_stale = true;
-        self.due.values_mut().for_each(|due| *due = now);
-        self.look_due.values_mut().for_each(|(due, _)| *due = now);
-        self.retries.values_mut().for_each(|retry| retry.at = now);
-    }
-
-    /// Returns when the next lap is due.
-    fn next_due(&self) -> Instant {
-        if self.is_woken {
-            return self.not_before;
-        }
-        let pools = self
-            .due
-            .iter()
-            .filter(|(pool, _)| !self.asked.contains(*pool))
-            .map(|(_, at)| *at);
-        let looks = self
-            .look_due
-            .iter()
-            .filter(|(side, _)| !self.being_looked_at.contains(*side));
-        let looks = looks.map(|(_, (at, _))| *at);
-        let retries = self
-            .retries
-            .values()
-            .map(|retry| retry.at)
-            .filter(|at| *at > Instant::now());
-        let soonest = pools.chain(looks).chain(retries).chain(self.healths.next()).min();
-        let renew = self.leader.is_some().then_some(self.renew);
-        let soonest = soonest
-            .into_iter()
-            .chain(renew)
-            .chain(self.next_end())
-            .fold(self.files_due, Instant::min);
-        soonest.max(self.not_before)
-    }
-
-    /// Returns when the next hold or allocation ends by itself.
-    fn next_end(&self) -> Option<Instant> {
-        let now = self.now();
-        let ends = &self.known.as_ref()?.ends;
-        let next = ends.range((Bound::Excluded(now), Bound::Unbounded)).next()?;
-        let left = Duration::try_from(next.duration_since(now)).ok()?;
-        Instant::now().checked_add(left)
-    }
-
-    /// Whether one has ended since the last plan.
-    fn has_ended(&self, known: &Known) -> bool {
-        let Some(planned) = self.planned_of else { return false };
-        let since = (Bound::Excluded(planned), Bound::Included(self.now()));
-        planned < self.now() && known.ends.range(since).next().is_some()
-    }
-
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
     async fn lap(&mut self) -> Result<(), FleetError> {
         self.is_woken = false;
@@ -486,24 +398,16 @@ impl Watch {
         let is_due = |retry: &Retry| retry.at > self.planned_at && retry.at <= Instant::now();
         self.is_stale |= self.has_ended(&known);
         if self.is_stale || self.retries.values().any(is_due) {
-            // Who has which locks now is not in what was read before.
-            let snapshot = Arc::new(self.files.snapshot().await?);
-            match self
-                .enforced
-                .as_ref()
-                .is_some_and(|enforced| enforced.digest != snapshot.state.intended)
-            {
-                // Something else was applied meanwhile: what is there now is not to be measured by what was wanted before.
-                true => (self.is_stale, self.is_woken) = (true, true),
-                false => self.reconcile(&snapshot)?,
-            }
+            self.reconcile(&known.snapshot)?;
         }
         Ok(())
     }
 
-    /// Reads what is recorded, where it is other than before.
+    /// Reads what is recorded, where it is other than before. All of a lap is of this: what was applied, and what is there. Where
+    /// a plan is to be made it is read in any case, as its serial does not tell who has which locks.
     async fn read(&mut self) -> Result<Arc<Known>, FleetError> {
         let before = self.known.as_ref().map(|known| &known.snapshot);
+        let before = before.filter(|_| !self.is_stale);
         let snapshot = self.files.snapshot_since(before).await?;
         if let Some(known) = &self.known
             && Arc::ptr_eq(&known.snapshot, &snapshot)
@@ -519,16 +423,6 @@ impl Watch {
     fn now(&self) -> Timestamp {
         self.files.host().now()
     }
-}
-
-/// Waits until something is told; for ever where nobody tells.
-async fn told(by: Option<&mut mpsc::UnboundedReceiver<()>>) {
-    if let Some(by) = by
-        && by.recv().await.is_some()
-    {
-        return;
-    }
-    std::future::pending().await
 }
 
 fn nothing_applied() -> Diagnostics {

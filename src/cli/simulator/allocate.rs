@@ -10,15 +10,11 @@ use super::super::exit::{Exit, Failure};
 use super::super::flags::duration;
 use super::super::reporting::reported;
 use super::super::run::Run;
+use super::super::status;
 use super::{Targets, show};
-use crate::control::Done;
-use crate::fleet::{self, Fleet};
-use crate::status::{Asked, Status};
+use crate::fleet;
 use crate::view::control::{allocated, released};
 use crate::view::status::simulators_json;
-
-/// How long agents have to tell of the simulators that were allocated.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Take simulators for yourself, so that nobody else is given one and no scaler removes it
 ///
@@ -79,23 +75,14 @@ impl Allocate {
         })
         .await?;
         if self.json {
-            let simulators = simulators(&fleet, &all).await?;
-            run.terminal.print(&format!("{:#}\n", simulators_json(&simulators)))?;
+            let wanted: BTreeSet<&Address> = all.iter().map(|done| &done.address).collect();
+            let mut simulators = status::now(&fleet).await?.simulators;
+            simulators.retain(|simulator| wanted.contains(&simulator.address));
+            run.terminal.print_json(&simulators_json(&simulators))?;
             return Ok(Exit::Success);
         }
         show(run, &all, allocated)
     }
-}
-
-/// Returns simulators as they are now.
-async fn simulators(fleet: &Fleet, all: &[Done]) -> Result<Vec<crate::status::Simulator>, Failure> {
-    let snapshot = fleet.snapshot().await?;
-    let seen = fleet.observe(&snapshot).await;
-    let asked = Asked::of(&snapshot.state, &seen, PATIENCE).await;
-    let mut simulators = Status::of(&snapshot.state, &seen, &asked).simulators;
-    let wanted: BTreeSet<&Address> = all.iter().map(|done| &done.address).collect();
-    simulators.retain(|simulator| wanted.contains(&simulator.address));
-    Ok(simulators)
 }
 
 impl Release {
