@@ -227,9 +227,7 @@ impl Status {
                     // A container is reached where its engine is.
                     let at_node = state.resources.contains_key(*host).then(|| (*host).clone());
                     simulator.node = simulator.node.or(at_node);
-                    let host = state.resources.get(*host);
-                    let its_own = resource.object.attributes.str("address");
-                    if let Some(at) = its_own.or_else(|| host?.object.attributes.str("address")) {
+                    if let Some(at) = reached_at(state, resource, host) {
                         let protocol = port.to_string();
                         let protocol = protocol.rsplit('/').next().unwrap_or("tcp");
                         let endpoint = format!("{protocol}://{at}:{}", port.number);
@@ -248,6 +246,12 @@ impl Status {
     fn node(&mut self, address: &Address) -> Option<&mut Node> {
         self.nodes.iter_mut().rev().find(|node| node.address == *address)
     }
+}
+
+/// Returns the address at which the ports of a simulator are reached: its own, where it has one, else that of its host.
+pub fn reached_at<'a>(state: &'a State, simulator: &'a Resource, host: &Address) -> Option<&'a str> {
+    let own = simulator.object.attributes.str("address");
+    own.or_else(|| state.resources.get(host)?.object.attributes.str("address"))
 }
 
 impl Node {

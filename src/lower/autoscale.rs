@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use crate::config::blocks::Pool;
+use crate::config::blocks::scale::check::lag;
 use crate::config::blocks::scale::{
     BudgetAction, Check, Direction, OnMissing, PolicyType, PredictiveMode, Schedule, Select, Step, Strategy, Warmup,
     Weekday,
@@ -26,12 +27,17 @@ pub enum Unit {
     Percent,
     /// Whatever its source counts.
     Count,
+    /// How fast time passes: less is worse, so the decision takes by what share everything takes longer.
+    Pace,
 }
 
 impl Unit {
     /// Returns the unit of a check's values. Percent is what the agent and the engine say of processors and memory, and what
     /// a query calls so with the last word of its metric: `CpuUtilization[1m].mean()`, `node_busy_percent{zone="a"}`.
     pub fn of(name: &Arc<str>, check: &Check) -> Self {
+        if check.is_pace(name) {
+            return Unit::Pace;
+        }
         let metric = check.metric(name);
         let words = metric.as_str().unwrap_or_default().to_ascii_lowercase();
         let metric = words.split(['[', '{']).next().unwrap_or_default();
@@ -51,6 +57,7 @@ impl Unit {
         match self {
             Unit::Percent => value / 100.0,
             Unit::Count => value,
+            Unit::Pace => lag(value),
         }
     }
 
@@ -59,6 +66,7 @@ impl Unit {
         match self {
             Unit::Percent => value * 100.0,
             Unit::Count => value,
+            Unit::Pace => 1.0 / (1.0 + value),
         }
     }
 }
@@ -144,14 +152,21 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
             lower,
             held,
             step,
-        } => scale::Check {
-            strategy: scale::Strategy::Threshold,
-            upper: unit.lower(*upper),
-            lower: unit.lower(*lower),
-            held: held.map_or(0.0, |held: Duration| held.as_secs_f64()),
-            step: members(*step, size),
-            ..lowered
-        },
+        } => {
+            // Below `lower` a pool of slow simulators grows.
+            let (upper, lower) = match unit {
+                Unit::Pace => (unit.lower(*lower), unit.lower(*upper)),
+                Unit::Percent | Unit::Count => (unit.lower(*upper), unit.lower(*lower)),
+            };
+            scale::Check {
+                strategy: scale::Strategy::Threshold,
+                upper,
+                lower,
+                held: held.map_or(0.0, |held: Duration| held.as_secs_f64()),
+                step: members(*step, size),
+                ..lowered
+            }
+        }
         // A backlog is a count whatever it is called.
         Strategy::Queue { target, activation } => scale::Check {
             strategy: scale::Strategy::Queue,
@@ -356,7 +371,9 @@ mod tests {
             ("busy", "query = \"Percentage CPU\"", Unit::Percent),
             ("cpu", "query = \"rate(requests[1m])\"", Unit::Count),
             ("free_slots", "", Unit::Count),
-            ("real_time_factor", "", Unit::Count),
+            ("real_time_factor", "", Unit::Pace),
+            ("speed", "query = \"real_time_factor\"", Unit::Pace),
+            ("real_time_factor", "query = \"avg(real_time_factor)\"", Unit::Count),
         ] {
             let pool = pool(&format!(
                 "check {name:?} {{\n {query}\n strategy \"target\" {{ target = 50 }}\n}}"

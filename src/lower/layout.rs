@@ -110,7 +110,11 @@ impl Layout {
             for host in &mut hosts {
                 host.in_use = in_use.get(&host.address).cloned().unwrap_or_default();
             }
-            layout.add(&hosts, &needs, &recorded);
+            let on = match target {
+                Placement::On(address) => address,
+                Placement::Local => local_node(),
+            };
+            layout.add(&on, &hosts, &needs, &recorded);
         };
         for (address, block) in declared {
             match block {
@@ -208,11 +212,14 @@ impl Layout {
         hosts
     }
 
-    fn add(&mut self, hosts: &[Host], needs: &[Need], recorded: &BTreeMap<Address, Place>) {
+    fn add(&mut self, on: &Address, hosts: &[Host], needs: &[Need], recorded: &BTreeMap<Address, Place>) {
         let placement = place(&[hosts.to_vec()], needs, recorded);
         let unplaced = placement.unplaced.into_iter();
-        self.unplaced
-            .extend(unplaced.map(|(address, reason)| Unplaced { address, reason }));
+        self.unplaced.extend(unplaced.map(|(address, reason)| Unplaced {
+            address,
+            on: on.clone(),
+            reason,
+        }));
         let ranges: BTreeMap<&Address, &Host> = hosts.iter().map(|host| (&host.address, host)).collect();
         for need in needs {
             let Some(place) = placement.places.get(&need.address) else {

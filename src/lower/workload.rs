@@ -22,7 +22,11 @@ pub(super) fn attributes(workload: &Workload) -> Attributes {
 }
 
 pub(super) fn seconds(duration: Duration) -> Value {
-    Number::from_f64(duration.as_secs_f64()).map_or(Value::NULL, Value::from)
+    number(Some(duration.as_secs_f64()))
+}
+
+fn number(value: Option<f64>) -> Value {
+    value.and_then(Number::from_f64).map_or(Value::NULL, Value::from)
 }
 
 /// Returns an object of the fields that are set.
@@ -42,9 +46,8 @@ fn resources(resources: &Resources) -> Value {
     if *resources == Resources::default() {
         return Value::NULL;
     }
-    let cpu = resources.cpu.and_then(Number::from_f64);
     record([
-        ("cpu", cpu.map_or(Value::NULL, Value::from)),
+        ("cpu", number(resources.cpu)),
         ("memory", resources.memory.map_or(Value::NULL, Value::from)),
     ])
 }
@@ -60,5 +63,6 @@ pub(super) fn health_check(check: &HealthCheck) -> Value {
         ("start_period", seconds(check.start_period)),
         ("healthy_threshold", check.healthy_threshold.into()),
         ("unhealthy_threshold", check.unhealthy_threshold.into()),
+        ("real_time_factor_min", number(check.real_time_factor_min)),
     ])
 }

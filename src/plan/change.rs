@@ -453,6 +453,8 @@ pub struct Unfinished {
 pub struct Unplaced {
     /// The simulator.
     pub address: Address,
+    /// The node or pool that it is to run on.
+    pub on: Address,
     /// Why.
     pub reason: String,
 }

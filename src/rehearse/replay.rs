@@ -342,6 +342,10 @@ impl<'a> Simulated<'a> {
                 let interval = self.pool.autoscale.evaluation_interval.as_secs_f64();
                 let kept = (declared.window.as_secs_f64() / interval).max(1.0) as usize;
                 let unit = Unit::of(name, declared);
+                if unit == Unit::Pace {
+                    // A trace of loads says nothing of simulators that fall behind.
+                    return Samples::new();
+                }
                 let of_late = self.busy.iter().rev().take(kept).flatten();
                 let values: Vec<f64> = of_late
                     .map(|(share, each)| if unit == Unit::Percent { *share } else { *each })

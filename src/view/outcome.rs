@@ -65,7 +65,7 @@ pub fn render(outcome: &Outcome, again: &str, theme: Theme) -> String {
     }
     if !outcome.unplaced.is_empty() {
         heading("Without a place, so not made:", &mut document);
-        for Unplaced { address, reason } in &outcome.unplaced {
+        for Unplaced { address, reason, .. } in &outcome.unplaced {
             document.line(
                 Line::new()
                     .text("  ")
@@ -193,7 +193,7 @@ pub fn event(outcome: &Outcome, at: Timestamp, again: &str) -> Json {
         "unplaced": outcome
             .unplaced
             .iter()
-            .map(|Unplaced { address, reason }| json!({"address": address, "reason": reason}))
+            .map(|Unplaced { address, reason, .. }| json!({"address": address, "reason": reason}))
             .collect::<Vec<_>>(),
         "interrupted": outcome.interrupted,
         "stopped_by": outcome.stopped_by,

@@ -9,6 +9,7 @@ use simfleet_state::{Snapshot, State};
 
 use super::looks::sides;
 use super::members::Recorded;
+use super::sources::{Vehicle, vehicles};
 
 /// What is recorded.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Known {
     pub(super) sides: BTreeMap<String, BTreeSet<Address>>,
     /// The nodes whose health is looked at.
     pub(super) checked: Vec<Address>,
+    /// The vehicles on each node and member.
+    pub(super) vehicles: BTreeMap<Address, Vec<Vehicle>>,
     /// When holds and allocations end by themselves.
     pub(super) ends: BTreeSet<Timestamp>,
 }
@@ -38,6 +41,7 @@ impl Known {
         Known {
             members: Recorded::of(state),
             sides: sides(state),
+            vehicles: vehicles(state),
             ends: ends(state),
             checked: checked.map(|(address, _)| address.clone()).collect(),
             snapshot,

@@ -154,6 +154,8 @@ pub struct Watch {
     /// Who is told of events, and what is new of them.
     webhooks: Webhooks,
     webhook_news: mpsc::UnboundedReceiver<(Address, News)>,
+    /// How many simulators have no place on each pool or node.
+    unplaced: BTreeMap<Address, usize>,
     /// What is recorded and not there.
     lost: BTreeSet<Address>,
     /// The pools that would be larger than they may be.
@@ -177,6 +179,7 @@ impl Watch {
         Watch {
             webhooks: Webhooks::new(telling::sender(&files), news),
             webhook_news,
+            unplaced: BTreeMap::new(),
             lost: BTreeSet::new(),
             at_max: BTreeSet::new(),
             alerts: Alerts::default(),

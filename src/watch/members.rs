@@ -106,6 +106,12 @@ impl Recorded {
         members.filter_map(|(number, one)| Some((*number, one.address.as_ref()?)))
     }
 
+    /// Returns how many simulators are recorded on a pool.
+    pub fn simulators(&self, pool: &Address) -> usize {
+        let members = self.pools.get(pool).into_iter().flatten();
+        members.map(|(_, one)| usize::try_from(one.used).unwrap_or(0)).sum()
+    }
+
     /// Returns the members of a pool as the decision sees them, and notes what is new of them.
     pub fn observe(&self, pool: &Address, signs: &Signs<'_>, memory: &mut Memory, now: Timestamp) -> Vec<Member> {
         let Signs {

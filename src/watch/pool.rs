@@ -58,12 +58,27 @@ struct Told<'a> {
     failed: BTreeMap<&'a str, &'a str>,
 }
 
+/// How many simulators there are for a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Those without a place.
+    pub waiting: usize,
+    /// All of them.
+    pub simulators: usize,
+}
+
 /// Returns what is to be asked of the sources of a pool.
-pub fn questions(address: &Address, pool: &Pool, members: Vec<Asked>, servers: &Servers) -> Vec<Question> {
+pub fn questions(
+    address: &Address,
+    pool: &Pool,
+    members: Vec<Asked>,
+    counts: Counts,
+    servers: &Servers,
+) -> Vec<Question> {
     let question = |(name, check): (&Arc<str>, &declared::Check)| Question {
         pool: address.clone(),
         check: name.clone(),
-        source: source(name, check, servers),
+        source: source(name, check, counts, servers),
         timeout: check.timeout,
         members: members.clone(),
     };
@@ -71,7 +86,7 @@ pub fn questions(address: &Address, pool: &Pool, members: Vec<Asked>, servers: &
 }
 
 /// Returns where the values of a check come from.
-fn source(name: &Arc<str>, check: &declared::Check, servers: &Servers) -> Source {
+fn source(name: &Arc<str>, check: &declared::Check, counts: Counts, servers: &Servers) -> Source {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let unknown = || Source::None("its query is not known yet".to_owned());
     if let Strategy::Webhook { url, .. } = &check.strategy {
@@ -98,8 +113,14 @@ fn source(name: &Arc<str>, check: &declared::Check, servers: &Servers) -> Source
         Some(declared::Source::Simfleet) | None => match query.as_str() {
             "cpu" => Source::Agent(AgentMetric::Cpu),
             "memory" => Source::Agent(AgentMetric::Memory),
+            "real_time_factor" => Source::RealTimeFactor,
+            "queue" => Source::Counted(counts.waiting),
+            "simulators" => Source::Counted(counts.simulators),
             "free_slots" => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
-            other => Source::None(format!("agents do not measure `{other}`: they do `cpu` and `memory`")),
+            other => Source::None(format!(
+                "`{other}` is not measured: agents measure `cpu` and `memory`, vehicles `real_time_factor`, and `queue` and \
+                 `simulators` are counted"
+            )),
         },
     }
 }
@@ -233,7 +254,7 @@ impl Seen<'_> {
                 };
                 samples.insert(of.clone(), Sample(unit.lower(mean), seconds(at)));
                 if let Ok(number) = of.parse() {
-                    loads.entry(number).or_insert(mean);
+                    loads.entry(number).or_insert(unit.lower(mean));
                 }
             }
             // One value for all members is that of each.

@@ -15,6 +15,7 @@ mod receiver;
 mod records;
 mod serve;
 mod served;
+mod signals;
 mod sizes;
 mod sources;
 mod stuck;

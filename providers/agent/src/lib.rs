@@ -18,6 +18,7 @@ pub mod layout;
 mod load;
 mod mavlink;
 pub mod node;
+mod pace;
 mod ports;
 mod probe;
 mod program;
@@ -32,6 +33,7 @@ mod spec;
 mod supervisor;
 
 pub use client::{AgentClient, ClientError};
+pub use pace::real_time_factor;
 pub use probe::Probe;
 pub use provider::AgentType;
 pub use server::{AgentError, AgentOptions, Failure, FailureReason, random_hex, serve, write_token};

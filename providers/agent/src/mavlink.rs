@@ -1,12 +1,20 @@
-//! The one MAVLink message that a health check needs: HEARTBEAT, as a ground station sends it.
+//! The MAVLink messages that health checks need: HEARTBEAT, as a ground station sends it, and those that tell how much time
+//! has passed for a vehicle.
 //!
-//! Frames: <https://mavlink.io/en/guide/serialization.html>; the message (id 0, CRC_EXTRA 50):
-//! <https://mavlink.io/en/messages/common.html#HEARTBEAT>; the checksum, CRC-16/MCRF4XX ("X.25" in MAVLink):
+//! Frames: <https://mavlink.io/en/guide/serialization.html>; the messages, HEARTBEAT (id 0, CRC_EXTRA 50), SYSTEM_TIME (2, 137)
+//! and ATTITUDE (30, 39): <https://mavlink.io/en/messages/common.html>; the checksum, CRC-16/MCRF4XX ("X.25" in MAVLink):
 //! <https://mavlink.io/en/guide/serialization.html#checksum>.
+
+use std::time::Duration;
 
 const MAGIC_V2: u8 = 0xFD;
 const MAGIC_V1: u8 = 0xFE;
+const HEARTBEAT: u32 = 0;
 const HEARTBEAT_CRC_EXTRA: u8 = 50;
+const SYSTEM_TIME: u32 = 2;
+const SYSTEM_TIME_CRC_EXTRA: u8 = 137;
+const ATTITUDE: u32 = 30;
+const ATTITUDE_CRC_EXTRA: u8 = 39;
 const INCOMPAT_SIGNED: u8 = 0x01;
 
 /// Returns a MAVLink 2 HEARTBEAT of a ground station: system 255, component 190 (MAV_COMP_ID_MISSIONPLANNER).
@@ -31,66 +39,103 @@ pub(crate) fn heartbeat(sequence: u8) -> [u8; 21] {
 
 /// Whether a datagram holds a valid HEARTBEAT, of MAVLink 1 or 2.
 pub(crate) fn has_heartbeat(datagram: &[u8]) -> bool {
-    let mut rest = datagram;
-    while let Some(&magic) = rest.first() {
-        let length = match magic {
-            MAGIC_V2 => heartbeat_v2(rest),
-            MAGIC_V1 => heartbeat_v1(rest),
-            _ => Frame::None,
+    Messages(datagram).any(|message| message.id == HEARTBEAT)
+}
+
+/// Returns how much time has passed for a vehicle since it booted, by the last message of a datagram that tells that.
+pub(crate) fn since_boot(datagram: &[u8]) -> Option<Duration> {
+    let told = Messages(datagram).filter_map(|message| {
+        let at = match message.id {
+            SYSTEM_TIME => 8,
+            ATTITUDE => 0,
+            _ => return None,
         };
-        match length {
-            Frame::Heartbeat => return true,
-            Frame::Other(length) => rest = &rest[length..],
-            Frame::None => rest = &rest[1..],
+        // Zeros at the end of a payload are left out in MAVLink 2.
+        let byte = |place: usize| message.payload.get(at + place).copied().unwrap_or_default();
+        let millis = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]);
+        Some(Duration::from_millis(millis.into()))
+    });
+    told.last()
+}
+
+/// A message whose checksum is right.
+struct Message<'a> {
+    id: u32,
+    payload: &'a [u8],
+}
+
+/// The messages of a datagram that this module knows, other bytes left out.
+struct Messages<'a>(&'a [u8]);
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Message<'a>;
+
+    fn next(&mut self) -> Option<Message<'a>> {
+        while let Some(&magic) = self.0.first() {
+            let frame = match magic {
+                MAGIC_V2 => Frame::v2(self.0),
+                MAGIC_V1 => Frame::v1(self.0),
+                _ => None,
+            };
+            let (length, message) = frame.map_or((1, None), |frame| frame.read());
+            self.0 = &self.0[length..];
+            if message.is_some() {
+                return message;
+            }
         }
-    }
-    false
-}
-
-enum Frame {
-    Heartbeat,
-    /// Another message, of so many bytes.
-    Other(usize),
-    /// No frame, or one that is cut off.
-    None,
-}
-
-fn heartbeat_v2(data: &[u8]) -> Frame {
-    let (Some(&payload), Some(&flags)) = (data.get(1), data.get(2)) else {
-        return Frame::None;
-    };
-    let end = 10 + usize::from(payload);
-    let signature = if flags & INCOMPAT_SIGNED == 0 { 0 } else { 13 };
-    let Some(frame) = data.get(..end + 2 + signature) else {
-        return Frame::None;
-    };
-    if frame[7..10] != [0, 0, 0] {
-        return Frame::Other(frame.len());
-    }
-    let checksum = u16::from_le_bytes([frame[end], frame[end + 1]]);
-    if crc(&frame[1..end], HEARTBEAT_CRC_EXTRA) == checksum {
-        Frame::Heartbeat
-    } else {
-        Frame::None
+        None
     }
 }
 
-fn heartbeat_v1(data: &[u8]) -> Frame {
-    let Some(&payload) = data.get(1) else {
-        return Frame::None;
-    };
-    let end = 6 + usize::from(payload);
-    let Some(frame) = data.get(..end + 2) else {
-        return Frame::None;
-    };
-    if frame[5] != 0 {
-        return Frame::Other(frame.len());
+/// A whole frame at the beginning of some bytes.
+struct Frame<'a> {
+    id: u32,
+    payload: &'a [u8],
+    /// What the checksum is of.
+    checked: &'a [u8],
+    checksum: u16,
+    length: usize,
+}
+
+impl<'a> Frame<'a> {
+    fn v2(data: &'a [u8]) -> Option<Self> {
+        let (&payload, &flags) = (data.get(1)?, data.get(2)?);
+        let signature = if flags & INCOMPAT_SIGNED == 0 { 0 } else { 13 };
+        let id = |data: &[u8]| u32::from_le_bytes([data[7], data[8], data[9], 0]);
+        Frame::new(data, 10, payload, signature, id)
     }
-    let checksum = u16::from_le_bytes([frame[end], frame[end + 1]]);
-    if crc(&frame[1..end], HEARTBEAT_CRC_EXTRA) == checksum {
-        Frame::Heartbeat
-    } else {
-        Frame::None
+
+    fn v1(data: &'a [u8]) -> Option<Self> {
+        Frame::new(data, 6, *data.get(1)?, 0, |data| u32::from(data[5]))
+    }
+
+    fn new(data: &'a [u8], header: usize, payload: u8, signature: usize, id: impl Fn(&[u8]) -> u32) -> Option<Self> {
+        let end = header + usize::from(payload);
+        let length = end + 2 + signature;
+        data.get(..length)?;
+        Some(Frame {
+            id: id(data),
+            payload: &data[header..end],
+            checked: &data[1..end],
+            checksum: u16::from_le_bytes([data[end], data[end + 1]]),
+            length,
+        })
+    }
+
+    /// Returns how many bytes are done with, and the message, if it is one that is known. One that is damaged may be none at
+    /// all, so that the next one can begin within it.
+    fn read(self) -> (usize, Option<Message<'a>>) {
+        let extra = match self.id {
+            HEARTBEAT => HEARTBEAT_CRC_EXTRA,
+            SYSTEM_TIME => SYSTEM_TIME_CRC_EXTRA,
+            ATTITUDE => ATTITUDE_CRC_EXTRA,
+            _ => return (self.length, None),
+        };
+        let Frame { id, payload, .. } = self;
+        match crc(self.checked, extra) == self.checksum {
+            true => (self.length, Some(Message { id, payload })),
+            false => (1, None),
+        }
     }
 }
 
@@ -105,8 +150,24 @@ fn crc(bytes: &[u8], extra: u8) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    fn frame(id: u8, extra: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![MAGIC_V2, payload.len() as u8, 0, 0, 0, 1, 1, id, 0, 0];
+        frame.extend(payload);
+        let checksum = crc(&frame[1..], extra);
+        frame.extend(checksum.to_le_bytes());
+        frame
+    }
+
+    /// An ATTITUDE of a vehicle, so long after it booted.
+    pub(crate) fn attitude(since_boot: Duration) -> Vec<u8> {
+        let mut payload = [0; 28];
+        payload[..4].copy_from_slice(&(since_boot.as_millis() as u32).to_le_bytes());
+        payload[27] = 1;
+        frame(30, ATTITUDE_CRC_EXTRA, &payload)
+    }
 
     #[test]
     fn the_checksum_is_that_of_the_catalogue() {
@@ -115,10 +176,34 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_vehicle_is_that_of_its_last_message() {
+        // 1,000 ms, of which the zeros at the end are left out.
+        let time = frame(2, SYSTEM_TIME_CRC_EXTRA, &[0, 0, 0, 0, 0, 0, 0, 0, 0xE8, 0x03]);
+        let attitude = attitude(Duration::from_secs(2));
+        let other = heartbeat(1).to_vec();
+        let mut damaged = attitude.clone();
+        damaged[10] ^= 1;
+        for (name, datagram, expected) in [
+            ("SYSTEM_TIME", time.clone(), Some(1000)),
+            ("ATTITUDE", attitude.clone(), Some(2000)),
+            (
+                "the last one",
+                [time.clone(), other.clone(), attitude].concat(),
+                Some(2000),
+            ),
+            ("before one that is damaged", [time, damaged].concat(), Some(1000)),
+            ("none", other, None),
+        ] {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(since_boot(&datagram), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn heartbeats_are_found_among_other_bytes() {
         let own = heartbeat(7);
         let mut other = own;
-        other[7] = 1; // Message id 1; its checksum is not looked at.
+        other[7] = 1; // Message id 1, which is not known: its checksum is not looked at.
         let mut damaged = own;
         damaged[14] ^= 1;
         let v1 = {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use hyper::{Method, Uri};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::Command;
+use tokio::time::Interval;
 
-use crate::mavlink;
+use crate::{mavlink, pace};
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,13 @@ pub enum Probe {
     Http(Uri),
     /// Sends heartbeats and waits for one.
     Mavlink(SocketAddr),
+    /// The same, and measures how fast time passes for the vehicle.
+    Pace {
+        /// Where it is.
+        vehicle: SocketAddr,
+        /// How much simulated time must pass in a second.
+        least: f64,
+    },
     /// Runs it, and expects exit code 0.
     Command {
         /// The program.
@@ -79,6 +87,13 @@ impl Probe {
             Probe::Mavlink(address) => heartbeat(*address)
                 .await
                 .map_err(|error| format!("no heartbeat from {address}: {error}")),
+            Probe::Pace { vehicle, least } => match pace::measured(*vehicle).await {
+                Ok(factor) if factor >= *least => Ok(()),
+                Ok(factor) => Err(format!(
+                    "its real-time factor is {factor:.2}, less than real_time_factor_min = {least}"
+                )),
+                Err(error) => Err(format!("no messages from {vehicle}: {error}")),
+            },
             Probe::Command {
                 program,
                 arguments,
@@ -106,31 +121,52 @@ impl Probe {
     }
 }
 
-/// Sends a heartbeat every 200 ms until one comes back: a datagram may be lost, or sent before the port is open.
+/// Waits for a heartbeat.
 async fn heartbeat(address: SocketAddr) -> std::io::Result<()> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    let mut buffer = [0u8; 2048];
-    for sequence in (0..=u8::MAX).cycle() {
-        socket.send(&mavlink::heartbeat(sequence)).await?;
-        let again = tokio::time::sleep(Duration::from_millis(200));
-        tokio::pin!(again);
+    let mut station = Station::of(address).await?;
+    while !mavlink::has_heartbeat(station.receive().await?) {}
+    Ok(())
+}
+
+/// A ground station that sends a heartbeat every 200 ms for as long as it listens: a datagram may be lost, or sent before the
+/// port is open.
+#[derive(Debug)]
+pub(crate) struct Station {
+    socket: UdpSocket,
+    beat: Interval,
+    sequence: u8,
+    buffer: Box<[u8; 2048]>,
+}
+
+impl Station {
+    /// Gets ready to speak with a vehicle.
+    pub(crate) async fn of(vehicle: SocketAddr) -> std::io::Result<Self> {
+        let any: SocketAddr = match vehicle {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(vehicle).await?;
+        Ok(Station {
+            socket,
+            beat: tokio::time::interval(Duration::from_millis(200)),
+            sequence: 0,
+            buffer: Box::new([0; 2048]),
+        })
+    }
+
+    /// Returns the next datagram of the vehicle.
+    pub(crate) async fn receive(&mut self) -> std::io::Result<&[u8]> {
         loop {
             tokio::select! {
-                received = socket.recv(&mut buffer) => {
-                    if mavlink::has_heartbeat(&buffer[..received?]) {
-                        return Ok(());
-                    }
+                received = self.socket.recv(&mut *self.buffer) => return Ok(&self.buffer[..received?]),
+                _ = self.beat.tick() => {
+                    self.socket.send(&mavlink::heartbeat(self.sequence)).await?;
+                    self.sequence = self.sequence.wrapping_add(1);
                 }
-                () = &mut again => break,
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

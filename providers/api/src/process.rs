@@ -132,5 +132,6 @@ pub fn health_check_type() -> Type {
         ("start_period", Type::Number, Optional),
         ("healthy_threshold", Type::Number, Optional),
         ("unhealthy_threshold", Type::Number, Optional),
+        ("real_time_factor_min", Type::Number, Optional),
     ])
 }

@@ -53,10 +53,15 @@ pub struct HealthCheck {
     pub healthy_threshold: u64,
     /// After how many bad looks in a row it counts as unhealthy.
     pub unhealthy_threshold: u64,
+    /// How much time must pass for the vehicle in a second, for `mavlink_heartbeat`.
+    pub real_time_factor_min: Option<f64>,
 }
 
 /// How long one look may take unless the block says so, if the interval is not shorter.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a look at a real-time factor takes at least.
+const LOOK_AT_PACE: Duration = Duration::from_secs(1);
 
 pub(super) fn schema() -> BlockSchema {
     BlockSchema::new("health_check", "How it is told whether this is healthy.")
@@ -89,9 +94,8 @@ pub(super) fn schema() -> BlockSchema {
                 "real_time_factor_min",
                 0.0,
                 f64::MAX,
-                "how much simulated time must pass in a second, for mavlink_heartbeat",
-            )
-            .later(),
+                "how much time must pass for the vehicle in a second, for mavlink_heartbeat",
+            ),
         ])
         // Some blocks that it stands in have no typed form.
         .rule(|record, found| drop(found.keep(HealthCheck::decode(record))))
@@ -137,6 +141,27 @@ impl HealthCheck {
         }
         let start_period = reader.take("start_period");
         let (healthy, unhealthy) = (reader.take("healthy_threshold"), unhealthy_threshold(&mut reader));
+        let factor = reader.maybe::<f64>("real_time_factor_min");
+        if let (Some(kind), Some(Some(_))) = (kind, factor)
+            && kind != HealthCheckType::MavlinkHeartbeat
+        {
+            let detail = format!(
+                "`real_time_factor_min` is for a check of the type \"mavlink_heartbeat\", but `type` is {:?}.",
+                kind.as_str()
+            );
+            let diagnostic = Diagnostic::error("Conflicting attributes", detail);
+            reader.error(diagnostic, "real_time_factor_min");
+        }
+        if let (Some(Some(_)), Some(timeout)) = (factor, timeout)
+            && timeout < LOOK_AT_PACE
+        {
+            let detail = format!(
+                "`timeout` is {}, but it takes a second to see how fast time passes.",
+                Written(timeout)
+            );
+            let diagnostic = Diagnostic::error("Conflicting attributes", detail);
+            reader.error(diagnostic.hint("set timeout, and interval, to 2s at least"), "timeout");
+        }
         let check = || {
             Some(HealthCheck {
                 kind: kind?,
@@ -148,6 +173,7 @@ impl HealthCheck {
                 start_period: start_period?,
                 healthy_threshold: healthy?,
                 unhealthy_threshold: unhealthy?,
+                real_time_factor_min: factor?,
             })
         };
         let check = check();

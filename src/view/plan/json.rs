@@ -57,7 +57,7 @@ pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
         "unplaced": plan
             .unplaced
             .iter()
-            .map(|unplaced| json!({"address": unplaced.address, "reason": unplaced.reason}))
+            .map(|unplaced| json!({"address": unplaced.address, "on": unplaced.on, "reason": unplaced.reason}))
             .collect::<Vec<_>>(),
         "pools": plan
             .pools

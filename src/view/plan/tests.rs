@@ -302,6 +302,7 @@ fn everything() -> Plan {
     plan.unfinished = vec![unfinished("node.b", false), unfinished("node.c", true)];
     plan.unplaced = vec![Unplaced {
         address: at("simulator.vehicle.quad[9]"),
+        on: at("pool.field"),
         reason: "every place of pool.field is taken".into(),
     }];
     plan.pools = vec![
@@ -381,6 +382,7 @@ fn nothing_to_do() {
     let mut full = nothing.clone();
     full.unplaced = vec![Unplaced {
         address: at("simulator.exec.a"),
+        on: at("node.a"),
         reason: "no node has room".into(),
     }];
     let summary = |plan, purpose| {

@@ -37,6 +37,10 @@ impl Watch {
         let kept = kept(&planned.plan);
         let changes: BTreeSet<Address> = changes(&planned.plan);
         self.pictured.unplaced = planned.plan.unplaced.len();
+        self.unplaced.clear();
+        for unplaced in &planned.plan.unplaced {
+            *self.unplaced.entry(unplaced.on.clone()).or_default() += 1;
+        }
         let allocations = planned
             .plan
             .interrupts

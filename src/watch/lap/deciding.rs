@@ -10,7 +10,7 @@ use super::{Last, RARELY, RENEW, Watch};
 use crate::fleet::FleetError;
 use crate::watch::Told;
 use crate::watch::known::Known;
-use crate::watch::pool::{Answers, Decided, Seen, because, questions};
+use crate::watch::pool::{Answers, Counts, Decided, Seen, because, questions};
 use crate::watch::sources::Asked;
 
 impl Watch {
@@ -135,8 +135,14 @@ impl Watch {
                 number,
                 address: member.clone(),
                 attributes: attributes(known.state(), member),
+                vehicles: known.vehicles.get(member).cloned().unwrap_or_default(),
             });
-            let questions = questions(address, pool, members.collect(), &enforced.servers);
+            let waiting = self.unplaced.get(address).copied().unwrap_or(0);
+            let counts = Counts {
+                waiting,
+                simulators: known.members.simulators(address) + waiting,
+            };
+            let questions = questions(address, pool, members.collect(), counts, &enforced.servers);
             let (sources, address) = (Arc::clone(&self.sources), address.clone());
             self.asking.begin(async move {
                 let answers = questions.into_iter().map(async |question| {

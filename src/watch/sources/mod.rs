@@ -4,6 +4,7 @@
 mod agent;
 mod http;
 mod prometheus;
+mod simulators;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use simfleet_provider_api::{Address, Attributes};
 
 use self::http::Http;
 pub(crate) use self::http::{cause, client};
+pub(super) use self::simulators::{Vehicle, vehicles};
 use crate::health;
 
 /// Where a check's values come from, with all that is needed to ask there.
@@ -22,6 +24,10 @@ use crate::health;
 pub enum Source {
     /// The agents of the members: `cpu` or `memory`, in percent.
     Agent(AgentMetric),
+    /// The vehicles on the members: how fast time passes for the slowest.
+    RealTimeFactor,
+    /// Nobody: so many were counted.
+    Counted(usize),
     /// A URL that answers with JSON or a number, with where in it the value is.
     Http(String),
     /// A query of a Prometheus server.
@@ -74,6 +80,8 @@ pub struct Asked {
     pub address: Address,
     /// What is recorded of it.
     pub attributes: Attributes,
+    /// The vehicles on it.
+    pub vehicles: Vec<Vehicle>,
 }
 
 /// The values of a check, in the unit of its source: by the number of the member that each is of, or one for the pool.
@@ -128,6 +136,11 @@ impl Sources for Real {
     async fn ask(&self, question: &Question) -> Result<Values, String> {
         let values = match &question.source {
             Source::Agent(metric) => agent::ask(*metric, question).await,
+            Source::RealTimeFactor => simulators::ask(question).await,
+            Source::Counted(count) => Values {
+                pool: Some(*count as f64),
+                ..Values::default()
+            },
             Source::Http(query) => self.http.ask(query, question).await?,
             Source::Prometheus { url, query, matching } => {
                 prometheus::ask(&self.http, url, query, matching.as_deref(), question).await?

@@ -127,6 +127,9 @@ pub struct HealthCheck {
     /// Failures in a row that make it unhealthy; 3 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy_threshold: Option<u64>,
+    /// For mavlink_heartbeat: how much time must pass for the vehicle in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_time_factor_min: Option<f64>,
 }
 
 /// All that is wanted of a process.

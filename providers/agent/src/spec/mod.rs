@@ -107,6 +107,7 @@ fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted
                 start_period: check.number("start_period")?,
                 healthy_threshold: check.whole("healthy_threshold")?,
                 unhealthy_threshold: check.whole("unhealthy_threshold")?,
+                real_time_factor_min: check.number("real_time_factor_min")?,
             })
         })?,
         resources: root.object("resources", |resources| {
@@ -232,6 +233,10 @@ fn health_check_value(check: &HealthCheck) -> Value {
             "unhealthy_threshold",
             optional(&check.unhealthy_threshold, |value| Value::from(*value)),
         ),
+        (
+            "real_time_factor_min",
+            optional(&check.real_time_factor_min, |value| number(*value)),
+        ),
     ])
 }
 
@@ -336,6 +341,7 @@ mod tests {
                     start_period: None,
                     healthy_threshold: None,
                     unhealthy_threshold: Some(3),
+                    real_time_factor_min: Some(0.5),
                 }),
             ),
             (

@@ -129,7 +129,10 @@ pub(super) fn health_probe(
     };
     match check.kind {
         HealthCheckType::Tcp => port().map(Probe::Tcp),
-        HealthCheckType::MavlinkHeartbeat => port().map(Probe::Mavlink),
+        HealthCheckType::MavlinkHeartbeat => port().map(|vehicle| match check.real_time_factor_min {
+            Some(least) => Probe::Pace { vehicle, least },
+            None => Probe::Mavlink(vehicle),
+        }),
         HealthCheckType::Http => check.url.as_ref()?.parse().ok().map(Probe::Http),
         HealthCheckType::Command => {
             let (program, arguments) = check.command.as_ref()?.split_first()?;
@@ -163,6 +166,7 @@ mod tests {
             start_period: Some(5.0),
             healthy_threshold: Some(2),
             unhealthy_threshold: Some(2),
+            real_time_factor_min: None,
         }
     }
 

@@ -93,7 +93,13 @@ async fn probe(check: &HealthCheck, spec: &Spec, seen: &SeenContainer, address: 
         ("http", Some(url)) => Probe::http(url),
         ("http", None) => Err("it needs `url`".to_owned()),
         ("tcp", _) => Ok(Probe::Tcp(at(check, spec, seen, address, "tcp").await?)),
-        _ => Ok(Probe::Mavlink(at(check, spec, seen, address, "udp").await?)),
+        _ => {
+            let vehicle = at(check, spec, seen, address, "udp").await?;
+            Ok(match check.real_time_factor_min {
+                Some(least) => Probe::Pace { vehicle, least },
+                None => Probe::Mavlink(vehicle),
+            })
+        }
     }
 }
 

@@ -137,6 +137,8 @@ pub(crate) struct HealthCheck {
     pub(crate) healthy_threshold: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unhealthy_threshold: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) real_time_factor_min: Option<f64>,
 }
 
 /// When the image is pulled.

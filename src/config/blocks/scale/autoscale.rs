@@ -163,6 +163,7 @@ impl Autoscale {
         }
         if let (Some(min), Some(checks)) = (min, &checks) {
             check_idle(&mut reader, min, checks);
+            check_pace(&mut reader, checks);
             check_flap(&mut reader, min, checks);
         }
         if let (Some(interval), Some(checks)) = (evaluation_interval, &checks) {
@@ -228,6 +229,25 @@ fn check_idle(reader: &mut Reader<'_>, min: u64, checks: &BTreeMap<Arc<str>, Che
     );
 }
 
+/// A simulator that keeps up has a factor of 1 and says nothing of how much more it could do.
+fn check_pace(reader: &mut Reader<'_>, checks: &BTreeMap<Arc<str>, Check>) {
+    for (name, check) in checks.iter().filter(|(name, check)| check.is_pace(name)) {
+        let wrong = match &check.strategy {
+            Strategy::Target { target } if *target >= 1.0 => Some(("target", *target)),
+            Strategy::Threshold { upper, .. } if *upper >= 1.0 => Some(("upper", *upper)),
+            _ => None,
+        };
+        let Some((attribute, value)) = wrong else { continue };
+        let detail = format!(
+            "`{attribute}` of check {name:?} is {value}: a simulator that keeps up has a real-time factor of 1, so it \
+             must be below that."
+        );
+        let span = reader.record().blocks("check").find(|block| *block.label(0) == **name);
+        let diagnostic = Diagnostic::error("Invalid value", detail).at(span.map(|block| block.span().clone()));
+        reader.push(diagnostic.hint("0.9, for example"));
+    }
+}
+
 /// Just above the smallest size, giving up a member must not bring the rest above `upper`.
 fn check_flap(reader: &mut Reader<'_>, min: u64, checks: &BTreeMap<Arc<str>, Check>) {
     let n = min.max(1) as f64 + 1.0;
@@ -235,6 +255,10 @@ fn check_flap(reader: &mut Reader<'_>, min: u64, checks: &BTreeMap<Arc<str>, Che
         let Strategy::Threshold { upper, lower, .. } = &check.strategy else {
             continue;
         };
+        // What falls behind less than that is far from the other threshold.
+        if check.is_pace(name) {
+            continue;
+        }
         let most = upper * (n - 1.0) / n;
         if lower < upper && *lower > most {
             let detail = format!(

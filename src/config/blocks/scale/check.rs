@@ -342,4 +342,17 @@ impl Check {
     pub fn metric(&self, name: &Arc<str>) -> Value {
         self.query.clone().unwrap_or_else(|| Value::string(Arc::clone(name)))
     }
+
+    /// Whether its values are real-time factors, of which less is worse.
+    pub fn is_pace(&self, name: &Arc<str>) -> bool {
+        let is_own = matches!(self.source, None | Some(Source::Simfleet));
+        is_own && self.metric(name).as_str() == Some("real_time_factor")
+    }
+}
+
+/// Returns by what share everything takes longer at a real-time factor: 0.25 at 0.8, nothing from 1 on. That is a load, as it
+/// rises with what members have to do too much.
+pub fn lag(factor: f64) -> f64 {
+    // What stands still is a hundred times too slow, not infinitely.
+    (1.0 / factor.max(0.01) - 1.0).max(0.0)
 }
