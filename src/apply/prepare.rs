@@ -50,13 +50,14 @@ pub fn prepare(plan: &Plan, state: &State, seen: &Observations, registry: &Regis
             events.extend(redeclared(change, resource));
         }
         // Whoever decides on the size meanwhile, also after this run died, sees who goes together with the size.
-        let goes = change.action == Action::Delete && change.deposed.is_none() && change.drain.is_some();
+        let goes =
+            change.waits || change.action == Action::Delete && change.deposed.is_none() && change.drain.is_some();
         if resource.cordoned.is_none() && goes {
             let address = change.address.clone();
             events.push(Event::Cordoned { address });
         }
         // A run that died, or that was to remove it, had begun to empty it.
-        let stays = change.after.is_some() && change.action != Action::Replace;
+        let stays = change.after.is_some() && change.action != Action::Replace && !change.waits;
         if resource.cordoned.is_some() && stays && plan.mode == Mode::Apply {
             let address = change.address.clone();
             events.push(Event::Uncordoned { address });

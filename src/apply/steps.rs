@@ -230,7 +230,12 @@ impl<'a> Layout<'a> {
             };
             self.graph.add_edge(first, then, Bond::Needed);
         }
-        let drain = change.drain.and(removal).filter(|_| change.action != Action::Forget);
+        // Who waits from now on has nothing to do by then, as who goes.
+        let rests = making.filter(|_| change.waits && matches!(change.action, Action::Update | Action::Check));
+        let drain = change
+            .drain
+            .and(removal.or(rests))
+            .filter(|_| change.action != Action::Forget);
         let drain = drain.map(|removal| {
             let verb = Verb::Drain;
             let drain = self.graph.add_node(Some(Step { change: index, verb }));
@@ -494,6 +499,13 @@ impl<'a> Layout<'a> {
             self.graph.add_edge(drain, removal, Bond::Needed);
         }
         match host {
+            // Who waits cannot be asked to remove what ran on it.
+            Ends {
+                drain: Some(_),
+                removal: None,
+                making: Some(rests),
+                ..
+            } => self.graph.add_edge(removal, rests, Bond::Needed),
             // What is forgotten went with its host: it is dropped when the host is known to be gone.
             Ends {
                 removal: Some(host), ..

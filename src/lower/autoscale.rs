@@ -376,7 +376,7 @@ mod tests {
             ("real_time_factor", "query = \"avg(real_time_factor)\"", Unit::Count),
         ] {
             let pool = pool(&format!(
-                "check {name:?} {{\n {query}\n strategy \"target\" {{ target = 50 }}\n}}"
+                "check {name:?} {{\n {query}\n strategy \"target\" {{ target = 0.5 }}\n}}"
             ));
             let (name, check) = pool.autoscale.checks.first_key_value().expect("a check");
             assert_eq!(Unit::of(name, check), expected, "{name} {query}");

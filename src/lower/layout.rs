@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Port, Protocol, State};
+use simfleet_state::{Operation, Port, Protocol, State};
 
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
 use super::recorded::{is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
 use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
-use crate::plan::{PortChange, Unplaced};
+use crate::plan::{PortChange, STATE, Unplaced};
 
 /// The node that `placement = "local"` stands for.
 pub const LOCAL_NODE: &str = "local";
@@ -51,6 +51,8 @@ pub struct Decided<'a> {
 pub struct Members {
     /// Their numbers, sorted.
     pub members: Vec<u64>,
+    /// The numbers of those that wait, beside them.
+    pub waiting: Vec<u64>,
     /// The highest number that one ever had.
     pub numbered: u64,
     /// Why there are so many.
@@ -66,6 +68,17 @@ fn children<'m, T>(map: &'m BTreeMap<Address, T>, parent: &'m Address) -> impl I
     let from = map.range(parent..).map(|(address, _)| address);
     from.skip_while(move |address| *address == parent)
         .take_while(move |address| address.is_child_of(parent))
+}
+
+/// Whether a member of a pool waits: what it was last told to be says so.
+pub fn waits(state: &State, member: &Address) -> bool {
+    let recorded = || state.resources.get(member).map(|resource| &resource.declared);
+    let begun = state.intents.get(member).and_then(|intent| match &intent.operation {
+        Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
+        Operation::Delete { .. } => None,
+    });
+    let declared = begun.or_else(recorded);
+    declared.is_some_and(|declared| matches!(declared.inputs.str(STATE), Some("stopped" | "saved")))
 }
 
 impl Layout {
@@ -157,8 +170,11 @@ impl Layout {
         decided: Decided<'_>,
     ) -> Vec<Host> {
         let recorded_members = children(&state.resources, address).chain(children(&state.intents, address));
-        let existing: BTreeSet<u64> = recorded_members.filter_map(number_of).collect();
-        let existing: Vec<u64> = existing.into_iter().collect();
+        let recorded_members: BTreeSet<u64> = recorded_members.filter_map(number_of).collect();
+        let highest = recorded_members.last().copied().unwrap_or(0);
+        let (waiting, existing): (Vec<u64>, Vec<u64>) = recorded_members
+            .into_iter()
+            .partition(|number| waits(state, &member(address, *number)));
         let occupied: BTreeSet<u64> = needs
             .iter()
             .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
@@ -174,23 +190,40 @@ impl Layout {
             None => existing.iter().copied().filter(is_cordoned).collect(),
         };
         // What is planned counts once it is begun: a number that no member ever had is still free.
-        let highest = existing.iter().copied().max().unwrap_or(0);
         let numbered = known.map_or(0, |pool| pool.numbered).max(highest);
-        let members = |size: u64| size::members(&existing, &leaving, &occupied, numbered, size);
+        let is_removed = |number: &u64| {
+            let intent = state.intents.get(&member(address, *number));
+            intent.is_some_and(|intent| matches!(intent.operation, Operation::Delete { .. }))
+        };
+        let bounds = bounds(pool, decided.at);
+        let kept = wanted.into_iter().flat_map(|wanted| &wanted.kept).copied();
+        let there = size::Known {
+            existing,
+            waiting,
+            leaving,
+            kept: kept.filter(|number| !is_removed(number)).collect(),
+            resumed: wanted.map(|wanted| wanted.resumed.clone()).unwrap_or_default(),
+            occupied,
+            numbered,
+            warm: pool.warm.members(),
+            max: bounds.max,
+        };
         let hosts = |numbers: &[u64]| -> Vec<Host> {
             numbers
                 .iter()
                 .map(|number| host(member(address, *number), &pool.node))
                 .collect()
         };
-        let fits = |size: u64| place(&[hosts(&members(size))], needs, recorded).unplaced.is_empty();
+        let fits = |size: u64| {
+            let members = there.members(size).members;
+            place(&[hosts(&members)], needs, recorded).unplaced.is_empty()
+        };
         let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
         let least = (needs.len() as u64).div_ceil(capacity);
         let before = wanted.map(|wanted| wanted.members).or(known.map(|pool| pool.size));
-        let bounds = bounds(pool, decided.at);
         let size = size::size(bounds, before, least, needs.len(), fits);
-        let numbers = members(size.members);
-        let hosts = hosts(&numbers);
+        let size::Numbers { members, waiting } = there.members(size.members);
+        let hosts = hosts(&members);
         let because = match known {
             // The reason for a size stays the one that it got when it was decided.
             Some(known) if known.size == size.members => known.reason.to_string(),
@@ -202,7 +235,8 @@ impl Layout {
         self.pools.insert(
             address.clone(),
             Members {
-                members: numbers,
+                members,
+                waiting,
                 numbered,
                 because,
                 at_once: size::at_once(pool.disruption_budget, size.members),

@@ -7,9 +7,9 @@ use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 use super::layout::{member, number_of};
 use super::{Desired, Layout, Lowering, Members, Objects, container_node, engine, health_check, name_of};
 use crate::config::Record;
-use crate::config::blocks::Pool;
+use crate::config::blocks::{Pool, Warm};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::Reason;
+use crate::plan::{Reason, STATE};
 
 /// The kind of a node, whatever its provider.
 pub(super) const NODE: Kind = Kind::new("node");
@@ -24,21 +24,54 @@ pub(super) fn resource(lowering: &Lowering<'_>) -> Result<Desired, Diagnostics> 
 
 /// Returns the members of a `pool`.
 pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<Desired>, Diagnostics> {
+    let Some(pool) = lowering.layout.pools.get(lowering.address) else {
+        return Ok(Vec::new());
+    };
     let mut members = Vec::new();
     let is_meant = |member: &Address| lowering.is_meant(member);
-    each_member(lowering, is_meant, |address, pool, template| {
-        let mut desired = machine(lowering, address, template)?;
+    let mut lower = |address: Address, template: &Record, is_waiting: bool| {
+        let mut desired = match is_waiting {
+            false => machine(lowering, address, template)?,
+            true => waiting(lowering, address, template, declared.warm)?,
+        };
         desired.policy.drain = Some(declared.drain.into());
         desired.because = Some(Reason::Size {
-            because: pool.because.clone(),
+            because: match is_waiting {
+                true => "warm".to_owned(),
+                false => pool.because.clone(),
+            },
         });
         members.push(desired);
         Ok(())
+    };
+    of_template(lowering, &pool.members, is_meant, |address, template| {
+        lower(address, template, false)
+    })?;
+    of_template(lowering, &pool.waiting, is_meant, |address, template| {
+        lower(address, template, true)
     })?;
     Ok(members)
 }
 
-/// Evaluates the template of a pool for each of its members that is meant.
+/// Returns a member that waits: it is as the others are, but for what it does, and nobody looks at its health.
+fn waiting(lowering: &Lowering<'_>, address: Address, record: &Record, warm: Warm) -> Result<Desired, Diagnostics> {
+    let mut member = bare(lowering, address, record)?;
+    let schema = lowering.registry.schema(&member.provider.name, &member.kind);
+    if schema.is_none_or(|schema| schema.attribute(STATE).is_none()) {
+        let detail = format!(
+            "A {} of provider `{}` cannot wait: it runs for as long as it is there.",
+            member.kind, member.provider.name
+        );
+        let span = lowering.record.blocks("warm").next().map(|block| block.span().clone());
+        let diagnostic = Diagnostic::error("Members that cannot wait", detail).on(lowering.address.clone());
+        return Err(diagnostic.at(span).hint("take `warm` out, or raise `min`").into());
+    }
+    member.attributes.set(STATE, warm.state.as_str());
+    member.policy.waits = true;
+    Ok(member)
+}
+
+/// Evaluates the template of a pool for each of its members that works and is meant.
 pub(super) fn each_member(
     lowering: &Lowering<'_>,
     is_meant: impl Fn(&Address) -> bool,
@@ -47,7 +80,18 @@ pub(super) fn each_member(
     let Some(pool) = lowering.layout.pools.get(lowering.address) else {
         return Ok(());
     };
-    for number in &pool.members {
+    of_template(lowering, &pool.members, is_meant, |address, template| {
+        lower(address, pool, template)
+    })
+}
+
+fn of_template(
+    lowering: &Lowering<'_>,
+    numbers: &[u64],
+    is_meant: impl Fn(&Address) -> bool,
+    mut lower: impl FnMut(Address, &Record) -> Result<(), Diagnostics>,
+) -> Result<(), Diagnostics> {
+    for number in numbers {
         let address = member(lowering.address, *number);
         if !is_meant(&address) {
             continue;
@@ -58,7 +102,7 @@ pub(super) fn each_member(
         ]);
         let record = (lowering.for_member)(about)?;
         if let Some(template) = record.blocks("node").next() {
-            lower(address, pool, template)?;
+            lower(address, template)?;
         }
     }
     Ok(())

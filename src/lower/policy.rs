@@ -23,6 +23,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// How it is emptied before it goes, where it is a member of a pool.
     pub drain: Option<Drain>,
+    /// Whether it is a member of a pool that waits, and has nothing to do meanwhile.
+    pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check.
     pub health_check: Option<HealthCheck>,
 }
@@ -54,6 +56,7 @@ impl Policy {
             triggers,
             timeouts: declaration.meta.timeouts,
             drain: None,
+            waits: false,
             health_check: None,
         }
     }

@@ -20,6 +20,10 @@ pub struct Wanted {
     pub members: u64,
     /// The numbers of those that go first.
     pub leaving: BTreeSet<u64>,
+    /// Those of them that can wait where members do, instead of going.
+    pub kept: BTreeSet<u64>,
+    /// Of those that wait, who is back first.
+    pub resumed: BTreeSet<u64>,
     /// Why, in words.
     pub because: String,
 }
@@ -79,27 +83,73 @@ pub fn at_once(percent: f64, members: u64) -> usize {
     (share as usize).max(1)
 }
 
-/// Returns the numbers of a pool's members at a size.
-///
-/// A number is never used again: `numbered` is the highest that a member ever had. When a pool shrinks, those go first that
-/// were about to (`cordoned`), then members without a simulator, then the newest.
-pub fn members(
-    existing: &[u64],
-    cordoned: &BTreeSet<u64>,
-    occupied: &BTreeSet<u64>,
-    numbered: u64,
-    size: u64,
-) -> Vec<u64> {
-    let mut numbers = existing.to_vec();
-    numbers.sort_unstable_by_key(|number| (cordoned.contains(number), !occupied.contains(number), *number));
-    numbers.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let mut highest = numbered;
-    while (numbers.len() as u64) < size {
-        highest += 1;
-        numbers.push(highest);
+/// What is known of the members of a pool, by their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Those that work, or are to.
+    pub existing: Vec<u64>,
+    /// Those that wait.
+    pub waiting: Vec<u64>,
+    /// Those that are about to go.
+    pub leaving: BTreeSet<u64>,
+    /// Those of them that can wait instead.
+    pub kept: BTreeSet<u64>,
+    /// Of those that wait, who is back first.
+    pub resumed: BTreeSet<u64>,
+    /// Those with a simulator.
+    pub occupied: BTreeSet<u64>,
+    /// The highest number that a member ever had.
+    pub numbered: u64,
+    /// How many are to wait, where there may be so many more.
+    pub warm: u64,
+    /// The most members that work.
+    pub max: u64,
+}
+
+/// The numbers of a pool's members, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Those that work.
+    pub members: Vec<u64>,
+    /// Those that wait.
+    pub waiting: Vec<u64>,
+}
+
+impl Known {
+    /// Returns the numbers of the members at a size.
+    ///
+    /// A number is never used again. When a pool shrinks, those go first that were about to, then members without a simulator,
+    /// then the newest; as many of them as are to wait do so. When it grows, those that wait are back before new ones are made.
+    /// Nobody waits who could not be needed.
+    pub fn members(&self, size: u64) -> Numbers {
+        let mut members = self.existing.clone();
+        members
+            .sort_unstable_by_key(|number| (self.leaving.contains(number), !self.occupied.contains(number), *number));
+        let surplus = members.split_off(usize::try_from(size).unwrap_or(usize::MAX).min(members.len()));
+        let mut waiting = self.waiting.clone();
+        waiting.sort_unstable_by_key(|number| (!self.resumed.contains(number), *number));
+        let missing = usize::try_from(size)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(members.len());
+        members.extend(waiting.drain(..missing.min(waiting.len())));
+        let mut highest = self.numbered;
+        let mut new = || {
+            highest += 1;
+            highest
+        };
+        while (members.len() as u64) < size {
+            members.push(new());
+        }
+        waiting.extend(surplus.into_iter().filter(|number| self.kept.contains(number)));
+        let warm = self.warm.min(self.max.saturating_sub(size));
+        waiting.truncate(usize::try_from(warm).unwrap_or(usize::MAX));
+        while (waiting.len() as u64) < warm {
+            waiting.push(new());
+        }
+        members.sort_unstable();
+        waiting.sort_unstable();
+        Numbers { members, waiting }
     }
-    numbers.sort_unstable();
-    numbers
 }
 
 #[cfg(test)]
@@ -138,18 +188,73 @@ mod tests {
 
     #[test]
     fn numbers_are_never_used_again_and_the_empty_and_newest_go_first() {
-        let none = BTreeSet::new();
-        assert_eq!(members(&[], &none, &none, 0, 2), [1, 2]);
-        assert_eq!(members(&[1, 3], &none, &none, 3, 3), [1, 3, 4]);
-        assert_eq!(members(&[1, 2, 3], &none, &none, 3, 2), [1, 2]);
-        assert_eq!(members(&[1, 2, 3], &none, &BTreeSet::from([3]), 3, 2), [1, 3]);
-        assert_eq!(members(&[1, 2], &none, &none, 7, 3), [1, 2, 8]);
-        let (cordoned, occupied) = (BTreeSet::from([1]), BTreeSet::from([1, 2]));
-        assert_eq!(members(&[1, 2, 3], &cordoned, &occupied, 3, 2), [2, 3]);
+        let known = |existing: &[u64], numbered| Known {
+            existing: existing.to_vec(),
+            numbered,
+            ..Known::default()
+        };
+        let members = |known: &Known, size| known.members(size).members;
+        assert_eq!(members(&known(&[], 0), 2), [1, 2]);
+        assert_eq!(members(&known(&[1, 3], 3), 3), [1, 3, 4]);
+        assert_eq!(members(&known(&[1, 2, 3], 3), 2), [1, 2]);
+        assert_eq!(members(&known(&[1, 2], 7), 3), [1, 2, 8]);
+        let occupied = Known {
+            occupied: [3].into(),
+            ..known(&[1, 2, 3], 3)
+        };
+        assert_eq!(members(&occupied, 2), [1, 3]);
+        let leaving = Known {
+            leaving: [1].into(),
+            occupied: [1, 2].into(),
+            ..known(&[1, 2, 3], 3)
+        };
+        assert_eq!(members(&leaving, 2), [2, 3]);
+        assert_eq!(members(&leaving, 3), [1, 2, 3], "it stays after all");
+    }
+
+    #[test]
+    fn members_wait_and_are_back_before_new_ones_are_made() {
+        let known = Known {
+            existing: vec![1, 2, 3],
+            waiting: vec![4, 5],
+            numbered: 5,
+            warm: 2,
+            max: 7,
+            ..Known::default()
+        };
+        let numbers = |known: &Known, size| {
+            let Numbers { members, waiting } = known.members(size);
+            (members, waiting)
+        };
+        assert_eq!(numbers(&known, 3), (vec![1, 2, 3], vec![4, 5]), "all as it is");
+        assert_eq!(numbers(&known, 4), (vec![1, 2, 3, 4], vec![5, 6]), "another one waits");
         assert_eq!(
-            members(&[1, 2, 3], &cordoned, &occupied, 3, 3),
-            [1, 2, 3],
-            "it stays after all"
+            numbers(&known, 6),
+            (vec![1, 2, 3, 4, 5, 6], vec![7]),
+            "only one more may be"
         );
+        let resumed = Known {
+            resumed: [5].into(),
+            ..known.clone()
+        };
+        assert_eq!(
+            numbers(&resumed, 4),
+            (vec![1, 2, 3, 5], vec![4, 6]),
+            "who was decided on"
+        );
+        let shrinks = Known {
+            waiting: vec![4],
+            numbered: 4,
+            leaving: [1, 3].into(),
+            kept: [3].into(),
+            ..known.clone()
+        };
+        assert_eq!(
+            numbers(&shrinks, 1),
+            (vec![2], vec![3, 4]),
+            "who can waits, the other goes"
+        );
+        let none = Known { warm: 0, ..known };
+        assert_eq!(numbers(&none, 2), (vec![1, 2], vec![]), "nobody is to wait any more");
     }
 }

@@ -95,6 +95,7 @@ pub fn assess(
         is_unproven: false,
         timeouts: desired.policy.timeouts,
         drain: desired.policy.drain,
+        waits: desired.policy.waits,
         health_check: desired.policy.health_check.clone(),
         held: None,
     };
@@ -330,6 +331,7 @@ pub fn dismiss(
         is_unproven: false,
         timeouts: declared.timeouts,
         drain: declared.drain,
+        waits: false,
         health_check: declared.health_check.clone(),
         held: None,
     }

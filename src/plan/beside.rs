@@ -16,6 +16,7 @@ pub(super) fn deposed(state: &State) -> impl Iterator<Item = Change> {
                 deposed: Some(key.clone()),
                 // It was emptied before its replacement was made.
                 drain: None,
+                waits: false,
                 ..dismiss(address, &resource.declared, before, false, Reason::Deposed)
             }
         })

@@ -156,6 +156,8 @@ pub struct Change {
     pub timeouts: Timeouts,
     /// How it is emptied before it goes, where it is a member of a pool.
     pub drain: Option<Drain>,
+    /// Whether it is a member of a pool that waits after this, and has nothing to do meanwhile.
+    pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check: it is waited for.
     pub health_check: Option<HealthCheck>,
     /// The hold that it is wanted by: somebody stopped or paused it by hand.

@@ -7,9 +7,9 @@ use simfleet_provider_api::{Address, Observed};
 use simfleet_state::{Allocation, Operation, State};
 
 use super::looks::Sight;
-use super::memory::Memory;
+use super::memory::{MemberMemory, Memory};
 use crate::lower::autoscale::seconds;
-use crate::lower::{Wanted, number_of};
+use crate::lower::{Wanted, number_of, waits};
 use crate::scale::{Action, Decision, Member, MemberState, Step};
 use crate::status::Health;
 
@@ -26,6 +26,8 @@ struct One {
     created: Option<Timestamp>,
     /// Whether it is being made.
     is_begun: bool,
+    /// Whether it waits.
+    waits: bool,
     /// Whether it is about to go.
     is_leaving: bool,
     is_protected: bool,
@@ -57,6 +59,7 @@ impl Recorded {
         for (address, resource) in &state.resources {
             if let Some(one) = recorded.member(address) {
                 one.created = Some(resource.created);
+                one.waits = waits(state, address);
                 one.is_leaving |= resource.cordoned.is_some();
                 one.is_protected |= resource.declared.prevent_destroy || state.holds.contains_key(address);
             } else if let Some(host) = &resource.declared.hosted_on {
@@ -76,9 +79,10 @@ impl Recorded {
             match &intent.operation {
                 Operation::Create { .. } => {
                     one.is_begun = true;
+                    one.waits = waits(state, address);
                     one.created.get_or_insert(intent.started);
                 }
-                Operation::Update { .. } => {}
+                Operation::Update { .. } => one.waits = waits(state, address),
                 Operation::Delete { .. } => one.is_leaving = true,
             }
         }
@@ -100,9 +104,10 @@ impl Recorded {
         Some(one)
     }
 
-    /// Returns the addresses of a pool's members, by number.
+    /// Returns the addresses of a pool's members that work, by number.
     pub fn members(&self, pool: &Address) -> impl Iterator<Item = (u64, &Address)> {
         let members = self.pools.get(pool).into_iter().flatten();
+        let members = members.filter(|(_, one)| !one.waits);
         members.filter_map(|(number, one)| Some((*number, one.address.as_ref()?)))
     }
 
@@ -150,11 +155,17 @@ impl Recorded {
                 true => remembered.unhealthy = None,
                 false => _ = remembered.unhealthy.get_or_insert(now),
             }
+            // What it was before it waited does not matter when it is back.
+            if one.waits {
+                *remembered = MemberMemory::default();
+            }
             match one.used {
                 0 => _ = remembered.idle.get_or_insert(now),
                 _ => remembered.idle = None,
             }
-            let state = match (one.is_leaving || leaving.contains(number), remembered.ready) {
+            let is_leaving = one.is_leaving || leaving.contains(number);
+            let state = match (is_leaving, remembered.ready) {
+                _ if one.waits && !one.is_begun => MemberState::Stopped,
                 (true, _) => MemberState::Draining,
                 (false, None) => MemberState::Pending,
                 (false, Some(_)) if one.allocations.iter().any(|it| it.lasts(now)) => MemberState::Allocated,
@@ -164,7 +175,11 @@ impl Recorded {
                 id: number.to_string(),
                 state,
                 // What is on its way is not ill.
-                healthy: healthy || state == MemberState::Pending,
+                healthy: match state {
+                    MemberState::Pending => true,
+                    MemberState::Stopped => matches!(looked.as_deref(), Some(Observed::Present(_))),
+                    _ => healthy,
+                },
                 unhealthy_since: remembered.unhealthy.map(seconds),
                 protected: one.is_protected,
                 created: remembered.pending.or(one.created).map_or(0.0, seconds),
@@ -194,11 +209,13 @@ pub fn wanted(members: &[Member], decision: &Decision, because: String) -> Wante
         let acted = decision.actions.iter().filter(|Action(step, _)| steps.contains(step));
         acted.filter_map(|Action(_, id)| number(id)).collect()
     };
-    let (stay, go) = (of(&[Step::Undrain, Step::Resume]), of(&[Step::Drain, Step::Cancel]));
+    let (stay, go) = (of(&[Step::Undrain]), of(&[Step::Drain, Step::Cancel]));
+    let resumed = of(&[Step::Resume]);
     let leaves = |member: &&Member| {
         let number = number(&member.id).unwrap_or_default();
         go.contains(&number) || (member.state == MemberState::Draining && !stay.contains(&number))
     };
+    let works = members.iter().filter(|member| member.state != MemberState::Stopped);
     let leaving: BTreeSet<u64> = members
         .iter()
         .filter(leaves)
@@ -209,9 +226,15 @@ pub fn wanted(members: &[Member], decision: &Decision, because: String) -> Wante
         .iter()
         .filter(|Action(step, _)| *step == Step::Create)
         .count();
+    // Who is ill, or never came up, is not kept for later.
+    let can_wait = |member: &&Member| member.healthy && member.state != MemberState::Pending && !member.drifted;
+    let kept = works.clone().filter(leaves).filter(can_wait);
+    let kept = kept.filter_map(|member| number(&member.id)).collect();
     Wanted {
-        members: (members.len() - leaving.len() + made) as u64,
+        members: (works.count() - leaving.len() + made + resumed.len()) as u64,
         leaving,
+        kept,
+        resumed,
         because,
     }
 }

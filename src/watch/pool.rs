@@ -192,13 +192,13 @@ impl Seen<'_> {
             .is_none_or(|told| self.now.duration_since(told) >= TOLD_EVERY);
         let told = (is_news || is_due).then(|| {
             memory.told = Some(self.now);
-            self.told(&decision, observation.members.len(), &values)
+            self.told(&decision, self.members.members(self.address).count(), &values)
         });
         let wanted = members::wanted(&observation.members, &decision, because(&decision));
         let decided = Decided {
             pool: self.address.clone(),
             wanted,
-            members: observation.members.len(),
+            members: self.members.members(self.address).count(),
             values,
             lap: Lap {
                 pool: self.address.clone(),

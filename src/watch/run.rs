@@ -19,8 +19,10 @@ pub(super) struct Running {
     pub(super) part: BTreeSet<Address>,
     /// What it makes of the pools in it.
     pub(super) sizes: BTreeMap<Address, Wanted>,
-    /// What of that was recorded when it began.
+    /// What of that was recorded when it began, but for members that waited.
     pub(super) recorded: BTreeSet<Address>,
+    /// The members that wait from then on.
+    pub(super) resting: BTreeSet<Address>,
     /// Asks it to end.
     pub(super) stop: watch::Sender<bool>,
 }

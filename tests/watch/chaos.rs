@@ -5,7 +5,7 @@
 //! Whatever happens: no more machines than the cap and the surge are alive, no member goes while a simulator is on it; and
 //! once nothing breaks any more, the pools are as large as their load wants, and nothing is missing, there twice or left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl Sources for Script {
     }
 }
 
-fn fleet_text(min: usize, simulators: usize) -> String {
+fn fleet_text(min: usize, simulators: usize, warm: usize) -> String {
     let pool = |name: &str| {
         format!(
             r#"
@@ -119,6 +119,10 @@ pool "{name}" {{
       query  = "http://load/percent"
       strategy "target" {{ target = 50 }}
     }}
+  }}
+  warm {{
+    state = "stopped"
+    size  = {warm}
   }}
 }}
 "#
@@ -164,7 +168,7 @@ impl World {
         World {
             seed,
             dice: StdRng::seed_from_u64(seed),
-            bench: Bench::new(&fleet_text(1, 1)),
+            bench: Bench::new(&fleet_text(1, 1, 1)),
             store: MemoryStore::new(clock.clone()),
             cloud: Gateway::new(Faults::default()),
             clock,
@@ -281,6 +285,7 @@ impl World {
         let state = self.state().await;
         for pool in ["pool.a/", "pool.b/"] {
             let nodes = self.cloud.objects().into_iter().filter(|object| object.kind == "node");
+            let nodes = nodes.filter(|node| node.fields.get("state").is_none_or(|state| *state != "stopped"));
             let names = nodes.map(|object| object.fields["name"].as_str().expect("a name").to_owned());
             let is_staying = |name: &String| {
                 let address = name.parse().expect("nodes are named by their addresses");
@@ -294,6 +299,29 @@ impl World {
             let alive: Vec<String> = names.filter(|name| name.starts_with(pool)).filter(is_staying).collect();
             assert!(alive.len() <= CAP + SURGE, "{alive:?}");
         }
+    }
+
+    /// Returns the ids of the members of a pool, by whether they wait.
+    fn members(&self, pool: &str, waits: bool) -> BTreeSet<String> {
+        let objects = self.cloud.objects().into_iter();
+        let members = objects.filter(|object| {
+            let name = object
+                .fields
+                .get("name")
+                .and_then(|name| name.as_str())
+                .unwrap_or_default();
+            let is_stopped = object.fields.get("state").is_some_and(|state| *state == "stopped");
+            object.kind == "node" && name.starts_with(pool) && is_stopped == waits
+        });
+        members.map(|object| object.id.clone()).collect()
+    }
+
+    fn waiting(&self, pool: &str) -> BTreeSet<String> {
+        self.members(pool, true)
+    }
+
+    fn working(&self, pool: &str) -> BTreeSet<String> {
+        self.members(pool, false)
     }
 
     /// Breaks something, or mends it.
@@ -343,8 +371,11 @@ impl World {
         }
         if self.dice.random_bool(0.3) {
             let (min, simulators) = (self.dice.random_range(1..=3), self.dice.random_range(0..=4));
-            self.tell(format!("the fleet has min = {min} and {simulators} simulators"));
-            self.bench.write(&fleet_text(min, simulators));
+            let warm = self.dice.random_range(0..=2);
+            self.tell(format!(
+                "the fleet has min = {min}, {simulators} simulators and {warm} that wait"
+            ));
+            self.bench.write(&fleet_text(min, simulators, warm));
             self.apply().await;
         }
     }
@@ -352,7 +383,7 @@ impl World {
     /// Ends all trouble; then everything is as it should be.
     async fn settles(&mut self) {
         self.cloud.set_faults(Faults::default());
-        self.bench.write(&fleet_text(2, 2));
+        self.bench.write(&fleet_text(2, 2, 1));
         // What watches that were killed held falls with their leases.
         tokio::time::sleep(Duration::from_secs(7_300)).await;
         self.apply().await;
@@ -367,8 +398,9 @@ impl World {
                 .filter(|address| address.to_string().starts_with(pool))
                 .count()
         };
-        // Four at 50 each; one would do, but two are the fewest.
-        assert_eq!((size("pool.a/"), size("pool.b/")), (4, 2));
+        // Four at 50 each; one would do, but two are the fewest. One more waits.
+        assert_eq!((size("pool.a/"), size("pool.b/")), (5, 3));
+        assert_eq!((self.waiting("pool.a/").len(), self.waiting("pool.b/").len()), (1, 1));
         assert!(state.intents.is_empty(), "{:?}", state.intents);
         let fleet = self.fleet();
         let planned = fleet.plan().await.expect("it can be planned");
@@ -415,4 +447,45 @@ fn whatever_breaks_the_pools_hold_their_bounds_and_come_to_rest() {
         many: 5_000,
     };
     seeds.run(live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_wait_and_are_back_before_new_ones_are_made() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let mut world = World::new(0);
+    world.bench.write(&fleet_text(1, 0, 2));
+    world.apply().await;
+    let ids = |world: &World| (world.working("pool.a/"), world.waiting("pool.a/"));
+    let (one, two) = ids(&world);
+    assert_eq!((one.len(), two.len()), (1, 2), "an apply makes them");
+
+    world.script.set("b", Does::Answer(20.0));
+    world.script.set("a", Does::Answer(140.0));
+    world.watch(Duration::from_secs(10)).await;
+    let (three, others) = ids(&world);
+    assert_eq!(three, &one | &two, "those that waited work");
+    assert_eq!(others.len(), 2, "and others wait");
+
+    world.script.set("a", Does::Answer(400.0));
+    world.watch(HOUR).await;
+    let (six, none) = ids(&world);
+    assert_eq!((six.len(), none.len()), (6, 0), "nobody waits who could not be needed");
+    assert!(others.is_subset(&six));
+
+    world.script.set("a", Does::Answer(190.0));
+    world.watch(HOUR).await;
+    let (four, two) = ids(&world);
+    assert_eq!((four.len(), &four | &two), (4, six.clone()), "who leaves waits");
+
+    // One that is lost while it waits is made anew, and waits.
+    let lost = two.first().expect("two wait").clone();
+    world.cloud.destroy(&lost);
+    world.watch(HOUR).await;
+    let (again, two) = ids(&world);
+    assert_eq!((again, two.len(), two.contains(&lost)), (four, 2, false));
+
+    world.script.set("a", Does::Answer(20.0));
+    world.watch(HOUR).await;
+    let (one, waiting) = ids(&world);
+    assert_eq!((one.len(), waiting), (1, two), "no more of them wait than is declared");
 }

@@ -66,7 +66,7 @@ pub use moved::Moved;
 pub use network::Network;
 pub use node::{Node, PortRange};
 pub use placement::Placement;
-pub use pool::{Drain, Pool, WaitFor};
+pub use pool::{Drain, Pool, WaitFor, Warm};
 pub use port::{Port, PortSource, Protocol};
 pub use process::{Log, Process, Ready, Restart};
 pub use program::Program;

@@ -28,6 +28,18 @@ words! {
 }
 
 words! {
+    /// How members wait that are there sooner than new ones.
+    WarmState {
+        /// Stopped.
+        Stopped = "stopped",
+        /// Stopped, with what they were doing saved.
+        Saved = "saved",
+        /// They do not.
+        None = "none",
+    }
+}
+
+words! {
     /// How members are spread over zones.
     Spread {
         /// Evenly.
@@ -44,6 +56,8 @@ pub struct Pool {
     pub autoscale: Autoscale,
     /// How a member is emptied before it goes.
     pub drain: Drain,
+    /// The members that wait.
+    pub warm: Warm,
     /// What spreads requests over the members.
     pub load_balancer: Option<Nginx>,
     /// The zones that members are spread over.
@@ -71,6 +85,47 @@ impl Default for Drain {
             timeout: Duration::from_secs(30),
             wait_for: WaitFor::Connections,
         }
+    }
+}
+
+/// Members that wait, and are there sooner than new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warm {
+    /// How they wait.
+    pub state: WarmState,
+    /// How many.
+    pub size: u64,
+}
+
+impl Default for Warm {
+    fn default() -> Self {
+        Warm {
+            state: WarmState::None,
+            size: 0,
+        }
+    }
+}
+
+impl Warm {
+    /// Returns how many members wait; none where they do not.
+    pub fn members(self) -> u64 {
+        match self.state {
+            WarmState::None => 0,
+            WarmState::Stopped | WarmState::Saved => self.size,
+        }
+    }
+
+    fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let (state, size) = (reader.take("state"), reader.take("size"));
+        let warm = || {
+            Some(Warm {
+                state: state?,
+                size: size?,
+            })
+        };
+        let warm = warm();
+        reader.finish(warm)
     }
 }
 
@@ -117,12 +172,10 @@ pub(super) fn schema() -> BlockSchema {
 }
 
 fn warm() -> BlockSchema {
-    BlockSchema::new("warm", "Members that wait, and are there sooner than new ones.")
-        .attributes([
-            AttributeSchema::one_of("state", &["stopped", "saved", "none"], "how they wait").required(),
-            AttributeSchema::count("size", 0, "how many").default(0u64),
-        ])
-        .later()
+    BlockSchema::new("warm", "Members that wait, and are there sooner than new ones.").attributes([
+        AttributeSchema::one_of("state", WarmState::WORDS, "how they wait").required(),
+        AttributeSchema::count("size", 0, "how many").default(0u64),
+    ])
 }
 
 /// What is switched on must be there, each once, and be enough.
@@ -178,6 +231,7 @@ impl Pool {
         // It must be there, which was checked with the block.
         let autoscale = reader.block("autoscale", Autoscale::decode).flatten();
         let drain = reader.block("drain", Drain::decode);
+        let warm = reader.block("warm", Warm::decode);
         let load_balancers = reader.blocks("load_balancer", Nginx::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
@@ -195,6 +249,7 @@ impl Pool {
                 node: node?,
                 autoscale: autoscale?,
                 drain: drain?.unwrap_or_default(),
+                warm: warm?.unwrap_or_default(),
                 load_balancer: load_balancers?.into_iter().flatten().next(),
                 zones: zones?.unwrap_or_default(),
                 spread: spread?,

@@ -52,6 +52,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         prevent_destroy: false,
         create_before_destroy: false,
         drain: None,
+        waits: false,
         health_check: None,
         held: None,
         is_unproven: false,

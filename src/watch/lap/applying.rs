@@ -13,7 +13,7 @@ use super::Watch;
 use super::retry::{AGAIN, RARELY, Retry, SOON, again};
 use crate::apply::Outcome;
 use crate::fleet::FleetError;
-use crate::lower::Wanted;
+use crate::lower::{self, Wanted};
 use crate::plan::{Action, Pattern, Plan, Selection};
 use crate::signals::EventName;
 use crate::watch::Told;
@@ -47,6 +47,8 @@ impl Watch {
             .iter()
             .filter_map(|it| Some((it.address.clone(), it.allocation.clone()?)));
         let allocations = allocations.collect();
+        let resting = planned.plan.changes.iter().filter(|change| change.waits);
+        let resting: BTreeSet<Address> = resting.map(|change| change.address.clone()).collect();
         drop(planned);
         self.is_stale = false;
         self.has_planned = true;
@@ -103,7 +105,8 @@ impl Watch {
                 continue;
             }
             let selection = selection(&part, &left);
-            let is_recorded = |address: &&Address| snapshot.state.resources.contains_key(*address);
+            let state = &snapshot.state;
+            let is_recorded = |at: &&Address| state.resources.contains_key(*at) && !lower::waits(state, at);
             let recorded: BTreeSet<Address> = part.iter().filter(is_recorded).cloned().collect();
             begun.push((part.clone(), pools, recorded, fleet.clone().select(selection)));
         }
@@ -127,6 +130,7 @@ impl Watch {
                 part,
                 sizes,
                 recorded,
+                resting: resting.clone(),
                 stop,
             };
             self.running.insert(self.begun, running);
@@ -193,7 +197,7 @@ impl Watch {
                     true => counters.runs_failed += 1,
                     false => counters.runs += 1,
                 }
-                self.tell_scaled(&outcome, &running.recorded);
+                self.tell_scaled(&outcome, &running.recorded, &running.resting);
                 let done: BTreeSet<Address> = done.into_iter().cloned().collect();
                 let failed: Vec<_> = outcome.failed.clone();
                 self.tell(Told::Ran {

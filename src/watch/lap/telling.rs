@@ -216,8 +216,9 @@ impl Watch {
         self.tell(told);
     }
 
-    /// Tells which members of pools a run has made and removed, and which it could not.
-    pub(super) fn tell_scaled(&mut self, outcome: &Outcome, recorded: &BTreeSet<Address>) {
+    /// Tells which members of pools a run has made and removed, and which it could not. One that waits is not there, for those
+    /// who work with the pool: it is removed by that, and made when it is back.
+    pub(super) fn tell_scaled(&mut self, outcome: &Outcome, recorded: &BTreeSet<Address>, resting: &BTreeSet<Address>) {
         let is_member = |address: &Address| address.block() == "pool" && address.child_name().is_some();
         let of = |verb: Verb| -> BTreeSet<Address> {
             let done = outcome
@@ -226,9 +227,11 @@ impl Watch {
                 .filter(|(address, did)| *did == verb && is_member(address));
             done.map(|(address, _)| address.clone()).collect()
         };
-        let (made, gone) = (of(Verb::Create), of(Verb::Delete));
+        let (made, changed, gone) = (of(Verb::Create), of(Verb::Update), of(Verb::Delete));
+        let rested = &(&changed & resting) & recorded;
         // What is made anew is neither more nor less.
-        let (more, less): (BTreeSet<_>, BTreeSet<_>) = (&made - recorded, &gone - &made);
+        let more = &(&(&made | &changed) - resting) - recorded;
+        let less = &(&(&gone & recorded) - &made) | &rested;
         let failed = outcome.failed.iter().filter(|(address, verb, _)| {
             matches!(verb, Verb::Create | Verb::Delete | Verb::Drain) && is_member(address)
         });

@@ -28,6 +28,11 @@ pub fn schema() -> Schema {
             )
             .optional_computed()
             .replaces(),
+            Attribute::new(
+                "state",
+                Type::String,
+                "What it should do: running, or stopped; running without it.",
+            ),
             Attribute::new("cpus", Type::Number, "The number of its processors."),
             Attribute::new("memory", Type::Number, "Its memory in bytes."),
             Attribute::new("max_simulators", Type::Number, "How many simulators it takes."),
