@@ -11,7 +11,7 @@ use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Allocation, Hold, Resource, State};
 
 use crate::health::{self, Verdict};
-use crate::lower::number_of;
+use crate::lower::{is_told_to_wait, number_of};
 use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
 
@@ -53,6 +53,8 @@ pub struct Node {
     pub load: Option<Load>,
     /// Since when nothing new is placed on it, where it is a member of a pool that a run was about to remove.
     pub cordoned: Option<Timestamp>,
+    /// Whether it is a member of a pool that waits, and is there sooner than a new one.
+    pub waits: bool,
 }
 
 /// A process that a node runs itself.
@@ -329,6 +331,12 @@ fn node(
 ) -> Node {
     let (attributes, health) = looked_at(resource, observed);
     let text = |name| attributes.str(name).map(str::to_owned);
+    let waits = number_of(address).is_some() && is_told_to_wait(&resource.declared);
+    // It does what it is there for: nothing.
+    let health = match health {
+        Health::Present(_) | Health::Unhealthy(_) if waits => Health::Present(Some("waiting".to_owned())),
+        health => health,
+    };
     Node {
         address: address.clone(),
         provider: resource.declared.provider.name.to_string(),
@@ -338,7 +346,8 @@ fn node(
         simulators,
         max_simulators: attributes.get("max_simulators").and_then(Value::as_u64),
         load,
-        cordoned: resource.cordoned,
+        cordoned: resource.cordoned.filter(|_| !waits),
+        waits,
         processes: Vec::new(),
         health,
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Operation, Port, Protocol, State};
+use simfleet_state::{Declaration, Operation, Port, Protocol, State};
 
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
@@ -77,8 +77,12 @@ pub fn waits(state: &State, member: &Address) -> bool {
         Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
         Operation::Delete { .. } => None,
     });
-    let declared = begun.or_else(recorded);
-    declared.is_some_and(|declared| matches!(declared.inputs.str(STATE), Some("stopped" | "saved")))
+    begun.or_else(recorded).is_some_and(is_told_to_wait)
+}
+
+/// Whether a member of a pool that was declared so waits.
+pub fn is_told_to_wait(declared: &Declaration) -> bool {
+    matches!(declared.inputs.str(STATE), Some("stopped" | "saved"))
 }
 
 impl Layout {

@@ -7,9 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Trace;
 use crate::config::blocks::Pool;
+use crate::config::blocks::scale::{PredictiveMode, Warmup};
 use crate::lower::autoscale::{Unit, seconds, spec};
 use crate::scale::{
-    Action, Check, Decision, Event, History, Member, MemberState, Observation, Sample, Samples, Step, Strategy, decide,
+    Action, Check, Decision, Event, Forecast, History, Member, MemberState, Observation, Past, Sample, Samples, Spec,
+    Step, Strategy, decide,
 };
 
 /// How a pool is rehearsed.
@@ -175,6 +177,7 @@ struct Simulated<'a> {
     /// What part of its members' capacity the pool used, and how much each had to do; the last ones, newest last.
     busy: VecDeque<Option<(f64, f64)>>,
     history: History,
+    past: Past,
     changes: Vec<Event>,
 }
 
@@ -191,6 +194,7 @@ impl<'a> Simulated<'a> {
             load: None,
             busy: VecDeque::new(),
             history: History::default(),
+            past: Past::default(),
             changes: Vec::new(),
         }
     }
@@ -317,16 +321,37 @@ impl<'a> Simulated<'a> {
             .checks
             .iter()
             .map(|check| (check.name.clone(), self.samples(check, seconds(now))));
+        let samples = samples.collect();
+        let forecast = self.look_ahead(&spec, &samples, seconds(now));
+        let most = self.pool.autoscale.predictive.max_error.unwrap_or(f64::INFINITY);
         let seen = Observation {
             now: seconds(now),
-            samples: samples.collect(),
+            samples,
             members: std::mem::take(&mut self.members),
-            forecast: None,
-            forecast_ok: false,
+            forecast: forecast.map(|forecast| forecast.demand),
+            forecast_ok: forecast.and_then(|it| it.error).is_some_and(|error| error < most),
         };
         let (decision, after) = decide(&spec, &seen, &self.history);
         (self.members, self.history) = (seen.members, after);
         decision
+    }
+
+    /// Notes what is needed now, and returns what will be, where the pool looks ahead.
+    fn look_ahead(&mut self, spec: &Spec, samples: &BTreeMap<String, Samples>, now: f64) -> Option<Forecast> {
+        let predictive = &self.pool.autoscale.predictive;
+        if predictive.mode == PredictiveMode::Off {
+            return None;
+        }
+        let target = spec.checks.iter().find(|check| check.strategy == Strategy::Target)?;
+        if let Some(samples) = samples.get(&target.name).filter(|samples| !samples.is_empty()) {
+            let demand = samples.values().map(|Sample(value, _)| value).sum();
+            self.past.note(now, demand, predictive.history.as_secs_f64());
+        }
+        let lead = match predictive.lead {
+            Warmup::After(lead) => lead.as_secs_f64(),
+            Warmup::Auto => self.boot + spec.interval,
+        };
+        self.past.forecast(now, lead)
     }
 
     /// Returns what a check sees.

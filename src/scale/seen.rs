@@ -94,6 +94,13 @@ pub enum MemberState {
     Stopped,
 }
 
+impl MemberState {
+    /// Whether it does what it is there for.
+    pub fn serves(self) -> bool {
+        matches!(self, MemberState::Ready | MemberState::Allocated)
+    }
+}
+
 impl Member {
     /// Returns whether it counts as a machine that runs and stays.
     pub(super) fn is_alive(&self) -> bool {
@@ -103,7 +110,7 @@ impl Member {
 
     /// Returns whether its values count.
     pub(super) fn serves(&self, now: f64, warmup: f64) -> bool {
-        matches!(self.state, MemberState::Ready | MemberState::Allocated) && now - self.ready_at >= warmup
+        self.state.serves() && now - self.ready_at >= warmup
     }
 
     /// Returns whether somebody has it.

@@ -61,7 +61,8 @@ pub fn render(status: &Status, theme: Theme) -> String {
 
 /// Says how many run of what should.
 fn counts(status: &Status) -> Line {
-    let nodes: Vec<&Health> = status.nodes.iter().map(|node| &node.health).collect();
+    let (waiting, nodes): (Vec<&Node>, Vec<&Node>) = status.nodes.iter().partition(|node| node.waits);
+    let nodes: Vec<&Health> = nodes.iter().map(|node| &node.health).collect();
     let services: Vec<&Health> = status.services.iter().map(|service| &service.health).collect();
     let (held, others): (Vec<&Simulator>, Vec<&Simulator>) =
         status.simulators.iter().partition(|simulator| simulator.hold.is_some());
@@ -84,7 +85,12 @@ fn counts(status: &Status) -> Line {
         1 => format!(" 1 simulator is {how}."),
         count => format!(" {count} simulators are {how}."),
     };
-    let held = beside(held.len(), "held") + &beside(asleep.len(), "stopped until started");
+    let waiting = match waiting.len() {
+        0 => String::new(),
+        1 => " 1 node waits.".to_owned(),
+        count => format!(" {count} nodes wait."),
+    };
+    let held = waiting + &beside(held.len(), "held") + &beside(asleep.len(), "stopped until started");
     let last = counted.pop();
     let text = match (counted.is_empty(), last) {
         (_, None) if held.is_empty() => return Line::new().text("Nothing runs."),

@@ -128,6 +128,7 @@ impl Recorded {
         let none = BTreeMap::new();
         let recorded = self.pools.get(pool).unwrap_or(&none);
         memory.members.retain(|number, _| recorded.contains_key(number));
+        let mut boots = Vec::new();
         let observe = |(number, one): (&u64, &One)| {
             let remembered = memory.members.entry(*number).or_default();
             let looked = one.address.as_ref().and_then(|address| seen.get(address));
@@ -138,6 +139,9 @@ impl Recorded {
             // One that is gone is made anew by the same lap.
             let is_gone = is_gone(looked.as_deref()) || one.parts.iter().any(|part| is_gone(seen.get(part).as_deref()));
             if healthy {
+                if let (None, Some(begun)) = (remembered.ready, remembered.pending) {
+                    boots.push(now.duration_since(begun).as_secs_f64());
+                }
                 remembered.ready.get_or_insert(now);
             } else if one.is_begun || is_gone {
                 remembered.ready = None;
@@ -190,7 +194,9 @@ impl Recorded {
                 used: one.used,
             }
         };
-        recorded.iter().map(observe).collect()
+        let observed = recorded.iter().map(observe).collect();
+        boots.into_iter().for_each(|seconds| memory.booted(seconds));
+        observed
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use simfleet_state::Pool;
 
 use crate::lower::autoscale::seconds;
-use crate::scale::{Event, History};
+use crate::scale::{Event, History, Past};
 
 /// What is remembered of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,12 @@ pub struct Memory {
     /// The newest values of each check, by what they are of, oldest first: those of its window.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub samples: BTreeMap<String, BTreeMap<String, Vec<(Timestamp, f64)>>>,
+    /// What was needed in the past, where the pool looks ahead.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub past: Past,
+    /// How long the newest members took from when they were begun until they were ready, in seconds, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boots: Vec<f64>,
     /// When a lap was last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Timestamp>,
@@ -46,7 +52,29 @@ pub struct MemberMemory {
     pub idle: Option<Timestamp>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Of so many members it is known how long they took.
+const BOOTS: usize = 20;
+
 impl Memory {
+    /// Notes how long a member took to be ready.
+    pub fn booted(&mut self, seconds: f64) {
+        self.boots.push(seconds.max(0.0));
+        let old = self.boots.len().saturating_sub(BOOTS);
+        self.boots.drain(..old);
+    }
+
+    /// Returns in how many seconds nine of ten members were ready; `None` where that is not known of any.
+    pub fn boot(&self) -> Option<f64> {
+        let mut boots = self.boots.clone();
+        boots.sort_by(f64::total_cmp);
+        let last = boots.len().checked_sub(1)?;
+        boots.get(last * 9 / 10).copied()
+    }
+
     /// Notes how the recorded size changed since this was written: the past that counts is the one of the journal, not what
     /// was decided and perhaps never done.
     pub fn catch_up(&mut self, recorded: Option<&Pool>) {

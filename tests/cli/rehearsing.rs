@@ -94,6 +94,28 @@ fn a_rehearsal_for_programs_and_as_a_picture() {
 }
 
 #[test]
+fn what_comes_every_day_is_there_before_it_is_needed() {
+    let ahead = |mode: &str, error: f64| {
+        let predictive = format!("    predictive {{\n      mode = {mode:?}\n      max_error = {error}\n    }}\n");
+        target(75).replacen("    behavior {", &format!("{predictive}    behavior {{"), 1)
+    };
+    let lab = Lab::new(&ahead("scale", 0.25));
+    lab.write("load.csv", &trace(6 * 1440));
+    lab.write("off.hcl", &target(75));
+    lab.write("advise.hcl", &ahead("advise", 0.25));
+    // Nothing is forecast that well.
+    lab.write("strict.hcl", &ahead("scale", 0.001));
+    let unserved = |file: &str| {
+        let line = format!("rehearse {file} --trace load.csv --pool web --peak 25 --boot 10m --json");
+        let document: Json = serde_json::from_str(&lab.run(&line).exits(0).stdout).expect("JSON");
+        document["rehearsals"][0]["unserved"].as_f64().expect("a number")
+    };
+    let (scale, off) = (unserved("fleet.hcl"), unserved("off.hcl"));
+    assert!(scale < off * 0.7, "{scale} % with a forecast, {off} % without");
+    assert_eq!((unserved("advise.hcl"), unserved("strict.hcl")), (off, off));
+}
+
+#[test]
 fn a_pool_that_is_adopted_can_be_rehearsed() {
     let lab = Lab::empty();
     lab.write("load.csv", &trace(60));

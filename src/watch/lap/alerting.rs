@@ -14,6 +14,7 @@ use super::{LOOK, Told, Watch};
 use crate::config::blocks::Alert;
 use crate::config::blocks::alert::{Metric, Trigger};
 use crate::fleet::FleetError;
+use crate::lower::waits;
 use crate::signals::EventName;
 use crate::signals::alerts::{AlertMemory, Change};
 use crate::status::{Health, Load};
@@ -210,9 +211,9 @@ impl Watch {
         (at.elapsed() < FRESH).then_some(*load)
     }
 
-    /// Whether something is healthy. What cannot be reached, or was stopped by hand, is neither that nor not.
+    /// Whether something is healthy. What cannot be reached, or was stopped by hand, or waits, is neither that nor not.
     fn is_healthy(&self, address: &Address, state: &State) -> Option<bool> {
-        if state.holds.contains_key(address) {
+        if state.holds.contains_key(address) || waits(state, address) {
             return None;
         }
         match self.looks.one(address, state)? {
