@@ -31,6 +31,9 @@ pub struct Past {
     means: Vec<Option<f32>>,
     /// The sum and the count of the values of the last slot, which is not over.
     last: (f64, u32),
+    /// How wrong forecasts were as they were last judged: in which slot, and how far ahead. It stays for as long as the slot.
+    #[serde(skip)]
+    judged: Option<(i64, i64, Option<f64>)>,
 }
 
 /// What will be needed.
@@ -78,15 +81,17 @@ impl Past {
     }
 
     /// Returns what will be needed within the next `lead` seconds; `None` where nothing is known of that time of the day.
-    pub fn forecast(&self, now: f64, lead: f64) -> Option<Forecast> {
+    pub fn forecast(&mut self, now: f64, lead: f64) -> Option<Forecast> {
         let present = slot(now);
         let ahead = (slot(now + lead.max(0.0)) - present).clamp(0, FARTHEST);
         let expected = (0..=ahead).filter_map(|ahead| self.expected(present + ahead, ahead));
         let demand = expected.reduce(f64::max)?;
-        Some(Forecast {
-            demand,
-            error: self.error(present, ahead),
-        })
+        let error = match self.judged {
+            Some((slot, far, error)) if (slot, far) == (present, ahead) => error,
+            _ => self.error(present, ahead),
+        };
+        self.judged = Some((present, ahead, error));
+        Some(Forecast { demand, error })
     }
 
     /// Returns how wrong the forecasts were that were made so many slots ahead for the last day.
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_comes_every_day_is_expected() {
-        let past = past(3.0 * DAYS + 8.0 * HOUR, daily);
+        let mut past = past(3.0 * DAYS + 8.0 * HOUR, daily);
         let forecast = past
             .forecast(3.0 * DAYS + 8.0 * HOUR, 2.0 * HOUR)
             .expect("three days are known");
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn a_day_with_twice_the_demand_is_expected_to_go_on_so() {
         let now = 4.0 * DAYS + 9.0 * HOUR;
-        let past = past(now, |at| if at < 4.0 * DAYS { daily(at) } else { 2.0 * daily(at) });
+        let mut past = past(now, |at| if at < 4.0 * DAYS { daily(at) } else { 2.0 * daily(at) });
         let forecast = past.forecast(now, 0.0).expect("known");
         assert!((forecast.demand - 2.0 * daily(now)).abs() < 2.0, "{forecast:?}");
     }
@@ -204,7 +209,7 @@ mod tests {
     fn weekdays_are_told_apart() {
         let is_weekend = |at: f64| (at / DAYS) as i64 % 7 >= 5;
         let demand = |at: f64| if is_weekend(at) { 5.0 } else { daily(at) };
-        let past = past(13.0 * DAYS, demand);
+        let mut past = past(13.0 * DAYS, demand);
         // Of the fourteenth day, a Sunday, both the days before it and the Sunday before are known.
         let sunday = past.forecast(13.0 * DAYS, 12.0 * HOUR).expect("known");
         assert!(sunday.demand < daily(12.0 * HOUR), "{sunday:?}");
