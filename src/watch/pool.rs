@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use simfleet_provider_api::{Address, Value};
+use simfleet_provider_api::{Address, Metric, Value};
 use simfleet_state::{Lap, Pool as RecordedPool};
 
 use super::looks::Sight;
 use super::members::{self, Recorded, Signs};
 use super::memory::Memory;
-use super::sources::{AgentMetric, Asked, Question, Source, Values};
+use super::sources::{Asked, Question, Source, Values};
 use crate::config::blocks::Pool;
 use crate::config::blocks::scale::{self as declared, Strategy};
 use crate::lower::Wanted;
 use crate::lower::autoscale::{self, Unit, seconds};
+use crate::providers::Providers;
 use crate::scale::{Decision, Observation, Sample, Samples, decide};
 
 /// A lap is told at least so often, also where nothing changed.
@@ -59,13 +60,20 @@ struct Told<'a> {
 }
 
 /// Returns what is to be asked of the sources of a pool.
-pub fn questions(address: &Address, pool: &Pool, members: Vec<Asked>, servers: &Servers) -> Vec<Question> {
+pub fn questions(
+    address: &Address,
+    pool: &Pool,
+    members: &Arc<[Asked]>,
+    servers: &Servers,
+    providers: &Arc<Providers>,
+) -> Vec<Question> {
     let question = |(name, check): (&Arc<str>, &declared::Check)| Question {
         pool: address.clone(),
         check: name.clone(),
         source: source(name, check, servers),
         timeout: check.timeout,
-        members: members.clone(),
+        members: Arc::clone(members),
+        providers: Arc::clone(providers),
     };
     pool.autoscale.checks.iter().map(question).collect()
 }
@@ -95,11 +103,12 @@ fn source(name: &Arc<str>, check: &declared::Check, servers: &Servers) -> Source
                 "{metrics} is not a server of Prometheus, the only kind that is asked yet"
             )),
         },
-        Some(declared::Source::Simfleet) | None => match query.as_str() {
-            "cpu" => Source::Agent(AgentMetric::Cpu),
-            "memory" => Source::Agent(AgentMetric::Memory),
-            "free_slots" => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
-            other => Source::None(format!("agents do not measure `{other}`: they do `cpu` and `memory`")),
+        Some(declared::Source::Simfleet) | None => match (Metric::of(&query), query.as_str()) {
+            (Some(metric), _) => Source::Own(metric),
+            (None, "free_slots") => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
+            (None, other) => Source::None(format!(
+                "simfleet measures `cpu_utilization` and `memory_utilization` of members, not `{other}`"
+            )),
         },
     }
 }

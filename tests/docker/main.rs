@@ -10,10 +10,13 @@ mod changes;
 mod control;
 mod errors;
 mod members;
+mod metering;
 mod nodes;
 mod own;
 mod registry;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../watch/watcher.rs"]
+mod watcher;
 mod whole;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
-    ProviderType, Runtime, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Meter, Object, ObjectId, Observed, Problem, Provider,
+    ProviderError, ProviderType, Runtime, Schema, Step, Token,
 };
 
 use crate::client::Engine;
@@ -183,6 +183,10 @@ impl Provider for DockerProvider {
     }
 
     fn runtime(&self) -> Option<&dyn Runtime> {
+        Some(self)
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
         Some(self)
     }
 }

@@ -1,8 +1,8 @@
 //! Where the values of checks come from. A source answers with what it has: what is missing, late or no number is no value,
 //! and never zero.
 
-mod agent;
 mod http;
+mod own;
 mod prometheus;
 
 use std::collections::BTreeMap;
@@ -11,17 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use simfleet_provider_api::{Address, Attributes};
+use simfleet_provider_api::{Address, Attributes, Kind, Metric, ObjectId};
+use simfleet_state::ProviderConfig;
 
 use self::http::Http;
 pub(crate) use self::http::{cause, client};
 use crate::health;
+use crate::providers::Providers;
 
 /// Where a check's values come from, with all that is needed to ask there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// The agents of the members: `cpu` or `memory`, in percent.
-    Agent(AgentMetric),
+    /// What simfleet measures of the members by itself, in percent.
+    Own(Metric),
     /// A URL that answers with JSON or a number, with where in it the value is.
     Http(String),
     /// A query of a Prometheus server.
@@ -41,15 +43,6 @@ pub enum Source {
     None(String),
 }
 
-/// What an agent measures of its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentMetric {
-    /// Of its cpus.
-    Cpu,
-    /// Of its memory.
-    Memory,
-}
-
 /// What is asked of a source, for one check of one pool.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -61,8 +54,10 @@ pub struct Question {
     pub source: Source,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// The members, by number.
-    pub members: Vec<Asked>,
+    /// The members, by number; all checks of a pool share them.
+    pub members: Arc<[Asked]>,
+    /// The providers of the members, configured.
+    pub providers: Arc<Providers>,
 }
 
 /// A member that something is asked about.
@@ -74,6 +69,19 @@ pub struct Asked {
     pub address: Address,
     /// What is recorded of it.
     pub attributes: Attributes,
+    /// What it is to its provider; `None` while it is being made.
+    pub object: Option<AskedObject>,
+}
+
+/// An object of a provider that something is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedObject {
+    /// The provider.
+    pub provider: ProviderConfig,
+    /// Its kind there.
+    pub kind: Kind,
+    /// Its name there.
+    pub id: ObjectId,
 }
 
 /// The values of a check, in the unit of its source: by the number of the member that each is of, or one for the pool.
@@ -127,7 +135,7 @@ impl Real {
 impl Sources for Real {
     async fn ask(&self, question: &Question) -> Result<Values, String> {
         let values = match &question.source {
-            Source::Agent(metric) => agent::ask(*metric, question).await,
+            Source::Own(metric) => own::ask(*metric, question).await,
             Source::Http(query) => self.http.ask(query, question).await?,
             Source::Prometheus { url, query, matching } => {
                 prometheus::ask(&self.http, url, query, matching.as_deref(), question).await?
