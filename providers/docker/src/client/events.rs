@@ -13,6 +13,8 @@ use super::{CallError, Engine, Why};
 
 /// How often an engine that tells nothing is asked whether it is still there. A connection that was lost does not always end.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How long that answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The kinds of object that are listened for, and what can happen to them that a look would see.
 const TYPES: [&str; 4] = ["container", "network", "volume", "image"];
@@ -74,7 +76,7 @@ impl Engine {
     }
 
     async fn is_there(&self) -> Result<(), CallError> {
-        let answer = self.soon().await?.ping().await;
+        let answer = self.soon().await?.with_timeout(PATIENCE).ping().await;
         answer.map(|_| ()).map_err(|error| self.error(error))
     }
 }
