@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use simfleet_provider_api::{
-    Attributes, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Provider, ProviderError, Rate, Runtime, Step,
-    Token, Value,
+    Attributes, Found, Handle, Kind, Limits, Meter, Metric, Notices, Object, ObjectId, Observed, Provider,
+    ProviderError, Rate, Runtime, Step, Token, Value,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -198,5 +198,27 @@ impl Provider for Limited {
     /// What a user asks for by hand does not wait for a turn.
     fn runtime(&self) -> Option<&dyn Runtime> {
         self.provider.runtime()
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
+        self.provider.meter().map(|_| self as &dyn Meter)
+    }
+
+    /// To listen is one call that never ends: it would keep its turn for ever.
+    fn notices(&self) -> Option<Notices<'_>> {
+        self.provider.notices()
+    }
+}
+
+/// However many objects are measured at once, that takes one turn.
+#[async_trait]
+impl Meter for Limited {
+    async fn measure(&self, metric: Metric, kind: &Kind, ids: &[ObjectId]) -> Vec<Result<f64, ProviderError>> {
+        let Some(meter) = self.provider.meter() else {
+            return Vec::new();
+        };
+        let turn = self.turn().await;
+        let answers = meter.measure(metric, kind, ids).await;
+        answers.into_iter().map(|answer| turn.heard(answer)).collect()
     }
 }

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use simfleet_provider_api::{Address, Value};
+use simfleet_provider_api::{Address, Metric, Value};
 use simfleet_state::{Lap, Pool as RecordedPool};
 
 use super::looks::Sight;
 use super::members::{self, Recorded, Signs};
 use super::memory::Memory;
-use super::sources::{AgentMetric, Asked, Question, Source, Values};
+use super::sources::{Asked, Question, Source, Values};
 use crate::config::blocks::Pool;
 use crate::config::blocks::scale::{self as declared, PredictiveMode, Strategy, Warmup};
 use crate::lower::Wanted;
 use crate::lower::autoscale::{self, Unit, seconds};
+use crate::providers::Providers;
 use crate::scale::{Decision, Forecast, Member, Observation, Past, Sample, Samples, decide};
 
 /// A lap is told at least so often, also where nothing changed.
@@ -89,16 +90,18 @@ const BOOT: f64 = 300.0;
 pub fn questions(
     address: &Address,
     pool: &Pool,
-    members: Vec<Asked>,
+    members: &Arc<[Asked]>,
     counts: Counts,
     servers: &Servers,
+    providers: &Arc<Providers>,
 ) -> Vec<Question> {
     let question = |(name, check): (&Arc<str>, &declared::Check)| Question {
         pool: address.clone(),
         check: name.clone(),
         source: source(name, check, counts, servers),
         timeout: check.timeout,
-        members: members.clone(),
+        members: Arc::clone(members),
+        providers: Arc::clone(providers),
     };
     pool.autoscale.checks.iter().map(question).collect()
 }
@@ -128,16 +131,15 @@ fn source(name: &Arc<str>, check: &declared::Check, counts: Counts, servers: &Se
                 "{metrics} is not a server of Prometheus, the only kind that is asked yet"
             )),
         },
-        Some(declared::Source::Simfleet) | None => match query.as_str() {
-            "cpu" => Source::Agent(AgentMetric::Cpu),
-            "memory" => Source::Agent(AgentMetric::Memory),
-            "real_time_factor" => Source::RealTimeFactor,
-            "queue" => Source::Counted(counts.waiting),
-            "simulators" => Source::Counted(counts.simulators),
-            "free_slots" => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
-            other => Source::None(format!(
-                "`{other}` is not measured: agents measure `cpu` and `memory`, vehicles `real_time_factor`, and `queue` and \
-                 `simulators` are counted"
+        Some(declared::Source::Simfleet) | None => match (Metric::of(&query), query.as_str()) {
+            (Some(metric), _) => Source::Own(metric),
+            (None, "real_time_factor") => Source::RealTimeFactor,
+            (None, "queue") => Source::Counted(counts.waiting),
+            (None, "simulators") => Source::Counted(counts.simulators),
+            (None, "free_slots") => Source::None("`free_slots` is for the strategy buffer only".to_owned()),
+            (None, other) => Source::None(format!(
+                "simfleet measures `cpu_utilization` and `memory_utilization` of members and `real_time_factor` of vehicles, \
+                 and counts `queue` and `simulators`, not `{other}`"
             )),
         },
     }

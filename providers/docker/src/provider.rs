@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Object, ObjectId, Observed, Problem, Provider, ProviderError,
-    ProviderType, Runtime, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Meter, Notices, Object, ObjectId, Observed, Problem, Provider,
+    ProviderError, ProviderType, Runtime, Schema, Step, Token,
 };
 
 use crate::client::Engine;
@@ -184,5 +185,13 @@ impl Provider for DockerProvider {
 
     fn runtime(&self) -> Option<&dyn Runtime> {
         Some(self)
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
+        Some(self)
+    }
+
+    fn notices(&self) -> Option<Notices<'_>> {
+        Some(self.engine.notices().map_err(ProviderError::from).boxed())
     }
 }

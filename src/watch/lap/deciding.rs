@@ -1,9 +1,9 @@
 //! What is asked of the sources of pools, and what is decided of the answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use simfleet_provider_api::{Address, Attributes};
-use simfleet_state::State;
+use simfleet_provider_api::Address;
 use tokio::time::Instant;
 
 use super::{Last, RARELY, RENEW, Watch};
@@ -11,7 +11,10 @@ use crate::fleet::FleetError;
 use crate::watch::Told;
 use crate::watch::known::Known;
 use crate::watch::pool::{Answers, Counts, Decided, Seen, because, questions};
-use crate::watch::sources::Asked;
+use crate::watch::sources::{Asked, AskedObject};
+
+/// By how much a source may exceed its time: what it has of some members then is worth more than nothing.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// Decides on the pools whose sources have answered.
@@ -131,23 +134,23 @@ impl Watch {
             let missed = now.duration_since(due).as_nanos() / interval.as_nanos().max(1);
             let beats = u32::try_from(missed + 1).unwrap_or(u32::MAX);
             self.due.insert(address.clone(), due + interval.saturating_mul(beats));
-            let members = known.members.members(address).map(|(number, member)| Asked {
-                number,
-                address: member.clone(),
-                attributes: attributes(known.state(), member),
-                vehicles: known.vehicles.get(member).cloned().unwrap_or_default(),
-            });
+            let members = known.members.members(address);
+            let members = members.map(|(number, member)| asked(known, number, member)).collect();
             let waiting = self.unplaced.get(address).copied().unwrap_or(0);
             let counts = Counts {
                 waiting,
                 simulators: known.members.simulators(address) + waiting,
             };
-            let questions = questions(address, pool, members.collect(), counts, &enforced.servers);
+            let providers = self
+                .providers
+                .get_or_insert_with(|| Arc::new(self.files.providers(&known.snapshot)));
+            let questions = questions(address, pool, &members, counts, &enforced.servers, providers);
             let (sources, address) = (Arc::clone(&self.sources), address.clone());
             self.asking.begin(async move {
                 let answers = questions.into_iter().map(async |question| {
                     // A source keeps to its own time; one that does not is not waited for.
-                    let answer = tokio::time::timeout(question.timeout, sources.ask(&question)).await;
+                    let limit = question.timeout.saturating_add(GRACE);
+                    let answer = tokio::time::timeout(limit, sources.ask(&question)).await;
                     let answer = answer.unwrap_or_else(|_| Err("no answer in time".to_owned()));
                     (question.check, answer)
                 });
@@ -162,10 +165,18 @@ impl Watch {
     }
 }
 
-/// Returns what is recorded of a member.
-fn attributes(state: &State, member: &Address) -> Attributes {
-    let recorded = state.resources.get(member);
-    recorded
-        .map(|member| member.object.attributes.clone())
-        .unwrap_or_default()
+/// Returns what is asked about of a member.
+fn asked(known: &Known, number: u64, member: &Address) -> Asked {
+    let recorded = known.state().resources.get(member);
+    Asked {
+        number,
+        address: member.clone(),
+        attributes: recorded.map(|it| it.object.attributes.clone()).unwrap_or_default(),
+        vehicles: known.vehicles.get(member).cloned().unwrap_or_default(),
+        object: recorded.map(|it| AskedObject {
+            provider: it.declared.provider.clone(),
+            kind: it.declared.kind.clone(),
+            id: it.object.id.clone(),
+        }),
+    }
 }

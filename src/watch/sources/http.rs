@@ -42,7 +42,7 @@ impl Http {
             return Ok(values);
         }
         let ask = async |member: &Asked| (member.number, value(Some(member)).await);
-        let answers: Vec<_> = stream::iter(&question.members)
+        let answers: Vec<_> = stream::iter(question.members.iter())
             .map(ask)
             .buffer_unordered(AT_ONCE)
             .collect()

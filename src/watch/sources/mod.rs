@@ -1,8 +1,8 @@
 //! Where the values of checks come from. A source answers with what it has: what is missing, late or no number is no value,
 //! and never zero.
 
-mod agent;
 mod http;
+mod own;
 mod prometheus;
 mod simulators;
 
@@ -12,18 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use simfleet_provider_api::{Address, Attributes};
+use simfleet_provider_api::{Address, Attributes, Kind, Metric, ObjectId};
+use simfleet_state::ProviderConfig;
 
 use self::http::Http;
 pub(crate) use self::http::{cause, client};
 pub(super) use self::simulators::{Vehicle, vehicles};
 use crate::health;
+use crate::providers::Providers;
 
 /// Where a check's values come from, with all that is needed to ask there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// The agents of the members: `cpu` or `memory`, in percent.
-    Agent(AgentMetric),
+    /// What simfleet measures of the members by itself, in percent.
+    Own(Metric),
     /// The vehicles on the members: how fast time passes for the slowest.
     RealTimeFactor,
     /// Nobody: so many were counted.
@@ -47,15 +49,6 @@ pub enum Source {
     None(String),
 }
 
-/// What an agent measures of its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentMetric {
-    /// Of its cpus.
-    Cpu,
-    /// Of its memory.
-    Memory,
-}
-
 /// What is asked of a source, for one check of one pool.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -67,8 +60,10 @@ pub struct Question {
     pub source: Source,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// The members, by number.
-    pub members: Vec<Asked>,
+    /// The members, by number; all checks of a pool share them.
+    pub members: Arc<[Asked]>,
+    /// The providers of the members, configured.
+    pub providers: Arc<Providers>,
 }
 
 /// A member that something is asked about.
@@ -82,6 +77,19 @@ pub struct Asked {
     pub attributes: Attributes,
     /// The vehicles on it.
     pub vehicles: Vec<Vehicle>,
+    /// What it is to its provider; `None` while it is being made.
+    pub object: Option<AskedObject>,
+}
+
+/// An object of a provider that something is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedObject {
+    /// The provider.
+    pub provider: ProviderConfig,
+    /// Its kind there.
+    pub kind: Kind,
+    /// Its name there.
+    pub id: ObjectId,
 }
 
 /// The values of a check, in the unit of its source: by the number of the member that each is of, or one for the pool.
@@ -135,7 +143,7 @@ impl Real {
 impl Sources for Real {
     async fn ask(&self, question: &Question) -> Result<Values, String> {
         let values = match &question.source {
-            Source::Agent(metric) => agent::ask(*metric, question).await,
+            Source::Own(metric) => own::ask(*metric, question).await,
             Source::RealTimeFactor => simulators::ask(question).await,
             Source::Counted(count) => Values {
                 pool: Some(*count as f64),

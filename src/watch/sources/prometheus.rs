@@ -72,7 +72,7 @@ pub(super) async fn ask(
         return Ok(values);
     };
     let (label, template) = matching.split_once('=').ok_or("`match` is not LABEL=VALUE")?;
-    for member in &question.members {
+    for member in question.members.iter() {
         let wanted = filled(template, &question.pool, Some(member))?;
         let of_it: Vec<&Series> = all
             .iter()

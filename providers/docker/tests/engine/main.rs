@@ -7,5 +7,6 @@ mod drift;
 mod foreign;
 mod harness;
 mod health;
+mod metering;
 mod refusal;
 mod remote;

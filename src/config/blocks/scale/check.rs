@@ -43,7 +43,7 @@ pub struct Check {
 /// Where a metric comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// simfleet's own agents.
+    /// simfleet itself: its agents, else the providers.
     Simfleet,
     /// A URL.
     Http,
@@ -143,9 +143,13 @@ pub(super) fn schema() -> BlockSchema {
             AttributeSchema::new(
                 "source",
                 AttributeType::Reference(&["metrics"], Source::WORDS),
-                "where the metric comes from",
+                "where the metric comes from; without it, and with \"simfleet\", from the agents of the members, else their provider",
             ),
-            AttributeSchema::string("query", "what is asked for there"),
+            AttributeSchema::string(
+                "query",
+                "what is asked for there; of \"simfleet\" `cpu_utilization` or `memory_utilization`, in percent of what a member may \
+                 use. Without it, the name of the check",
+            ),
             AttributeSchema::string("match", "which samples belong to which member"),
             AttributeSchema::duration("window", "over what time samples are joined").default("60s"),
             AttributeSchema::duration("max_age", "how old a sample may be").default("90s"),

@@ -1,6 +1,6 @@
 //! Containers: the calls.
 //!
-//! - [`request`]: what an engine is told of one; [`response`]: what it tells; `logs`: what one writes
+//! - [`request`]: what an engine is told of one; [`response`]: what it tells; `logs`: what one writes; [`stats`]: what one uses
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -20,10 +20,12 @@ use crate::labels;
 mod logs;
 mod request;
 mod response;
+mod stats;
 
 use request::{body, endpoint, memory, nano_cpus, policy};
 use response::seen;
 pub(crate) use response::{Member, SeenContainer, Status};
+pub(crate) use stats::Usage;
 
 /// What the engine counts processors and seconds in.
 const NANO: f64 = 1e9;
