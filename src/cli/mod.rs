@@ -38,6 +38,7 @@ mod state;
 mod status;
 mod terminal;
 mod token;
+mod top;
 mod undo;
 mod unlock;
 mod validate;

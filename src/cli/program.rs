@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{
     agent, apply, completions, console, debug, events, fmt, graph, import, init, output, plan, pool, rehearse, schema,
-    show, simulator, spelling, state, status, token, undo, unlock, validate, vehicle, version, watch, why,
+    show, simulator, spelling, state, status, token, top, undo, unlock, validate, vehicle, version, watch, why,
 };
 use crate::diagnostic::Diagnostics;
 use crate::view;
@@ -57,6 +57,7 @@ enum Verb {
     Status(status::Status),
     Simulators(status::Simulators),
     Nodes(status::Nodes),
+    Top(top::Top),
     Pool(pool::Pool),
     Events(events::Events),
     Audit(events::Audit),
@@ -150,6 +151,7 @@ impl Verb {
             Verb::Status(verb) => (verb.is_json(), false),
             Verb::Simulators(verb) => (verb.is_json(), false),
             Verb::Nodes(verb) => (verb.is_json(), false),
+            Verb::Top(verb) => (verb.is_json(), true),
             Verb::Pool(verb) => (verb.is_json(), false),
             Verb::Simulator(verb) => (verb.is_json(), false),
             Verb::Token(verb) => (verb.is_json(), false),
@@ -233,6 +235,7 @@ async fn carry_out(verb: Verb, run: &Run) -> Result<Exit, Failure> {
         Verb::Status(verb) => verb.run(run).await,
         Verb::Simulators(verb) => verb.run(run).await,
         Verb::Nodes(verb) => verb.run(run).await,
+        Verb::Top(verb) => verb.run(run).await,
         Verb::Pool(verb) => verb.run(run).await,
         Verb::Events(verb) => verb.run(run).await,
         Verb::Audit(verb) => verb.run(run),

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use crate::config::blocks::Pool;
 use crate::config::blocks::scale::check::lag;
 use crate::config::blocks::scale::{
-    BudgetAction, Check, Direction, OnMissing, PolicyType, PredictiveMode, Schedule, Select, Step, Strategy, Warmup,
-    Weekday,
+    BudgetAction, Check, Direction, OnMissing, PolicyType, PredictiveMode, Schedule, Select, Step, Strategy, Times,
+    Warmup, Weekday,
 };
 use crate::scale::{self, Calendar, Spec, Starts, Window};
 
@@ -123,13 +123,20 @@ pub fn spec(pool: &Pool, size: i64, now: Timestamp) -> Spec {
 
 /// Returns when the schedules of a pool next change what they say, after an instant.
 pub fn next_change(pool: &Pool, now: Timestamp) -> Option<Timestamp> {
-    let changes = pool.autoscale.schedules.iter().filter_map(|(_, schedule)| {
-        let calendar = calendar(schedule)?;
-        let end = calendar.at(now).map(|occurrence| occurrence.end);
-        let start = calendar.after(now).map(|occurrence| occurrence.start);
-        end.into_iter().chain(start).min()
-    });
-    changes.min()
+    let schedules = pool.autoscale.schedules.iter();
+    schedules
+        .filter_map(|(_, schedule)| calendar(&schedule.times)?.next_change(now))
+        .min()
+}
+
+/// Whether one of several times holds at an instant, and when the next of them begins or ends.
+pub fn holds(times: &[Times], now: Timestamp) -> (bool, Option<Timestamp>) {
+    let calendars: Vec<Calendar> = times.iter().filter_map(calendar).collect();
+    let holds = calendars.iter().any(|calendar| calendar.at(now).is_some());
+    (
+        holds,
+        calendars.iter().filter_map(|calendar| calendar.next_change(now)).min(),
+    )
 }
 
 fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check {
@@ -231,7 +238,7 @@ fn select(select: Select) -> scale::Select {
 /// Returns the schedules that hold at an instant.
 fn windows(schedules: &[(Arc<str>, Schedule)], now: Timestamp) -> Vec<Window> {
     let window = |(name, schedule): &(Arc<str>, Schedule)| {
-        let occurrence = calendar(schedule)?.at(now)?;
+        let occurrence = calendar(&schedule.times)?.at(now)?;
         Some(Window {
             name: name.to_string(),
             start: seconds(occurrence.start),
@@ -246,18 +253,18 @@ fn windows(schedules: &[(Arc<str>, Schedule)], now: Timestamp) -> Vec<Window> {
 }
 
 /// Returns when a schedule holds; nothing where its time zone is not known on this machine, which `validate` tells.
-fn calendar(schedule: &Schedule) -> Option<Calendar> {
-    let starts = match &schedule.cron {
+pub fn calendar(times: &Times) -> Option<Calendar> {
+    let starts = match &times.cron {
         Some(expression) => Starts::cron(expression).ok()?,
         None => Starts::Daily {
-            at: time(schedule.start?)?,
-            days: schedule.days.iter().map(|day| weekday(*day)).collect(),
+            at: time(times.start?)?,
+            days: times.days.iter().map(|day| weekday(*day)).collect(),
         },
     };
     Some(Calendar::new(
-        TimeZone::get(&schedule.timezone).ok()?,
+        TimeZone::get(&times.timezone).ok()?,
         starts,
-        time(schedule.end?)?,
+        time(times.end?)?,
     ))
 }
 

@@ -27,6 +27,10 @@ pub struct Layout {
     pub places: BTreeMap<Address, Place>,
     /// Those without a place, and why.
     pub unplaced: Vec<Unplaced>,
+    /// The simulators that do not run now, by their schedules.
+    pub off_schedule: BTreeSet<Address>,
+    /// When a simulator next begins or ends to run, by its schedule.
+    pub next_change: Option<Timestamp>,
     /// The transport protocol of each port that a simulator has.
     protocols: BTreeMap<(Address, Arc<str>), Protocol>,
     /// Whether a simulator is placed on the implied node of this machine.
@@ -114,7 +118,16 @@ impl Layout {
             }
         }
         let in_use = ports_in_use(state);
+        let scheduled = simulators.iter().filter(|(_, it)| !it.schedules.is_empty());
+        let scheduled = scheduled.map(|(address, it)| (*address, autoscale::holds(&it.schedules, decided.at)));
+        let scheduled: Vec<(&Address, (bool, Option<Timestamp>))> = scheduled.collect();
         let mut layout = Layout {
+            next_change: scheduled.iter().filter_map(|(_, (_, next))| *next).min(),
+            off_schedule: scheduled
+                .into_iter()
+                .filter(|(_, (holds, _))| !holds)
+                .map(|(address, _)| address.clone())
+                .collect(),
             unhealthy: decided.ruling.unhealthy.clone(),
             ..Layout::default()
         };

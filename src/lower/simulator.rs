@@ -9,19 +9,27 @@ use super::workload::format_value;
 use super::{Desired, Layout, Lowering, Objects, container, engine, name_of, node, process, px4, qemu};
 use crate::config::blocks::{Kind, Simulator};
 use crate::diagnostic::Diagnostics;
+use crate::plan::STATE;
 
 /// Returns what a simulator becomes; `None` where there is no place for it.
 pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result<Option<Desired>, Diagnostics> {
     let Some(place) = lowering.layout.places.get(lowering.address) else {
         return Ok(None);
     };
-    let desired = match &simulator.kind {
+    let mut desired = match &simulator.kind {
         Kind::Vehicle(vehicle) => process::vehicle(lowering, simulator, place, vehicle)?,
         Kind::Exec(exec) => process::exec(lowering, simulator, place, exec)?,
         Kind::Container(container) => container::simulator(lowering, simulator, place, container, None)?,
         Kind::Px4(px4) => px4::resource(lowering, simulator, place, px4)?,
         Kind::Qemu(qemu) => qemu::resource(lowering, simulator, place, qemu)?,
     };
+    if lowering.layout.off_schedule.contains(lowering.address) {
+        desired.attributes.set(STATE, "stopped");
+        let schedule = lowering.record.blocks("schedule").next();
+        if let Some(schedule) = schedule {
+            desired.spans.insert(STATE, schedule.span().clone());
+        }
+    }
     Ok(Some(desired))
 }
 

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, ModuleStep, Object, PathStep, Value};
 use simfleet_state::State;
 
@@ -261,6 +262,11 @@ impl<'a> Session<'a> {
             }
         }
         triggers
+    }
+
+    /// Returns when the schedule of a simulator next has the plan be another.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.layout.next_change
     }
 
     /// What the plan is for.

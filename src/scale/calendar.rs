@@ -68,6 +68,13 @@ impl Calendar {
         Calendar { zone, starts, end }
     }
 
+    /// Returns when it next begins or ends to hold, after an instant.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = self.at(now).map(|occurrence| occurrence.end);
+        let start = self.after(now).map(|occurrence| occurrence.start);
+        end.into_iter().chain(start).min()
+    }
+
     /// Returns the time that it holds, if it does at an instant. Of several it is the one that started last.
     pub fn at(&self, now: Timestamp) -> Option<Occurrence> {
         let local = self.zone.to_datetime(now);

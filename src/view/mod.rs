@@ -39,6 +39,7 @@ pub mod state;
 pub mod status;
 mod table;
 pub mod tokens;
+pub mod top;
 pub mod values;
 pub mod watching;
 pub mod why;

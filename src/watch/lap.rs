@@ -143,8 +143,9 @@ pub struct Watch {
     is_stale: bool,
     has_planned: bool,
     planned_at: Instant,
-    /// The instant that the last plan was made of.
+    /// The instant that the last plan was made of, and when the schedule of a simulator next has it be another.
     planned_of: Option<Timestamp>,
+    next_change: Option<Timestamp>,
     has_failed: bool,
     /// Whether something has happened since the last lap.
     is_woken: bool,
@@ -230,6 +231,7 @@ impl Watch {
             has_planned: false,
             planned_at: Instant::now(),
             planned_of: None,
+            next_change: None,
             has_failed: false,
             is_woken: true,
             not_before: Instant::now(),

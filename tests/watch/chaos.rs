@@ -489,3 +489,37 @@ async fn members_wait_and_are_back_before_new_ones_are_made() {
     let (one, waiting) = ids(&world);
     assert_eq!((one.len(), waiting), (1, two), "no more of them wait than is declared");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_simulator_runs_when_its_schedule_says() {
+    // It is eight o'clock when it begins.
+    let schedule =
+        "  schedule \"day\" {\n    timezone = \"UTC\"\n    start    = \"09:00\"\n    end      = \"17:00\"\n  }\n";
+    let text = |schedule: &str| {
+        fleet_text(1, 1, 0).replace("  placement = pool.a\n", &format!("  placement = pool.a\n{schedule}"))
+    };
+    let mut world = World::new(0);
+    world.bench.write(&text(schedule));
+    world.apply().await;
+    let runs = |world: &World| {
+        let objects = world.cloud.objects();
+        let simulator = objects
+            .iter()
+            .find(|object| object.kind == "process")
+            .expect("it is made");
+        simulator.fields["state"] == "running"
+    };
+    assert!(!runs(&world), "it is made, and waits for its time");
+    let planned = world.fleet().plan().await.expect("it can be planned");
+    assert!(planned.plan.is_empty(), "that is as it should be");
+
+    // The sources say nothing, so that only the clock has something be done.
+    for (minutes, is_running) in [(59, false), (2, true), (8 * 60 - 3, true), (3, false), (16 * 60, true)] {
+        world.watch(Duration::from_secs(minutes * 60)).await;
+        assert_eq!(runs(&world), is_running, "after {minutes} more minutes");
+    }
+    world.bench.write(&text(""));
+    tokio::time::sleep(Duration::from_secs(9 * 3_600)).await;
+    world.apply().await;
+    assert!(runs(&world), "without a schedule it always runs");
+}

@@ -33,6 +33,7 @@ impl Watch {
         let at = self.now();
         let fleet = enforced.fleet.clone().at(at).ruled_by(ruling.clone());
         let planned = fleet.plan_from(Snapshot::clone(snapshot), self.looks.of(&snapshot.state))?;
+        let next_change = planned.session.next_change();
         let parts = parts(&planned.plan);
         let kept = kept(&planned.plan);
         let changes: BTreeSet<Address> = changes(&planned.plan);
@@ -62,6 +63,7 @@ impl Watch {
         let now = Instant::now();
         self.planned_at = now;
         self.planned_of = Some(at);
+        self.next_change = next_change;
         // What has not failed for long begins anew.
         self.retries.retain(|_, retry| now.duration_since(retry.at) < RARELY);
         let held = held(snapshot);

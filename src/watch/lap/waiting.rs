@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -89,11 +90,12 @@ impl Watch {
         soonest.max(self.not_before)
     }
 
-    /// Returns when the next hold or allocation ends by itself.
+    /// Returns when the next hold or allocation ends by itself, or a schedule has a simulator run or not.
     fn next_end(&self) -> Option<Instant> {
         let now = self.now();
         let ends = &self.known.as_ref()?.ends;
-        let next = ends.range((Bound::Excluded(now), Bound::Unbounded)).next()?;
+        let next = ends.range((Bound::Excluded(now), Bound::Unbounded)).next();
+        let next = next.into_iter().chain(&self.next_change).min()?;
         let left = Duration::try_from(next.duration_since(now)).ok()?;
         Instant::now().checked_add(left)
     }
@@ -102,7 +104,8 @@ impl Watch {
     pub(super) fn has_ended(&self, known: &Known) -> bool {
         let Some(planned) = self.planned_of else { return false };
         let since = (Bound::Excluded(planned), Bound::Included(self.now()));
-        planned < self.now() && known.ends.range(since).next().is_some()
+        let is_over = |at: Timestamp| at <= self.now();
+        planned < self.now() && known.ends.range(since).next().is_some() || self.next_change.is_some_and(is_over)
     }
 }
 

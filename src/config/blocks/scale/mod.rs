@@ -9,4 +9,4 @@ pub(super) mod warnings;
 pub use autoscale::{Autoscale, Budget, BudgetAction, Predictive, PredictiveMode, Warmup};
 pub use behavior::{Behavior, Direction, Policy, PolicyType, Select};
 pub use check::{Check, OnMissing, Source, Step, Strategy};
-pub use schedule::{Schedule, Weekday};
+pub use schedule::{Schedule, Times, Weekday};

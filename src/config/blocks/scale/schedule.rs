@@ -1,4 +1,4 @@
-//! `schedule`: other bounds at some times.
+//! `schedule`: when something holds: other bounds of a pool, or that a simulator runs.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::scale::Starts;
 
-/// Other bounds at some times.
+/// When something holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
+pub struct Times {
     /// The IANA name of the time zone.
     pub timezone: Arc<str>,
     /// On which days it starts; every day where there is none.
@@ -22,6 +22,13 @@ pub struct Schedule {
     pub end: Option<u16>,
     /// When it starts, as a cron expression.
     pub cron: Option<Arc<str>>,
+}
+
+/// Other bounds at some times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// When they hold.
+    pub times: Times,
     /// The fewest members.
     pub min: Option<u64>,
     /// The most members.
@@ -53,25 +60,26 @@ words! {
 }
 
 pub(super) fn schema() -> BlockSchema {
-    times("Other bounds at some times.")
-        .attributes([
-            AttributeSchema::count("min", 0, "the fewest members"),
-            AttributeSchema::count("max", 0, "the most members"),
-            AttributeSchema::count("desired", 0, "just so many members"),
-            AttributeSchema::count("priority", 0, "the higher one holds").default(0u64),
-        ])
-        .rule(skipped)
+    times("Other bounds at some times.").attributes([
+        AttributeSchema::count("min", 0, "the fewest members"),
+        AttributeSchema::count("max", 0, "the most members"),
+        AttributeSchema::count("desired", 0, "just so many members"),
+        AttributeSchema::count("priority", 0, "the higher one holds").default(0u64),
+    ])
 }
 
 /// Returns the schema of something that holds at some times.
 pub(in crate::config::blocks) fn times(doc: &'static str) -> BlockSchema {
-    BlockSchema::new("schedule", doc).labels(&["name"]).attributes([
-        AttributeSchema::text("timezone", &forms::TIMEZONE, "the IANA name of the time zone"),
-        AttributeSchema::strings("days", "on which days it starts: mon, tue, …"),
-        AttributeSchema::string("start", "when it starts: \"09:00\""),
-        AttributeSchema::string("end", "when it ends: \"17:00\""),
-        AttributeSchema::string("cron", "when it starts, as a cron expression"),
-    ])
+    BlockSchema::new("schedule", doc)
+        .labels(&["name"])
+        .attributes([
+            AttributeSchema::text("timezone", &forms::TIMEZONE, "the IANA name of the time zone"),
+            AttributeSchema::strings("days", "on which days it starts: mon, tue, …"),
+            AttributeSchema::string("start", "when it starts: \"09:00\""),
+            AttributeSchema::string("end", "when it ends: \"17:00\""),
+            AttributeSchema::string("cron", "when it starts, as a cron expression"),
+        ])
+        .rule(skipped)
 }
 
 /// Checks schedules against the pool and each other.
@@ -106,20 +114,26 @@ pub(super) fn check(reader: &mut Reader<'_>, pool_max: u64, schedules: &[(Arc<st
     }
 }
 
-impl Schedule {
-    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+impl Times {
+    /// Returns the typed form of a block that only says when something holds.
+    pub(in crate::config::blocks) fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
+        let times = Times::read(&mut reader);
+        reader.finish(times)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let timezone = reader.maybe::<Arc<str>>("timezone");
         if timezone == Some(None) {
             let detail = format!(
                 "Schedule {:?} does not say in which time zone it is.",
-                &*record.label(0)
+                &*reader.record().label(0)
             );
             let diagnostic = Diagnostic::error("E03 schedule without timezone", detail);
             reader.error(diagnostic.hint("for example timezone = \"Europe/Berlin\""), "timezone");
         }
-        let days = days(&mut reader);
-        let (start, end) = (time(&mut reader, "start"), time(&mut reader, "end"));
+        let days = days(reader);
+        let (start, end) = (time(reader, "start"), time(reader, "end"));
         let cron = reader.maybe::<Arc<str>>("cron");
         if let Some(Some(expression)) = &cron
             && let Err(problem) = Starts::cron(expression)
@@ -128,53 +142,24 @@ impl Schedule {
             let hint = "minute, hour, day of the month, month, day of the week: \"0 9 * * mon-fri\"";
             reader.error(Diagnostic::error("Invalid value", detail).hint(hint), "cron");
         }
-        let (min, max) = (reader.maybe::<u64>("min"), reader.maybe::<u64>("max"));
-        let (desired, priority) = (reader.maybe("desired"), reader.take("priority"));
         if let (Some(Some(from)), Some(Some(to))) = (start, end)
             && from == to
         {
             let detail = "`start` and `end` are the same, so it is not told whether it always holds or never.";
             reader.error(Diagnostic::error("E04 start equals end", detail), "end");
         }
-        if let (Some(Some(min)), Some(Some(max))) = (min, max)
-            && min > max
-        {
-            let detail = format!("`min` is {min}, more than `max`, {max}.");
-            reader.error(Diagnostic::error("E01 min above max", detail), "min");
-        }
         let lacks_start = start == Some(None) && cron == Some(None);
         if lacks_start || end == Some(None) {
             let detail = "A schedule needs `start` (or `cron`) and `end`.";
             reader.error(Diagnostic::error("Missing attribute", detail), "start");
         }
-        let schedule = || {
-            Some(Schedule {
-                timezone: timezone??,
-                days: days?,
-                start: start?,
-                end: end?,
-                cron: cron?,
-                min: min?,
-                max: max?,
-                desired: desired?,
-                priority: priority?,
-            })
-        };
-        let schedule = schedule();
-        reader.finish(schedule)
-    }
-
-    fn bounds(&self) -> (Option<u64>, Option<u64>, Option<u64>) {
-        (self.min, self.max, self.desired)
-    }
-
-    /// Whether both hold at some time. Only schedules of one time zone and without cron are compared: for others it
-    /// depends on the date.
-    fn overlaps(&self, other: &Schedule) -> bool {
-        let (Some(a), Some(b)) = (self.minutes(), other.minutes()) else {
-            return false;
-        };
-        self.timezone == other.timezone && a.iter().any(|a| b.iter().any(|b| a.0 < b.1 && b.0 < a.1))
+        Some(Times {
+            timezone: timezone??,
+            days: days?,
+            start: start?,
+            end: end?,
+            cron: cron?,
+        })
     }
 
     /// Returns the minutes of a week in which it holds, as ranges without their ends; what is over the end of the week
@@ -197,10 +182,49 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    pub(super) fn decode(record: &Record) -> Result<Self, Diagnostics> {
+        let mut reader = Reader::new(record);
+        let times = Times::read(&mut reader);
+        let (min, max) = (reader.maybe::<u64>("min"), reader.maybe::<u64>("max"));
+        let (desired, priority) = (reader.maybe("desired"), reader.take("priority"));
+        if let (Some(Some(min)), Some(Some(max))) = (min, max)
+            && min > max
+        {
+            let detail = format!("`min` is {min}, more than `max`, {max}.");
+            reader.error(Diagnostic::error("E01 min above max", detail), "min");
+        }
+        let schedule = || {
+            Some(Schedule {
+                times: times?,
+                min: min?,
+                max: max?,
+                desired: desired?,
+                priority: priority?,
+            })
+        };
+        let schedule = schedule();
+        reader.finish(schedule)
+    }
+
+    fn bounds(&self) -> (Option<u64>, Option<u64>, Option<u64>) {
+        (self.min, self.max, self.desired)
+    }
+
+    /// Whether both hold at some time. Only schedules of one time zone and without cron are compared: for others it
+    /// depends on the date.
+    fn overlaps(&self, other: &Schedule) -> bool {
+        let (Some(a), Some(b)) = (self.times.minutes(), other.times.minutes()) else {
+            return false;
+        };
+        self.times.timezone == other.times.timezone && a.iter().any(|a| b.iter().any(|b| a.0 < b.1 && b.0 < a.1))
+    }
+}
+
 /// Warns of a start that is left out on the day when clocks are put forward.
 fn skipped(record: &Record, found: &mut Diagnostics) {
-    let Ok(schedule) = Schedule::decode(record) else { return };
-    let (Some(start), Ok(zone)) = (schedule.start, jiff::tz::TimeZone::get(&schedule.timezone)) else {
+    let Ok(times) = Times::decode(record) else { return };
+    let (Some(start), Ok(zone)) = (times.start, jiff::tz::TimeZone::get(&times.timezone)) else {
         return;
     };
     // In a year far ahead: what holds from now on is meant, not what once was, nor what today's date is.
@@ -219,13 +243,13 @@ fn skipped(record: &Record, found: &mut Diagnostics) {
         };
         let is_in = left < reached && (minutes(left)..minutes(reached)).contains(&start);
         let day = ALL_DAYS.get(usize::from(left.weekday().to_monday_zero_offset().unsigned_abs()));
-        let is_day = schedule.days.is_empty() || day.is_some_and(|day| schedule.days.contains(day));
+        let is_day = times.days.is_empty() || day.is_some_and(|day| times.days.contains(day));
         (is_in && is_day).then(|| reached.time())
     });
     if let Some(reached) = gap {
         let detail = format!(
             "`start` lies in the hour that {} skips when clocks are put forward; on that day it starts at {}.",
-            schedule.timezone,
+            times.timezone,
             reached.strftime("%H:%M")
         );
         let span = record.attribute_span("start").cloned();

@@ -12,7 +12,7 @@ use super::node::AGENT_PORT;
 use super::placement::{self, Placement};
 use super::port::{self, Port};
 use super::process::{self, Log};
-use super::scale::schedule;
+use super::scale::{Times, schedule};
 use super::workload::{self, Workload};
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
@@ -54,6 +54,8 @@ pub struct Simulator {
     pub workload: Workload,
     /// What it should do.
     pub state: Desired,
+    /// When it runs; always, where there is none.
+    pub schedules: Vec<Times>,
     /// How long it may run before it is stopped.
     pub max_lifetime: Option<Duration>,
     /// How long it may go without use before it is stopped.
@@ -107,7 +109,7 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .any(port::schema())
         .optional(health_check::schema())
         .any(route())
-        .any(schedule::times("When it runs.").later())
+        .any(schedule::times("When it runs; it is stopped at other times."))
         .resource(OUTPUTS)
 }
 
@@ -164,6 +166,7 @@ impl Simulator {
         let workload = Workload::decode(reader);
         let state = reader.take("state");
         let (max_lifetime, idle_timeout) = (reader.maybe("max_lifetime"), reader.maybe("idle_timeout"));
+        let schedules = reader.blocks("schedule", Times::decode);
         let ports = reader.named("port", Port::decode);
         let log = reader.block("log", Log::decode);
         if !kind.as_ref().is_none_or(Kind::is_container) {
@@ -180,6 +183,7 @@ impl Simulator {
             instance: instance?,
             workload: workload?,
             state: state?,
+            schedules: schedules?,
             max_lifetime: max_lifetime?,
             idle_timeout: idle_timeout?,
             ports: ports?,
