@@ -1,15 +1,17 @@
 //! Errors of the library as diagnostics: the one place that walks a chain of causes.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+use simfleet_provider_api::Address;
 use simfleet_state::StateError;
 
 use super::{FORMAT_VERSION, diagnostics as rendered};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fleet::FleetError;
+use crate::fleet::{FleetError, leader};
 
 /// Returns an error with its causes, each once: `cannot open x: permission denied`.
 pub fn chain(error: &dyn Error) -> String {
@@ -37,7 +39,14 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                 StateError::Fenced { .. } => "Taken over by another run",
                 _ => "The state cannot be used",
             };
-            (summary, error.hint().map(Cow::Borrowed))
+            let is_led = |by: &[(_, BTreeSet<Address>, _)]| by.iter().any(|(_, on, _)| on.contains(&leader()));
+            let hint = match error {
+                StateError::Locked(locked) if is_led(&locked.by) => Some(
+                    "one watch leads a fleet; with --standby this one waits, and follows it within 15 seconds of its end",
+                ),
+                error => error.hint(),
+            };
+            (summary, hint.map(Cow::Borrowed))
         }
         FleetError::Lost { .. } => (
             "The state is missing",
