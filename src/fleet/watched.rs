@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Event, Holder, Host, LockSet, Journal, Snapshot, State, StateStore};
+use simfleet_state::{Event, Holder, Host, Journal, LockSet, Snapshot, State, StateStore};
 use tokio::sync::mpsc;
 
 use super::mark::Mark;
@@ -69,7 +69,8 @@ impl Fleet {
     /// The state cannot be read.
     pub async fn led_by(&self) -> Result<Option<Holder>, FleetError> {
         let leases = self.store.leases().await?.into_iter();
-        let mut leading = leases.filter(|lease| lease.locks.exclusive.contains(&leader()) && !lease.is_over(&*self.walk.host));
+        let mut leading =
+            leases.filter(|lease| lease.locks.exclusive.contains(&leader()) && !lease.is_over(&*self.walk.host));
         Ok(leading.next().map(|lease| lease.holder))
     }
 

@@ -1,13 +1,11 @@
 //! Errors of the library as diagnostics: the one place that walks a chain of causes.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::error::Error;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use simfleet_provider_api::Address;
-use simfleet_state::StateError;
+use simfleet_state::{Locked, StateError};
 
 use super::{FORMAT_VERSION, diagnostics as rendered};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -39,9 +37,9 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                 StateError::Fenced { .. } => "Taken over by another run",
                 _ => "The state cannot be used",
             };
-            let is_led = |by: &[(_, BTreeSet<Address>, _)]| by.iter().any(|(_, on, _)| on.contains(&leader()));
+            let is_led = |locked: &Locked| locked.by.iter().any(|(_, on, _)| on.contains(&leader()));
             let hint = match error {
-                StateError::Locked(locked) if is_led(&locked.by) => Some(
+                StateError::Locked(locked) if is_led(locked) => Some(
                     "one watch leads a fleet; with --standby this one waits, and follows it within 15 seconds of its end",
                 ),
                 error => error.hint(),

@@ -288,7 +288,13 @@ impl Watch {
     /// Returns one that begins, with what it was given.
     fn anew(self) -> Self {
         let Watch {
-            files, how, sources, tell, stop, wake, ..
+            files,
+            how,
+            sources,
+            tell,
+            stop,
+            wake,
+            ..
         } = self;
         let mut pictured = self.pictured;
         pictured.begin_anew();

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use simfleet_provider_api::{Address, Attributes};
 
 use self::http::Http;
-pub(crate) use self::http::{cause, client};
+pub(crate) use self::http::{builder, cause, client};
 pub(super) use self::simulators::{Vehicle, vehicles};
 use crate::health;
 

@@ -169,7 +169,10 @@ pub async fn a_shorter_lease_is_over_sooner<F: Fixture>() {
     let leases = bench.fixture.store().leases().await.expect("sound");
     assert_eq!(leases, bench.load().await.leases);
     assert_eq!(leases[0].holder, leader);
-    let longer = bench.store.open_for(&bench.host.holder(3), &exclusive("c"), LEASE * 9).await;
+    let longer = bench
+        .store
+        .open_for(&bench.host.holder(3), &exclusive("c"), LEASE * 9)
+        .await;
     assert_eq!(longer.expect("free").lease(), LEASE, "not longer than the others");
     bench.host.advance(short);
     bench.open(&bench.host.holder(4), &["a"]).await;
