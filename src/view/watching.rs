@@ -40,10 +40,7 @@ fn message(told: &Told) -> String {
             )
         }
         Told::Listening { url, .. } => format!("listening at {url}"),
-        Told::StandsBy { leader } => match leader {
-            Some(leader) => format!("standing by: {leader} leads"),
-            None => "standing by: nobody is known to lead".to_owned(),
-        },
+        Told::StandsBy { leader } => format!("standing by: {leader} leads"),
         Told::Leads { after } => match after {
             Some(before) => format!("leading, after {before}"),
             None => "leading".to_owned(),

@@ -25,8 +25,8 @@ pub enum Told {
     },
     /// It waits until the one that leads does not any more.
     StandsBy {
-        /// Who leads, where that is known.
-        leader: Option<String>,
+        /// Who leads.
+        leader: String,
     },
     /// It leads now, where it had been ready to wait.
     Leads {

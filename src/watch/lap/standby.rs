@@ -114,7 +114,7 @@ impl Watch {
         let leader = Arc::new(Leader::known(holder, &memories));
         if is_news {
             self.tell(Told::StandsBy {
-                leader: Some(leader.holder.to_string()),
+                leader: leader.holder.to_string(),
             });
         }
         self.stand(Standing::StandsBy(Some(Arc::clone(&leader))));
@@ -157,7 +157,10 @@ impl Watch {
 
     /// Notes that it is not known who leads, or what is recorded; what is wrong is told once.
     fn could_not_follow(&mut self, error: &FleetError) {
-        let why = format!("{error:?}");
+        let why = match error {
+            FleetError::Diagnostics(diagnostics) => format!("{diagnostics:?}"),
+            other => other.to_string(),
+        };
         if self.lap_failed.as_ref() != Some(&why) {
             self.lap_failed = Some(why);
             self.failed(
