@@ -258,56 +258,6 @@ impl Watch {
         self
     }
 
-    /// Has it show whether it leads, and be reached at a URL by those who wait for that.
-    pub fn standing(mut self, to: watch::Sender<Standing>, url: impl Into<Arc<str>>) -> Self {
-        self.standing = Some(to);
-        self.url = Some(url.into());
-        self
-    }
-
-    /// Watches until it is asked to end; with `once`, until one lap is done. With `standby`, it waits while another one leads.
-    ///
-    /// # Errors
-    /// Another one watches this fleet, or took over; nothing was ever applied.
-    pub async fn watch(mut self) -> Result<Ended, FleetError> {
-        loop {
-            let ended = self.make_laps().await;
-            let is_superseded = matches!(&ended, Err(FleetError::State(StateError::Fenced { .. })));
-            let goes_on = is_superseded && self.how.standby && !self.is_asked_to_end();
-            if goes_on {
-                self.step_down().await;
-            }
-            self.close_webhooks().await;
-            match goes_on {
-                true => self = self.anew(),
-                false => return ended,
-            }
-        }
-    }
-
-    /// Returns one that begins, with what it was given.
-    fn anew(self) -> Self {
-        let Watch {
-            files,
-            how,
-            sources,
-            tell,
-            stop,
-            wake,
-            ..
-        } = self;
-        let mut pictured = self.pictured;
-        pictured.begin_anew();
-        Watch {
-            pictured,
-            reread: self.reread,
-            changed: self.changed,
-            standing: self.standing,
-            url: self.url,
-            ..Watch::new(files, how, sources, tell, stop, wake)
-        }
-    }
-
     async fn make_laps(&mut self) -> Result<Ended, FleetError> {
         let snapshot = self.files.snapshot().await?;
         if Goal::of(&snapshot.state).is_none() {
@@ -384,29 +334,6 @@ impl Watch {
             self.lap_failed = Some(why);
             self.failed(EventName::LapFailed, "Nothing can be decided", error, Some(AGAIN));
         }
-    }
-
-    /// Reads what is remembered.
-    async fn recall(&mut self) -> Result<(), FleetError> {
-        let now = self.now();
-        for (pool, text) in self.files.store().memories().await? {
-            let taken = match pool.block() {
-                // What the last leader left for those who stood by.
-                "watch" => continue,
-                "alert" => serde_json::from_str(&text).map(|memory| self.alerts.recall(pool.clone(), memory, now)),
-                _ => serde_json::from_str(&text).map(|memory| drop(self.memories.insert(pool.clone(), memory))),
-            };
-            match taken {
-                Ok(()) => {}
-                Err(error) => self.tell(Told::Failed {
-                    event: EventName::LapFailed,
-                    message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
-                    because: None,
-                    again: None,
-                }),
-            }
-        }
-        Ok(())
     }
 
     fn is_asked_to_end(&self) -> bool {

@@ -194,3 +194,32 @@ impl Lead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simfleet_state::System;
+
+    use super::*;
+
+    #[test]
+    fn a_leader_is_reached_by_its_own_note_only() {
+        let holder = || Holder::this_process("simfleet watch", &System);
+        let url = "http://127.0.0.1:8080/";
+        let first = Leader::new(holder(), Some(url.into()), &System);
+        let note = first.note(Timestamp::UNIX_EPOCH).expect("it is reached");
+        let memories = BTreeMap::from([(note.pool, note.memory)]);
+        let door = Leader::known(first.holder.clone(), &memories)
+            .door
+            .expect("it is reached");
+        let own = first.door.expect("it is reached");
+        assert_eq!((&*door.url, &door.key), (url, &own.key));
+        assert!(
+            own.key.len() == 32 && !format!("{own:?}").contains(&*own.key),
+            "{own:?}"
+        );
+        // One that serves nothing leaves none, and is not taken for the one before it.
+        let next = Leader::new(holder(), None, &System);
+        assert!(next.note(Timestamp::UNIX_EPOCH).is_none());
+        assert!(Leader::known(next.holder, &memories).door.is_none());
+    }
+}

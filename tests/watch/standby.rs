@@ -14,6 +14,7 @@ use crate::api::{applied, audit, refused, token};
 #[cfg(feature = "fake")]
 use crate::kills::agents;
 use crate::load::Load;
+use crate::reach::{certificate, over_tls};
 use crate::serve::metric;
 use crate::served::{Got, Served};
 use crate::sizes::{local, recorded};
@@ -238,6 +239,20 @@ fn s1_17_where_the_leader_serves_nothing_a_change_waits_for_another() {
     let got = standby.call("POST", stop, &ops, "");
     refused(&got, 503, "serves nothing over HTTP");
     assert_eq!(got.header("retry-after"), Some("15"));
+    // Nor where it says that it is reached where nobody listens.
+    assert_eq!(standby.watcher.end().code, Some(0));
+    assert_eq!(leader.end().code, Some(0));
+    let nowhere = ["--listen", "127.0.0.1:0", "--advertise", "http://127.0.0.1:1/fleet/"];
+    let mut leader = Watcher::start(&fleet, &nowhere);
+    leader.wait_for_type("watching");
+    let mut standby = Served::with(&fleet, &STANDBY);
+    standby.watcher.wait_for_type("standing_by");
+    standby.wait_as(&ops, "/v1/watch", |got| {
+        got.json()["leader"]["url"] == "http://127.0.0.1:1/fleet/"
+    });
+    let got = standby.call("POST", stop, &ops, "");
+    refused(&got, 503, "cannot be reached, so that nothing is done");
+    assert_eq!(got.header("retry-after"), Some("2"));
     // Once that one is gone, it is done here.
     leader.kill();
     standby.watcher.wait_for_type("leading");
@@ -404,5 +419,129 @@ fn s1_17_a_leader_that_is_stopped_and_cannot_stand_by_ends() {
     let stop = "/v1/simulators/simulator.exec.job%5B0%5D/stop?wait=30s";
     assert_eq!(standby.call("POST", stop, &ops, "").json()["status"], "succeeded");
     assert_eq!(standby.watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+/// What was remembered holds for whoever follows: a pool that may shrink by one an hour has shrunk by one, whoever decides, and
+/// as a watch that is started again decides.
+#[test]
+fn s1_17_who_follows_decides_as_the_same_watch_would() {
+    let load = Load::of(90.0);
+    let slow = |text: &str| {
+        let text = text.replace("cooldown             = \"1s\"", "cooldown             = \"1h\"");
+        text.replace(
+            "type   = \"percent\"\n          value  = 100",
+            "type   = \"count\"\n          value  = 1",
+        )
+    };
+    let fleet = Fleet::new(&slow(&local(&load.url())));
+    fleet.applied();
+    let (mut leader, mut standby) = two(&fleet);
+    leader.watcher.wait_for_size("pool.web", 5);
+    leader.wait_for("/v1/pools", |got| got.json()[0]["members"] == 5);
+    load.set(10.0);
+    leader.watcher.wait_for_size("pool.web", 4);
+    leader.wait_for("/v1/pools", |got| got.json()[0]["members"] == 4);
+    let holds = |served: &Served| {
+        let decided = |got: &Got| got.json()[0]["decided"].as_str().map(str::to_owned);
+        let first = decided(&served.wait_for("/v1/pools", |got| decided(got).is_some()));
+        let last = served.wait_for("/v1/pools", |got| {
+            decided(got) > first && got.json()[0]["decision"]["limited_by"] == json!(["cooldown_down"])
+        });
+        let pool = &last.json()[0];
+        assert_eq!(
+            (&pool["decision"]["desired"], &pool["decision"]["raw"]),
+            (&json!(4), &json!(1)),
+            "{pool}"
+        );
+    };
+    holds(&leader);
+    leader.watcher.kill();
+    standby.watcher.wait_for_type("leading");
+    ready(&standby, "leader");
+    holds(&standby);
+    assert_eq!(standby.watcher.end().code, Some(0));
+    let again = Served::start(&fleet);
+    ready(&again, "leader");
+    holds(&again);
+    assert_eq!(again.watcher.end().code, Some(0));
+    assert_eq!(recorded(&fleet).len(), 4);
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+/// A state that is away is waited for: nobody leads without it, and none is made in its place. Who is known follows the files.
+#[test]
+fn s1_17_a_state_that_goes_away_is_followed_by_nobody() {
+    const KEY: &str = "a-key-of-the-block";
+    let key = "access {\n  api_key \"ci\" {\n    role   = \"viewer\"\n    sha256 =                \"fe88b3cdec71912db6324c992ac10996bcbbae208c9e9953b2689ed78b522951\"\n  }\n}\n";
+    let text = "provider \"local\" {}\nnode \"a\" {}\n";
+    let fleet = Fleet::new(text);
+    fleet.applied();
+    let (leader, mut standby) = two(&fleet);
+    ready(&leader, "leader");
+    ready(&standby, "standby");
+    let (there, away) = (fleet.states().join("fleet.db"), fleet.states().join("away.db"));
+    std::fs::rename(&there, &away).expect("it is there");
+    leader.watcher.kill();
+    let failed = standby.watcher.wait_for_type("failed");
+    assert!(
+        failed["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("What is recorded cannot be followed")),
+        "{failed}"
+    );
+    refused(&standby.wait_for("/readyz", |got| got.status == 503), 503, "fleet.db");
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(!there.exists(), "no state is made in the place of one that is lost");
+    std::fs::rename(&away, &there).expect("it was there");
+    standby.watcher.wait_for_type("leading");
+    ready(&standby, "leader");
+    let mut third = Served::with(&fleet, &STANDBY);
+    third.watcher.wait_for_type("standing_by");
+    fleet.write(&format!("{text}{key}"));
+    third.wait_as(KEY, "/v1/whoami", |got| got.status == 200 && got.json()["name"] == "ci");
+    refused(&third.get("/v1/state"), 401, "a token is needed");
+    for served in [standby, third] {
+        assert_eq!(served.watcher.end().code, Some(0));
+    }
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+fn s1_17_a_change_is_passed_on_over_tls_behind_a_path() {
+    let fleet = Fleet::new("");
+    let roots = certificate(&fleet);
+    fleet.write(
+        "provider \"local\" {}\nnode \"a\" {}\nserve {\n  tls       = { cert = \"cert.pem\", key = \"key.pem\" }\n           base_path = \"/fleet\"\n}\n",
+    );
+    fleet.applied();
+    let (leader, standby) = two(&fleet);
+    let admin = token(&fleet, "boss", "admin");
+    let ask = |asked: &str| over_tls(&standby.address, roots.clone(), asked, &admin).expect("it is trusted");
+    let until = Instant::now() + Duration::from_secs(60);
+    let url = loop {
+        let leader = &ask("GET /fleet/v1/watch").json()["leader"];
+        if let Some(url) = leader["url"].as_str() {
+            break url.to_owned();
+        }
+        assert!(Instant::now() < until, "the leader is never known");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(url, format!("https://{}/fleet/", leader.address));
+    // Nobody holds that, says the leader.
+    refused(
+        &ask("DELETE /fleet/v1/locks/nobody"),
+        404,
+        "no run `nobody` holds anything",
+    );
+    let written = audit(&fleet);
+    let unlock = written
+        .iter()
+        .find(|line| line["action"] == "unlock")
+        .expect("it is written down");
+    assert_eq!((&unlock["by"], &unlock["from"]), (&json!("boss"), &json!("127.0.0.1")));
+    for served in [leader, standby] {
+        assert_eq!(served.watcher.end().code, Some(0));
+    }
     fleet.ok(&["destroy", "--auto-approve"]);
 }

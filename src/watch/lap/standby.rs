@@ -7,16 +7,17 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use simfleet_provider_api::Address;
 use simfleet_state::{Holder, Journal, StateError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::waiting::told;
 use super::{Alerts, Enforced, LOOK, QUIET, Watch, nothing_applied};
 use crate::fleet::{FleetError, Goal};
 use crate::signals::EventName;
-use crate::watch::Told;
 use crate::watch::known::Known;
 use crate::watch::lead::{Lead, Leader, Standing};
 use crate::watch::looks::Looked;
+use crate::watch::{Ended, Told};
 
 /// How often it is looked whether somebody leads, and what is recorded.
 const RETRY: Duration = Duration::from_secs(2);
@@ -27,6 +28,56 @@ const LAPS: SignedDuration = SignedDuration::from_mins(10);
 type Taken = (Holder, Box<dyn Journal>);
 
 impl Watch {
+    /// Has it show whether it leads, and be reached at a URL by those who wait for that.
+    pub fn standing(mut self, to: watch::Sender<Standing>, url: impl Into<Arc<str>>) -> Self {
+        self.standing = Some(to);
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Watches until it is asked to end; with `once`, until one lap is done. With `standby`, it waits while another one leads.
+    ///
+    /// # Errors
+    /// Another one watches this fleet, or took over; nothing was ever applied.
+    pub async fn watch(mut self) -> Result<Ended, FleetError> {
+        loop {
+            let ended = self.make_laps().await;
+            let is_superseded = matches!(&ended, Err(FleetError::State(StateError::Fenced { .. })));
+            let goes_on = is_superseded && self.how.standby && !self.is_asked_to_end();
+            if goes_on {
+                self.step_down().await;
+            }
+            self.close_webhooks().await;
+            match goes_on {
+                true => self = self.anew(),
+                false => return ended,
+            }
+        }
+    }
+
+    /// Returns one that begins, with what it was given.
+    fn anew(self) -> Self {
+        let Watch {
+            files,
+            how,
+            sources,
+            tell,
+            stop,
+            wake,
+            ..
+        } = self;
+        let mut pictured = self.pictured;
+        pictured.begin_anew();
+        Watch {
+            pictured,
+            reread: self.reread,
+            changed: self.changed,
+            standing: self.standing,
+            url: self.url,
+            ..Watch::new(files, how, sources, tell, stop, wake)
+        }
+    }
+
     /// Takes the lead; waits for it where it was started to. Returns whether it leads: not so where it was asked to end before.
     pub(super) async fn take_lead(&mut self) -> Result<bool, FleetError> {
         let (taken, after) = match self.files.lead().await {
@@ -45,6 +96,29 @@ impl Watch {
             self.tell(Told::Leads { after });
         }
         Ok(true)
+    }
+
+    /// Reads what is remembered.
+    pub(super) async fn recall(&mut self) -> Result<(), FleetError> {
+        let now = self.now();
+        for (pool, text) in self.files.store().memories().await? {
+            let taken = match pool.block() {
+                // What the last leader left for those who stood by.
+                "watch" => continue,
+                "alert" => serde_json::from_str(&text).map(|memory| self.alerts.recall(pool.clone(), memory, now)),
+                _ => serde_json::from_str(&text).map(|memory| drop(self.memories.insert(pool.clone(), memory))),
+            };
+            match taken {
+                Ok(()) => {}
+                Err(error) => self.tell(Told::Failed {
+                    event: EventName::LapFailed,
+                    message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
+                    because: None,
+                    again: None,
+                }),
+            }
+        }
+        Ok(())
     }
 
     /// Ends, in order, what was begun while it led, where somebody else does now.
