@@ -47,6 +47,7 @@ pub use edit::{Age, Held, Moves};
 pub use error::FleetError;
 pub use history::{Happened, Moment, RunRecord};
 pub use intent::Goal;
+pub use watched::leader;
 
 /// What a run is asked to do, and with what.
 #[derive(Debug, Clone)]

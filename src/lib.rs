@@ -17,7 +17,7 @@
 //! - [`plan`]: what would change, and why; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
-//! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools
+//! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools; which watch leads, and those that stand by
 //! - [`signals`]: what goes out of a watch: events to webhooks, alerts, what is kept of all that was told
 //! - [`serve`]: what a watch shows of itself over HTTP, and what can be asked of it there; [`access`]: by whom
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side

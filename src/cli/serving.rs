@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use super::exit::Failure;
 use crate::config::blocks::{Serve, access};
 use crate::diagnostic::Diagnostics;
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::Fleet;
 use crate::serve::{self, Events, Listener, Operations, Settings, Shown};
 use crate::signals::EventName;
 use crate::watch::Told;
+use crate::watch::lead::Standing;
 use crate::watch::published::Published;
 
 /// Who answers, and what the loop hands to them.
@@ -21,16 +22,20 @@ pub(super) struct Serving {
     /// Where the loop puts what it knows, and the fleet whenever it has read its files.
     pub(super) pictures: watch::Sender<Option<Arc<Published>>>,
     pub(super) fleet: watch::Sender<Fleet>,
+    /// Where it says whether it leads, and where others reach this one if it does.
+    pub(super) standing: watch::Sender<Standing>,
+    pub(super) advertised: String,
     /// What it told.
     pub(super) events: Arc<Events>,
     operations: Arc<Operations>,
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// What is asked for: on which address, and whether nothing may be changed.
-#[derive(Debug, Clone, Copy)]
+/// What is asked for: on which address, where others reach that, and whether nothing may be changed.
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) listen: Option<Option<SocketAddr>>,
+    pub(super) advertise: Option<String>,
     pub(super) only_looks: bool,
 }
 
@@ -50,9 +55,14 @@ impl Serving {
         settings.check(&serve::credentials(fleet).await?, Timestamp::now())?;
         let listener = Listener::bind(settings).await?;
         let (address, url) = (listener.address()?, listener.url()?);
+        let advertised = match wanted.advertise {
+            Some(url) => url,
+            None => listener.advertised()?,
+        };
         let (done, changed) = mpsc::unbounded_channel();
-        let operations = Operations::recall(Arc::clone(fleet.store()), wanted.only_looks, stop, done).await;
-        let operations = Arc::new(operations.map_err(FleetError::from)?);
+        let (standings, standing) = watch::channel(Standing::default());
+        let operations = Operations::new(Arc::clone(fleet.store()), standing.clone(), stop, done);
+        let operations = Arc::new(operations);
         let events = Arc::new(Events::new(Timestamp::now()));
         let (pictures, shown) = watch::channel(None);
         let (fleets, fleet) = watch::channel(fleet.clone());
@@ -63,6 +73,7 @@ impl Serving {
             fleet: fleet.clone(),
             declared: credentials,
             operations: Arc::clone(&operations),
+            standing,
             only_looks: wanted.only_looks,
         };
         let _ = tell.send(Told::Listening { address, url });
@@ -87,6 +98,8 @@ impl Serving {
         let serving = Serving {
             pictures,
             fleet: fleets,
+            standing: standings,
+            advertised,
             events,
             operations,
             tasks,

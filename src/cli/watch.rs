@@ -18,7 +18,7 @@ use crate::config::blocks::serve::address;
 use crate::diagnostic::Diagnostic;
 use crate::serve::Events;
 use crate::signals::history;
-use crate::signals::rotating::Rotating;
+use crate::signals::rotating::{Rotating, RotatingSettings};
 use crate::view::document::Theme;
 use crate::view::watching;
 use crate::watch::sources::Real;
@@ -29,7 +29,8 @@ use crate::watch::{self, Ended, How, Told};
 /// Runs until it is stopped. It decides on each pool at its `evaluation_interval`, repairs what is lost or has drifted, and
 /// tells what it does. Files that change are told as pending, and applied only with --follow; what they delete or replace,
 /// only with --allow. Other commands can work on the same fleet meanwhile. SIGTERM or Ctrl-C ends it in order: nothing new
-/// is begun, and the next one goes on where it was.
+/// is begun, and the next one goes on where it was. One watch leads a fleet; others with --standby wait to follow it, and show
+/// what is recorded meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,6 +38,7 @@ Examples:
   simfleet watch --dry-run               decide and tell, and change nothing
   simfleet watch --once                  one lap, as from a timer; 1 where something failed
   simfleet watch --listen                show it meanwhile, where `serve` says, else at http://127.0.0.1:8080/
+  simfleet watch --standby --listen      beside another one: follow it where it ends, dies or is silent for 15 s
   simfleet watch --json                  one JSON event a line")]
 pub(super) struct Watch {
     /// The fleet: a file, or a folder with all its *.hcl files
@@ -47,6 +49,13 @@ pub(super) struct Watch {
     /// Show over HTTP what it does and why, and take orders there; without it, where a block `serve` says
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, value_parser = listen, conflicts_with = "once")]
     listen: Option<Option<SocketAddr>>,
+    /// Where another watch leads, wait until it does not any more, and lead then; show what is recorded meanwhile, and pass
+    /// on to the leader what is to be changed
+    #[arg(long, conflicts_with_all = ["once", "dry_run"])]
+    standby: bool,
+    /// Where watches that stand by reach this one, if it leads; without it, where it listens
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["once", "dry_run"])]
+    advertise: Option<String>,
     /// Make one lap, wait for what it begins, and end
     #[arg(long)]
     once: bool,
@@ -77,6 +86,13 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     address(text).ok_or_else(|| "it is not an address and a port such as 127.0.0.1:8080".to_owned())
 }
 
+/// Reads `https://host:8443/fleet/`.
+fn url(text: &str) -> Result<String, String> {
+    let is_one = reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let wrong = || "it is not a URL such as https://fleet-a.example.net:8443/".to_owned();
+    is_one.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 impl Watch {
     pub(super) fn is_json(&self) -> bool {
         self.json
@@ -85,10 +101,11 @@ impl Watch {
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
         let log = fleet.config().log.clone();
-        // A watch that changes nothing leaves nothing behind.
-        let kept = (!self.dry_run).then(|| Rotating::new(history::settings(fleet.events_path())));
+        // A watch that changes nothing leaves nothing behind, nor does one that waits.
+        let history = (!self.dry_run).then(|| history::settings(fleet.events_path()));
         let how = How {
             once: self.once,
+            standby: self.standby,
             dry_run: self.dry_run,
             follow: self.follow.then(|| watch::Allow {
                 destroy: self.allow.contains(&Allowed::Destroy),
@@ -100,6 +117,7 @@ impl Watch {
         let (tell, mut told) = mpsc::unbounded_channel();
         let wanted = Wanted {
             listen: self.listen,
+            advertise: self.advertise.clone(),
             only_looks: self.dry_run,
         };
         let serving = match self.once {
@@ -117,6 +135,7 @@ impl Watch {
         let (watch, serving) = match serving {
             Some((serving, changed)) => {
                 let watch = watch.showing(serving.pictures.clone(), serving.fleet.clone(), changed);
+                let watch = watch.standing(serving.standing.clone(), serving.advertised.as_str());
                 (watch, Some(serving))
             }
             None => (watch, None),
@@ -127,7 +146,8 @@ impl Watch {
         }
         let mut outlets = Outlets {
             events,
-            kept,
+            kept: history.clone().filter(|_| !self.standby).map(Rotating::new),
+            history,
             failing: [None, None],
         };
         let show = async {
@@ -178,8 +198,9 @@ impl Watch {
 struct Outlets {
     /// Those who follow over HTTP.
     events: Option<Arc<Events>>,
-    /// What `simfleet events` reads.
+    /// What `simfleet events` reads: only one writes it at a time.
     kept: Option<Rotating>,
+    history: Option<RotatingSettings>,
     /// Why that file, and the log, could not be written the last time.
     failing: [Option<String>; 2],
 }
@@ -188,6 +209,11 @@ impl Outlets {
     fn keep(&mut self, run: &Run, told: &Told, line: &str) {
         // How far calls are is told many times a second.
         let is_passing = matches!(told, Told::Run(Progress::Underway { .. }));
+        match told {
+            Told::Leads { .. } => self.kept = self.history.clone().map(Rotating::new),
+            Told::StandsBy { .. } => self.kept = None,
+            _ => {}
+        }
         if let Some(kept) = self.kept.as_mut().filter(|_| !is_passing) {
             let path = kept.path().display().to_string();
             let written = kept.append(line.as_bytes());

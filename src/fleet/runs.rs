@@ -314,7 +314,7 @@ fn locks_of(plan: &Plan, facts: &[Event]) -> LockSet {
 }
 
 /// Returns the journal; in test builds with the crash that the environment asks for.
-fn journal(journal: Box<dyn Journal>) -> Box<dyn Journal> {
+pub(super) fn journal(journal: Box<dyn Journal>) -> Box<dyn Journal> {
     #[cfg(feature = "fake")]
     if let Some(crash) = crate::fault::crash() {
         return Box::new(crate::fault::CrashingJournal::new(journal, crash));

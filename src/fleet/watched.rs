@@ -2,21 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Event, Host, Journal, LockSet, Snapshot, State, StateStore};
+use simfleet_state::{Event, Holder, Host, Journal, LockSet, Snapshot, State, StateStore};
 use tokio::sync::mpsc;
 
 use super::mark::Mark;
+use super::runs::journal;
 use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
 use crate::lower::Ruling;
 use crate::plan::{Scaled, Selection};
 
+/// For how long somebody leads who is silent: shorter than other locks last, so that the next one leads soon. It is renewed
+/// well within that.
+const LEAD: Duration = Duration::from_secs(15);
+
 /// Stands for being the one that watches a fleet: who holds it, does.
-pub(super) fn leader() -> Address {
+pub fn leader() -> Address {
     Address::new("watch", ["leader"])
 }
 
@@ -46,12 +52,26 @@ impl Fleet {
         Ok(self.planner().scaled(state)?)
     }
 
-    /// Becomes the one that watches, for as long as the journal is kept and renewed.
+    /// Becomes the one that watches, for as long as the journal is kept and renewed. Waits for nobody.
     ///
     /// # Errors
     /// Another one watches, or the state cannot be written.
-    pub async fn lead(&self, progress: &mpsc::UnboundedSender<Progress>) -> Result<Box<dyn Journal>, FleetError> {
-        self.lock(&LockSet::exclusive([leader()]), progress).await
+    pub async fn lead(&self) -> Result<(Holder, Box<dyn Journal>), FleetError> {
+        let holder = self.holder();
+        let locks = LockSet::exclusive([leader()]);
+        let opened = self.store.open_for(&holder, &locks, LEAD).await?;
+        Ok((holder, journal(opened)))
+    }
+
+    /// Returns who watches, where somebody does: not who has died, nor who was silent for longer than a lead lasts.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn led_by(&self) -> Result<Option<Holder>, FleetError> {
+        let leases = self.store.leases().await?.into_iter();
+        let mut leading =
+            leases.filter(|lease| lease.locks.exclusive.contains(&leader()) && !lease.is_over(&*self.walk.host));
+        Ok(leading.next().map(|lease| lease.holder))
     }
 
     /// Returns what is recorded: what was read before, where nothing is recorded since. Its locks can be older then.

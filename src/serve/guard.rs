@@ -23,6 +23,7 @@ use simfleet_state::Role;
 use tokio::time::Instant;
 
 use super::listen::Peer;
+use super::passing::{self, Passed};
 use super::{App, table};
 use crate::access::{Credential, NotKnown, known};
 
@@ -38,6 +39,8 @@ enum Denied {
     Unknown(String),
     /// They asked too much.
     Late(Duration, &'static str),
+    /// It was passed on to a watch that does not lead.
+    Astray,
 }
 
 /// Who asks.
@@ -65,6 +68,7 @@ impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         match self {
             Denied::Refused(refused) => refused.into_response(),
+            Denied::Astray => passing::astray(),
             Denied::Unknown(why) => {
                 let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"simfleet\"")];
                 (challenge, Refused(StatusCode::UNAUTHORIZED, why)).into_response()
@@ -84,7 +88,10 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     let origin = origin(&app, request.headers());
     let mut response = match admit(&app, &mut request).await {
         Ok(()) if is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) => next.run(request).await,
+        Ok(()) => match passing::pass_on(&app, request).await {
+            Ok(answer) => answer,
+            Err(request) => next.run(request).await,
+        },
         Err(denied) => denied.into_response(),
     };
     const SAID: [(HeaderName, &str); 4] = [
@@ -136,7 +143,11 @@ fn is_preflight(request: &Request) -> bool {
 /// Lets in who may ask this, and adds to the request who that is.
 async fn admit(app: &App, request: &mut Request) -> Result<(), Denied> {
     let now = Instant::now();
-    let from = client(app, request);
+    let from = match passing::passed(request.headers(), &app.shown.standing.borrow()) {
+        Passed::No => client(app, request),
+        Passed::From(client) => client,
+        Passed::Astray => return Err(Denied::Astray),
+    };
     if let Some(rates) = &app.rates {
         let late = |wait| Denied::Late(wait, "these are more requests than a client has");
         rates.take(from, now).map_err(late)?;

@@ -94,6 +94,21 @@ impl Listener {
         Ok(format!("{scheme}://{}{}/", self.address()?, self.settings.base_path))
     }
 
+    /// Returns the URL by which others reach it: with the name of this machine where it listens at all of its addresses.
+    ///
+    /// # Errors
+    /// The system does not tell where it listens.
+    pub fn advertised(&self) -> Result<String, Diagnostic> {
+        let address = self.address()?;
+        if !address.ip().is_unspecified() {
+            return self.url();
+        }
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let name = rustix::system::uname();
+        let (name, port) = (name.nodename().to_string_lossy(), address.port());
+        Ok(format!("{scheme}://{name}:{port}{}/", self.settings.base_path))
+    }
+
     /// Answers, for ever. Connections end with it.
     pub(super) async fn answer(mut self, router: Router) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));

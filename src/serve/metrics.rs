@@ -60,9 +60,22 @@ fn escaped(value: &str) -> String {
 }
 
 /// Returns all metrics.
-pub(super) fn render(published: &Published, status: &Status, requests: &Requests, programs: u64) -> String {
+pub(super) fn render(
+    published: &Published,
+    leads: bool,
+    status: &Status,
+    requests: &Requests,
+    programs: u64,
+) -> String {
     let mut text = Exposition::default();
-    of_the_loop(published, &mut text);
+    let help = "Whether this watch leads: 0 where it stands by or only looks.";
+    text.one("simfleet_leader", "gauge", help, u8::from(leads));
+    let help = "The serial of the state.";
+    text.one("simfleet_state_serial", "gauge", help, published.snapshot.state.serial);
+    // Whoever stands by knows of no laps.
+    if !published.is_standby {
+        of_the_loop(published, &mut text);
+    }
     of_pools(published, &mut text);
     of_checks(published, &mut text);
     of_what_runs(published, status, &mut text);
@@ -126,8 +139,6 @@ fn of_the_loop(published: &Published, text: &mut Exposition) {
         help,
         u8::from(published.pending.is_some()),
     );
-    let help = "The serial of the state.";
-    text.one("simfleet_state_serial", "gauge", help, published.snapshot.state.serial);
 }
 
 fn of_pools(published: &Published, text: &mut Exposition) {
@@ -142,7 +153,10 @@ fn of_pools(published: &Published, text: &mut Exposition) {
         (
             "simfleet_pool_members",
             "Members that are there, of any kind.",
-            |pool| pool.decision.as_ref().and(pool.members.try_into().ok()),
+            |pool| {
+                let is_known = pool.decision.is_some() || pool.kept.is_some();
+                is_known.then_some(pool.members)?.try_into().ok()
+            },
         ),
         (
             "simfleet_pool_current",
@@ -160,6 +174,9 @@ fn of_pools(published: &Published, text: &mut Exposition) {
                 text.sample(name, &[("pool", &address.to_string())], value);
             }
         }
+    }
+    if published.is_standby {
+        return;
     }
     let name = "simfleet_pool_decisions_total";
     text.begin(name, "counter", "Decisions on the size.");
@@ -228,8 +245,10 @@ fn of_what_runs(published: &Published, status: &Status, text: &mut Exposition) {
         .filter(|simulator| simulator.health.word() == "running")
         .count();
     text.one("simulation_active_sessions", "gauge", "Simulators that run.", at_work);
-    let help = "Simulators that wait for a place.";
-    text.one("simulation_jobs_queued", "gauge", help, published.unplaced);
+    if !published.is_standby {
+        let help = "Simulators that wait for a place.";
+        text.one("simulation_jobs_queued", "gauge", help, published.unplaced);
+    }
     let loads = || status.nodes.iter().filter_map(|node| Some((&node.address, node.load?)));
     let cpu = loads().map(|(node, load)| (node, load.cpu));
     of_nodes("node_cpu_percent", "Load of the cpus that a node declares.", cpu, text);
@@ -258,8 +277,10 @@ fn of_alerts(published: &Published, text: &mut Exposition) {
         ];
         text.sample(name, &labels, 1);
     }
-    let help = "Changes that failed again and again, and are tried now and then only.";
-    text.one("simfleet_parts_stuck", "gauge", help, published.stuck.len());
+    if !published.is_standby {
+        let help = "Changes that failed again and again, and are tried now and then only.";
+        text.one("simfleet_parts_stuck", "gauge", help, published.stuck.len());
+    }
 }
 
 fn of_webhooks(published: &Published, text: &mut Exposition) {

@@ -7,6 +7,7 @@
 //! - `routes`: what is only read; [`metrics`]: `/metrics`; [`events`]: what was told lately, and those who follow it; `requests`: how
 //!   many there were; `page`: the status page
 //! - `simulators`, `programs`, `locks`: what is changed; [`operations`]: what became of it; `console`: what simulators write
+//! - `passing`: what changes something goes to the watch that leads
 
 mod console;
 pub mod events;
@@ -16,6 +17,7 @@ mod locks;
 mod metrics;
 mod operations;
 mod page;
+mod passing;
 mod programs;
 mod rates;
 mod requests;
@@ -51,6 +53,7 @@ use crate::config::blocks::{Serve, access};
 use crate::diagnostic::Diagnostics;
 use crate::fleet::{Fleet, FleetError};
 use crate::status::{Asked, Status};
+use crate::watch::lead::Standing;
 use crate::watch::published::{Pictures, Published};
 
 /// How long agents have to tell the loads of their nodes, and for how long that holds.
@@ -74,6 +77,8 @@ pub struct Shown {
     pub declared: watch::Receiver<Vec<Credential>>,
     /// What was asked for.
     pub operations: Arc<Operations>,
+    /// Whether this watch leads, and who does.
+    pub standing: watch::Receiver<Standing>,
     /// Whether nothing may be changed.
     pub only_looks: bool,
 }
@@ -91,6 +96,8 @@ struct App {
     programs: Arc<Programs>,
     consoles: Arc<Semaphore>,
     only_looks: bool,
+    /// What asks the watch that leads.
+    to_leader: Arc<Result<reqwest::Client, String>>,
     /// Whether somebody was known by a token since it began.
     is_closed: Arc<AtomicBool>,
     /// What agents told last, and when.
@@ -159,6 +166,7 @@ impl Listener {
         let app = App {
             rates,
             attempts: Arc::new(Buckets::new(settings.auth_per_minute)),
+            to_leader: Arc::new(passing::client(&settings)),
             settings,
             requests: Arc::default(),
             operations: Arc::clone(&shown.operations),
@@ -207,6 +215,11 @@ impl App {
     /// What the loop knew at the end of the last lap; `None` before the first.
     fn picture(&self) -> Option<Arc<Published>> {
         self.shown.pictures.borrow().clone()
+    }
+
+    /// Whether this watch leads, and who does.
+    fn standing(&self) -> Standing {
+        self.shown.standing.borrow().clone()
     }
 
     /// What runs, with what agents tell of it.

@@ -1,5 +1,5 @@
 //! What was asked for, and what became of it. It is kept in the state, so that also a watch that follows one that was killed
-//! knows of it.
+//! knows of it. A watch that stands by reads it there each time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use simfleet_state::{HttpOperation, StateError, StateStore};
+use simfleet_state::{HolderId, HttpOperation, StateError, StateStore};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::App;
@@ -25,6 +26,7 @@ use crate::control::{Control, Done};
 use crate::fleet::{Allocate, Fleet, FleetError};
 use crate::plan::Pattern;
 use crate::view::{control as shown, diagnostics, failure};
+use crate::watch::lead::Standing;
 
 /// How many are at work at once, and how many are known.
 const AT_ONCE: usize = 16;
@@ -34,6 +36,8 @@ pub(super) const LONGEST: Duration = Duration::from_secs(60);
 const LOCKED: Duration = Duration::from_secs(30);
 /// For how long those at work are waited for where the watch is to end.
 const ENDING: Duration = Duration::from_secs(10);
+/// How often it is looked what became of what another watch is at work on.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +79,12 @@ struct Changed {
 #[derive(Debug)]
 pub struct Operations {
     store: Arc<dyn StateStore>,
-    /// Oldest first; each can be followed.
+    /// Whether this watch leads.
+    standing: watch::Receiver<Standing>,
+    /// Oldest first; each can be followed. What this watch began, and while it leads all that is known.
     known: Mutex<VecDeque<watch::Sender<Operation>>>,
+    /// As which leader it has taken over what was known before.
+    taken_over: tokio::sync::Mutex<Option<HolderId>>,
     at_work: Arc<Semaphore>,
     /// Turns true when all is to end.
     stop: watch::Receiver<bool>,
@@ -134,36 +142,93 @@ pub(super) struct Waiting {
 }
 
 impl Operations {
-    /// Takes over what is known of watches before this one. What one was at work on was interrupted, unless this one
-    /// `only_looks`: then that one may still be at work.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    pub async fn recall(
+    /// Knows of none yet.
+    pub fn new(
         store: Arc<dyn StateStore>,
-        only_looks: bool,
+        standing: watch::Receiver<Standing>,
         stop: watch::Receiver<bool>,
         done: mpsc::UnboundedSender<()>,
-    ) -> Result<Self, StateError> {
-        let mut known = VecDeque::new();
-        for kept in store.operations().await? {
-            // What an other version wrote otherwise is nothing that anybody waits for.
-            let Ok(mut operation) = serde_json::from_str::<Operation>(&kept.told) else {
+    ) -> Self {
+        Operations {
+            store,
+            standing,
+            known: Mutex::default(),
+            taken_over: tokio::sync::Mutex::default(),
+            at_work: Arc::new(Semaphore::new(AT_ONCE)),
+            stop,
+            done,
+        }
+    }
+
+    /// Takes over what is known of watches before this one, where it has begun to lead: what one was at work on was
+    /// interrupted. Returns whether it leads.
+    async fn take_over(&self) -> Result<bool, StateError> {
+        let leader = match &*self.standing.borrow() {
+            Standing::Leads(leader) => leader.holder.id.clone(),
+            _ => return Ok(false),
+        };
+        let mut taken_over = self.taken_over.lock().await;
+        if taken_over.as_ref() == Some(&leader) {
+            return Ok(true);
+        }
+        let kept = self.kept().await?;
+        let mut known = self.known();
+        // What it is at work on itself goes on.
+        let own: Vec<_> = known
+            .drain(..)
+            .filter(|own| own.borrow().status == Status::Running)
+            .collect();
+        let own_of = |id: &str| own.iter().find(|own| *own.borrow().id == *id).cloned();
+        for mut operation in kept {
+            if let Some(own) = own_of(&operation.id) {
+                known.push_back(own);
                 continue;
-            };
-            if operation.status == Status::Running && !only_looks {
+            }
+            if operation.status == Status::Running {
                 operation.status = Status::Interrupted;
                 operation.message = Some(interrupted(&operation.verb));
             }
             known.push_back(watch::channel(operation).0);
         }
-        Ok(Operations {
-            store,
-            known: Mutex::new(known),
-            at_work: Arc::new(Semaphore::new(AT_ONCE)),
-            stop,
-            done,
-        })
+        *taken_over = Some(leader);
+        Ok(true)
+    }
+
+    /// Reads what is kept, oldest first.
+    async fn kept(&self) -> Result<Vec<Operation>, StateError> {
+        let kept = self.store.operations().await?;
+        // What an other version wrote otherwise is nothing that anybody waits for.
+        let read = kept.iter().filter_map(|kept| serde_json::from_str(&kept.told).ok());
+        Ok(read.collect())
+    }
+
+    /// Returns all that is known, oldest first.
+    async fn all(&self) -> Result<Vec<Operation>, StateError> {
+        match self.take_over().await? {
+            true => Ok(self.known().iter().map(|known| known.borrow().clone()).collect()),
+            false => self.kept().await,
+        }
+    }
+
+    /// Returns what is known of one, once it has ended or after so long; `None` where nothing is known of it.
+    async fn one(&self, id: &str, wait: Option<Duration>) -> Result<Option<Operation>, StateError> {
+        let until = Instant::now() + wait.unwrap_or_default();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.take_over().await? {
+                let Some(mut follow) = self.find(id) else {
+                    return Ok(None);
+                };
+                return Ok(Some(ended(&mut follow, wait.map(|_| left)).await));
+            }
+            let found = self.kept().await?.into_iter().find(|kept| *kept.id == *id);
+            match found {
+                Some(operation) if operation.status == Status::Running && !left.is_zero() => {
+                    tokio::time::sleep(LOOK.min(left)).await;
+                }
+                found => return Ok(found),
+            }
+        }
     }
 
     /// Waits until none is at work, for a while: those that are asked to stop do so soon, and one that does not was interrupted.
@@ -195,6 +260,7 @@ impl Operations {
                 format!("{AT_ONCE} operations are at work already"),
             )
         };
+        self.take_over().await.map_err(unread)?;
         let slot = Arc::clone(&self.at_work).try_acquire_owned().map_err(busy)?;
         let caller = caller.of_fleet();
         let operation = Operation {
@@ -212,7 +278,7 @@ impl Operations {
             message: None,
         };
         let kept = self.store.keep_operation(&kept_of(&operation)).await;
-        kept.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        kept.map_err(unread)?;
         let command = format!("POST /v1/simulators/{}/{}", operation.address, operation.verb);
         let fleet = fleet.called_by(caller, command).at(operation.at);
         let (told, follow) = watch::channel(operation);
@@ -357,20 +423,14 @@ async fn ended(follow: &mut watch::Receiver<Operation>, wait: Option<Duration>) 
     follow.borrow().clone()
 }
 
-pub(super) async fn all(State(app): State<App>) -> Json<Value> {
-    let known: Vec<Operation> = app
-        .operations
-        .known()
-        .iter()
-        .map(|known| known.borrow().clone())
-        .collect();
-    Json(
-        known
-            .iter()
+pub(super) async fn all(State(app): State<App>) -> Result<Json<Value>, Refused> {
+    let all = app.operations.all().await.map_err(unread)?;
+    Ok(Json(
+        all.iter()
             .rev()
             .filter_map(|known| serde_json::to_value(known).ok())
             .collect(),
-    )
+    ))
 }
 
 pub(super) async fn one(
@@ -385,6 +445,10 @@ pub(super) async fn one(
             format!("there is no operation `{id}`, or not any more"),
         )
     };
-    let mut follow = app.operations.find(&id).ok_or_else(missing)?;
-    Ok(Json(ended(&mut follow, wait).await).into_response())
+    let found = app.operations.one(&id, wait).await.map_err(unread)?;
+    Ok(Json(found.ok_or_else(missing)?).into_response())
+}
+
+fn unread(error: StateError) -> Refused {
+    Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }

@@ -188,29 +188,39 @@ pub(super) async fn upload_as(
     uploaded(&app, Some(digest(&sha256)?), body).await
 }
 
+/// How large a program may be, where that is declared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(Option<u64>);
+
+impl Limit {
+    pub(super) fn of(app: &App) -> Self {
+        let fleet = app.fleet();
+        Limit(fleet.config().limits.max_program.as_ref().map(|limit| limit.allowed))
+    }
+
+    pub(super) fn most(self) -> u64 {
+        self.0.unwrap_or(LARGEST)
+    }
+
+    /// Says that a program is larger.
+    pub(super) fn refused(self) -> Refused {
+        let why = match self.0 {
+            Some(most) => format!("the program has more than the {most} bytes of `limits.max_program`"),
+            None => format!("the program has more than {LARGEST} bytes; `limits.max_program` can allow more"),
+        };
+        Refused(StatusCode::PAYLOAD_TOO_LARGE, why)
+    }
+}
+
 /// Takes a program in, and gives it its name once it is whole.
 async fn uploaded(app: &App, wanted: Option<String>, body: Body) -> Result<Response, Refused> {
     if app.only_looks {
         let why = "this watch changes nothing: it was started with --dry-run";
         return Err(Refused(StatusCode::CONFLICT, why.to_owned()));
     }
-    let limit = app
-        .fleet()
-        .config()
-        .limits
-        .max_program
-        .as_ref()
-        .map(|limit| limit.allowed);
-    let most = limit.unwrap_or(LARGEST);
-    let too_large = || {
-        let why = match limit {
-            Some(most) => format!("the program has more than the {most} bytes of `limits.max_program`"),
-            None => format!("the program has more than {most} bytes; `limits.max_program` can allow more"),
-        };
-        Refused(StatusCode::PAYLOAD_TOO_LARGE, why)
-    };
-    if body.size_hint().lower() > most {
-        return Err(too_large());
+    let limit = Limit::of(app);
+    if body.size_hint().lower() > limit.most() {
+        return Err(limit.refused());
     }
     let folder = &app.programs.folder;
     fs::create_dir_all(folder).map_err(unwritten)?;
@@ -221,8 +231,8 @@ async fn uploaded(app: &App, wanted: Option<String>, body: Body) -> Result<Respo
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("the body: {error}")))?;
         size += piece.len() as u64;
-        if size > most {
-            return Err(too_large());
+        if size > limit.most() {
+            return Err(limit.refused());
         }
         hasher.update(&piece);
         file.write_all(&piece).await.map_err(unwritten)?;

@@ -19,6 +19,7 @@ use simfleet_state::Role;
 use super::guard::{Caller, Refused};
 use super::{App, metrics};
 use crate::view::{alerts as shown, pools, state, status};
+use crate::watch::lead::Standing;
 use crate::watch::published::Published;
 
 /// A loop that has made no lap for so long is stuck. It looks at the files every two seconds.
@@ -34,12 +35,21 @@ type Answer = Result<Json<Value>, Refused>;
 pub(super) async fn health(State(app): State<App>) -> Answer {
     let published = picture(&app)?;
     let ago = published.made.elapsed();
+    let role = app.standing().role();
+    let (what, healthy) = match published.is_standby {
+        true => ("the state was not read", json!({ "status": "ok", "role": role })),
+        false => {
+            let last = published.at.to_string();
+            let healthy = json!({ "status": "ok", "role": role, "last_lap": last });
+            ("there was no lap", healthy)
+        }
+    };
     if ago < STUCK {
-        return Ok(Json(json!({ "status": "ok", "last_lap": published.at.to_string() })));
+        return Ok(Json(healthy));
     }
     let why = match &published.trouble {
-        Some(trouble) => format!("there was no lap for {} s: {trouble}", ago.as_secs()),
-        None => format!("there was no lap for {} s", ago.as_secs()),
+        Some(trouble) => format!("{what} for {} s: {trouble}", ago.as_secs()),
+        None => format!("{what} for {} s", ago.as_secs()),
     };
     Err(unwell(&app, why))
 }
@@ -56,8 +66,11 @@ fn unwell(app: &App, why: String) -> Refused {
 /// Whether all that is recorded was looked at, and the fleet is kept.
 pub(super) async fn ready(State(app): State<App>) -> Answer {
     let published = picture(&app)?;
-    match (&published.trouble, published.is_ready) {
-        (None, true) => Ok(Json(json!({ "status": "ready" }))),
+    let standing = app.standing();
+    // What was shown by the one that stood by is no lap of the one that leads.
+    let is_past = published.is_standby && matches!(standing, Standing::Leads(_));
+    match (&published.trouble, published.is_ready && !is_past) {
+        (None, true) => Ok(Json(json!({ "status": "ready", "role": standing.role() }))),
         (Some(trouble), _) => Err(unwell(&app, trouble.clone())),
         (None, false) => Err(unwell(
             &app,
@@ -70,6 +83,7 @@ pub(super) async fn prometheus(State(app): State<App>) -> Response {
     let text = match app.picture() {
         Some(published) => metrics::render(
             &published,
+            matches!(app.standing(), Standing::Leads(_)),
             &app.status(&published).await,
             &app.requests,
             app.programs.uploaded(),
@@ -80,7 +94,7 @@ pub(super) async fn prometheus(State(app): State<App>) -> Response {
 }
 
 pub(super) async fn loop_itself(State(app): State<App>) -> Answer {
-    Ok(Json(pools::watch_json(picture(&app)?.as_ref())))
+    Ok(Json(pools::watch_json(picture(&app)?.as_ref(), &app.standing())))
 }
 
 pub(super) async fn recorded(State(app): State<App>) -> Answer {
@@ -139,7 +153,7 @@ pub(super) async fn overview(State(app): State<App>, query: Result<Query<Window>
     }
     let status = app.status(&published).await;
     Ok(Json(json!({
-        "watch": pools::watch_json(&published),
+        "watch": pools::watch_json(&published, &app.standing()),
         "pools": all,
         "nodes": status::nodes_json(&status.nodes),
         "simulators": status::simulators_json(&status.simulators),

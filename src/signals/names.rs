@@ -9,6 +9,10 @@ words! {
     EventName {
         /// A watch began.
         WatchStarted = "watch.started",
+        /// A watch that can wait leads: at once, or after another one.
+        WatchLeading = "watch.leading",
+        /// A watch waits until the one that leads does not any more. No webhook is sent it.
+        WatchStandby = "watch.standby",
         /// No lap could be made.
         LapFailed = "lap.failed",
         /// The files are other than what was last applied.

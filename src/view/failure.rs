@@ -5,11 +5,11 @@ use std::error::Error;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use simfleet_state::StateError;
+use simfleet_state::{Locked, StateError};
 
 use super::{FORMAT_VERSION, diagnostics as rendered};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fleet::FleetError;
+use crate::fleet::{FleetError, leader};
 
 /// Returns an error with its causes, each once: `cannot open x: permission denied`.
 pub fn chain(error: &dyn Error) -> String {
@@ -37,7 +37,14 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                 StateError::Fenced { .. } => "Taken over by another run",
                 _ => "The state cannot be used",
             };
-            (summary, error.hint().map(Cow::Borrowed))
+            let is_led = |locked: &Locked| locked.by.iter().any(|(_, on, _)| on.contains(&leader()));
+            let hint = match error {
+                StateError::Locked(locked) if is_led(locked) => Some(
+                    "one watch leads a fleet; with --standby this one waits, and follows it within 15 seconds of its end",
+                ),
+                error => error.hint(),
+            };
+            (summary, hint.map(Cow::Borrowed))
         }
         FleetError::Lost { .. } => (
             "The state is missing",

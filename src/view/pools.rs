@@ -1,5 +1,6 @@
 //! How pools are sized: what a watch knows of them now, and what is kept of its laps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +11,40 @@ use simfleet_provider_api::Address;
 use super::FORMAT_VERSION;
 use super::document::{Document, Theme};
 use super::table::fill;
+use crate::watch::lead::{Leader, Standing};
 use crate::watch::published::{PoolPicture, Published};
 
 /// Laps that are kept, oldest first, as the store gives them.
 pub type Laps = [(Timestamp, Arc<str>)];
 
-/// Returns what is known of the loop itself: the last lap, what is at work, and what is in its way.
-pub fn watch_json(published: &Published) -> Json {
+/// Returns what is known of the loop itself: who leads, the last lap, what is at work, and what is in its way. What only the
+/// one that leads knows is null where this one stands by.
+pub fn watch_json(published: &Published, standing: &Standing) -> Json {
+    let known = |told: Json| match published.is_standby {
+        true => Json::Null,
+        false => told,
+    };
     json!({
-        "last_lap": published.at.to_string(),
+        "role": standing.role(),
+        "leader": standing.leader().map(|leader| leader_json(leader)),
+        "last_lap": known(published.at.to_string().into()),
         "serial": published.snapshot.state.serial,
         "ready": published.is_ready,
-        "running": published.running,
+        "running": known(json!(published.running)),
         "pending": published.pending,
         "trouble": published.trouble,
-        "unplaced": published.unplaced,
-        "stuck": published.stuck.keys().collect::<Vec<_>>(),
+        "unplaced": known(published.unplaced.into()),
+        "stuck": known(published.stuck.keys().map(ToString::to_string).collect()),
+    })
+}
+
+fn leader_json(leader: &Leader) -> Json {
+    json!({
+        "holder": leader.holder.id,
+        "by": leader.holder.who,
+        "command": leader.holder.command,
+        "since": leader.holder.since.to_string(),
+        "url": leader.door.as_ref().map(|door| &door.url),
     })
 }
 
@@ -41,7 +60,7 @@ fn one_json(address: &Address, picture: &PoolPicture) -> Json {
         let told = json!({ "value": check.value, "at": instant(check.at), "failed": check.failed });
         (name.to_string(), told)
     });
-    json!({
+    let mut told = json!({
         "address": address,
         "min": picture.declared.autoscale.min,
         "max": picture.declared.autoscale.max,
@@ -51,7 +70,44 @@ fn one_json(address: &Address, picture: &PoolPicture) -> Json {
         "decided": instant(picture.decided),
         "next": instant(picture.due),
         "checks": checks.collect::<Map<_, _>>(),
-    })
+    });
+    let kept = picture.kept.as_ref().and_then(lap);
+    if let Some(Json::Object(lap)) = kept {
+        told["because"] = why(&Json::Object(lap.clone())).into();
+        told["checks"] = kept_checks(&lap);
+        let of_decision = lap.into_iter();
+        let of_decision = of_decision.filter(|(key, _)| !["at", "size", "values", "failed"].contains(&key.as_str()));
+        told["decision"] = Json::Object(of_decision.collect());
+    }
+    told
+}
+
+/// Returns what the checks of a pool were at a lap that was kept.
+fn kept_checks(lap: &Map<String, Json>) -> Json {
+    let of = |key: &str| lap.get(key).and_then(Json::as_object).cloned().unwrap_or_default();
+    let (values, failed) = (of("values"), of("failed"));
+    let names: BTreeSet<&String> = values.keys().chain(failed.keys()).collect();
+    let check = |name: &String| {
+        let at = lap.get("at").filter(|_| !failed.contains_key(name));
+        json!({ "value": values.get(name), "at": at, "failed": failed.get(name) })
+    };
+    Json::Object(names.into_iter().map(|name| (name.clone(), check(name))).collect())
+}
+
+/// Says what asked for the size of a lap, and what limited it.
+fn why(lap: &Json) -> String {
+    let texts = |key: &str| -> Vec<&str> {
+        let list = lap[key].as_array().into_iter().flatten();
+        list.filter_map(Json::as_str).collect()
+    };
+    let (reasons, limits) = (texts("reasons"), texts("limited_by"));
+    let (asked, limited) = (reasons.join(", "), format!("limited by {}", limits.join(", ")));
+    match (reasons.is_empty(), limits.is_empty()) {
+        (true, true) => "bounds".to_owned(),
+        (true, false) => limited,
+        (false, true) => asked,
+        (false, false) => format!("{asked}; {limited}"),
+    }
 }
 
 /// Returns the laps of a pool within a window that ends now, with the largest size of those before that are given, too.

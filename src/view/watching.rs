@@ -40,6 +40,11 @@ fn message(told: &Told) -> String {
             )
         }
         Told::Listening { url, .. } => format!("listening at {url}"),
+        Told::StandsBy { leader } => format!("standing by: {leader} leads"),
+        Told::Leads { after } => match after {
+            Some(before) => format!("leading, after {before}"),
+            None => "leading".to_owned(),
+        },
         Told::Decided {
             pool,
             decision,
@@ -198,6 +203,8 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         Told::Run(progress) => return named(progress::event(progress, at), told),
         Told::Watching { pools, resources } => ("watching", json!({ "pools": pools, "resources": resources })),
         Told::Listening { address, url } => ("listening", json!({ "address": address.to_string(), "url": url })),
+        Told::StandsBy { leader } => ("standing_by", json!({ "leader": leader })),
+        Told::Leads { after } => ("leading", json!({ "after": after })),
         Told::Decided { pool, decision, .. } => ("decided", json!({ "pool": pool, "decision": decision })),
         Told::SourceFailed { pool, check, because } => (
             "source_failed",

@@ -5,7 +5,7 @@
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
 //! - [`alerting`]: what is measured for alerts, and which of them fire
-//! - [`telling`]: what is told, and to whom; [`waiting`]: for the next lap
+//! - [`telling`]: what is told, and to whom; [`waiting`]: for the next lap; [`standby`]: for the lead
 //! - [`work`]: what takes long, as futures that the loop polls
 
 mod alerting;
@@ -14,6 +14,7 @@ mod deciding;
 mod listening;
 mod looking;
 mod retry;
+mod standby;
 mod telling;
 mod waiting;
 mod wanted;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Address;
-use simfleet_state::{Allocation, ConfigDigest, Journal, StateError};
+use simfleet_state::{Allocation, ConfigDigest, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -35,6 +36,7 @@ use self::retry::{AGAIN, RARELY, Retry};
 use self::work::Work;
 use super::health::Healths;
 use super::known::Known;
+use super::lead::{Lead, Standing};
 use super::looks::{Looked, Looks};
 use super::memory::Memory;
 use super::pending::{Files, Pending};
@@ -54,7 +56,7 @@ use crate::scale::Decision;
 use crate::signals::EventName;
 use crate::signals::webhooks::{News, Webhooks};
 
-/// How often the lead is renewed: well within a lease.
+/// How often it is looked whether it leads, where nothing else is due; a task of its own renews the lead more often.
 const RENEW: Duration = Duration::from_secs(10);
 /// How often far sides are looked at where no pool is decided on more often, and how much less often while nothing changes.
 const LOOK: Duration = Duration::from_secs(15);
@@ -108,8 +110,13 @@ pub struct Watch {
 
     /// What is recorded, as it was last read.
     known: Option<Arc<Known>>,
-    leader: Option<Box<dyn Journal>>,
+    leader: Option<Lead>,
     renew: Instant,
+    /// Whether it waits for the lead.
+    stands_by: bool,
+    /// Who wants to know whether it leads, and where it is reached by those who wait for that.
+    standing: Option<watch::Sender<Standing>>,
+    url: Option<Arc<str>>,
     enforced: Option<Enforced>,
     /// Why nothing is enforced, as it was told.
     refused: Option<String>,
@@ -205,6 +212,9 @@ impl Watch {
             known: None,
             leader: None,
             renew: Instant::now(),
+            stands_by: false,
+            standing: None,
+            url: None,
             enforced: None,
             refused: None,
             memories: BTreeMap::new(),
@@ -255,24 +265,18 @@ impl Watch {
         self
     }
 
-    /// Watches until it is asked to end; with `once`, until one lap is done.
-    ///
-    /// # Errors
-    /// Another one watches this fleet, or took over; nothing was ever applied.
-    pub async fn watch(mut self) -> Result<Ended, FleetError> {
-        let ended = self.make_laps().await;
-        self.close_webhooks().await;
-        ended
-    }
-
     async fn make_laps(&mut self) -> Result<Ended, FleetError> {
         let snapshot = self.files.snapshot().await?;
         if Goal::of(&snapshot.state).is_none() {
             return Err(nothing_applied().into());
         }
-        if !self.how.dry_run {
-            self.leader = Some(self.files.lead(&self.progress.0).await?);
+        if self.how.dry_run {
+            self.stand(Standing::OnlyLooks);
+        } else if !self.take_lead().await? {
+            return Ok(Ended::Well);
         }
+        // Another one may have led meanwhile.
+        let snapshot = self.files.snapshot().await?;
         self.recall().await?;
         self.since = snapshot.state.serial;
         let resources = snapshot.state.resources.len();
@@ -316,7 +320,8 @@ impl Watch {
             running: self.running.values().map(|running| running.part.clone()).collect(),
             pending: self.pending.as_ref().map(ToString::to_string),
             trouble: self.lap_failed.clone().or_else(|| self.refused.clone()),
-            is_ready: self.has_planned && self.refused.is_none(),
+            is_ready: (self.has_planned || self.stands_by) && self.refused.is_none(),
+            is_standby: self.stands_by,
             webhooks: self.webhooks.counts(),
             alerts: self.alerts.pictures(),
             stuck: self.stuck.clone(),
@@ -337,27 +342,6 @@ impl Watch {
             self.lap_failed = Some(why);
             self.failed(EventName::LapFailed, "Nothing can be decided", error, Some(AGAIN));
         }
-    }
-
-    /// Reads what is remembered.
-    async fn recall(&mut self) -> Result<(), FleetError> {
-        let now = self.now();
-        for (pool, text) in self.files.store().memories().await? {
-            let taken = match pool.block() {
-                "alert" => serde_json::from_str(&text).map(|memory| self.alerts.recall(pool.clone(), memory, now)),
-                _ => serde_json::from_str(&text).map(|memory| drop(self.memories.insert(pool.clone(), memory))),
-            };
-            match taken {
-                Ok(()) => {}
-                Err(error) => self.tell(Told::Failed {
-                    event: EventName::LapFailed,
-                    message: format!("What is remembered of {pool} cannot be understood, and begins anew: {error}"),
-                    because: None,
-                    again: None,
-                }),
-            }
-        }
-        Ok(())
     }
 
     fn is_asked_to_end(&self) -> bool {
@@ -394,6 +378,9 @@ impl Watch {
     /// Makes a lap: begins what is due, decides what has been answered, and has done what is to be done.
     async fn lap(&mut self) -> Result<(), FleetError> {
         self.is_woken = false;
+        if let Some(leader) = &self.leader {
+            leader.check().await?;
+        }
         let known = self.read().await?;
         self.enforce(known.state());
         self.tell_lost(known.state());

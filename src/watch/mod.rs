@@ -5,7 +5,7 @@
 //! timer is due or a signal comes, the loop makes a lap: decide for the pools whose sources have answered, keep that, plan,
 //! and begin a run for each part of the plan that no run is at work on.
 //!
-//! - [`lap`]: the loop, in parts; [`run`]: one run over a part of the fleet
+//! - [`lap`]: the loop, in parts; [`run`]: one run over a part of the fleet; [`lead`]: which watch of a fleet leads
 //! - [`pool`]: what is asked of the sources of a pool, and what is decided of the answers; [`sources`]: who answers
 //! - [`members`]: the members of a pool as the decision sees them; [`memory`]: what is remembered between laps
 //! - [`known`]: what is recorded, and what follows of it; [`health`]: whether nodes are healthy; [`looks`]: what was last seen; [`parts`]: the parts of a plan that have nothing to do with each other
@@ -16,6 +16,7 @@
 mod health;
 mod known;
 mod lap;
+pub mod lead;
 pub mod looks;
 pub mod members;
 pub mod memory;
@@ -38,6 +39,8 @@ pub struct How {
     pub once: bool,
     /// It decides and tells, and changes nothing.
     pub dry_run: bool,
+    /// Where another one leads it waits until that one does not any more, and then leads itself.
+    pub standby: bool,
     /// Whether changed files are applied, and what of them.
     pub follow: Option<Allow>,
 }

@@ -54,6 +54,8 @@ pub struct Published {
     pub stuck: BTreeMap<Address, StuckPicture>,
     /// What is counted of those who are told of events.
     pub webhooks: BTreeMap<Address, Counts>,
+    /// Whether another watch leads, so that this one knows what is recorded, and nothing of laps.
+    pub is_standby: bool,
 }
 
 /// What is known of a pool.
@@ -77,6 +79,8 @@ pub struct PoolPicture {
     pub decisions: u64,
     /// How many of them each limit held.
     pub limited: BTreeMap<&'static str, u64>,
+    /// What was last kept of how another watch decided, in the form of `pool history`.
+    pub kept: Option<(Timestamp, Arc<str>)>,
 }
 
 /// What is known of a check.
@@ -198,6 +202,7 @@ pub(super) struct Present<'a> {
     pub(super) webhooks: BTreeMap<Address, Counts>,
     pub(super) alerts: Vec<AlertPicture>,
     pub(super) stuck: BTreeMap<Address, StuckPicture>,
+    pub(super) is_standby: bool,
     pub(super) now: Timestamp,
 }
 
@@ -248,6 +253,33 @@ impl Pictured {
         picture.decision = Some(decided.decision.clone());
     }
 
+    /// Notes that what is recorded was looked at, where no laps are made.
+    pub(super) fn followed(&mut self, now: Timestamp) {
+        self.made = Some((now, Instant::now()));
+    }
+
+    /// Notes how large a pool is, and what was last kept of how another watch decided.
+    pub(super) fn kept(
+        &mut self,
+        pool: &Address,
+        declared: &Arc<Pool>,
+        members: usize,
+        last: Option<(Timestamp, Arc<str>)>,
+    ) {
+        let picture = self.picture(pool, declared);
+        picture.members = members;
+        picture.decided = last.as_ref().map(|(at, _)| *at);
+        picture.kept = last;
+    }
+
+    /// Forgets what was noted; what is shown stays until there is more.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Pictured {
+            to: self.to.take(),
+            ..Pictured::default()
+        };
+    }
+
     /// Returns what is known of a pool, to be changed.
     fn picture(&mut self, pool: &Address, declared: &Arc<Pool>) -> &mut PoolPicture {
         let picture = self.pools.entry(pool.clone()).or_insert_with(|| {
@@ -261,6 +293,7 @@ impl Pictured {
                 checks: BTreeMap::new(),
                 decisions: 0,
                 limited: BTreeMap::new(),
+                kept: None,
             })
         });
         Arc::make_mut(picture)
@@ -300,6 +333,7 @@ impl Pictured {
             webhooks: present.webhooks,
             alerts: present.alerts,
             stuck: present.stuck,
+            is_standby: present.is_standby,
         };
         if let Some(to) = &self.to {
             to.send_replace(Some(Arc::new(published)));

@@ -23,6 +23,16 @@ pub enum Told {
         /// How many resources are recorded.
         resources: usize,
     },
+    /// It waits until the one that leads does not any more.
+    StandsBy {
+        /// Who leads.
+        leader: String,
+    },
+    /// It leads now, where it had been ready to wait.
+    Leads {
+        /// Who led before, where it waited for somebody.
+        after: Option<String>,
+    },
     /// It is shown over HTTP.
     Listening {
         /// Where.
@@ -211,6 +221,8 @@ impl Told {
         use EventName as E;
         Some(match self {
             Told::Watching { .. } => E::WatchStarted,
+            Told::StandsBy { .. } => E::WatchStandby,
+            Told::Leads { .. } => E::WatchLeading,
             Told::Decided { .. } => E::PoolDecided,
             Told::SourceFailed { .. } => E::CheckNoData,
             Told::SourceAnswers { .. } => E::CheckAnswers,
@@ -268,6 +280,8 @@ impl Told {
             | Told::WebhookDropped { webhook }
             | Told::Undelivered { webhook, .. } => Some(webhook),
             Told::Watching { .. }
+            | Told::StandsBy { .. }
+            | Told::Leads { .. }
             | Told::Listening { .. }
             | Told::Run(_)
             | Told::Ran { .. }

@@ -139,12 +139,13 @@ impl StateStore for MemoryStore {
         })
     }
 
-    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
+    async fn open_for(&self, holder: &Holder, locks: &LockSet, most: Duration) -> Result<Box<dyn Journal>, StateError> {
+        let length = self.lease.min(most);
         let mut inner = self.inner();
         secrets::check_key(&inner.state, self.keys.as_ref(), LOCATION)?;
         let lease = inner
             .table
-            .acquire(holder, locks, self.lease, &*self.host)
+            .acquire(holder, locks, length, &*self.host)
             .map_err(|locked| StateError::Locked(Box::new(locked)))?;
         let new = || Uuid::from_bytes(self.host.random()).to_string().into();
         let lineage = inner.lineage.get_or_insert_with(new).clone();
@@ -152,7 +153,12 @@ impl StateStore for MemoryStore {
             store: self.clone(),
             lineage,
             lease,
+            length,
         }))
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StateError> {
+        Ok(self.inner().table.leases.values().cloned().collect())
     }
 
     async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError> {
@@ -253,6 +259,8 @@ struct MemoryJournal {
     store: MemoryStore,
     lineage: Arc<str>,
     lease: Lease,
+    /// How long it lasts when it is renewed.
+    length: Duration,
 }
 
 impl MemoryJournal {
@@ -329,7 +337,7 @@ impl Journal for MemoryJournal {
         let mut inner = store.inner();
         match inner.table.leases.get_mut(&self.lease.epoch) {
             Some(lease) => {
-                lease.renew(store.host.now(), store.lease);
+                lease.renew(store.host.now(), self.length);
                 self.lease = lease.clone();
                 Ok(())
             }

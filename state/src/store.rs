@@ -36,7 +36,16 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// Takes locks, all or none, and opens the journal to write under them. Makes the state where there is none yet.
     ///
     /// The locks of a holder that is proven dead, or whose lease is over, fall. Does not wait: the error says for whom.
-    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError>;
+    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
+        self.open_for(holder, locks, Duration::MAX).await
+    }
+
+    /// The same, with a lease that is no longer than `most`: for locks that somebody else is to have soon where their holder
+    /// is silent.
+    async fn open_for(&self, holder: &Holder, locks: &LockSet, most: Duration) -> Result<Box<dyn Journal>, StateError>;
+
+    /// Returns who holds locks, without reading the state: also leases that are over and that nobody wanted yet.
+    async fn leases(&self) -> Result<Vec<Lease>, StateError>;
 
     /// Makes a state of a lineage, where there is none yet: to bring back one that was lost.
     ///

@@ -11,7 +11,7 @@ use crate::support::{Fleet, every};
 use crate::watcher::Watcher;
 
 /// Returns the processes of the agents of a fleet's nodes.
-fn agents(fleet: &Fleet) -> Vec<Pid> {
+pub fn agents(fleet: &Fleet) -> Vec<Pid> {
     let nodes: serde_json::Value = serde_json::from_str(&fleet.ok(&["nodes", "-o", "json"]).out).expect("JSON");
     let pids = nodes
         .as_array()

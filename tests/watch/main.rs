@@ -18,6 +18,7 @@ mod served;
 mod signals;
 mod sizes;
 mod sources;
+mod standby;
 mod stuck;
 #[path = "../support/mod.rs"]
 mod support;

@@ -26,7 +26,7 @@ fn applied(more: &str) -> Fleet {
 }
 
 /// Makes a certificate of this machine, and its key, in the folder of a fleet. Returns what trusts it.
-fn certificate(fleet: &Fleet) -> RootCertStore {
+pub fn certificate(fleet: &Fleet) -> RootCertStore {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
     std::fs::write(fleet.path().join("cert.pem"), made.cert.pem()).expect("it is written");
@@ -36,8 +36,8 @@ fn certificate(fleet: &Fleet) -> RootCertStore {
     roots
 }
 
-/// Asks over TLS, trusting some certificates.
-fn over_tls(address: &str, roots: RootCertStore, path: &str, token: &str) -> std::io::Result<Got> {
+/// Asks `GET /path` over TLS, trusting some certificates.
+pub fn over_tls(address: &str, roots: RootCertStore, asked: &str, token: &str) -> std::io::Result<Got> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -51,7 +51,7 @@ fn over_tls(address: &str, roots: RootCertStore, path: &str, token: &str) -> std
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut stream = StreamOwned::new(connection, stream);
     let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: fleet.example.net\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+        "{asked} HTTP/1.1\r\nhost: fleet.example.net\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut first = [0; 1];
@@ -101,7 +101,9 @@ fn s1_12_s1_24_beyond_this_machine_it_speaks_tls_only_and_to_those_who_are_known
         told.as_str().is_some_and(|url| url.starts_with("https://0.0.0.0:")),
         "{told}"
     );
-    let ask = |roots: &RootCertStore, path: &str, token: &str| over_tls(&served.address, roots.clone(), path, token);
+    let ask = |roots: &RootCertStore, path: &str, token: &str| {
+        over_tls(&served.address, roots.clone(), &format!("GET {path}"), token)
+    };
     let got = ask(&roots, "/v1/whoami", token.trim()).expect("it is trusted");
     assert_eq!(
         (got.status, &got.json()["name"]),

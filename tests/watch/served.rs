@@ -77,7 +77,12 @@ impl Served {
 
     /// Starts one with flags.
     pub fn with(fleet: &Fleet, flags: &[&str]) -> Self {
-        let mut watcher = Watcher::start(fleet, flags);
+        Self::with_in(fleet, flags, &[])
+    }
+
+    /// Starts one with flags and variables of the environment.
+    pub fn with_in(fleet: &Fleet, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut watcher = Watcher::start_in(fleet, flags, environment);
         let listening = watcher.wait_for_type("listening");
         let address = listening["address"].as_str().expect("an address").to_owned();
         Served { watcher, address }

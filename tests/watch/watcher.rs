@@ -26,8 +26,13 @@ pub struct Watcher {
 impl Watcher {
     /// Starts one.
     pub fn start(fleet: &Fleet, more: &[&str]) -> Self {
+        Self::start_in(fleet, more, &[])
+    }
+
+    /// Starts one with variables of the environment.
+    pub fn start_in(fleet: &Fleet, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let arguments = [&["watch", "--json"], more].concat();
-        let mut child = fleet.start(&arguments, &[]);
+        let mut child = fleet.start(&arguments, environment);
         let out = child.stdout.take().expect("it is piped");
         let (send, events) = channel();
         std::thread::spawn(move || {

@@ -1,6 +1,7 @@
 //! Alerts: what is measured for them, which fire, and what is remembered of that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -43,6 +44,18 @@ impl Alerts {
     pub(super) fn recall(&mut self, alert: Address, memory: AlertMemory, now: Timestamp) {
         self.kept.insert(alert.clone(), memory.clone());
         self.memories.insert(alert, memory.resumed(now));
+    }
+
+    /// Takes over those that are declared, where another watch finds out which of them fire.
+    pub(super) fn declare(&mut self, declared: BTreeMap<Address, Alert>) {
+        self.declared = declared;
+    }
+
+    /// Takes over what that one remembers of them.
+    pub(super) fn mirror(&mut self, memories: &BTreeMap<Address, Arc<str>>) {
+        let of_alerts = memories.iter().filter(|(address, _)| address.block() == "alert");
+        let read = of_alerts.filter_map(|(address, text)| Some((address.clone(), serde_json::from_str(text).ok()?)));
+        self.memories = read.collect();
     }
 
     pub(super) fn take_load(&mut self, (node, load): (Address, Option<Load>)) {
@@ -137,7 +150,7 @@ impl Watch {
 
     /// Keeps what is to be remembered of alerts, where that has changed.
     async fn remember_alerts(&mut self, at: Timestamp) -> Result<(), FleetError> {
-        let Some(leader) = &mut self.leader else { return Ok(()) };
+        let Some(leader) = &self.leader else { return Ok(()) };
         let none = AlertMemory::default();
         let is_news =
             |(address, memory): &(&Address, &AlertMemory)| self.alerts.kept.get(*address).unwrap_or(&none).news(memory);

@@ -54,7 +54,7 @@ impl Watch {
             self.tell_sources(address, answers);
         }
         let kept: Vec<_> = laps.iter().map(|decided| decided.lap.clone()).collect();
-        if let Some(leader) = &mut self.leader
+        if let Some(leader) = &self.leader
             && (!kept.is_empty() || Instant::now() >= self.renew)
         {
             leader.remember(&kept).await?;

@@ -50,7 +50,10 @@ impl Watch {
         });
         // The work goes on whether or not anybody reads of it.
         let _ = self.tell.send(told);
-        let Some(signal) = signal else { return };
+        // Others hear of the fleet from the one that leads.
+        let Some(signal) = signal.filter(|_| !self.stands_by) else {
+            return;
+        };
         // A watch that changes nothing does not have others think that it does.
         if !self.how.dry_run {
             self.webhooks.send(Arc::clone(&signal));

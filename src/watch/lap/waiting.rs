@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Watch;
 use crate::watch::Told;
 use crate::watch::known::Known;
+use crate::watch::lead::Lead;
 
 impl Watch {
     /// Waits until something happened, or is due.
@@ -26,6 +27,7 @@ impl Watch {
             // One that never tells anything is not listened to again.
             _ = self.listeners.work.next() => return,
             Some(()) = self.wake.recv() => self.hurry(),
+            () = lost(self.leader.as_mut()) => {}
             () = told(self.changed.as_mut()) => self.is_stale = true,
             // Neither is anything to make a lap for.
             Some(progress) = self.progress.1.recv() => return self.tell(Told::Run(progress)),
@@ -110,11 +112,19 @@ impl Watch {
 }
 
 /// Waits until something is told; for ever where nobody tells.
-async fn told(by: Option<&mut mpsc::UnboundedReceiver<()>>) {
+pub(super) async fn told(by: Option<&mut mpsc::UnboundedReceiver<()>>) {
     if let Some(by) = by
         && by.recv().await.is_some()
     {
         return;
     }
     std::future::pending().await
+}
+
+/// Waits until somebody else leads; for ever where it does not lead.
+async fn lost(lead: Option<&mut Lead>) {
+    match lead {
+        Some(lead) => lead.lost().await,
+        None => std::future::pending().await,
+    }
 }

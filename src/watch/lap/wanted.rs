@@ -65,30 +65,37 @@ impl Watch {
         Ok((enforced, scaled.signals.webhooks, scaled.signals.alerts))
     }
 
+    /// Reads the files, where they are other than before. Returns whether they have no mistakes.
+    pub(super) fn read_files(&mut self) -> bool {
+        let files = Files::of(self.files.config());
+        if self.looked_at_files.as_ref() == Some(&files) {
+            return self.pending != Some(Pending::Broken);
+        }
+        self.looked_at_files = Some(files);
+        match self.files.reread() {
+            Ok(reread) => {
+                if let Some(to) = &self.reread {
+                    to.send_replace(reread.clone());
+                }
+                self.files = reread;
+                true
+            }
+            Err(error) => {
+                self.failed(
+                    EventName::FleetInvalid,
+                    "The files have mistakes, so that what was last applied stays",
+                    &error,
+                    None,
+                );
+                self.pending = Some(Pending::Broken);
+                false
+            }
+        }
+    }
+
     /// Tells whether the files are other than what was last applied; takes them over where that was asked for.
     pub(super) async fn look_at_files(&mut self, snapshot: &Snapshot) -> Result<(), FleetError> {
-        let files = Files::of(self.files.config());
-        if self.looked_at_files.as_ref() != Some(&files) {
-            self.looked_at_files = Some(files);
-            match self.files.reread() {
-                Ok(reread) => {
-                    if let Some(to) = &self.reread {
-                        to.send_replace(reread.clone());
-                    }
-                    self.files = reread;
-                }
-                Err(error) => {
-                    self.failed(
-                        EventName::FleetInvalid,
-                        "The files have mistakes, so that what was last applied stays",
-                        &error,
-                        None,
-                    );
-                    self.pending = Some(Pending::Broken);
-                    return Ok(());
-                }
-            }
-        } else if self.pending == Some(Pending::Broken) {
+        if !self.read_files() {
             return Ok(());
         }
         let intended = self.files.intended(&snapshot.state);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use serde_json::{Value as Json, json};
 
 use super::{Asked, Question, Values, filled, is_per_member};
@@ -104,12 +104,16 @@ impl Http {
 /// # Errors
 /// The system's certificates cannot be read.
 pub(crate) fn client() -> Result<Client, String> {
+    builder().build().map_err(|error| cause(&error))
+}
+
+/// Returns what makes it.
+pub(crate) fn builder() -> ClientBuilder {
     // One for the whole program; where somebody set it before, that one holds.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().user_agent(concat!("simfleet/", env!("CARGO_PKG_VERSION")));
     // A redirect could lead where nobody meant to ask.
-    let builder = builder.redirect(reqwest::redirect::Policy::none());
-    builder.build().map_err(|error| cause(&error))
+    builder.redirect(reqwest::redirect::Policy::none())
 }
 
 /// Returns what failed, down to the cause: the library's own words say only where.

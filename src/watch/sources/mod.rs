@@ -16,7 +16,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, Metric, ObjectId};
 use simfleet_state::ProviderConfig;
 
 use self::http::Http;
-pub(crate) use self::http::{cause, client};
+pub(crate) use self::http::{builder, cause, client};
 pub(super) use self::simulators::{Vehicle, vehicles};
 use crate::health;
 use crate::providers::Providers;

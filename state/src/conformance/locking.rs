@@ -154,6 +154,32 @@ pub async fn a_silent_holder_is_followed_after_its_lease<F: Fixture>() {
     }
 }
 
+/// Locks that are taken for a shorter time are over then, and are renewed for that; who holds them is read without the state.
+pub async fn a_shorter_lease_is_over_sooner<F: Fixture>() {
+    let bench = Bench::<F>::new();
+    assert!(bench.store.leases().await.expect("nothing yet").is_empty());
+    let (short, leader) = (LEASE / 3, bench.host.stranger(1));
+    let opened = bench.store.open_for(&leader, &exclusive("a"), short).await;
+    let mut silent = opened.expect("free");
+    let _other = bench.open(&bench.host.holder(2), &["b"]).await;
+    assert_eq!(silent.lease(), short);
+    bench.host.advance(short / 2);
+    silent.renew().await.expect("held");
+    assert_eq!(silent.lease(), short);
+    let leases = bench.fixture.store().leases().await.expect("sound");
+    assert_eq!(leases, bench.load().await.leases);
+    assert_eq!(leases[0].holder, leader);
+    let longer = bench
+        .store
+        .open_for(&bench.host.holder(3), &exclusive("c"), LEASE * 9)
+        .await;
+    assert_eq!(longer.expect("free").lease(), LEASE, "not longer than the others");
+    bench.host.advance(short);
+    bench.open(&bench.host.holder(4), &["a"]).await;
+    bench.refused(&bench.host.holder(4), &exclusive("b")).await;
+    assert!(is_fenced(silent.renew().await));
+}
+
 /// A lease that is renewed goes on.
 pub async fn renewing_keeps_the_locks<F: Fixture>() {
     let bench = Bench::<F>::new();

@@ -56,6 +56,7 @@ macro_rules! suite {
             two_holders_cannot_take_one_port,
             a_dead_holder_is_followed_at_once,
             a_silent_holder_is_followed_after_its_lease,
+            a_shorter_lease_is_over_sooner,
             renewing_keeps_the_locks,
             appending_keeps_the_locks,
             a_clock_that_was_set_back_locks_nobody_out,

@@ -125,6 +125,18 @@ pub(super) fn delete(connection: &Connection, epoch: u64) -> rusqlite::Result<()
     Ok(())
 }
 
+/// Returns all leases.
+pub(super) fn all(file: &File) -> Result<Vec<Lease>, StateError> {
+    let Some(mut connection) = file.open(Access::Read)? else {
+        return Ok(Vec::new());
+    };
+    let failed = |error| file.sqlite(Access::Read, error);
+    let transaction = connection.transaction().map_err(failed)?;
+    read::fleet(file, &transaction)?;
+    let leases = read(file, rows(&transaction).map_err(failed)?)?;
+    Ok(leases.into_values().collect())
+}
+
 /// Drops all leases of a holder.
 pub(super) fn unlock(file: &File, holder: &HolderId) -> Result<Vec<Lease>, StateError> {
     let Some(mut connection) = file.open(Access::Write)? else {

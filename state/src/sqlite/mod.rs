@@ -125,9 +125,10 @@ impl StateStore for SqliteStore {
         blocking(move || read::load(&file)).await
     }
 
-    async fn open(&self, holder: &Holder, locks: &LockSet) -> Result<Box<dyn Journal>, StateError> {
+    async fn open_for(&self, holder: &Holder, locks: &LockSet, most: Duration) -> Result<Box<dyn Journal>, StateError> {
         let (store, holder, locks) = (self.clone(), holder.clone(), locks.clone());
-        let (host, pace) = (self.host.clone(), self.pace);
+        let lease = self.pace.lease.min(most);
+        let (host, pace) = (self.host.clone(), Pace { lease, ..self.pace });
         blocking(move || {
             let writer = Writer::open(&store.file, (store.host, store.keys), &holder, &locks, pace)?;
             let journal = SqliteJournal {
@@ -141,6 +142,11 @@ impl StateStore for SqliteStore {
             Ok(Box::new(journal) as Box<dyn Journal>)
         })
         .await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StateError> {
+        let file = self.file.clone();
+        blocking(move || leases::all(&file)).await
     }
 
     async fn history(&self, serials: RangeInclusive<u64>) -> Result<Vec<Entry>, StateError> {
