@@ -510,7 +510,8 @@ async fn a_simulator_runs_when_its_schedule_says() {
         simulator.fields["state"] == "running"
     };
     assert!(!runs(&world), "it is made, and waits for its time");
-    let planned = world.fleet().plan().await.expect("it can be planned");
+    let fleet = world.fleet();
+    let planned = fleet.plan().await.expect("it can be planned");
     assert!(planned.plan.is_empty(), "that is as it should be");
 
     // The sources say nothing, so that only the clock has something be done.
