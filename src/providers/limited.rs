@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use simfleet_provider_api::{
-    Attributes, Found, Handle, Kind, Limits, Meter, Metric, Object, ObjectId, Observed, Provider, ProviderError, Rate,
-    Runtime, Step, Token, Value,
+    Attributes, Found, Handle, Kind, Limits, Meter, Metric, Notices, Object, ObjectId, Observed, Provider,
+    ProviderError, Rate, Runtime, Step, Token, Value,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -202,6 +202,11 @@ impl Provider for Limited {
 
     fn meter(&self) -> Option<&dyn Meter> {
         self.provider.meter().map(|_| self as &dyn Meter)
+    }
+
+    /// To listen is one call that never ends: it would keep its turn for ever.
+    fn notices(&self) -> Option<Notices<'_>> {
+        self.provider.notices()
     }
 }
 

@@ -109,6 +109,16 @@ fn of_the_loop(published: &Published, text: &mut Exposition) {
         "What went wrong: runs, files with mistakes, laps.",
         counters.errors,
     );
+    let name = "simfleet_looks_total";
+    text.begin(
+        name,
+        "counter",
+        "Looks at far sides: as it was time, and as they told that something happened.",
+    );
+    text.sample(name, &[("because", "time")], counters.looks - counters.looks_told);
+    text.sample(name, &[("because", "event")], counters.looks_told);
+    let help = "Far sides that tell by themselves what happens there.";
+    text.one("simfleet_sides_telling", "gauge", help, published.telling);
     let help = "Whether the files are other than what was last applied.";
     text.one(
         "simfleet_files_pending",

@@ -1,6 +1,7 @@
 //! The loop. See the module above.
 //!
-//! - [`deciding`]: asking sources, and what is decided of their answers; [`looking`]: at what is there, and how healthy it is
+//! - [`deciding`]: asking sources, and what is decided of their answers; [`looking`]: at what is there, and how healthy it is;
+//!   [`listening`]: to far sides that tell what happens
 //! - [`wanted`]: what is to be: what was last applied, the files beside it, and what was decided
 //! - [`applying`]: the plan of a lap, and the runs over its parts; [`retry`]: when what did not work is tried again
 //! - [`alerting`]: what is measured for alerts, and which of them fire
@@ -10,6 +11,7 @@
 mod alerting;
 mod applying;
 mod deciding;
+mod listening;
 mod looking;
 mod retry;
 mod telling;
@@ -28,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::alerting::Alerts;
+use self::listening::Listeners;
 use self::retry::{AGAIN, RARELY, Retry};
 use self::work::Work;
 use super::health::Healths;
@@ -127,6 +130,7 @@ pub struct Watch {
     being_looked_at: BTreeSet<String>,
     /// When a far side is looked at again, and after how many quiet looks.
     look_due: BTreeMap<String, (Instant, u32)>,
+    listeners: Listeners,
     providers: Option<Arc<Providers>>,
 
     runs: Work<Ran>,
@@ -212,6 +216,7 @@ impl Watch {
             looking: Work::default(),
             being_looked_at: BTreeSet::new(),
             look_due: BTreeMap::new(),
+            listeners: Listeners::default(),
             providers: None,
             runs: Work::default(),
             running: BTreeMap::new(),
@@ -301,6 +306,7 @@ impl Watch {
         self.pictured.publish(Present {
             looks: &self.looks,
             declared: pools.collect(),
+            telling: self.listeners.telling(),
             due: &self.due,
             running: self.running.values().map(|running| running.part.clone()).collect(),
             pending: self.pending.as_ref().map(ToString::to_string),
@@ -389,6 +395,7 @@ impl Watch {
         self.decide(&known).await?;
         self.check_alerts(known.state()).await?;
         self.ask(&known);
+        self.listen(&known);
         self.look(&known);
         self.check(&known);
         if Instant::now() >= self.files_due {

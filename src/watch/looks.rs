@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simfleet_provider_api::{Address, Observed};
-use simfleet_state::{Snapshot, State};
+use simfleet_state::{ProviderConfig, Snapshot, State};
 
 use crate::providers::{Providers, settings_key};
 use crate::refresh::{Observations, recorded, refresh};
@@ -127,6 +127,16 @@ pub fn sides(state: &State) -> BTreeMap<String, BTreeSet<Address>> {
         sides.entry(side).or_default().insert(address.clone());
     }
     sides
+}
+
+/// Returns the configuration of a far side's provider, by the objects on it.
+pub fn config_of(objects: &BTreeSet<Address>, state: &State) -> Option<ProviderConfig> {
+    let resources = objects.iter().filter_map(|address| state.resources.get(address));
+    let mut own = resources.filter(|resource| {
+        let host = resource.declared.hosted_on.as_ref();
+        host.is_none_or(|host| !state.resources.contains_key(host))
+    });
+    own.next().map(|resource| resource.declared.provider.clone())
 }
 
 /// Looks at the objects of one far side.

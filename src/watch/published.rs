@@ -44,6 +44,8 @@ pub struct Published {
     pub is_ready: bool,
     /// How many simulators have no place.
     pub unplaced: usize,
+    /// How many far sides tell by themselves what happens there.
+    pub telling: usize,
     /// What is counted since it began.
     pub counters: Counters,
     /// The alerts that fire.
@@ -135,6 +137,10 @@ pub struct Counters {
     pub runs_failed: u64,
     /// What went wrong: runs, files with mistakes, laps.
     pub errors: u64,
+    /// Looks at far sides.
+    pub looks: u64,
+    /// Those of them for which the far side told that something happened.
+    pub looks_told: u64,
 }
 
 /// How long something took, in seconds, as Prometheus has it: how often at most so long.
@@ -183,6 +189,7 @@ pub(super) struct Pictured {
 pub(super) struct Present<'a> {
     pub(super) looks: &'a Arc<Looks>,
     pub(super) declared: BTreeMap<&'a Address, &'a Arc<Pool>>,
+    pub(super) telling: usize,
     pub(super) due: &'a BTreeMap<Address, Instant>,
     pub(super) running: Vec<BTreeSet<Address>>,
     pub(super) pending: Option<String>,
@@ -288,6 +295,7 @@ impl Pictured {
             trouble: present.trouble,
             is_ready: present.is_ready,
             unplaced: self.unplaced,
+            telling: present.telling,
             counters: self.counters.clone(),
             webhooks: present.webhooks,
             alerts: present.alerts,

@@ -9,12 +9,15 @@ mod build;
 mod changes;
 mod control;
 mod errors;
+mod listening;
 mod members;
 mod metering;
 mod nodes;
 mod own;
 mod registry;
 mod secrets;
+#[path = "../watch/served.rs"]
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../watch/watcher.rs"]

@@ -9,6 +9,7 @@
 //! - [`process`]: the kind that several providers have alike; [`ssh`]: the logins that several have
 //! - [`provider`]: the traits, and the words they use; [`limits`]: how much is asked of one at once; [`progress`]: how far a call is
 //! - [`runtime`]: what is done by hand with something that runs; [`meter`]: how much of what it may use it uses
+//! - [`notice`]: what a far side tells by itself
 //! - `conformance` (feature of that name): the suite that every provider passes
 
 pub mod address;
@@ -20,6 +21,7 @@ pub mod encoding;
 pub mod json;
 pub mod limits;
 pub mod meter;
+pub mod notice;
 pub mod number;
 pub mod process;
 pub mod progress;
@@ -35,6 +37,7 @@ pub use attributes::{Attributes, Path, PathStep};
 pub use convert::{ConvertError, convert};
 pub use limits::{Limits, Rate};
 pub use meter::{Meter, Metric};
+pub use notice::{Notice, Notices};
 pub use number::{Number, NumberError};
 pub use provider::{
     Context, Found, Handle, Hosting, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,

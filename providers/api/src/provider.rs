@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attribute, Attributes, Kind, Limits, Meter, Path, Problem, Runtime, Schema};
+use crate::{Attribute, Attributes, Kind, Limits, Meter, Notices, Path, Problem, Runtime, Schema};
 
 /// What a provider is before it is configured: its schemas, and how to make a configured one.
 #[async_trait]
@@ -132,6 +132,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// What measures its objects; `None` where nothing does.
     fn meter(&self) -> Option<&dyn Meter> {
+        None
+    }
+
+    /// What the far side tells of its objects by itself; `None` where it tells nothing.
+    fn notices(&self) -> Option<Notices<'_>> {
         None
     }
 }

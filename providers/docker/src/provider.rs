@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Meter, Object, ObjectId, Observed, Problem, Provider,
+    Attribute, Attributes, Context, Found, Handle, Kind, Meter, Notices, Object, ObjectId, Observed, Problem, Provider,
     ProviderError, ProviderType, Runtime, Schema, Step, Token,
 };
 
@@ -188,5 +189,9 @@ impl Provider for DockerProvider {
 
     fn meter(&self) -> Option<&dyn Meter> {
         Some(self)
+    }
+
+    fn notices(&self) -> Option<Notices<'_>> {
+        Some(self.engine.notices().map_err(ProviderError::from).boxed())
     }
 }

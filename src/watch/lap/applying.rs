@@ -160,6 +160,7 @@ impl Watch {
             return;
         };
         self.is_stale = true;
+        self.look_after_run();
         let now = Instant::now();
         // What it did comes before how it ended.
         self.tell_progress();

@@ -24,6 +24,8 @@ impl Watch {
             if due > now || !self.being_looked_at.insert(side.clone()) {
                 continue;
             }
+            self.pictured.counters.looks += 1;
+            self.pictured.counters.looks_told += u64::from(self.listeners.begin_look(side));
             let files = &self.files;
             let providers = self
                 .providers
@@ -68,7 +70,8 @@ impl Watch {
         let intervals = self.enforced.iter().flat_map(|enforced| enforced.pools.values());
         let soonest = intervals.map(|pool| pool.autoscale.evaluation_interval).min();
         let every = soonest.unwrap_or(LOOK).min(LOOK);
-        self.look_due
-            .insert(side, (Instant::now() + every * quiet.max(1), quiet));
+        let told = self.listeners.after_look(&side, self.known.as_deref());
+        let wait = told.unwrap_or(every * quiet.max(1));
+        self.look_due.insert(side, (Instant::now() + wait, quiet));
     }
 }

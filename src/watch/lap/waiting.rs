@@ -21,6 +21,9 @@ impl Watch {
             load = self.alerts.loading.next() => self.alerts.take_load(load),
             ran = self.runs.next() => self.ran(ran),
             Some((webhook, news)) = self.webhook_news.recv() => return self.tell_webhook(webhook, news),
+            Some(heard) = self.listeners.heard.recv() => if !self.hear(heard) { return },
+            // One that never tells anything is not listened to again.
+            _ = self.listeners.work.next() => return,
             Some(()) = self.wake.recv() => self.hurry(),
             () = told(self.changed.as_mut()) => self.is_stale = true,
             // Neither is anything to make a lap for.
@@ -38,6 +41,9 @@ impl Watch {
         }
         while let Some(looked) = self.looking.try_next() {
             self.take_look(looked);
+        }
+        while let Ok(heard) = self.listeners.heard.try_recv() {
+            self.hear(heard);
         }
         self.tell_progress();
     }

@@ -3,6 +3,7 @@
 //! - [`Engine`]: one engine, connected to when it is first asked; [`CallError`]: how it says no
 //! - [`ssh`]: the way to an engine at `ssh://`
 //! - [`container`], [`image`], [`network`], [`volume`]: the calls about each; [`build`]: how an image is built; `pulled`: how far a pull is
+//! - `events`: what an engine tells by itself
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::endpoint::{Endpoint, Tls};
 
 pub(crate) mod build;
 pub(crate) mod container;
+mod events;
 pub(crate) mod image;
 pub(crate) mod network;
 mod pulled;
