@@ -32,6 +32,10 @@ impl Unit {
     /// Returns the unit of a check's values. Percent is what the agent and the engine say of processors and memory, and what
     /// a query calls so with the last word of its metric: `CpuUtilization[1m].mean()`, `node_busy_percent{zone="a"}`.
     pub fn of(name: &Arc<str>, check: &Check) -> Self {
+        // A backlog is a count whatever it is called.
+        if !matches!(check.strategy, Strategy::Target { .. } | Strategy::Threshold { .. }) {
+            return Unit::Count;
+        }
         let metric = check.metric(name);
         let words = metric.as_str().unwrap_or_default().to_ascii_lowercase();
         let metric = words.split(['[', '{']).next().unwrap_or_default();
@@ -152,7 +156,6 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
             step: members(*step, size),
             ..lowered
         },
-        // A backlog is a count whatever it is called.
         Strategy::Queue { target, activation } => scale::Check {
             strategy: scale::Strategy::Queue,
             target: *target,
@@ -364,6 +367,9 @@ mod tests {
             let (name, check) = pool.autoscale.checks.first_key_value().expect("a check");
             assert_eq!(Unit::of(name, check), expected, "{name} {query}");
         }
+        let pool = pool("check \"cpu\" {\n strategy \"queue\" { target = 5 }\n}");
+        let (name, check) = pool.autoscale.checks.first_key_value().expect("a check");
+        assert_eq!(Unit::of(name, check), Unit::Count, "what waits for a processor");
     }
 
     #[test]

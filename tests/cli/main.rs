@@ -4,6 +4,8 @@ mod allocating;
 mod authoring;
 mod balancing;
 mod changing;
+#[path = "../support/clients.rs"]
+mod clients;
 mod containers;
 mod control;
 mod damage;

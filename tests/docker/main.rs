@@ -7,14 +7,21 @@ mod adopted;
 mod balancing;
 mod build;
 mod changes;
+#[path = "../support/clients.rs"]
+mod clients;
 mod control;
 mod errors;
 mod listening;
+#[path = "../watch/load.rs"]
+mod load;
 mod members;
 mod metering;
+#[path = "../support/nginx.rs"]
+mod nginx;
 mod nodes;
 mod own;
 mod registry;
+mod scaling;
 mod secrets;
 #[path = "../watch/served.rs"]
 mod served;

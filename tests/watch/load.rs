@@ -1,4 +1,5 @@
 //! A source of load: an HTTP server that answers as a test wants.
+#![allow(dead_code, reason = "each test program takes what it needs of this")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
