@@ -424,6 +424,9 @@ impl Watch {
         self.pictured.snapshot = Some(Arc::clone(&snapshot));
         let known = Arc::new(Known::of(snapshot));
         self.known = Some(Arc::clone(&known));
+        if self.running.is_empty() {
+            self.look_at_what_waits();
+        }
         Ok(known)
     }
 

@@ -160,7 +160,7 @@ impl Watch {
             return;
         };
         self.is_stale = true;
-        self.look_after_run();
+        self.look_at_what_waits();
         let now = Instant::now();
         // What it did comes before how it ended.
         self.tell_progress();

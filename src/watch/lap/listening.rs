@@ -42,8 +42,8 @@ struct Listener {
     /// Whether it is to be looked at again since the last look began, and whether that is as something happened there.
     is_due: bool,
     has_news: bool,
-    /// Whether something happened to what a run is at work on.
-    waits_for_run: bool,
+    /// Whether something happened to what a run is at work on, or to what is not recorded, perhaps not yet.
+    waits: bool,
 }
 
 /// What is heard of a far side.
@@ -139,7 +139,7 @@ impl Watch {
                 tells: false,
                 is_due: false,
                 has_news: false,
-                waits_for_run: false,
+                waits: false,
             };
             listeners.of.insert(side.clone(), listener);
         }
@@ -148,25 +148,23 @@ impl Watch {
     /// Takes in what was heard; returns whether there is something to do.
     pub(super) fn hear(&mut self, (side, heard): (String, Heard)) -> bool {
         let object = match &heard {
-            Heard::Notice(Notice::Happened(id)) => match self.object(&side, id) {
-                Some(address) => Some(address.clone()),
-                // Of another fleet, or not recorded yet.
-                None => return false,
-            },
+            Heard::Notice(Notice::Happened(id)) => Some(self.object(&side, id).cloned()),
             Heard::Notice(Notice::Listening) | Heard::Silence => None,
         };
-        let is_at_work = |address| self.running.values().any(|run| run.part.contains(address));
-        let is_at_work = object.as_ref().is_some_and(is_at_work);
+        let is_at_work = |address: &Address| self.running.values().any(|run| run.part.contains(address));
+        // What a run does there is no news; what happens beside it is seen when it is done. What is not recorded is another
+        // fleet's, or is just being made.
+        let waits = match &object {
+            Some(Some(address)) => is_at_work(address),
+            Some(None) => true,
+            None => false,
+        };
         let Some(listener) = self.listeners.of.get_mut(&side) else {
             return false;
         };
         let told = std::mem::replace(&mut listener.tells, !matches!(heard, Heard::Silence));
-        if !told && !listener.tells {
-            return false;
-        }
-        // What a run does there is no news; what happens beside it is seen when it is done.
-        listener.waits_for_run |= is_at_work;
-        if is_at_work {
+        listener.waits |= waits;
+        if waits || !told && !listener.tells {
             return false;
         }
         listener.is_due = true;
@@ -175,10 +173,12 @@ impl Watch {
         true
     }
 
-    /// Has the far sides looked at where something happened to what a run was at work on.
-    pub(super) fn look_after_run(&mut self) {
+    /// Has the far sides looked at where something happened that had to wait: a run has ended, or more is recorded.
+    pub(super) fn look_at_what_waits(&mut self) {
+        let is_last = self.running.is_empty();
         for (side, listener) in &mut self.listeners.of {
-            if std::mem::take(&mut listener.waits_for_run) {
+            if listener.waits {
+                listener.waits = !is_last;
                 (listener.is_due, listener.has_news) = (true, true);
                 self.look_due.insert(side.clone(), (Instant::now(), 0));
             }
