@@ -27,12 +27,10 @@ impl Engine {
         };
         let docker = self.soon().await?;
         let mut answers = std::pin::pin!(docker.stats(id, Some(options)));
+        // It went before the second reading.
         let stats = answers.next().await.ok_or_else(|| CallError {
-            why: Why::Unknown,
-            message: format!(
-                "the Docker engine at {} tells nothing of container `{id}`",
-                self.endpoint
-            ),
+            why: Why::NotFound,
+            message: "its container is gone".to_owned(),
         })?;
         let stats = stats.map_err(|error| self.error(error))?;
         let (now, before) = (stats.cpu_stats.as_ref(), stats.precpu_stats.as_ref());
