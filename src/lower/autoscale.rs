@@ -39,12 +39,9 @@ impl Unit {
         if !matches!(check.strategy, Strategy::Target { .. } | Strategy::Threshold { .. }) {
             return Unit::Count;
         }
-<<<<<<< HEAD
         if check.is_pace(name) {
             return Unit::Pace;
         }
-=======
->>>>>>> dk
         let metric = check.metric(name);
         let words = metric.as_str().unwrap_or_default().to_ascii_lowercase();
         let metric = words.split(['[', '{']).next().unwrap_or_default();
@@ -166,7 +163,6 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
             lower,
             held,
             step,
-<<<<<<< HEAD
         } => {
             // Below `lower` a pool of slow simulators grows.
             let (upper, lower) = match unit {
@@ -182,16 +178,6 @@ fn check(name: &Arc<str>, check: &Check, slots: i64, size: i64) -> scale::Check 
                 ..lowered
             }
         }
-=======
-        } => scale::Check {
-            strategy: scale::Strategy::Threshold,
-            upper: unit.lower(*upper),
-            lower: unit.lower(*lower),
-            held: held.map_or(0.0, |held: Duration| held.as_secs_f64()),
-            step: members(*step, size),
-            ..lowered
-        },
->>>>>>> dk
         Strategy::Queue { target, activation } => scale::Check {
             strategy: scale::Strategy::Queue,
             target: *target,
