@@ -202,3 +202,92 @@ fn with_identities(mut body: Json, asked: Option<&Json>) -> Json {
     }
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds;
+    use crate::schema::{SCALE_SET, VM};
+
+    const ID: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/x";
+
+    /// What the library's models do not know they lose, without a word.
+    #[tokio::test]
+    async fn nothing_of_a_machine_is_lost_on_its_way_through_the_models() {
+        let vm = kinds::resource(&VM).expect("it is a kind");
+        let body = json!({
+            "location": "eastus",
+            "tags": { "a": "b" },
+            "zones": ["1"],
+            "identity": { "type": "UserAssigned", "userAssignedIdentities": { "/subscriptions/s/i": {} } },
+            "properties": {
+                "hardwareProfile": { "vmSize": "Standard_B4ms" },
+                "storageProfile": {
+                    "imageReference": { "publisher": "P", "offer": "O", "sku": "S", "version": "latest" },
+                    "osDisk": {
+                        "createOption": "FromImage", "deleteOption": "Delete", "diskSizeGB": 64,
+                        "managedDisk": { "storageAccountType": "Premium_LRS" },
+                    },
+                    "dataDisks": [{
+                        "lun": 0, "createOption": "Empty", "deleteOption": "Delete", "diskSizeGB": 8,
+                        "managedDisk": { "storageAccountType": "Standard_LRS" },
+                    }],
+                },
+                "osProfile": {
+                    "computerName": "x", "adminUsername": "u", "customData": "aGk=",
+                    "linuxConfiguration": {
+                        "disablePasswordAuthentication": true,
+                        "ssh": { "publicKeys": [{ "path": "/home/u/.ssh/authorized_keys", "keyData": "ssh-ed25519 A" }] },
+                    },
+                },
+                "networkProfile": {
+                    "networkInterfaces": [{ "id": "/n", "properties": { "primary": true, "deleteOption": "Detach" } }],
+                },
+                "priority": "Spot",
+                "evictionPolicy": "Delete",
+                "billingProfile": { "maxPrice": 0.25 },
+                "virtualMachineScaleSet": { "id": "/v" },
+                "platformFaultDomain": 1,
+            },
+        });
+        let request = machine(vm, ID, Call::Put(body.clone(), Condition::IsNew))
+            .await
+            .expect("it is a body");
+        assert_eq!(request.target, format!("{ID}?api-version=2024-07-01"));
+        assert_eq!((request.method, request.condition), (Method::PUT, Condition::IsNew));
+        assert_eq!(request.body, Some(body.clone()));
+
+        let update = json!({ "tags": { "a": "c" }, "properties": { "hardwareProfile": { "vmSize": "B" } } });
+        let request = machine(vm, ID, Call::Patch(update.clone(), Condition::None))
+            .await
+            .expect("it is a body");
+        assert_eq!((request.method, request.body), (Method::PATCH, Some(update)));
+        let request = machine(vm, ID, Call::Delete).await.expect("it has an id");
+        assert_eq!((request.method, request.body), (Method::DELETE, None));
+
+        let mut wrong = body;
+        wrong["properties"]["osProfile"]["customData"] = json!(["a secret"]);
+        let error = machine(vm, ID, Call::Put(wrong, Condition::IsNew))
+            .await
+            .expect_err("it is no body");
+        assert!(error.to_string().contains("is not as the API describes it"), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_scale_set_is_lost_on_its_way_through_the_models() {
+        let set = kinds::resource(&SCALE_SET).expect("it is a kind");
+        let body = json!({
+            "location": "eastus",
+            "tags": { "a": "b" },
+            "zones": ["1", "2"],
+            "properties": { "orchestrationMode": "Flexible", "singlePlacementGroup": false, "platformFaultDomainCount": 1 },
+        });
+        let request = scale_set(set, ID, Call::Put(body.clone(), Condition::IsNew))
+            .await
+            .expect("it is a body");
+        assert_eq!(request.body, Some(body));
+    }
+}

@@ -30,6 +30,8 @@ const KNOWN: [(&str, &str, &str); 3] = [
 
 /// For how long a look at another region may not see what was made.
 const LAG: Duration = Duration::from_secs(10);
+/// When to look again at what goes on in a cloud of Azure's own.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// An endpoint of Resource Manager.
 #[derive(Debug, Clone)]
@@ -60,6 +62,15 @@ impl Cloud {
         match self.known() {
             Some(_) => LAG,
             None => Duration::ZERO,
+        }
+    }
+
+    /// Returns when to ask again how something stands, where an answer does not say. What is no cloud of Azure's own is near
+    /// and small.
+    pub(crate) fn pause(&self) -> Duration {
+        match self.known() {
+            Some(_) => PAUSE,
+            None => PAUSE / 50,
         }
     }
 

@@ -16,8 +16,6 @@ use crate::resource::{Call, Resource, Site, changed_tags, get, is_absent, is_as_
 use crate::tags::{self, Tags};
 use crate::wanted::Wanted;
 
-/// When to look at an object again that is being worked on.
-const PAUSE: Duration = Duration::from_secs(5);
 /// How often a change is made anew whose object had another ETag when it arrived.
 const ROUNDS: u32 = 3;
 
@@ -188,7 +186,7 @@ async fn answered(
     answer: Answer,
 ) -> Result<Step, ProviderError> {
     match follow(&answer, &request.method) {
-        Some((follow, pause)) => Operation { id, purpose, follow }.running(pause),
+        Some(follow) => Operation { id, purpose, follow }.running(site.arm.pause(&answer)),
         None => finished(site, resource, &id, purpose).await,
     }
 }
@@ -227,7 +225,7 @@ pub(crate) async fn update(
         if provisioning(&current) == Provisioning::Running {
             return Err(ProviderError::NotSent {
                 message: format!("cannot {}: another operation on it goes on", what(&kind, "change", &id)),
-                retry_after: Some(PAUSE),
+                retry_after: Some(site.pause),
             });
         }
         if prior.version.is_some() && prior.version != seen.version {
@@ -317,7 +315,7 @@ async fn standing(
             let Operation { id, purpose, .. } = operation;
             failed(site, resource, id, purpose, &why(seen)).await
         }
-        (_, Provisioning::Running) | (Purpose::Delete | Purpose::Undo { .. }, _) => operation.running(PAUSE),
+        (_, Provisioning::Running) | (Purpose::Delete | Purpose::Undo { .. }, _) => operation.running(site.pause),
     }
 }
 

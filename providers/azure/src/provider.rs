@@ -102,7 +102,7 @@ impl ProviderType for AzureType {
             });
         }
         let cloud = Cloud::new(settings.str("endpoint"), settings.str("authority"))?;
-        let lag = cloud.lag();
+        let (lag, pause) = (cloud.lag(), cloud.pause());
         let tenant = settings.str("tenant_id").map(str::to_owned);
         Ok(Arc::new(AzureProvider {
             site: Site {
@@ -111,6 +111,7 @@ impl ProviderType for AzureType {
                 group: needed("resource_group")?,
                 region: region.map(str::to_owned),
                 lineage: context.lineage.clone(),
+                pause,
             },
             lag,
         }))

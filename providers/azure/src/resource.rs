@@ -1,6 +1,7 @@
 //! What all kinds have in common: an object of Resource Manager is made, looked at, changed and deleted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Method;
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     /// Where objects are made that do not say.
     pub(crate) region: Option<String>,
     pub(crate) lineage: Arc<str>,
+    /// When to look again at what is being worked on.
+    pub(crate) pause: Duration,
 }
 
 impl Site {

@@ -251,6 +251,11 @@ impl Arm {
         })
     }
 
+    /// Returns when to ask again how something stands.
+    pub(crate) fn pause(&self, answer: &Answer) -> Duration {
+        answer.retry_after.unwrap_or_else(|| self.cloud.pause())
+    }
+
     /// Returns all items of a list, page by page.
     pub(crate) async fn list(&self, what: &str, target: String) -> Result<Vec<Json>, CallError> {
         let nonsense = |problem: &str| CallError::Nonsense {

@@ -14,9 +14,6 @@ use serde_json::Value as Json;
 use super::refusal::Refusal;
 use super::{Answer, Arm, CallError, Request};
 
-/// When to look again where the answer does not say.
-const PAUSE: Duration = Duration::from_secs(5);
-
 /// How an operation is followed. Kept in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,8 +38,7 @@ pub(crate) enum Standing {
 }
 
 /// Returns how what was answered to a write is followed; `None` where it is done.
-pub(crate) fn follow(answer: &Answer, method: &Method) -> Option<(Follow, Duration)> {
-    let pause = answer.retry_after.unwrap_or(PAUSE);
+pub(crate) fn follow(answer: &Answer, method: &Method) -> Option<Follow> {
     let follow = match (&answer.operation, &answer.location) {
         (Some(url), _) => Follow::Status(url.clone()),
         (None, Some(url)) if answer.status == 202 => Follow::Result(url.clone()),
@@ -55,7 +51,7 @@ pub(crate) fn follow(answer: &Answer, method: &Method) -> Option<(Follow, Durati
             Provisioning::Done => return None,
         },
     };
-    Some((follow, pause))
+    Some(follow)
 }
 
 /// What an object says of the last operation on it.
@@ -97,7 +93,7 @@ impl Arm {
             Ok(answer) => answer,
             Err(error) => return self.ended(&follow, error),
         };
-        let pause = answer.retry_after.unwrap_or(PAUSE);
+        let pause = self.pause(&answer);
         if let Follow::Result(_) = &follow {
             return Ok(match answer.status {
                 // Each answer can name another place.

@@ -225,3 +225,141 @@ fn inside(error: &Json, depth: usize, found: &mut Vec<(String, String)>) {
         inside(inner, depth - 1, found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(status: u16, code: &str, message: &str) -> Refusal {
+        let body = json!({ "error": { "code": code, "message": message } }).to_string();
+        Refusal::read(status, body.as_bytes(), None)
+    }
+
+    #[test]
+    fn what_a_refusal_means() {
+        let seconds = Duration::from_secs;
+        let message = || "m".to_owned();
+        let rejected = |attribute: Option<&str>| ProviderError::Rejected {
+            message: message(),
+            attribute: attribute.map(Path::attribute),
+        };
+        let not_sent = |retry_after| ProviderError::NotSent {
+            message: message(),
+            retry_after,
+        };
+        for (case, refusal, is_write, expected) in [
+            (
+                "throttled",
+                refused(429, "TooManyRequests", ""),
+                true,
+                ProviderError::Throttled {
+                    message: message(),
+                    retry_after: PAUSE,
+                },
+            ),
+            (
+                "429 for an object that is worked on",
+                refused(429, "RetryableErrorDueToAnotherOperation", ""),
+                true,
+                not_sent(None),
+            ),
+            (
+                "busy",
+                refused(409, "AnotherOperationInProgress", ""),
+                true,
+                not_sent(None),
+            ),
+            (
+                "an interface kept for a deleted machine",
+                refused(400, "NicReservedForAnotherVm", ""),
+                true,
+                not_sent(Some(seconds(180))),
+            ),
+            (
+                "a conflict without a reason",
+                refused(409, "Conflict", ""),
+                true,
+                not_sent(None),
+            ),
+            (
+                "moved",
+                refused(412, "PreconditionFailed", ""),
+                true,
+                ProviderError::Conflict { message: message() },
+            ),
+            (
+                "no such size",
+                refused(409, "SkuNotAvailable", ""),
+                true,
+                rejected(Some("size")),
+            ),
+            (
+                "too much",
+                refused(409, "OperationNotAllowed", "exceeding quota"),
+                true,
+                rejected(None),
+            ),
+            (
+                "in use",
+                refused(400, "InUseSubnetCannotBeDeleted", ""),
+                true,
+                rejected(None),
+            ),
+            (
+                "not allowed",
+                refused(403, "AuthorizationFailed", ""),
+                true,
+                ProviderError::Denied { message: message() },
+            ),
+            (
+                "forbidden by a policy",
+                refused(403, "RequestDisallowedByPolicy", ""),
+                true,
+                rejected(None),
+            ),
+            (
+                "a write that may have been done",
+                refused(500, "InternalServerError", ""),
+                true,
+                ProviderError::Ambiguous { message: message() },
+            ),
+            ("a look", refused(502, "", ""), false, not_sent(None)),
+        ] {
+            assert_eq!(refusal.meaning(message(), is_write), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn details_and_hints_are_shown() {
+        let nested = json!({ "error": {
+            "code": "DeploymentFailed", "message": "At least one failed.\nSee the details.",
+            "details": [{ "code": "Conflict", "message": "", "details": [{ "code": "SkuNotAvailable", "message": "No B4ms here." }] }],
+            "innererror": { "exceptiontype": "E", "errordetail": "inner" },
+        } });
+        for (case, refusal, expected) in [
+            (
+                "nested",
+                Refusal::of(409, &nested),
+                "DeploymentFailed: At least one failed. See the details (Conflict: ) (SkuNotAvailable: No B4ms here) (E: inner); take \
+                 another `size`, zone or region: `az vm list-skus --location REGION --size SIZE --all` shows what this subscription \
+                 can have",
+            ),
+            (
+                "quota",
+                refused(
+                    409,
+                    "OperationNotAllowed",
+                    "Operation could not be completed as it results in exceeding approved Total Regional Cores quota.",
+                ),
+                "OperationNotAllowed: Operation could not be completed as it results in exceeding approved Total Regional Cores quota; \
+                 ask Azure for more quota of this family in this region, take a smaller `size` or one of another family, or lower \
+                 `max` of the pool",
+            ),
+            ("no JSON", Refusal::read(502, b"<html>", None), "Azure answered 502"),
+        ] {
+            assert_eq!(refusal.to_string(), expected, "{case}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The provider against real HTTP servers on loopback.
+
+mod credentials;
