@@ -18,6 +18,7 @@ use simfleet_provider_api::ProviderError;
 
 use crate::arm::{Condition, Request};
 use crate::resource::{Call, Resource, plain_request, what};
+use crate::wanted::without_nulls;
 
 /// Where an object of a resource group is.
 struct Place {
@@ -178,7 +179,8 @@ impl Recorder {
             Body::Bytes(bytes) if bytes.is_empty() => None,
             Body::Bytes(bytes) => {
                 let body = serde_json::from_slice(bytes).map_err(|_| broken("the request has no JSON"))?;
-                Some(with_identities(body, asked))
+                // They send the time of creation, which only Azure knows, as `null`.
+                Some(with_identities(without_nulls(body), asked))
             }
             Body::SeekableStream(_) => return Err(broken("the request is a stream")),
         };
