@@ -1,0 +1,159 @@
+//! Lists: by group and by subscription, in pages, some time behind.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::kind::Kind;
+use crate::message::{Answer, ArmError, Request, Result};
+use crate::resource::Resource;
+use crate::world::{Group, World};
+
+impl World {
+    pub(crate) fn list(&self, request: &Request, kind: Kind, group: Option<&Group>) -> Result<Answer> {
+        let subscription = format!("/subscriptions/{}/", request.step(1));
+        let inside = group.map_or(subscription, |group| format!("{}/", group.id.to_lowercase()));
+        let location = (request.step(4) == "locations").then(|| request.step(5));
+        let found = self.listed(&inside, |resource| {
+            resource.kind == kind && location.as_ref().is_none_or(|location| *location == resource.location)
+        });
+        self.page(request, found, |world, resource| {
+            let mut shown = world.show(resource);
+            if kind == Kind::Machine || kind == Kind::Disk {
+                loud(&mut shown);
+            }
+            if kind == Kind::Machine
+                && request
+                    .query
+                    .get("statusonly")
+                    .is_some_and(|only| only.eq_ignore_ascii_case("true"))
+            {
+                shown["properties"]["instanceView"] = world.instance_view(resource);
+            }
+            shown
+        })
+    }
+
+    /// Lists all objects of a group or a subscription, each in a few words.
+    pub(crate) fn list_resources(&self, request: &Request) -> Result<Answer> {
+        let inside = match request.step(2).as_str() {
+            "resourcegroups" => format!(
+                "{}/",
+                self.group(&request.step(1), &request.steps[3])?.id.to_lowercase()
+            ),
+            _ => format!("/subscriptions/{}/", request.step(1)),
+        };
+        let kind = request.query.get("$filter").and_then(|filter| filter_on_type(filter));
+        let found = self.listed(&inside, |resource| {
+            resource.kind != Kind::Instance
+                && kind
+                    .as_ref()
+                    .is_none_or(|kind| kind.eq_ignore_ascii_case(resource.kind.name()))
+        });
+        self.page(request, found, |world, resource| {
+            let mut shown = world.show(resource);
+            if let Some(shown) = shown.as_object_mut() {
+                shown.retain(|name, _| {
+                    matches!(
+                        name.as_str(),
+                        "id" | "name" | "type" | "location" | "tags" | "sku" | "zones"
+                    )
+                });
+            }
+            shown
+        })
+    }
+
+    /// Returns what a list shows: not yet what was just created, and still what was just deleted.
+    pub(crate) fn listed(&self, inside: &str, wanted: impl Fn(&Resource) -> bool) -> Vec<&Resource> {
+        let lag = SignedDuration::from_millis(i64::try_from(self.pace.list_lag_ms).unwrap_or(i64::MAX));
+        let there = self
+            .resources
+            .range(inside.to_owned()..)
+            .take_while(|(key, _)| key.starts_with(inside));
+        let there = there.map(|(_, resource)| resource);
+        let there = there.filter(|resource| self.now.duration_since(resource.created) >= lag);
+        let gone = self.ghosts.iter().map(|(_, resource)| resource);
+        let gone = gone.filter(|gone| gone.key().starts_with(inside) && !self.resources.contains_key(&gone.key()));
+        let mut found: Vec<&Resource> = there.chain(gone).filter(|resource| wanted(resource)).collect();
+        found.sort_by_cached_key(|resource| resource.key());
+        found.dedup_by_key(|resource| resource.key());
+        found
+    }
+
+    /// Answers with a page of a list, and where the next is.
+    pub(crate) fn page(
+        &self,
+        request: &Request,
+        found: Vec<&Resource>,
+        show: impl Fn(&World, &Resource) -> Value,
+    ) -> Result<Answer> {
+        let after = match request.query.get("$skiptoken") {
+            Some(token) => {
+                let decoded = URL_SAFE_NO_PAD
+                    .decode(token)
+                    .ok()
+                    .and_then(|bytes| String::from_utf8(bytes).ok());
+                decoded
+                    .ok_or_else(|| ArmError::bad("InvalidSkipToken", format!("The skip token '{token}' is invalid.")))?
+            }
+            None => String::new(),
+        };
+        let top = request
+            .query
+            .get("$top")
+            .and_then(|top| top.parse().ok())
+            .unwrap_or(usize::MAX);
+        let size = self.options.page.min(top).max(1);
+        let mut rest = found.into_iter().filter(|resource| resource.key() > after);
+        let page: Vec<&Resource> = rest.by_ref().take(size).collect();
+        let more = rest.next().is_some();
+        let items: Vec<Value> = page.iter().map(|resource| show(self, resource)).collect();
+        let mut body = json!({ "value": items });
+        if more && let Some(last) = page.last() {
+            let token = URL_SAFE_NO_PAD.encode(last.key());
+            let mut query = String::new();
+            for (name, value) in &request.query {
+                if name != "$skiptoken" {
+                    query.push_str(&format!("{name}={}&", encode(value)));
+                }
+            }
+            body["nextLink"] = json!(format!("{}{}?{query}$skiptoken={token}", request.base, request.path));
+        }
+        Ok(Answer::json(200, body))
+    }
+}
+
+/// Lists of Compute give the names of groups in upper case.
+fn loud(shown: &mut Value) {
+    let Some(id) = shown.get("id").and_then(Value::as_str) else {
+        return;
+    };
+    let mut steps: Vec<String> = id.split('/').map(str::to_owned).collect();
+    if let Some(group) = steps.get_mut(4) {
+        *group = group.to_uppercase();
+    }
+    shown["id"] = json!(steps.join("/"));
+}
+
+fn filter_on_type(filter: &str) -> Option<String> {
+    let (name, value) = filter.split_once(" eq ")?;
+    name.trim()
+        .eq_ignore_ascii_case("resourceType")
+        .then(|| value.trim().trim_matches('\'').to_owned())
+}
+
+fn encode(value: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| {
+            if keep(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! The emulator over HTTP, as a client sees it.
+
+mod support;
+
+mod compute;
+mod faults;
+mod login;
+mod network;
+mod protocol;
+mod python;
+mod scale_sets;
