@@ -133,9 +133,7 @@ impl Provider for AzureProvider {
     async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
         match flow::read(&self.site, kinds::resource(kind)?, id).await {
             // What nobody answers proves nothing.
-            Err(error) if error.is_transient() => Ok(Observed::Unreachable {
-                reason: error.to_string(),
-            }),
+            Err(ProviderError::NotSent { message, .. }) => Ok(Observed::Unreachable { reason: message }),
             other => other,
         }
     }

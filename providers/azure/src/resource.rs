@@ -8,7 +8,9 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use simfleet_provider_api::json::to_json_with;
-use simfleet_provider_api::{Attributes, Kind, Object, ObjectId, Path, Problem, ProviderError, Schema, Token, Value};
+use simfleet_provider_api::{
+    Attributes, Kind, Mode, Object, ObjectId, Path, Problem, ProviderError, Schema, Token, Value, convert,
+};
 
 use crate::arm::{Arm, CallError, Condition, Request};
 use crate::kinds;
@@ -312,13 +314,18 @@ pub(crate) fn put_changed(current: &Json, changes: Json) -> Call {
 
 /// Whether what is wanted is what an object has, in all that can be configured.
 pub(crate) fn is_as_wanted(schema: &Schema, planned: &Attributes, object: &Object) -> bool {
-    let configurable = schema.attributes.iter().filter(|attribute| attribute.is_configurable());
-    configurable.into_iter().all(|attribute| {
-        let wanted = planned.get(attribute.name).and_then(|value| {
-            let value = simfleet_provider_api::convert(value, &attribute.ty).ok()?;
-            Some(value.unmarked())
-        });
-        let found = object.attributes.get(attribute.name).cloned().map(Value::unmarked);
-        wanted.is_none() || wanted == found
+    let mut configurable = schema.attributes.iter().filter(|attribute| attribute.is_configurable());
+    configurable.all(|attribute| {
+        let default = match &attribute.mode {
+            Mode::Default(value) => Some(value),
+            _ => None,
+        };
+        let wanted = planned.get(attribute.name).or(default);
+        let wanted = wanted.and_then(|value| convert(value, &attribute.ty).ok());
+        let found = object.attributes.get(attribute.name).cloned();
+        match wanted {
+            None if attribute.mode == Mode::OptionalComputed => true,
+            wanted => wanted.map(Value::unmarked) == found.map(Value::unmarked),
+        }
     })
 }

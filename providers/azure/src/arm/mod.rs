@@ -60,10 +60,6 @@ impl Request {
             condition: Condition::None,
         }
     }
-
-    fn is_write(&self) -> bool {
-        self.method != Method::GET
-    }
 }
 
 /// What came back, where it was no refusal.
@@ -94,18 +90,13 @@ pub(crate) enum CallError {
         what: String,
         endpoint: String,
         cause: String,
-        is_write: bool,
     },
     #[error("cannot {what}: {source}")]
     NoToken { what: String, source: NoToken },
     #[error("cannot {what}: {problem}")]
     Nonsense { what: String, problem: String },
     #[error("cannot {what}: {refusal}")]
-    Refused {
-        what: String,
-        refusal: Box<Refusal>,
-        is_write: bool,
-    },
+    Refused { what: String, refusal: Box<Refusal> },
 }
 
 impl CallError {
@@ -127,8 +118,8 @@ impl From<CallError> for ProviderError {
     fn from(error: CallError) -> Self {
         let message = error.to_string();
         match error {
-            CallError::NoAnswer { is_write: true, .. } => ProviderError::Ambiguous { message },
-            CallError::NoConnection { .. } | CallError::NoAnswer { .. } => ProviderError::NotSent {
+            CallError::NoAnswer { .. } => ProviderError::Ambiguous { message },
+            CallError::NoConnection { .. } => ProviderError::NotSent {
                 message,
                 retry_after: None,
             },
@@ -138,7 +129,7 @@ impl From<CallError> for ProviderError {
             },
             CallError::NoToken { .. } => ProviderError::Denied { message },
             CallError::Nonsense { .. } => ProviderError::Broken { message },
-            CallError::Refused { refusal, is_write, .. } => refusal.meaning(message, is_write),
+            CallError::Refused { refusal, .. } => refusal.meaning(message),
         }
     }
 }
@@ -230,7 +221,6 @@ impl Arm {
             return Err(CallError::Refused {
                 what: request.what.clone(),
                 refusal: Box::new(Refusal::read(status.as_u16(), &bytes, retry_after(&headers))),
-                is_write: request.is_write(),
             });
         }
         let body = match bytes.is_empty() {
@@ -304,12 +294,7 @@ impl Arm {
         let (what, endpoint, cause) = (request.what.clone(), self.cloud.endpoint.to_string(), cause(error));
         match error.is_connect() {
             true => CallError::NoConnection { what, endpoint, cause },
-            false => CallError::NoAnswer {
-                what,
-                endpoint,
-                cause,
-                is_write: request.is_write(),
-            },
+            false => CallError::NoAnswer { what, endpoint, cause },
         }
     }
 }

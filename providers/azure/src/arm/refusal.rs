@@ -171,7 +171,7 @@ impl Refusal {
     }
 
     /// Returns what the refusal means for whoever sent the call.
-    pub(crate) fn meaning(&self, message: String, is_write: bool) -> ProviderError {
+    pub(crate) fn meaning(&self, message: String) -> ProviderError {
         let retry_after = self.retry_after;
         match self.status {
             // The network service has 429 for an object that somebody else works on, too.
@@ -190,8 +190,7 @@ impl Refusal {
             412 => ProviderError::Conflict { message },
             // Without a code it is the front door, which knows no more than that the object is being worked on.
             409 if self.code.is_empty() || self.code == "Conflict" => ProviderError::NotSent { message, retry_after },
-            408 | 500.. if is_write => ProviderError::Ambiguous { message },
-            408 | 500.. => ProviderError::NotSent { message, retry_after },
+            408 | 500.. => ProviderError::Ambiguous { message },
             _ => ProviderError::Rejected {
                 message,
                 attribute: self.attribute(),
@@ -249,11 +248,10 @@ mod tests {
             message: message(),
             retry_after,
         };
-        for (case, refusal, is_write, expected) in [
+        for (case, refusal, expected) in [
             (
                 "throttled",
                 refused(429, "TooManyRequests", ""),
-                true,
                 ProviderError::Throttled {
                     message: message(),
                     retry_after: PAUSE,
@@ -262,72 +260,57 @@ mod tests {
             (
                 "429 for an object that is worked on",
                 refused(429, "RetryableErrorDueToAnotherOperation", ""),
-                true,
                 not_sent(None),
             ),
-            (
-                "busy",
-                refused(409, "AnotherOperationInProgress", ""),
-                true,
-                not_sent(None),
-            ),
+            ("busy", refused(409, "AnotherOperationInProgress", ""), not_sent(None)),
             (
                 "an interface kept for a deleted machine",
                 refused(400, "NicReservedForAnotherVm", ""),
-                true,
                 not_sent(Some(seconds(180))),
             ),
             (
                 "a conflict without a reason",
                 refused(409, "Conflict", ""),
-                true,
                 not_sent(None),
             ),
             (
                 "moved",
                 refused(412, "PreconditionFailed", ""),
-                true,
                 ProviderError::Conflict { message: message() },
             ),
             (
                 "no such size",
                 refused(409, "SkuNotAvailable", ""),
-                true,
                 rejected(Some("size")),
             ),
             (
                 "too much",
                 refused(409, "OperationNotAllowed", "exceeding quota"),
-                true,
                 rejected(None),
             ),
-            (
-                "in use",
-                refused(400, "InUseSubnetCannotBeDeleted", ""),
-                true,
-                rejected(None),
-            ),
+            ("in use", refused(400, "InUseSubnetCannotBeDeleted", ""), rejected(None)),
             (
                 "not allowed",
                 refused(403, "AuthorizationFailed", ""),
-                true,
                 ProviderError::Denied { message: message() },
             ),
             (
                 "forbidden by a policy",
                 refused(403, "RequestDisallowedByPolicy", ""),
-                true,
                 rejected(None),
             ),
             (
                 "a write that may have been done",
                 refused(500, "InternalServerError", ""),
-                true,
                 ProviderError::Ambiguous { message: message() },
             ),
-            ("a look", refused(502, "", ""), false, not_sent(None)),
+            (
+                "no code",
+                refused(502, "", ""),
+                ProviderError::Ambiguous { message: message() },
+            ),
         ] {
-            assert_eq!(refusal.meaning(message(), is_write), expected, "{case}");
+            assert_eq!(refusal.meaning(message()), expected, "{case}");
         }
     }
 
