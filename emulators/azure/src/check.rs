@@ -47,7 +47,7 @@ impl World {
         }
         // What is inside of the object itself, such as a probe of a rule.
         let inside = format!("{}/", asked.key());
-        for id in crate::references::found("", &made.body) {
+        for id in crate::references::all(&made.body) {
             let key = id.to_lowercase();
             if let Some(part) = key.strip_prefix(&inside)
                 && !asked.kind.children().is_empty()

@@ -7,6 +7,9 @@ use crate::draw::Draw;
 use crate::message::ArmError;
 
 /// Something that goes wrong with the calls that it matches.
+///
+/// As JSON: `{"method": "PUT", "path": "virtualMachines/a", "skip": 1, "times": 1, "effect": "lose_reply"}`, where an effect
+/// with more to say is an object, such as `{"throttle": {"retry_after": 2}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// Which method; any without it.
@@ -25,13 +28,12 @@ pub struct Fault {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<f64>,
     /// What happens.
-    #[serde(flatten)]
     pub effect: FaultEffect,
 }
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FaultEffect {
     /// The call is carried out, and the connection closed without an answer.
     LoseReply,

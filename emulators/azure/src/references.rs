@@ -42,16 +42,22 @@ impl References {
 
 /// Returns the ids that a body refers to, beside those that are its own or inside of it.
 pub fn found(key: &str, body: &Map<String, Value>) -> Vec<String> {
+    let mut ids = all(body);
+    ids.retain(|id| {
+        let id = id.to_lowercase();
+        id != key && !id.starts_with(&format!("{key}/"))
+    });
+    ids
+}
+
+/// Returns all ids that a body refers to.
+pub fn all(body: &Map<String, Value>) -> Vec<String> {
     let mut ids = Vec::new();
     for (name, value) in body {
         if name != "id" {
             walk(value, &mut ids);
         }
     }
-    ids.retain(|id| {
-        let id = id.to_lowercase();
-        id != key && !id.starts_with(&format!("{key}/"))
-    });
     ids
 }
 

@@ -80,7 +80,7 @@ impl World {
                 continue;
             };
             for part in crate::resource::items(properties, list) {
-                let refers = crate::references::found("", part)
+                let refers = crate::references::all(part)
                     .iter()
                     .any(|id| id.eq_ignore_ascii_case(&to));
                 if refers && let Some(name) = crate::resource::text(part, "name") {

@@ -116,7 +116,7 @@ impl World {
         let rules: Vec<(String, Vec<String>)> = items(properties, "loadBalancingRules")
             .map(|rule| {
                 let id = text(rule, "id").unwrap_or_default().to_owned();
-                let refers = crate::references::found("", rule);
+                let refers = crate::references::all(rule);
                 (id, refers.into_iter().map(|id| id.to_lowercase()).collect())
             })
             .collect();
