@@ -172,7 +172,7 @@ async fn a_run_that_was_killed_goes_on_by_its_token_or_its_handle() {
     let rig = Rig::start().await;
     let first = Run::new(&rig).await;
     let wanted = first.machine().await;
-    let slow = FaultEffect::SlowOperation { milliseconds: 300 };
+    let slow = FaultEffect::SlowOperation { milliseconds: 60_000 };
     rig.control().fault(Fault::new(slow).on("PUT", "/virtualMachines/"));
     let step = first
         .provider
@@ -190,6 +190,7 @@ async fn a_run_that_was_killed_goes_on_by_its_token_or_its_handle() {
         .create(&VM, &token(4), &wanted)
         .await
         .expect("it is adopted");
+    rig.control().advance(Duration::from_secs(61));
     let (one, two) = (second.settle(&VM, step).await, second.settle(&VM, again).await);
     let (Ok(Step::Done(one)), Ok(Step::Done(two))) = (one, two) else {
         panic!("both end with the machine");
@@ -285,7 +286,7 @@ async fn what_is_in_use_is_not_deleted() {
             .expect("a list")
             .expect("there is one")
             .remove(0);
-        let error = run.delete(kind, &listed).await.expect_err("it is in use");
+        let error = run.delete(kind, &listed).await.expect_err(name);
         assert!(matches!(error, ProviderError::Rejected { .. }), "{error:?}");
         assert!(
             message(&error).starts_with(&format!("cannot delete the {kind} `{name}`")),
