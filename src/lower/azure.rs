@@ -28,7 +28,9 @@ const IP_PART: &str = "ip";
 const NIC_PART: &str = "nic";
 /// What the frame of a pool is called below it.
 const SET_PART: &str = "set";
-/// What the parts of a network are called below it.
+/// What the parts of a network are called below it. The virtual network is one of them: what depends on the block depends on
+/// all of them, so no part of it could depend on that.
+const NET_PART: &str = "net";
 const SUBNET_PART: &str = "subnet";
 const RULES_PART: &str = "rules";
 
@@ -132,7 +134,7 @@ pub(super) fn machine(
     let user = user(record);
     let nic = address.part(NIC_PART);
     let mut attributes = Attributes::new();
-    attributes.set("name", name_of(&address));
+    attributes.set("name", azure_name(&address));
     for name in ["size", "image"] {
         attributes.set(name, needed(lowering, record, name, &what)?);
     }
@@ -204,7 +206,7 @@ fn scale_set(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Desired {
 fn network(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Vec<Desired> {
     let record = lowering.record;
     let mut network = lowering.desired(
-        lowering.address.clone(),
+        lowering.address.part(NET_PART),
         NETWORK,
         provider.clone(),
         named(lowering.address, record),
@@ -235,9 +237,10 @@ fn subnets(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Vec<Desired> {
         let attributes = &mut subnet.attributes;
         attributes.set("name", &*label);
         attributes.remove("tags");
-        attributes.set("network", id_of(lowering.address, lowering.objects));
+        let network = lowering.address.part(NET_PART);
+        attributes.set("network", id_of(&network, lowering.objects));
         attributes.set("cidr", block.get("cidr").cloned().unwrap_or(Value::NULL));
-        subnet.depends_on.insert(lowering.address.clone());
+        subnet.depends_on.insert(network);
         if has_rules(lowering.record) {
             let group = lowering.address.part(RULES_PART);
             attributes.set("security_group", id_of(&group, lowering.objects));
@@ -295,9 +298,14 @@ fn part(lowering: &Lowering<'_>, provider: &ProviderConfig, kind: Kind, address:
 
 fn named(address: &Address, record: &Record) -> Attributes {
     let mut attributes = Attributes::new();
-    attributes.set("name", name_of(address).replace('/', "-"));
+    attributes.set("name", azure_name(address));
     attributes.set("tags", record.get("tags").cloned().unwrap_or(Value::NULL));
     attributes
+}
+
+/// Returns a name that every kind takes: that of a machine is the name of a host, too.
+fn azure_name(address: &Address) -> String {
+    name_of(address).replace(['/', '_'], "-")
 }
 
 /// Returns what others read of a machine that its parts know: `None` of what is no such machine.
@@ -320,6 +328,11 @@ pub(super) fn output(address: &Address, name: &str, machine: &Attributes, object
         }
         _ => None,
     }
+}
+
+/// Returns the attributes of the virtual network that a network has, where it is made of several objects.
+pub(super) fn virtual_network(address: &Address, objects: &dyn Objects) -> Option<Attributes> {
+    objects.attributes(&address.part(NET_PART))
 }
 
 /// Returns what others read of the subnets of a network, by label: `network.a.subnet.b.id`.

@@ -49,6 +49,7 @@ pub(super) fn resource(lowering: &Lowering<'_>, network: &Network) -> Result<Opt
 /// Returns what others read of a network.
 pub(super) fn outputs(address: &Address, record: &Record, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
     let attributes = objects.attributes(address);
+    let attributes = attributes.or_else(|| azure::virtual_network(address, objects));
     let id = match &attributes {
         Some(attributes) => attributes.get("id").cloned().unwrap_or(Value::NULL),
         None => Value::unknown(format!("{address}.id")),
