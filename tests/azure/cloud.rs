@@ -130,9 +130,14 @@ fn shown(id: &str) -> String {
     let [.., kind, name] = steps.as_slice() else {
         return id.to_owned();
     };
+    // Azure names the disk of a machine after it, with an id of its own.
+    let (name, disk) = match name.split_once("_OsDisk_") {
+        Some((machine, _)) => (machine, "_OsDisk"),
+        None => (*name, ""),
+    };
     let name = match name.rsplit_once('-') {
         Some((name, digits)) if digits.len() == 12 => format!("{name}-#"),
-        _ => (*name).to_owned(),
+        _ => name.to_owned(),
     };
-    format!("{kind}/{name}")
+    format!("{kind}/{name}{disk}")
 }
