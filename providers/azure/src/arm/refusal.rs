@@ -140,7 +140,9 @@ impl Refusal {
             "AuthorizationFailed" | "LinkedAuthorizationFailed" => {
                 "give the identity the role Contributor on the resource group"
             }
-            "ResourceGroupNotFound" => "see `resource_group` of the provider",
+            "ResourceGroupNotFound" => {
+                "see `resource_group` of the provider; `az group create --name NAME --location REGION` makes one"
+            }
             "SubscriptionNotFound" | "InvalidSubscriptionId" => "see `subscription_id` of the provider",
             "LocationNotAvailableForResourceType" | "InvalidLocation" | "NoRegisteredProviderFound" => {
                 "see `region` of the provider"
