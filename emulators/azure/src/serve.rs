@@ -136,7 +136,7 @@ fn pairs(text: &str, name_of: impl Fn(&str) -> String) -> BTreeMap<String, Strin
 }
 
 /// Decodes `%41`.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -44,6 +44,12 @@ impl World {
         mut body: Map<String, Value>,
         existing: Option<&Resource>,
     ) -> Result<Made> {
+        // What a PUT of an existing set leaves out stays as it is: clients scale with a body of a region and a SKU.
+        for (name, value) in existing.into_iter().flat_map(|existing| &existing.body) {
+            if name != "properties" {
+                default(&mut body, name, value.clone());
+            }
+        }
         crate::compute::zones::check(asked, &body)?;
         let zones: Vec<Value> = body.get("zones").and_then(Value::as_array).cloned().unwrap_or_default();
         let had: Vec<Value> = existing
@@ -67,6 +73,25 @@ impl World {
             properties.remove(member);
         }
         let old = existing.and_then(Resource::properties);
+        for (name, value) in old.into_iter().flatten() {
+            default(properties, name, value.clone());
+        }
+        let old_profile = old
+            .and_then(|old| old.get("virtualMachineProfile"))
+            .and_then(Value::as_object);
+        if let Some(Value::Object(profile)) = properties.get_mut("virtualMachineProfile") {
+            for (name, value) in old_profile.into_iter().flatten() {
+                default(profile, name, value.clone());
+            }
+            let old_os = old_profile
+                .and_then(|old| old.get("osProfile"))
+                .and_then(Value::as_object);
+            if let Some(Value::Object(os)) = profile.get_mut("osProfile") {
+                for (name, value) in old_os.into_iter().flatten() {
+                    default(os, name, value.clone());
+                }
+            }
+        }
         default(
             properties,
             "orchestrationMode",
@@ -182,7 +207,9 @@ impl World {
         default(storage, "diskControllerType", json!("SCSI"));
         if let Some(Value::Object(os)) = profile.get_mut("osProfile") {
             default(os, "computerNamePrefix", json!(asked.name));
-            take_base64(os, "customData")?;
+            if let Some(data) = take_base64(os, "customData")? {
+                os.insert("customData".to_owned(), json!(data));
+            }
             crate::compute::profile::check_profile(os)?;
             default(os, "secrets", json!([]));
             default(os, "allowExtensionOperations", json!(true));
