@@ -15,8 +15,17 @@ impl World {
         let subscription = format!("/subscriptions/{}/", request.step(1));
         let inside = group.map_or(subscription, |group| format!("{}/", group.id.to_lowercase()));
         let location = (request.step(4) == "locations").then(|| request.step(5));
+        let set = request
+            .query
+            .get("$filter")
+            .and_then(|filter| filter_on(filter, "virtualMachineScaleSet/id"));
         let found = self.listed(&inside, |resource| {
-            resource.kind == kind && location.as_ref().is_none_or(|location| *location == resource.location)
+            let of = resource.text("/properties/virtualMachineScaleSet/id");
+            let is_member = set
+                .as_ref()
+                .is_none_or(|set| of.is_some_and(|of| of.eq_ignore_ascii_case(set)));
+            let is_there = location.as_ref().is_none_or(|location| *location == resource.location);
+            resource.kind == kind && is_there && is_member
         });
         self.page(request, found, |world, resource| {
             let mut shown = world.show(resource);
@@ -44,7 +53,10 @@ impl World {
             ),
             _ => format!("/subscriptions/{}/", request.step(1)),
         };
-        let kind = request.query.get("$filter").and_then(|filter| filter_on_type(filter));
+        let kind = request
+            .query
+            .get("$filter")
+            .and_then(|filter| filter_on(filter, "resourceType"));
         let found = self.listed(&inside, |resource| {
             resource.kind != Kind::Instance
                 && kind
@@ -126,7 +138,7 @@ impl World {
 }
 
 /// Lists of Compute give the names of groups in upper case.
-fn loud(shown: &mut Value) {
+pub(crate) fn loud(shown: &mut Value) {
     let Some(id) = shown.get("id").and_then(Value::as_str) else {
         return;
     };
@@ -137,11 +149,11 @@ fn loud(shown: &mut Value) {
     shown["id"] = json!(steps.join("/"));
 }
 
-fn filter_on_type(filter: &str) -> Option<String> {
+/// Reads a filter such as `'name' eq 'value'`.
+fn filter_on(filter: &str, wanted: &str) -> Option<String> {
     let (name, value) = filter.split_once(" eq ")?;
-    name.trim()
-        .eq_ignore_ascii_case("resourceType")
-        .then(|| value.trim().trim_matches('\'').to_owned())
+    let is_wanted = name.trim().trim_matches('\'').eq_ignore_ascii_case(wanted);
+    is_wanted.then(|| value.trim().trim_matches('\'').to_owned())
 }
 
 fn encode(value: &str) -> String {

@@ -326,8 +326,7 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn show_scale_set(resource: &Resource, properties: &mut Map<String, Value>) {
-        let _ = resource;
+    pub(crate) fn show_scale_set(properties: &mut Map<String, Value>) {
         if let Some(profile) = properties.get_mut("virtualMachineProfile")
             && let Some(Value::Object(os)) = profile.get_mut("osProfile")
         {

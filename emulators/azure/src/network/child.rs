@@ -39,7 +39,7 @@ impl World {
             (&Method::GET, 2) => {
                 let name = &asked.request.steps[9];
                 let child = self.child(&parent, list, name);
-                let child = child.ok_or_else(|| no_child(asked, &parent, list, name))?;
+                let child = child.ok_or_else(|| no_child(&parent, list, name))?;
                 Ok(Answer::json(200, child).with("etag", parent.etag()))
             }
             (&Method::PUT, 2) if writable => self.put_child(asked, parent, list),
@@ -113,11 +113,7 @@ impl World {
         if parent.state == State::Deleting {
             return Err(crate::objects::not_found(asked));
         }
-        let other = self
-            .operations
-            .values()
-            .find(|operation| operation.target == parent.key() && operation.outcome.is_none());
-        let Some(other) = other.filter(|_| parent.state.is_under_way()) else {
+        let Some(other) = self.under_way_on(&parent.key()).filter(|_| parent.state.is_under_way()) else {
             return Ok(());
         };
         let mut error = ArmError::new(
@@ -154,8 +150,7 @@ impl World {
     }
 }
 
-fn no_child(asked: &Asked, parent: &Resource, list: &str, name: &str) -> ArmError {
-    let _ = asked;
+fn no_child(parent: &Resource, list: &str, name: &str) -> ArmError {
     ArmError::new(
         404,
         "NotFound",

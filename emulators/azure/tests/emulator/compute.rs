@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simfleet_azure_emulator::{Options, Pass, Restricted, SUBSCRIPTION};
+use simfleet_azure_emulator::{Options, Order, Pass, Restricted, SUBSCRIPTION};
 
 use crate::support::*;
 
@@ -354,6 +354,55 @@ async fn lists_of_machines_are_loud_and_user_data_is_only_for_who_asks() {
         .find(|it| it["name"] == "a")
         .expect("a machine");
     assert_eq!(hidden["hidden"]["customData"], "I2Nsb3VkLWNvbmZpZwo=");
+}
+
+#[tokio::test]
+async fn what_has_no_order_may_come_in_another() {
+    let arm = Arm::with_network(Options {
+        order: Order::Turned,
+        ..Options::default()
+    })
+    .await;
+    arm.machine("a").await;
+    let interface = arm.get(&network("networkInterfaces/a-nic")).await.is(200).body;
+    let subnet = interface["properties"]["ipConfigurations"][0]["properties"]["subnet"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert!(subnet.contains("/resourceGroups/SIM/"), "{subnet}");
+    let body = json!({"location": "eastus", "properties": {
+        "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]},
+        "subnets": [
+            {"name": "agents", "properties": {"addressPrefix": "10.0.1.0/24"}},
+            {"name": "more", "properties": {"addressPrefix": "10.0.2.0/24"}},
+        ],
+    }});
+    let seen = arm.made(&network("virtualNetworks/net"), body).await;
+    assert_eq!(seen["properties"]["subnets"][0]["name"], "more");
+}
+
+#[tokio::test]
+async fn members_of_a_set_are_listed_by_a_filter() {
+    let arm = Arm::with_network(Options::default()).await;
+    let set = compute("virtualMachineScaleSets/pool");
+    let frame =
+        json!({"location": "eastus", "properties": {"orchestrationMode": "Flexible", "platformFaultDomainCount": 1}});
+    arm.made(&set, frame).await;
+    arm.machine("alone").await;
+    let interface = arm.interface("nic").await;
+    let mut body = machine_body(&interface);
+    body["properties"]["virtualMachineScaleSet"] = json!({"id": set});
+    arm.made(&machine("member"), body).await;
+    let filter = format!(
+        "{}?$filter='virtualMachineScaleSet/id' eq '{set}'",
+        compute("virtualMachines")
+    )
+    .replace(' ', "%20");
+    let list = arm.get(&filter).await.is(200).body;
+    assert_eq!(
+        (list["value"].as_array().map(Vec::len), &list["value"][0]["name"]),
+        (Some(1), &json!("member"))
+    );
 }
 
 #[tokio::test]

@@ -109,8 +109,10 @@ async fn an_operation_fails_late_with_what_is_inside() {
 
 #[tokio::test]
 async fn a_machine_that_never_boots_is_told_when_its_operation_gives_up() {
-    let mut options = Options::default();
-    options.pass = Pass::OnDemand;
+    let mut options = Options {
+        pass: Pass::OnDemand,
+        ..Options::default()
+    };
     options.pace.boot_timeout_ms = 1_200_000;
     let arm = Arm::start(options).await;
     arm.put(&group(), json!({"location": "eastus"})).await.is(201);
@@ -154,8 +156,10 @@ async fn a_machine_that_never_boots_is_told_when_its_operation_gives_up() {
 
 #[tokio::test]
 async fn operations_and_answers_can_be_slow() {
-    let mut options = Options::default();
-    options.pass = Pass::OnDemand;
+    let options = Options {
+        pass: Pass::OnDemand,
+        ..Options::default()
+    };
     let arm = Arm::start(options).await;
     arm.put(&group(), json!({"location": "eastus"})).await.is(201);
     arm.control.fault(
@@ -181,8 +185,10 @@ async fn operations_and_answers_can_be_slow() {
 async fn a_chance_meets_the_same_calls_for_the_same_seed() {
     let mut met = Vec::new();
     for seed in [3, 3, 4] {
-        let mut options = Options::default();
-        options.seed = seed;
+        let options = Options {
+            seed: seed,
+            ..Options::default()
+        };
         let arm = Arm::start(options).await;
         arm.put(&group(), json!({"location": "eastus"})).await.is(201);
         let status = FaultEffect::Status {
@@ -193,7 +199,7 @@ async fn a_chance_meets_the_same_calls_for_the_same_seed() {
         arm.control
             .fault(Fault::new(status).on("GET", "resourceGroups/sim").chance(0.3));
         let mut statuses = Vec::new();
-        for _ in 0..60 {
+        for _ in 0..40 {
             statuses.push(arm.get(&group()).await.status);
         }
         met.push(statuses);
@@ -201,7 +207,7 @@ async fn a_chance_meets_the_same_calls_for_the_same_seed() {
     assert_eq!(met[0], met[1]);
     assert_ne!(met[0], met[2]);
     let failed = met[0].iter().filter(|status| **status == 500).count();
-    assert!((8..=30).contains(&failed), "{failed}");
+    assert!((4..=22).contains(&failed), "{failed}");
 }
 
 #[tokio::test]

@@ -171,8 +171,10 @@ async fn rules_are_checked() {
 
 #[tokio::test]
 async fn only_one_child_is_changed_at_a_time() {
-    let mut options = Options::default();
-    options.pass = simfleet_azure_emulator::Pass::OnDemand;
+    let options = Options {
+        pass: simfleet_azure_emulator::Pass::OnDemand,
+        ..Options::default()
+    };
     let arm = Arm::start(options).await;
     arm.put(&group(), json!({"location": "eastus"})).await.is(201);
     arm.put(&network("networkSecurityGroups/rules"), rules(json!([])))

@@ -7,8 +7,10 @@ use simfleet_azure_emulator::{Options, Pace, Pass, SUBSCRIPTION, Throttle};
 use crate::support::*;
 
 fn slow(milliseconds: u64) -> Options {
-    let mut options = Options::default();
-    options.pass = Pass::OnDemand;
+    let mut options = Options {
+        pass: Pass::OnDemand,
+        ..Options::default()
+    };
     options.pace = Pace {
         network_ms: milliseconds,
         compute_ms: milliseconds,
@@ -273,8 +275,10 @@ async fn ids_are_found_in_any_case() {
 
 #[tokio::test]
 async fn lists_come_in_pages() {
-    let mut options = Options::default();
-    options.page = 2;
+    let options = Options {
+        page: 2,
+        ..Options::default()
+    };
     let arm = Arm::start(options).await;
     arm.put(&group(), json!({"location": "eastus"})).await.is(201);
     for number in 0..5 {

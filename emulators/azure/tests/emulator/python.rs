@@ -42,16 +42,20 @@ async fn drive(program: &str, mut options: Options) {
 #[tokio::test]
 #[ignore = "needs azure-mgmt-compute, -network, -resource, -monitor and azure-identity; scripts/test installs them"]
 async fn microsofts_python_clients_take_it_for_azure() {
-    let mut options = Options::default();
-    options.page = 2;
+    let options = Options {
+        page: 2,
+        ..Options::default()
+    };
     drive("sdk.py", options).await;
 }
 
 #[tokio::test]
 #[ignore = "needs azure-cli; scripts/test installs it"]
 async fn azure_cli_takes_it_for_a_cloud() {
-    let mut options = Options::default();
-    options.page = 2;
+    let mut options = Options {
+        page: 2,
+        ..Options::default()
+    };
     // Without one, azure-cli waits for 30 s between two looks at an operation.
     options.pace.retry_after = Some(1);
     drive("cli.py", options).await;

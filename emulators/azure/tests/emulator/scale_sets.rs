@@ -98,6 +98,11 @@ async fn a_uniform_set_grows_and_shrinks() {
     assert_eq!(arm.end(&named).await["status"], "Succeeded");
     assert_eq!(arm.instances("set").await, ["3"]);
     assert_eq!(arm.get(&set("set")).await.is(200).body["sku"]["capacity"], 1);
+    // A number is not used twice.
+    arm.resize("set", 2).await;
+    assert_eq!(arm.instances("set").await, ["3", "4"]);
+    arm.resize("set", 1).await;
+    arm.wait_for_instances("set", &["3"]).await;
     let view = arm.get(&format!("{}/instanceView", set("set"))).await.is(200).body;
     let summary = view["virtualMachine"]["statusesSummary"]
         .as_array()
