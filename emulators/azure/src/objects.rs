@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::kind::Kind;
 use crate::message::{Answer, ArmError, Result};
 use crate::operation::{Effect, Family, Operation};
-use crate::resource::{Power, Resource, State};
+use crate::resource::{Facts, Power, Resource, State};
 use crate::world::{Asked, Made, World};
 
 impl World {
@@ -148,6 +148,7 @@ impl World {
                 power: Power::Starting,
                 custom_data,
                 user_data,
+                facts: Facts::default(),
             },
         };
         resource.failure = None;
@@ -237,6 +238,14 @@ impl World {
         };
         check_conditions(asked, Some(&resource))?;
         self.check_unused(&resource)?;
+        let forced = asked
+            .request
+            .query
+            .get("forcedeletion")
+            .is_some_and(|forced| forced.eq_ignore_ascii_case("true"));
+        if !forced {
+            self.check_no_machines(&resource)?;
+        }
         self.preempt(&asked.key());
         if let Some(resource) = self.resources.get_mut(&asked.key()) {
             resource.state = State::Deleting;

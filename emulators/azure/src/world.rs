@@ -320,7 +320,8 @@ impl World {
     }
 
     /// Keeps an object, new or changed.
-    pub(crate) fn keep(&mut self, resource: Resource) {
+    pub(crate) fn keep(&mut self, mut resource: Resource) {
+        resource.facts = resource.facts();
         let key = resource.key();
         self.references.put(&key, &resource.body);
         self.resources.insert(key, resource);

@@ -25,13 +25,9 @@ impl World {
     }
 
     fn list_members(&self, asked: &Asked, set: &Resource) -> Result<Answer> {
-        let members = self.members_of(&set.key());
+        let members: std::collections::BTreeSet<String> = self.members_of(&set.key()).into_iter().collect();
         let root = format!("/subscriptions/{}/", asked.request.step(1));
-        let listed = self.listed(&root, |resource| members.contains(&resource.key()));
-        let mut found: Vec<&Resource> = listed;
-        if set.text("/properties/orchestrationMode") == Some("Uniform") {
-            found.sort_by_key(|resource| resource.key());
-        }
+        let found = self.listed(&root, |resource| members.contains(&resource.key()));
         let set_id = set.id.clone();
         let expand = asked
             .request
@@ -194,6 +190,13 @@ impl World {
     /// Changes what can be changed of an instance: its protection and its tags.
     fn put_instance(&mut self, asked: &Asked, mut member: Resource) -> Result<Answer> {
         let body = &asked.request.body;
+        if member.kind == Kind::Machine && body.pointer("/properties/protectionPolicy").is_some() {
+            return Err(ArmError::new(
+                409,
+                "OperationNotAllowed",
+                "Instance protection is not supported for Virtual Machine Scale Sets with orchestration mode Flexible.",
+            ));
+        }
         if let Some(policy) = body.pointer("/properties/protectionPolicy") {
             let from = |name: &str| policy.get(name).and_then(Value::as_bool).unwrap_or_default();
             if from("protectFromScaleSetActions") && !from("protectFromScaleIn") {

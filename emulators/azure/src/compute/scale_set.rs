@@ -115,16 +115,21 @@ impl World {
         }) {
             return Err(unchangeable("platformFaultDomainCount"));
         }
-        if domains.is_some_and(|domains| domains > 1) && !zones.is_empty() && mode == "Flexible" {
+        let most = match (mode.as_str(), zones.is_empty()) {
+            ("Flexible", false) => 1,
+            ("Flexible", true) => 3,
+            _ => 5,
+        };
+        if let Some(domains) = domains.filter(|domains| !(1..=most).contains(domains)) {
             return Err(ArmError::parameter(
                 "platformFaultDomainCount",
-                "The specified fault domain count must fall in the range 1 to 1: with zones, fault domains are spread as far as can be.",
+                format!("The specified fault domain count {domains} must fall in the range 1 to {most}."),
             ));
         }
-        if domains.is_some_and(|domains| !(1..=5).contains(&domains)) {
+        if mode == "Flexible" && properties.get("singlePlacementGroup") == Some(&json!(true)) {
             return Err(ArmError::parameter(
-                "platformFaultDomainCount",
-                "The specified fault domain count must fall in the range 1 to 3, or be 5.",
+                "singlePlacementGroup",
+                "The value 'True' of parameter 'singlePlacementGroup' is not allowed. Allowed values are: False.",
             ));
         }
         let kept = |name: &str| old.and_then(|old| old.get(name)).cloned();
@@ -324,6 +329,20 @@ impl World {
         sku.insert("capacity".to_owned(), json!(capacity));
         body.insert("sku".to_owned(), Value::Object(sku));
         Ok(())
+    }
+
+    /// Checks that a flexible set that is to be deleted has no members any more.
+    pub(crate) fn check_no_machines(&self, set: &Resource) -> Result<()> {
+        let is_flexible = set.text("/properties/orchestrationMode") == Some("Flexible");
+        if !is_flexible || self.members_of(&set.key()).is_empty() {
+            return Ok(());
+        }
+        Err(ArmError::new(
+            409,
+            "OperationNotAllowed",
+            "Deletion of Virtual Machine Scale Set is not allowed as it contains one or more VMs. Please delete or detach the VM(s) \
+             before deleting the Virtual Machine Scale Set.",
+        ))
     }
 
     pub(crate) fn show_scale_set(properties: &mut Map<String, Value>) {

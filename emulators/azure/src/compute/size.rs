@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::compute::instances::is_protected_from_scale_in;
 use crate::kind::Kind;
 use crate::operation::{Effect, Family};
-use crate::resource::{Power, Resource, State, items, object};
+use crate::resource::{Facts, Power, Resource, State, items, object};
 use crate::world::{Asked, World};
 
 impl World {
@@ -152,6 +152,7 @@ impl World {
                 .text("/properties/virtualMachineProfile/osProfile/customData")
                 .map(str::to_owned),
             user_data: set.user_data.clone(),
+            facts: Facts::default(),
         };
         let key = instance.key();
         self.keep(instance);
@@ -216,6 +217,7 @@ impl World {
             power: Power::Starting,
             custom_data: made.custom_data,
             user_data: made.user_data.or_else(|| set.user_data.clone()),
+            facts: Facts::default(),
         });
         Some(member.key())
     }

@@ -84,6 +84,7 @@ async fn an_operation_fails_late_with_what_is_inside() {
             code: "AllocationFailed".to_owned(),
             message: Some("Allocation failed.".to_owned()),
             details: vec![("ZonalAllocationFailed".to_owned(), "zone 1 is full".to_owned())],
+            inner: Some("fabric".to_owned()),
         })
         .on("PUT", "virtualMachines/a")
         .times(1),
@@ -92,6 +93,7 @@ async fn an_operation_fails_late_with_what_is_inside() {
     let ended = arm.end(&put).await;
     assert_eq!(ended["status"], "Failed");
     assert_eq!(ended["error"]["code"], "AllocationFailed");
+    assert_eq!(ended["error"]["innererror"]["errordetail"], "fabric");
     assert_eq!(
         ended["error"]["details"],
         json!([{"code": "ZonalAllocationFailed", "message": "zone 1 is full"}])
@@ -186,7 +188,7 @@ async fn a_chance_meets_the_same_calls_for_the_same_seed() {
     let mut met = Vec::new();
     for seed in [3, 3, 4] {
         let options = Options {
-            seed: seed,
+            seed,
             ..Options::default()
         };
         let arm = Arm::start(options).await;

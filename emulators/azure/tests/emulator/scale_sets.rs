@@ -149,6 +149,12 @@ async fn a_flexible_set_is_the_frame_of_machines_that_are_named() {
     }
     let names: Vec<String> = arm.instances("pool").await;
     assert_eq!(names, ["pool-1", "pool-2"]);
+    let policy = json!({"location": "eastus", "properties": {"protectionPolicy": {"protectFromScaleIn": true}}});
+    let put = arm
+        .put(&format!("{}/virtualMachines/pool-1", set("pool")), policy)
+        .await;
+    put.fails(409, "OperationNotAllowed");
+    arm.delete(&set("pool")).await.fails(409, "OperationNotAllowed");
     let named = arm
         .post(&format!("{}/delete", set("pool")), json!({"instanceIds": ["pool-1"]}))
         .await
@@ -160,6 +166,10 @@ async fn a_flexible_set_is_the_frame_of_machines_that_are_named() {
     arm.patch(&machine("pool-2"), lost)
         .await
         .fails(409, "PropertyChangeNotAllowed");
+    let forced = format!("{}?forceDeletion=true", set("pool"));
+    let deleted = arm.delete(&forced).await.is(202);
+    arm.end(&deleted).await;
+    arm.get(&machine("pool-2")).await.fails(404, "ResourceNotFound");
     let interface = arm.interface("lost-nic").await;
     let mut body = machine_body(&interface);
     body["properties"]["virtualMachineScaleSet"] = json!({"id": set("none")});
