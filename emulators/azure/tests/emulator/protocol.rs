@@ -80,6 +80,8 @@ async fn a_deletion_is_followed_at_its_location() {
     assert_eq!(deleted.body, Value::Null);
     let location = deleted.header("location").to_owned();
     assert!(location.contains("/operationResults/"), "{location}");
+    let seen = arm.get(&network("virtualNetworks/net")).await.is(200).body;
+    assert_eq!(seen["properties"]["provisioningState"], "Deleting");
     let polled = arm.send(Method::GET, &location, None).await.is(202);
     assert_eq!(polled.header("location"), location);
     arm.put(&network("virtualNetworks/net"), net())
