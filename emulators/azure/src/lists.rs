@@ -32,17 +32,19 @@ impl World {
             let is_there = location.as_ref().is_none_or(|location| *location == resource.location);
             resource.kind == kind && is_there && is_member
         });
+        let says = |name: &str, word: &str| {
+            request
+                .query
+                .get(name)
+                .is_some_and(|given| given.eq_ignore_ascii_case(word))
+        };
+        let with_view = says("statusonly", "true") || says("$expand", "instanceView");
         self.page(request, found, |world, resource| {
             let mut shown = world.show(resource);
             if kind == Kind::Machine || kind == Kind::Disk {
                 loud(&mut shown);
             }
-            if kind == Kind::Machine
-                && request
-                    .query
-                    .get("statusonly")
-                    .is_some_and(|only| only.eq_ignore_ascii_case("true"))
-            {
+            if kind == Kind::Machine && with_view {
                 shown["properties"]["instanceView"] = world.instance_view(resource);
             }
             shown
