@@ -2,7 +2,7 @@
 
 use crate::kind::Kind;
 use crate::message::{ArmError, Result};
-use crate::resource::{Resource, items, last, text};
+use crate::resource::{Resource, State, items, last, text};
 use crate::world::{Asked, Made, World};
 
 /// Kinds of reference that the emulator knows no objects of: what they say is believed.
@@ -34,12 +34,28 @@ impl World {
             if found.location != asked.place.location && asked.kind != Kind::VirtualNetwork {
                 return Err(self.missing(asked, &id));
             }
-            if found.state == crate::resource::State::Deleting {
-                return Err(ArmError::new(
-                    409,
+            // What is still being created cannot be used yet, nor what is going.
+            if matches!(found.state, State::Creating | State::Deleting) && found.kind.is_network() {
+                let (state, did) = match found.state {
+                    State::Deleting => ("Deleting", "Delete"),
+                    _ => ("Updating", "Put"),
+                };
+                return Err(ArmError::bad(
                     "ReferencedResourceNotProvisioned",
                     format!(
-                        "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. Resource is in Deleting state and the last operation that updated/is updating the resource is DeleteOperation.",
+                        "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. \
+                         Resource is in {state} state and the last operation that updated/is updating the resource is \
+                         {did}Operation.",
+                        asked.id
+                    ),
+                ));
+            }
+            if found.state == State::Deleting {
+                return Err(ArmError::new(
+                    409,
+                    "OperationNotAllowed",
+                    format!(
+                        "The resource {id}, which {} refers to, is marked for deletion.",
                         asked.id
                     ),
                 ));

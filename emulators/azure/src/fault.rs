@@ -244,4 +244,9 @@ impl Faults {
     pub(crate) fn take_operation(&mut self) -> OperationFault {
         std::mem::take(&mut self.operation)
     }
+
+    /// Keeps what is done to the operation that the current call is yet to begin.
+    pub(crate) fn give_back(&mut self, fault: OperationFault) {
+        self.operation = fault;
+    }
 }

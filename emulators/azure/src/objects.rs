@@ -162,7 +162,10 @@ impl World {
         self.preempt(&asked.key());
         let etag = resource.etag();
         self.keep(resource);
+        // A fault of the call is one of its own operation, and not of what it begins beside that.
+        let fault = self.faults.take_operation();
         self.follow_up(asked);
+        self.faults.give_back(fault);
         let operation = self.begin(
             family,
             &asked.place,

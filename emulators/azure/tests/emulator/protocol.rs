@@ -395,3 +395,15 @@ async fn providers_are_registered_once() {
     assert_eq!(registered["registrationState"], "Registered");
     arm.put(&network("virtualNetworks/net"), net()).await.is(201);
 }
+
+#[tokio::test]
+async fn what_is_not_made_yet_cannot_be_referred_to() {
+    let arm = standing().await;
+    arm.put(&network("virtualNetworks/net"), net()).await.is(201);
+    let early = arm.put(&network("networkInterfaces/nic"), interface_body()).await;
+    early.fails(400, "ReferencedResourceNotProvisioned");
+    arm.control.advance(Duration::from_secs(10));
+    arm.put(&network("networkInterfaces/nic"), interface_body())
+        .await
+        .is(201);
+}

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use simfleet_azure_emulator::Options;
+use simfleet_azure_emulator::{Fault, FaultEffect, Options};
 
 use crate::support::*;
 
@@ -246,4 +246,30 @@ async fn sets_are_checked() {
     arm.patch(&set("set"), json!({"properties": {"orchestrationMode": "Flexible"}}))
         .await
         .fails(409, "PropertyChangeNotAllowed");
+}
+
+#[tokio::test]
+async fn a_change_of_size_can_fail_late() {
+    let arm = Arm::with_network(Options::default()).await;
+    arm.made(&set("set"), uniform(2)).await;
+    let fails = FaultEffect::FailOperation {
+        code: "AllocationFailed".to_owned(),
+        message: None,
+        details: Vec::new(),
+        inner: None,
+    };
+    for capacity in [1, 3] {
+        arm.control.fault(
+            Fault::new(fails.clone())
+                .on("PATCH", "virtualMachineScaleSets/set")
+                .times(1),
+        );
+        let body = json!({"sku": {"name": "Standard_B2s", "capacity": capacity}});
+        let got = arm.patch(&set("set"), body).await.is(200);
+        assert_eq!(arm.end(&got).await["error"]["code"], "AllocationFailed", "{capacity}");
+        assert_eq!(
+            arm.get(&set("set")).await.is(200).body["properties"]["provisioningState"],
+            "Failed"
+        );
+    }
 }
