@@ -40,15 +40,12 @@ impl World {
                     State::Deleting => ("Deleting", "Delete"),
                     _ => ("Updating", "Put"),
                 };
-                return Err(ArmError::bad(
-                    "ReferencedResourceNotProvisioned",
-                    format!(
-                        "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. \
-                         Resource is in {state} state and the last operation that updated/is updating the resource is \
-                         {did}Operation.",
-                        asked.id
-                    ),
-                ));
+                let message = format!(
+                    "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. Resource is in \
+                     {state} state and the last operation that updated/is updating the resource is {did}Operation.",
+                    asked.id
+                );
+                return Err(self.try_again("ReferencedResourceNotProvisioned", message));
             }
             if found.state == State::Deleting {
                 return Err(ArmError::new(
@@ -85,6 +82,15 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// 429: the network says what hinders it, and that it will pass.
+    pub(crate) fn try_again(&self, code: &str, message: String) -> ArmError {
+        ArmError {
+            details: vec![(code.to_owned(), message)],
+            retry_after: self.pace.retry_after,
+            ..ArmError::new(429, "RetryableError", "A retryable error occurred.")
+        }
     }
 
     /// Returns the object that an id names, or inside of which it names a part.
@@ -154,7 +160,7 @@ impl World {
             }
             Kind::SecurityGroup => match self.references.to(&key).next() {
                 Some(by) => Err(ArmError::bad(
-                    "NetworkSecurityGroupInUse",
+                    "InUseNetworkSecurityGroupCannotBeDeleted",
                     format!(
                         "Network security group {} cannot be deleted because it is in use by the following resources: {}. In order \
                          to delete the Network security group, remove the association with the resource(s). To learn how to do \

@@ -106,7 +106,7 @@ impl World {
             .as_ref()
             .is_some_and(|existing| existing.state == State::Deleting)
         {
-            return Err(conflict_while_deleting(asked));
+            return Err(self.conflict_while_deleting(asked));
         }
         let made = self.made(asked, body, existing.as_ref())?;
         self.check_references(asked, &made)?;
@@ -263,6 +263,24 @@ impl World {
         Ok(self.with_operation(Answer::empty(202), &operation, asked, true))
     }
 
+    fn conflict_while_deleting(&self, asked: &Asked) -> ArmError {
+        if asked.kind.is_network() {
+            return self.try_again(
+                "ResourceBeingDeleted",
+                format!("Resource {} is being deleted.", asked.id),
+            );
+        }
+        ArmError::new(
+            409,
+            "OperationNotAllowed",
+            format!(
+                "Operation 'Put' is not allowed on '{}' since it is marked for deletion. You can only retry the Delete operation \
+                 (or wait for an ongoing one to complete).",
+                asked.name
+            ),
+        )
+    }
+
     fn check_group_lives(&self, asked: &Asked) -> Result<()> {
         let group = self.group(&asked.place.subscription, &asked.place.group)?;
         if group.state == State::Deleting {
@@ -327,26 +345,6 @@ pub(crate) fn not_found(asked: &Asked) -> ArmError {
             asked.place.group
         ),
     )
-}
-
-fn conflict_while_deleting(asked: &Asked) -> ArmError {
-    if asked.kind.is_network() {
-        ArmError::new(
-            429,
-            "RetryableError",
-            format!("A retryable error occurred: {} is being deleted.", asked.id),
-        )
-    } else {
-        ArmError::new(
-            409,
-            "OperationNotAllowed",
-            format!(
-                "Operation 'Put' is not allowed on '{}' since it is marked for deletion. You can only retry the Delete \
-                 operation (or wait for an ongoing one to complete).",
-                asked.name
-            ),
-        )
-    }
 }
 
 fn check_conditions(asked: &Asked, existing: Option<&Resource>) -> Result<()> {

@@ -117,7 +117,7 @@ impl World {
             return Ok(());
         };
         let mut error = ArmError::new(
-            429,
+            409,
             "AnotherOperationInProgress",
             format!(
                 "Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: \

@@ -78,7 +78,7 @@ async fn what_is_in_use_is_not_deleted() {
         .fails(400, "InUseSubnetCannotBeDeleted");
     arm.delete(&network("networkSecurityGroups/rules"))
         .await
-        .fails(400, "NetworkSecurityGroupInUse");
+        .fails(400, "InUseNetworkSecurityGroupCannotBeDeleted");
     arm.delete(&network("publicIPAddresses/ip"))
         .await
         .fails(400, "PublicIPAddressCannotBeDeleted");
@@ -183,7 +183,7 @@ async fn only_one_child_is_changed_at_a_time() {
     let path = network("networkSecurityGroups/rules/securityRules/a");
     arm.put(&path, rule("a", 100, "1"))
         .await
-        .fails(429, "AnotherOperationInProgress");
+        .fails(409, "AnotherOperationInProgress");
     arm.control.advance(std::time::Duration::from_secs(1));
     arm.put(&path, rule("a", 100, "1")).await.is(201);
 }
@@ -196,7 +196,9 @@ async fn addresses_of_the_old_sku_are_not_given_any_more() {
         .await
         .fails(400, "IPv4BasicSkuPublicIpCountLimitReached");
     let dynamic = json!({"location": "eastus", "sku": {"name": "Standard"}});
-    arm.put(&path, dynamic).await.is(400);
+    arm.put(&path, dynamic)
+        .await
+        .fails(400, "StandardAndStandardV2SkuPublicIPAddressesMustBeStatic");
     let zones = json!({"location": "eastus", "zones": ["4"], "sku": {"name": "Standard"},
         "properties": {"publicIPAllocationMethod": "Static"}});
     arm.put(&path, zones).await.fails(400, "InvalidAvailabilityZone");

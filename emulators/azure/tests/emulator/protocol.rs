@@ -401,7 +401,9 @@ async fn what_is_not_made_yet_cannot_be_referred_to() {
     let arm = standing().await;
     arm.put(&network("virtualNetworks/net"), net()).await.is(201);
     let early = arm.put(&network("networkInterfaces/nic"), interface_body()).await;
-    early.fails(400, "ReferencedResourceNotProvisioned");
+    let inside = early.body["error"]["details"][0]["code"].clone();
+    early.fails(429, "RetryableError");
+    assert_eq!(inside, "ReferencedResourceNotProvisioned");
     arm.control.advance(Duration::from_secs(10));
     arm.put(&network("networkInterfaces/nic"), interface_body())
         .await
