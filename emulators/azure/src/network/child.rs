@@ -12,11 +12,12 @@ use crate::world::{Asked, World};
 impl World {
     /// Answers at `…/{list}` and `…/{list}/{name}`.
     pub(crate) fn on_child(&mut self, asked: &Asked, inside: &[&str]) -> Result<Answer> {
+        let wanted = inside.first().copied().unwrap_or_default();
         let Some(list) = asked
             .kind
             .children()
             .iter()
-            .find(|list| list.eq_ignore_ascii_case(inside[0]))
+            .find(|list| list.eq_ignore_ascii_case(wanted))
         else {
             return Err(crate::arm::nothing_at(asked.request));
         };

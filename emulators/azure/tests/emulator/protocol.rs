@@ -409,3 +409,65 @@ async fn what_is_not_made_yet_cannot_be_referred_to() {
         .await
         .is(201);
 }
+
+#[tokio::test]
+async fn whatever_is_sent_is_answered() {
+    let arm = Arm::with_network(Options::default()).await;
+    let interface = arm.interface("nic").await;
+    let bodies = [
+        json!([]),
+        json!("text"),
+        json!({}),
+        json!({"location": 7}),
+        json!({"location": "eastus"}),
+        json!({"location": "eastus", "tags": []}),
+        json!({"location": "eastus", "properties": []}),
+        json!({"location": "eastus", "sku": [], "zones": {}, "properties": {"addressSpace": 1, "securityRules": {}, "ipConfigurations": [1]}}),
+        json!({"location": "eastus", "properties": {"hardwareProfile": [], "storageProfile": 1, "osProfile": "x", "networkProfile": []}}),
+        json!({"location": "eastus", "properties": {"ipConfigurations": [{"name": "a", "properties": []}]}}),
+        json!({"location": "eastus", "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": -1}}),
+        json!({"location": "eastus", "sku": {"capacity": -1}, "properties": {"orchestrationMode": 1, "virtualMachineProfile": 1}}),
+        json!({"location": "eastus", "properties": {"loadBalancingRules": [{"name": 1}], "probes": [{"name": "a"}]}}),
+    ];
+    let paths = [
+        network("virtualNetworks/x"),
+        network("virtualNetworks/net/subnets/x"),
+        network("networkInterfaces/x"),
+        network("publicIPAddresses/x"),
+        compute("disks/x"),
+        compute("virtualMachines/x"),
+        compute("virtualMachineScaleSets/x"),
+    ];
+    for path in &paths {
+        for body in &bodies {
+            let got = arm.put(path, body.clone()).await;
+            assert!(
+                (400..500).contains(&got.status),
+                "{path} {body}: {} {}",
+                got.status,
+                got.body
+            );
+            assert!(!got.code().is_empty(), "{path} {body}: {}", got.body);
+        }
+    }
+    // What has no required members takes an empty body, or refuses it, but answers.
+    for path in [network("networkSecurityGroups/x"), network("loadBalancers/x")] {
+        for body in &bodies {
+            let got = arm.put(&path, body.clone()).await;
+            assert!(got.status < 500, "{path} {body}: {} {}", got.status, got.body);
+        }
+    }
+    for method in [Method::POST, Method::PATCH, Method::HEAD, Method::OPTIONS] {
+        for path in [
+            interface.as_str(),
+            "/",
+            "/subscriptions",
+            &group(),
+            &network("virtualNetworks"),
+            &subnet(),
+        ] {
+            let got = arm.send(method.clone(), &versioned(path), Some(&json!({}))).await;
+            assert!(got.status < 500, "{method} {path}: {} {}", got.status, got.body);
+        }
+    }
+}
