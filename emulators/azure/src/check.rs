@@ -2,7 +2,7 @@
 
 use crate::kind::Kind;
 use crate::message::{ArmError, Result};
-use crate::resource::{Resource, items, last, text};
+use crate::resource::{Resource, State, items, last, text};
 use crate::world::{Asked, Made, World};
 
 /// Kinds of reference that the emulator knows no objects of: what they say is believed.
@@ -34,12 +34,25 @@ impl World {
             if found.location != asked.place.location && asked.kind != Kind::VirtualNetwork {
                 return Err(self.missing(asked, &id));
             }
-            if found.state == crate::resource::State::Deleting {
+            // What is still being created cannot be used yet, nor what is going.
+            if matches!(found.state, State::Creating | State::Deleting) && found.kind.is_network() {
+                let (state, did) = match found.state {
+                    State::Deleting => ("Deleting", "Delete"),
+                    _ => ("Updating", "Put"),
+                };
+                let message = format!(
+                    "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. Resource is in \
+                     {state} state and the last operation that updated/is updating the resource is {did}Operation.",
+                    asked.id
+                );
+                return Err(self.try_again("ReferencedResourceNotProvisioned", message));
+            }
+            if found.state == State::Deleting {
                 return Err(ArmError::new(
                     409,
-                    "ReferencedResourceNotProvisioned",
+                    "OperationNotAllowed",
                     format!(
-                        "Cannot proceed with operation because resource {id} used by resource {} is not in Succeeded state. Resource is in Deleting state and the last operation that updated/is updating the resource is DeleteOperation.",
+                        "The resource {id}, which {} refers to, is marked for deletion.",
                         asked.id
                     ),
                 ));
@@ -69,6 +82,15 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// 429: the network says what hinders it, and that it will pass.
+    pub(crate) fn try_again(&self, code: &str, message: String) -> ArmError {
+        ArmError {
+            details: vec![(code.to_owned(), message)],
+            retry_after: self.pace.retry_after,
+            ..ArmError::new(429, "RetryableError", "A retryable error occurred.")
+        }
     }
 
     /// Returns the object that an id names, or inside of which it names a part.
@@ -138,7 +160,7 @@ impl World {
             }
             Kind::SecurityGroup => match self.references.to(&key).next() {
                 Some(by) => Err(ArmError::bad(
-                    "NetworkSecurityGroupInUse",
+                    "InUseNetworkSecurityGroupCannotBeDeleted",
                     format!(
                         "Network security group {} cannot be deleted because it is in use by the following resources: {}. In order \
                          to delete the Network security group, remove the association with the resource(s). To learn how to do \

@@ -66,6 +66,9 @@ pub enum FaultEffect {
         /// What is inside: code and message of each detail.
         #[serde(default)]
         details: Vec<(String, String)>,
+        /// What lies behind it: `innererror`.
+        #[serde(default)]
+        inner: Option<String>,
     },
     /// The machine does not boot: its operation fails with `OSProvisioningTimedOut` when it gives up.
     NeverBoot,
@@ -214,12 +217,18 @@ impl Faults {
                         .unwrap_or_else(|| "Encountered internal server error.".to_owned());
                     call.refuses = Some(ArmError::new(*status, code, message));
                 }
-                FaultEffect::FailOperation { code, message, details } => {
+                FaultEffect::FailOperation {
+                    code,
+                    message,
+                    details,
+                    inner,
+                } => {
                     let message = message
                         .clone()
                         .unwrap_or_else(|| format!("The operation failed: {code}."));
                     let mut error = ArmError::new(409, code, message);
                     error.details.clone_from(details);
+                    error.inner.clone_from(inner);
                     self.operation.fails = Some(error);
                 }
                 FaultEffect::NeverBoot => self.operation.never_boots = true,
@@ -234,5 +243,10 @@ impl Faults {
     /// Returns what is done to the operation that the current call begins.
     pub(crate) fn take_operation(&mut self) -> OperationFault {
         std::mem::take(&mut self.operation)
+    }
+
+    /// Keeps what is done to the operation that the current call is yet to begin.
+    pub(crate) fn give_back(&mut self, fault: OperationFault) {
+        self.operation = fault;
     }
 }

@@ -157,6 +157,8 @@ fn duration(text: &str) -> Option<SignedDuration> {
 
 /// Reads `FROM/TO`, or a duration that ends now.
 fn timespan(text: &str, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    // azure-cli encodes it twice, and Azure takes it so.
+    let text = &crate::serve::decode(text);
     match text.split_once('/') {
         Some((from, to)) => Some((instant(from)?, instant(to)?)),
         None => Some((now - duration(text)?, now)),

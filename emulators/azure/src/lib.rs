@@ -49,6 +49,6 @@ pub use emulator::{Control, Emulator};
 pub use fault::{Fault, FaultEffect, Faults};
 pub use log::Entry;
 pub use message::{Answer, ArmError, Request};
-pub use options::{CLIENT, CLIENT_SECRET, Options, Pace, SUBSCRIPTION, TENANT, Throttle, Tls};
+pub use options::{CLIENT, CLIENT_SECRET, Options, Order, Pace, SUBSCRIPTION, TENANT, Throttle, Tls};
 pub use quota::{Quotas, Restricted};
 pub use serve::until_interrupted;

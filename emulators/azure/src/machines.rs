@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The command gets a directory of the machine's own as its last argument, with the files `name`, `id`, `custom-data` and
 /// `user-data`, the last two decoded. It keeps the directory over restarts.
 pub(crate) async fn stand_in(command: Vec<String>, shared: Arc<Shared>) {
-    let mut running: BTreeMap<String, Child> = BTreeMap::new();
+    let mut running: BTreeMap<String, Running> = BTreeMap::new();
     let root = std::env::temp_dir().join(format!(
         "azure-emulator-{}-{}",
         std::process::id(),
@@ -37,7 +37,7 @@ pub(crate) async fn stand_in(command: Vec<String>, shared: Arc<Shared>) {
                     custom_data,
                     user_data,
                 } => {
-                    end(running.remove(&key)).await;
+                    drop(running.remove(&key));
                     let directory = root.0.join(key.trim_start_matches('/').replace('/', "_"));
                     let started = prepare(&directory, &key, &name, custom_data.as_deref(), user_data.as_deref())
                         .and_then(|()| start(&command, &directory));
@@ -46,7 +46,7 @@ pub(crate) async fn stand_in(command: Vec<String>, shared: Arc<Shared>) {
                         running.insert(key, child);
                     }
                 }
-                MachineEvent::Stopped { key } => end(running.remove(&key)).await,
+                MachineEvent::Stopped { key } => drop(running.remove(&key)),
             }
         }
         tokio::time::sleep(LOOK).await;
@@ -71,7 +71,7 @@ fn prepare(directory: &Path, id: &str, name: &str, custom: Option<&str>, user: O
     std::fs::write(directory.join("user-data"), decoded(user))
 }
 
-fn start(command: &[String], directory: &Path) -> std::io::Result<Child> {
+fn start(command: &[String], directory: &Path) -> std::io::Result<Running> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let log = std::fs::File::options()
         .create(true)
@@ -83,12 +83,25 @@ fn start(command: &[String], directory: &Path) -> std::io::Result<Child> {
         .stdin(std::process::Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
+        .map(Running)
 }
 
-async fn end(child: Option<Child>) {
-    if let Some(mut child) = child {
-        let _ = child.kill().await;
+/// A command that runs. It ends with this, and with it all that it started in its process group: a machine that is
+/// switched off does not ask.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let group = self
+            .0
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
     }
 }

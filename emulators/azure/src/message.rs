@@ -98,6 +98,8 @@ pub struct ArmError {
     pub target: Option<String>,
     /// More errors, which say it in detail.
     pub details: Vec<(String, String)>,
+    /// What lies behind it.
+    pub inner: Option<String>,
     /// After how many seconds it may be tried again.
     pub retry_after: Option<u64>,
 }
@@ -111,6 +113,7 @@ impl ArmError {
             message: message.into(),
             target: None,
             details: Vec::new(),
+            inner: None,
             retry_after: None,
         }
     }
@@ -141,6 +144,10 @@ impl ArmError {
                 .map(|(code, message)| json!({"code": code, "message": message}))
                 .collect();
             error.insert("details".to_owned(), Value::Array(details));
+        }
+        if let Some(inner) = &self.inner {
+            let inner = json!({"exceptiontype": self.code, "errordetail": inner});
+            error.insert("innererror".to_owned(), inner);
         }
         Value::Object(error)
     }

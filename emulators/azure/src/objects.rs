@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::kind::Kind;
 use crate::message::{Answer, ArmError, Result};
 use crate::operation::{Effect, Family, Operation};
-use crate::resource::{Power, Resource, State};
+use crate::resource::{Facts, Power, Resource, State};
 use crate::world::{Asked, Made, World};
 
 impl World {
@@ -106,7 +106,7 @@ impl World {
             .as_ref()
             .is_some_and(|existing| existing.state == State::Deleting)
         {
-            return Err(conflict_while_deleting(asked));
+            return Err(self.conflict_while_deleting(asked));
         }
         let made = self.made(asked, body, existing.as_ref())?;
         self.check_references(asked, &made)?;
@@ -148,6 +148,7 @@ impl World {
                 power: Power::Starting,
                 custom_data,
                 user_data,
+                facts: Facts::default(),
             },
         };
         resource.failure = None;
@@ -161,7 +162,10 @@ impl World {
         self.preempt(&asked.key());
         let etag = resource.etag();
         self.keep(resource);
+        // A fault of the call is one of its own operation, and not of what it begins beside that.
+        let fault = self.faults.take_operation();
         self.follow_up(asked);
+        self.faults.give_back(fault);
         let operation = self.begin(
             family,
             &asked.place,
@@ -237,6 +241,14 @@ impl World {
         };
         check_conditions(asked, Some(&resource))?;
         self.check_unused(&resource)?;
+        let forced = asked
+            .request
+            .query
+            .get("forcedeletion")
+            .is_some_and(|forced| forced.eq_ignore_ascii_case("true"));
+        if !forced {
+            self.check_no_machines(&resource)?;
+        }
         self.preempt(&asked.key());
         if let Some(resource) = self.resources.get_mut(&asked.key()) {
             resource.state = State::Deleting;
@@ -249,6 +261,24 @@ impl World {
         };
         let operation = self.begin(family, &asked.place, &asked.key(), self.pace.delete_ms, Effect::Delete);
         Ok(self.with_operation(Answer::empty(202), &operation, asked, true))
+    }
+
+    fn conflict_while_deleting(&self, asked: &Asked) -> ArmError {
+        if asked.kind.is_network() {
+            return self.try_again(
+                "ResourceBeingDeleted",
+                format!("Resource {} is being deleted.", asked.id),
+            );
+        }
+        ArmError::new(
+            409,
+            "OperationNotAllowed",
+            format!(
+                "Operation 'Put' is not allowed on '{}' since it is marked for deletion. You can only retry the Delete operation \
+                 (or wait for an ongoing one to complete).",
+                asked.name
+            ),
+        )
     }
 
     fn check_group_lives(&self, asked: &Asked) -> Result<()> {
@@ -315,26 +345,6 @@ pub(crate) fn not_found(asked: &Asked) -> ArmError {
             asked.place.group
         ),
     )
-}
-
-fn conflict_while_deleting(asked: &Asked) -> ArmError {
-    if asked.kind.is_network() {
-        ArmError::new(
-            429,
-            "RetryableError",
-            format!("A retryable error occurred: {} is being deleted.", asked.id),
-        )
-    } else {
-        ArmError::new(
-            409,
-            "OperationNotAllowed",
-            format!(
-                "Operation 'Put' is not allowed on '{}' since it is marked for deletion. You can only retry the Delete \
-                 operation (or wait for an ongoing one to complete).",
-                asked.name
-            ),
-        )
-    }
 }
 
 fn check_conditions(asked: &Asked, existing: Option<&Resource>) -> Result<()> {

@@ -24,6 +24,8 @@ pub struct Options {
     pub pace: Pace,
     /// How many objects a page of a list has.
     pub page: usize,
+    /// In which order lists without one are answered.
+    pub order: Order,
     /// The subscriptions, by id, each with its name.
     pub subscriptions: BTreeMap<String, String>,
     /// The directory that tokens are of.
@@ -38,6 +40,16 @@ pub struct Options {
     pub cores: u64,
     /// What stands for a virtual machine while it runs: a command, which gets a directory as its last argument.
     pub machine_command: Option<Vec<String>>,
+}
+
+/// In which order lists without one, such as rules, are answered, and in which case references.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As they were sent.
+    #[default]
+    AsSent,
+    /// Turned round, and names of groups in references in upper case.
+    Turned,
 }
 
 /// What TLS is spoken with.
@@ -122,6 +134,7 @@ impl Default for Options {
             pass: Pass::Real,
             pace: Pace::default(),
             page: 100,
+            order: Order::AsSent,
             subscriptions: BTreeMap::from([(SUBSCRIPTION.to_owned(), "Emulated".to_owned())]),
             tenant: TENANT.to_owned(),
             clients: BTreeMap::from([(CLIENT.to_owned(), CLIENT_SECRET.to_owned())]),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::catalogue::{SIZES, size};
 use crate::kind::Kind;
 use crate::message::{Answer, ArmError, Result};
+use crate::resource::Price;
 use crate::world::{Place, World};
 
 /// Limits that tests set.
@@ -136,23 +137,17 @@ impl World {
 
     fn cores_used(&self, subscription: &str, location: &str, family: &str) -> u64 {
         let inside = format!("/subscriptions/{subscription}/").to_lowercase();
-        let machines = self.resources.iter().filter(|(key, resource)| {
-            key.starts_with(&inside)
-                && resource.location == location
-                && matches!(resource.kind, Kind::Machine | Kind::Instance)
-        });
-        let cores = machines.filter_map(|(_, resource)| {
-            let name = resource
-                .text("/properties/hardwareProfile/vmSize")
-                .or(resource.text("/sku/name"))?;
-            let (_, of, cores, _) = size(name)?;
-            let is_spot = resource
-                .text("/properties/priority")
-                .is_some_and(|priority| priority.eq_ignore_ascii_case("Spot"));
+        let machines = self
+            .resources
+            .iter()
+            .filter(|(_, resource)| resource.facts.cores.is_some());
+        let here = machines.filter(|(key, resource)| resource.location == location && key.starts_with(&inside));
+        let cores = here.filter_map(|(_, resource)| {
+            let (of, cores, price) = resource.facts.cores?;
             let counts = match family {
-                "lowPriorityCores" => is_spot,
-                "cores" => !is_spot,
-                _ => !is_spot && of == family,
+                "lowPriorityCores" => price == Price::Spot,
+                "cores" => price == Price::Regular,
+                _ => price == Price::Regular && of == family,
             };
             counts.then_some(cores)
         });

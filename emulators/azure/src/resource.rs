@@ -1,5 +1,7 @@
 //! An object of the emulated cloud, as it is kept.
 
+use std::net::Ipv4Addr;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -92,9 +94,64 @@ pub struct Resource {
     pub custom_data: Option<String>,
     /// What it can ask for at any time; shown only to who asks for it.
     pub user_data: Option<String>,
+    /// What is asked of all objects with each call, taken out of the body when it is kept.
+    pub facts: Facts,
+}
+
+/// What the body of an object takes up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The subnets that an interface is in, by key, with its address there.
+    pub addresses: Vec<(String, Ipv4Addr)>,
+    /// The family and the number of cores of a machine, and whether it is a spot machine's.
+    pub cores: Option<(&'static str, u64, Price)>,
+}
+
+/// How a machine is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Price {
+    /// As usual.
+    Regular,
+    /// Less, and it may be evicted.
+    Spot,
 }
 
 impl Resource {
+    /// Works out its facts.
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        match self.kind {
+            Kind::Interface => {
+                for item in self
+                    .properties()
+                    .into_iter()
+                    .flat_map(|properties| items(properties, "ipConfigurations"))
+                {
+                    let inner = item.get("properties").and_then(Value::as_object);
+                    let subnet = inner.and_then(|inner| reference(inner, "subnet"));
+                    let address = inner.and_then(|inner| text(inner, "privateIPAddress"));
+                    if let (Some(subnet), Some(address)) = (subnet, address.and_then(|address| address.parse().ok())) {
+                        facts.addresses.push((subnet.to_lowercase(), address));
+                    }
+                }
+            }
+            Kind::Machine | Kind::Instance => {
+                let name = self
+                    .text("/properties/hardwareProfile/vmSize")
+                    .or(self.text("/sku/name"));
+                let is_spot = self
+                    .text("/properties/priority")
+                    .is_some_and(|it| it.eq_ignore_ascii_case("Spot"));
+                let price = if is_spot { Price::Spot } else { Price::Regular };
+                facts.cores = name
+                    .and_then(crate::catalogue::size)
+                    .map(|(_, family, cores, _)| (family, cores, price));
+            }
+            _ => {}
+        }
+        facts
+    }
+
     /// Returns its id in lower case, by which it is kept.
     pub fn key(&self) -> String {
         self.id.to_lowercase()

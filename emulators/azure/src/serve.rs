@@ -136,7 +136,7 @@ fn pairs(text: &str, name_of: impl Fn(&str) -> String) -> BTreeMap<String, Strin
 }
 
 /// Decodes `%41`.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -177,10 +177,17 @@ fn response(answer: Answer) -> Response<Body> {
     response
 }
 
-/// Ends when it is asked to, on Ctrl-C.
+/// Ends when the program is asked to, by Ctrl-C or SIGTERM.
 pub async fn until_interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
     }
 }
 

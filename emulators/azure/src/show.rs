@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
+use crate::options::Order;
 use crate::resource::{Resource, State, items_mut, object};
 use crate::world::World;
 
@@ -41,9 +42,9 @@ impl World {
             Kind::SecurityGroup => self.show_security_group(resource, properties),
             Kind::PublicIp => self.show_public_ip(resource, properties),
             Kind::Interface => self.show_interface(resource, properties),
-            Kind::LoadBalancer => self.show_load_balancer(resource, properties),
-            Kind::Machine => Self::show_machine(resource, properties),
-            Kind::ScaleSet => Self::show_scale_set(resource, properties),
+            Kind::LoadBalancer => self.show_load_balancer(properties),
+            Kind::Machine => Self::show_machine(properties),
+            Kind::ScaleSet => Self::show_scale_set(properties),
             Kind::Disk => {
                 let machine = self.show_disk(resource, properties);
                 if let Some(machine) = machine {
@@ -52,7 +53,11 @@ impl World {
             }
             Kind::Instance => {}
         }
-        Value::Object(shown)
+        let mut shown = Value::Object(shown);
+        if self.options.order == Order::Turned {
+            turn(&mut shown);
+        }
+        shown
     }
 
     /// Gives the members of lists inside of an object their ids, types, ETags and states.
@@ -96,6 +101,49 @@ impl World {
         let to = to.to_lowercase();
         let found = self.references.to(&to).filter_map(|key| self.resources.get(key));
         found.filter(|resource| resource.kind == kind).collect()
+    }
+}
+
+/// Turns round lists that have no order, and gives names of groups in references in upper case: both is Azure's right.
+fn turn(value: &mut Value) {
+    const LISTS: [&str; 9] = [
+        "subnets",
+        "securityRules",
+        "defaultSecurityRules",
+        "dataDisks",
+        "backendAddressPools",
+        "probes",
+        "destinationPortRanges",
+        "sourceAddressPrefixes",
+        "zones",
+    ];
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Value::Array(items) = value
+                    && LISTS.contains(&name.as_str())
+                {
+                    items.reverse();
+                }
+                turn_references(name, value);
+                turn(value);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(turn),
+        _ => {}
+    }
+}
+
+fn turn_references(name: &str, value: &mut Value) {
+    const REFERENCES: [&str; 5] = [
+        "subnet",
+        "networkSecurityGroup",
+        "publicIPAddress",
+        "managedDisk",
+        "virtualMachineScaleSet",
+    ];
+    if REFERENCES.contains(&name) && value.get("id").is_some() {
+        crate::lists::loud(value);
     }
 }
 

@@ -30,3 +30,23 @@ pub(crate) fn config(tls: &Tls) -> io::Result<Arc<ServerConfig>> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_given_is_taken_and_one_that_is_none_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cert, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let given = Tls::Given {
+            cert: cert.clone(),
+            key: key.clone(),
+        };
+        assert!(config(&given).is_ok());
+        assert!(config(&Tls::Given { cert: key, key: cert }).is_err());
+    }
+}

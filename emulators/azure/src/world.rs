@@ -54,6 +54,8 @@ pub struct World {
     pub(crate) tokens: BTreeMap<String, Timestamp>,
     pub(crate) buckets: crate::throttle::Buckets,
     pub(crate) registered: BTreeSet<String>,
+    /// The number of the next instance of each uniform set.
+    pub(crate) next_instance: BTreeMap<String, u64>,
     /// What happened to machines, for who stands for them: in order, taken by them.
     pub(crate) machines: Vec<MachineEvent>,
 }
@@ -99,6 +101,7 @@ impl World {
             tokens: BTreeMap::new(),
             buckets: crate::throttle::Buckets::default(),
             registered: BTreeSet::from(["microsoft.compute".to_owned(), "microsoft.network".to_owned()]),
+            next_instance: BTreeMap::new(),
             machines: Vec::new(),
             options,
         }
@@ -162,10 +165,13 @@ impl World {
 
     /// Ends the operations on a target that are still under way, because a later one takes its place.
     pub(crate) fn preempt(&mut self, target: &str) {
-        let ids: Vec<String> = (self.operations.values())
-            .filter(|operation| operation.target == target && operation.outcome.is_none())
-            .map(|operation| operation.id.clone())
-            .collect();
+        let of = |id: &String| {
+            self.operations
+                .get(id)
+                .is_some_and(|operation| operation.target == target)
+        };
+        let under_way = self.under_way.iter().map(|(_, _, id)| id);
+        let ids: Vec<String> = under_way.filter(|id| of(id)).cloned().collect();
         for id in ids {
             if let Some(operation) = self.operations.get_mut(&id) {
                 operation.due = self.now;
@@ -196,6 +202,23 @@ impl World {
             if let Some(group) = self.groups.get_mut(&target) {
                 group.state = State::Succeeded;
             }
+            // Its disks were made all the same.
+            for key in self.owned_by(&target) {
+                if let Some(owned) = self
+                    .resources
+                    .get_mut(&key)
+                    .filter(|owned| owned.state == State::Creating)
+                {
+                    owned.state = State::Succeeded;
+                }
+            }
+            for key in self.involved(&target) {
+                if let Some(resource) = self.resources.get_mut(&key)
+                    && resource.state.is_under_way()
+                {
+                    resource.state = State::Failed;
+                }
+            }
             return;
         }
         match effect {
@@ -207,15 +230,21 @@ impl World {
                 self.settled(&target);
             }
             Effect::DeleteGroup => {
-                let inside = format!("{target}/");
-                let keys: Vec<String> = (self.resources.range(inside.clone()..))
-                    .map(|(key, _)| key.clone())
-                    .take_while(|key| key.starts_with(&inside))
-                    .collect();
+                let keys = self.involved(&target);
                 keys.iter().for_each(|key| self.remove(key));
                 self.groups.remove(&target);
             }
         }
+    }
+
+    /// Returns the keys of what an operation on a group or a scale set is about beside its target.
+    fn involved(&self, target: &str) -> Vec<String> {
+        if !self.groups.contains_key(target) {
+            return self.members_of(target);
+        }
+        let inside = format!("{target}/");
+        let keys = self.resources.range(inside.clone()..).map(|(key, _)| key.clone());
+        keys.take_while(|key| key.starts_with(&inside)).collect()
     }
 
     fn settled(&mut self, key: &str) {
@@ -275,6 +304,7 @@ impl World {
             return;
         };
         self.references.remove(key);
+        self.next_instance.remove(key);
         if matches!(resource.kind, Kind::Machine | Kind::Instance) {
             self.machines.push(MachineEvent::Stopped { key: key.to_owned() });
         }
@@ -290,7 +320,8 @@ impl World {
     }
 
     /// Keeps an object, new or changed.
-    pub(crate) fn keep(&mut self, resource: Resource) {
+    pub(crate) fn keep(&mut self, mut resource: Resource) {
+        resource.facts = resource.facts();
         let key = resource.key();
         self.references.put(&key, &resource.body);
         self.resources.insert(key, resource);
@@ -324,6 +355,12 @@ impl World {
             .iter()
             .map(|id| id.to_lowercase())
             .collect()
+    }
+
+    /// Returns the operation on a target that is under way.
+    pub(crate) fn under_way_on(&self, target: &str) -> Option<&Operation> {
+        let mut under_way = self.under_way.iter().filter_map(|(_, _, id)| self.operations.get(id));
+        under_way.find(|operation| operation.target == target)
     }
 
     /// Finds a group.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::kind::Kind;
 use crate::message::{ArmError, Result};
 use crate::network::word;
-use crate::resource::{Power, Resource, default, object, text};
+use crate::resource::{Facts, Power, Resource, default, object, text};
 use crate::world::{Asked, Made, World};
 
 /// The kinds of managed disk.
@@ -161,6 +161,7 @@ impl World {
             power: Power::Starting,
             custom_data: None,
             user_data: None,
+            facts: Facts::default(),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The members of scale sets: listed, looked at, protected, deleted by name, and made and removed by a change of size.
+//! The members of scale sets: listed, looked at, protected, deleted by name.
 
 use axum::http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::kind::Kind;
 use crate::message::{Answer, ArmError, Result};
 use crate::operation::{Effect, Family};
-use crate::resource::{Power, Resource, State, items, object};
+use crate::resource::{Resource, State};
 use crate::world::{Asked, World};
 
 impl World {
@@ -25,13 +25,9 @@ impl World {
     }
 
     fn list_members(&self, asked: &Asked, set: &Resource) -> Result<Answer> {
-        let members = self.members_of(&set.key());
+        let members: std::collections::BTreeSet<String> = self.members_of(&set.key()).into_iter().collect();
         let root = format!("/subscriptions/{}/", asked.request.step(1));
-        let listed = self.listed(&root, |resource| members.contains(&resource.key()));
-        let mut found: Vec<&Resource> = listed;
-        if set.text("/properties/orchestrationMode") == Some("Uniform") {
-            found.sort_by_key(|resource| resource.key());
-        }
+        let found = self.listed(&root, |resource| members.contains(&resource.key()));
         let set_id = set.id.clone();
         let expand = asked
             .request
@@ -194,6 +190,13 @@ impl World {
     /// Changes what can be changed of an instance: its protection and its tags.
     fn put_instance(&mut self, asked: &Asked, mut member: Resource) -> Result<Answer> {
         let body = &asked.request.body;
+        if member.kind == Kind::Machine && body.pointer("/properties/protectionPolicy").is_some() {
+            return Err(ArmError::new(
+                409,
+                "OperationNotAllowed",
+                "Instance protection is not supported for Virtual Machine Scale Sets with orchestration mode Flexible.",
+            ));
+        }
         if let Some(policy) = body.pointer("/properties/protectionPolicy") {
             let from = |name: &str| policy.get(name).and_then(Value::as_bool).unwrap_or_default();
             if from("protectFromScaleSetActions") && !from("protectFromScaleIn") {
@@ -221,226 +224,6 @@ impl World {
             Effect::Settle,
         );
         Ok(self.with_operation(Answer::json(200, shown), &operation, asked, false))
-    }
-
-    /// Makes or removes members, so that there are as many as the capacity says.
-    pub(crate) fn scale(&mut self, asked: &Asked) {
-        let Some(set) = self.resources.get(&asked.key()).cloned() else {
-            return;
-        };
-        let Some(capacity) = set.at("/sku/capacity").and_then(Value::as_u64) else {
-            return;
-        };
-        if set.at("/properties/virtualMachineProfile").is_none() {
-            return;
-        }
-        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-        let mut members: Vec<String> = self.members_of(&set.key());
-        members.retain(|key| {
-            self.resources
-                .get(key)
-                .is_some_and(|member| member.state != State::Deleting)
-        });
-        let flexible = set.text("/properties/orchestrationMode") == Some("Flexible");
-        while members.len() < capacity {
-            let made = if flexible {
-                self.add_machine(asked, &set)
-            } else {
-                Some(self.add_instance(asked, &set))
-            };
-            let Some(key) = made else {
-                break;
-            };
-            members.push(key);
-        }
-        // The newest go first, but those that are protected.
-        members.sort_by_key(|key| {
-            self.resources
-                .get(key)
-                .map(|member| (member.created, member.version, key.clone()))
-        });
-        let mut excess = members.len().saturating_sub(capacity);
-        for key in members.iter().rev() {
-            let spared = self.resources.get(key).is_none_or(is_protected_from_scale_in);
-            if excess == 0 || spared {
-                continue;
-            }
-            excess -= 1;
-            if let Some(member) = self.resources.get_mut(key) {
-                member.state = State::Deleting;
-            }
-            self.begin(Family::Compute, &asked.place, key, self.pace.delete_ms, Effect::Delete);
-        }
-    }
-
-    fn add_instance(&mut self, asked: &Asked, set: &Resource) -> String {
-        let inside = format!("{}/virtualMachines/", set.id);
-        let number = set
-            .at("/properties/nextInstance")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
-        let taken = |world: &World, number: u64| {
-            world
-                .resources
-                .contains_key(&format!("{inside}{number}").to_lowercase())
-        };
-        let mut number = number;
-        while taken(self, number) {
-            number += 1;
-        }
-        let profile = set
-            .at("/properties/virtualMachineProfile")
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
-        let name = format!("{}_{number}", set.name);
-        let mut body = Map::new();
-        body.insert("instanceId".to_owned(), json!(number.to_string()));
-        body.insert(
-            "sku".to_owned(),
-            json!({"name": set.text("/sku/name"), "tier": set.text("/sku/tier")}),
-        );
-        for member in ["tags", "plan"] {
-            if let Some(value) = set.body.get(member) {
-                body.insert(member.to_owned(), value.clone());
-            }
-        }
-        if let Some(zones) = set
-            .at("/zones")
-            .and_then(Value::as_array)
-            .filter(|zones| !zones.is_empty())
-        {
-            let index = usize::try_from(number).unwrap_or_default() % zones.len();
-            body.insert("zones".to_owned(), json!([zones[index]]));
-        }
-        let guid = self.draw.guid();
-        let disk = format!("{name}_OsDisk_1_{}", self.draw.digits());
-        let properties = object(&mut body, "properties");
-        properties.insert("latestModelApplied".to_owned(), json!(true));
-        properties.insert("modelDefinitionApplied".to_owned(), json!("VirtualMachineScaleSet"));
-        properties.insert("vmId".to_owned(), json!(guid));
-        properties.insert("timeCreated".to_owned(), json!(self.now.to_string()));
-        properties.insert("hardwareProfile".to_owned(), json!({}));
-        for member in [
-            "storageProfile",
-            "osProfile",
-            "priority",
-            "evictionPolicy",
-            "securityProfile",
-        ] {
-            if let Some(value) = profile.get(member) {
-                properties.insert(member.to_owned(), value.clone());
-            }
-        }
-        object(object(properties, "storageProfile"), "osDisk").insert("name".to_owned(), json!(disk));
-        if let Some(Value::Object(os)) = properties.get_mut("osProfile") {
-            let prefix = os.remove("computerNamePrefix");
-            let prefix = prefix.as_ref().and_then(Value::as_str).unwrap_or(&set.name);
-            let computer = format!("{prefix}{:0>6}", base36(number));
-            os.insert("computerName".to_owned(), json!(computer));
-            os.remove("customData");
-            os.remove("adminPassword");
-        }
-        if let Some(network) = profile.get("networkProfile").and_then(Value::as_object) {
-            let ids = items(network, "networkInterfaceConfigurations")
-                .filter_map(|interface| crate::resource::text(interface, "name"))
-                .map(|interface| format!("{inside}{number}/networkInterfaces/{interface}"));
-            let list: Vec<String> = ids.collect();
-            // These interfaces have no life of their own: they are not objects of the emulator.
-            let shown: Vec<Value> = list
-                .iter()
-                .map(|id| json!({"id": id, "properties": {"primary": true}}))
-                .collect();
-            properties.insert("networkProfile".to_owned(), json!({"networkInterfaces": shown}));
-            properties.insert(
-                "networkProfileConfiguration".to_owned(),
-                json!({
-                    "networkInterfaceConfigurations": network.get("networkInterfaceConfigurations"),
-                }),
-            );
-        }
-        let instance = Resource {
-            id: format!("{inside}{number}"),
-            kind: Kind::Instance,
-            name,
-            location: asked.place.location.clone(),
-            body,
-            state: State::Creating,
-            failure: None,
-            version: 1,
-            created: self.now,
-            guid,
-            power: Power::Starting,
-            custom_data: set
-                .text("/properties/virtualMachineProfile/osProfile/customData")
-                .map(str::to_owned),
-            user_data: set.user_data.clone(),
-        };
-        let key = instance.key();
-        self.keep(instance);
-        key
-    }
-
-    /// Makes a machine of the profile of a flexible set, named by the set.
-    fn add_machine(&mut self, asked: &Asked, set: &Resource) -> Option<String> {
-        let tail = self.draw.digits();
-        let name = format!("{}_{}", set.name, tail.get(..8)?);
-        let profile = set.at("/properties/virtualMachineProfile")?.as_object()?.clone();
-        let group = asked.id.split("/providers/").next()?;
-        let id = format!("{group}/providers/{}/{name}", Kind::Machine.name());
-        let member = Asked {
-            kind: Kind::Machine,
-            name: name.clone(),
-            id: id.clone(),
-            ..asked.clone()
-        };
-        let mut body = Map::new();
-        let zones = set
-            .at("/zones")
-            .and_then(Value::as_array)
-            .filter(|zones| !zones.is_empty());
-        if let Some(zones) = zones {
-            let index = self.members_of(&set.key()).len() % zones.len();
-            body.insert("zones".to_owned(), json!([zones[index]]));
-        }
-        if let Some(tags) = set.body.get("tags") {
-            body.insert("tags".to_owned(), tags.clone());
-        }
-        let properties = object(&mut body, "properties");
-        for (member, value) in profile {
-            if member != "timeCreated" && member != "extensionProfile" {
-                properties.insert(member, value);
-            }
-        }
-        properties.insert("hardwareProfile".to_owned(), json!({"vmSize": set.text("/sku/name")}));
-        properties.insert("virtualMachineScaleSet".to_owned(), json!({"id": set.id}));
-        if let Some(Value::Object(os)) = properties.get_mut("osProfile") {
-            let prefix = os.remove("computerNamePrefix");
-            let prefix = prefix.as_ref().and_then(Value::as_str).unwrap_or_default();
-            os.insert("computerName".to_owned(), json!(format!("{prefix}{}", tail.get(..6)?)));
-        }
-        // The quota was checked for all of them.
-        let made = self.make_machine(&member, body, None).ok()?;
-        for other in made.together {
-            self.keep(other);
-        }
-        let guid = self.draw.guid();
-        self.keep(Resource {
-            id,
-            kind: Kind::Machine,
-            name,
-            location: asked.place.location.clone(),
-            body: made.body,
-            state: State::Creating,
-            failure: None,
-            version: 1,
-            created: self.now,
-            guid,
-            power: Power::Starting,
-            custom_data: made.custom_data,
-            user_data: made.user_data.or_else(|| set.user_data.clone()),
-        });
-        Some(member.key())
     }
 
     fn set_view(&self, set: &Resource) -> Value {
@@ -478,19 +261,6 @@ impl World {
 fn instance_ids(body: &Value) -> Option<Vec<String>> {
     let ids = body.get("instanceIds")?.as_array()?;
     Some(ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-}
-
-fn base36(number: u64) -> String {
-    const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let mut rest = number;
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from(DIGITS[usize::try_from(rest % 36).unwrap_or_default()]));
-        rest /= 36;
-        if rest == 0 {
-            return digits.iter().rev().collect();
-        }
-    }
 }
 
 fn protects(member: &Resource, from: &str) -> bool {

@@ -225,8 +225,7 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn show_machine(resource: &Resource, properties: &mut Map<String, Value>) {
-        let _ = resource;
+    pub(crate) fn show_machine(properties: &mut Map<String, Value>) {
         // Only the first boot sees it.
         if let Some(Value::Object(profile)) = properties.get_mut("osProfile") {
             profile.remove("customData");

@@ -7,5 +7,6 @@ pub(crate) mod machine;
 pub(crate) mod power;
 pub(crate) mod profile;
 pub(crate) mod scale_set;
+pub(crate) mod size;
 pub(crate) mod together;
 pub(crate) mod zones;

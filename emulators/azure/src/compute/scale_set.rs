@@ -44,6 +44,12 @@ impl World {
         mut body: Map<String, Value>,
         existing: Option<&Resource>,
     ) -> Result<Made> {
+        // What a PUT of an existing set leaves out stays as it is: clients scale with a body of a region and a SKU.
+        for (name, value) in existing.into_iter().flat_map(|existing| &existing.body) {
+            if name != "properties" {
+                default(&mut body, name, value.clone());
+            }
+        }
         crate::compute::zones::check(asked, &body)?;
         let zones: Vec<Value> = body.get("zones").and_then(Value::as_array).cloned().unwrap_or_default();
         let had: Vec<Value> = existing
@@ -67,6 +73,25 @@ impl World {
             properties.remove(member);
         }
         let old = existing.and_then(Resource::properties);
+        for (name, value) in old.into_iter().flatten() {
+            default(properties, name, value.clone());
+        }
+        let old_profile = old
+            .and_then(|old| old.get("virtualMachineProfile"))
+            .and_then(Value::as_object);
+        if let Some(Value::Object(profile)) = properties.get_mut("virtualMachineProfile") {
+            for (name, value) in old_profile.into_iter().flatten() {
+                default(profile, name, value.clone());
+            }
+            let old_os = old_profile
+                .and_then(|old| old.get("osProfile"))
+                .and_then(Value::as_object);
+            if let Some(Value::Object(os)) = profile.get_mut("osProfile") {
+                for (name, value) in old_os.into_iter().flatten() {
+                    default(os, name, value.clone());
+                }
+            }
+        }
         default(
             properties,
             "orchestrationMode",
@@ -90,16 +115,21 @@ impl World {
         }) {
             return Err(unchangeable("platformFaultDomainCount"));
         }
-        if domains.is_some_and(|domains| domains > 1) && !zones.is_empty() && mode == "Flexible" {
+        let most = match (mode.as_str(), zones.is_empty()) {
+            ("Flexible", false) => 1,
+            ("Flexible", true) => 3,
+            _ => 5,
+        };
+        if let Some(domains) = domains.filter(|domains| !(1..=most).contains(domains)) {
             return Err(ArmError::parameter(
                 "platformFaultDomainCount",
-                "The specified fault domain count must fall in the range 1 to 1: with zones, fault domains are spread as far as can be.",
+                format!("The specified fault domain count {domains} must fall in the range 1 to {most}."),
             ));
         }
-        if domains.is_some_and(|domains| !(1..=5).contains(&domains)) {
+        if mode == "Flexible" && properties.get("singlePlacementGroup") == Some(&json!(true)) {
             return Err(ArmError::parameter(
-                "platformFaultDomainCount",
-                "The specified fault domain count must fall in the range 1 to 3, or be 5.",
+                "singlePlacementGroup",
+                "The value 'True' of parameter 'singlePlacementGroup' is not allowed. Allowed values are: False.",
             ));
         }
         let kept = |name: &str| old.and_then(|old| old.get(name)).cloned();
@@ -182,7 +212,9 @@ impl World {
         default(storage, "diskControllerType", json!("SCSI"));
         if let Some(Value::Object(os)) = profile.get_mut("osProfile") {
             default(os, "computerNamePrefix", json!(asked.name));
-            take_base64(os, "customData")?;
+            if let Some(data) = take_base64(os, "customData")? {
+                os.insert("customData".to_owned(), json!(data));
+            }
             crate::compute::profile::check_profile(os)?;
             default(os, "secrets", json!([]));
             default(os, "allowExtensionOperations", json!(true));
@@ -299,8 +331,21 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn show_scale_set(resource: &Resource, properties: &mut Map<String, Value>) {
-        let _ = resource;
+    /// Checks that a flexible set that is to be deleted has no members any more.
+    pub(crate) fn check_no_machines(&self, set: &Resource) -> Result<()> {
+        let is_flexible = set.text("/properties/orchestrationMode") == Some("Flexible");
+        if !is_flexible || self.members_of(&set.key()).is_empty() {
+            return Ok(());
+        }
+        Err(ArmError::new(
+            409,
+            "OperationNotAllowed",
+            "Deletion of Virtual Machine Scale Set is not allowed as it contains one or more VMs. Please delete or detach the VM(s) \
+             before deleting the Virtual Machine Scale Set.",
+        ))
+    }
+
+    pub(crate) fn show_scale_set(properties: &mut Map<String, Value>) {
         if let Some(profile) = properties.get_mut("virtualMachineProfile")
             && let Some(Value::Object(os)) = profile.get_mut("osProfile")
         {

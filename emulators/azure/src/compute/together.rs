@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::compute::machine::unchangeable;
 use crate::kind::Kind;
 use crate::message::{ArmError, Result};
-use crate::resource::{Power, Resource, State, default, items, items_mut, object, reference, text};
+use crate::resource::{Facts, Power, Resource, State, default, items, items_mut, object, reference, text};
 use crate::world::{Asked, World};
 
 impl World {
@@ -291,6 +291,7 @@ impl World {
             power: Power::Starting,
             custom_data: None,
             user_data: None,
+            facts: Facts::default(),
         }
     }
 }

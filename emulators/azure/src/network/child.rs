@@ -12,11 +12,12 @@ use crate::world::{Asked, World};
 impl World {
     /// Answers at `…/{list}` and `…/{list}/{name}`.
     pub(crate) fn on_child(&mut self, asked: &Asked, inside: &[&str]) -> Result<Answer> {
+        let wanted = inside.first().copied().unwrap_or_default();
         let Some(list) = asked
             .kind
             .children()
             .iter()
-            .find(|list| list.eq_ignore_ascii_case(inside[0]))
+            .find(|list| list.eq_ignore_ascii_case(wanted))
         else {
             return Err(crate::arm::nothing_at(asked.request));
         };
@@ -39,7 +40,7 @@ impl World {
             (&Method::GET, 2) => {
                 let name = &asked.request.steps[9];
                 let child = self.child(&parent, list, name);
-                let child = child.ok_or_else(|| no_child(asked, &parent, list, name))?;
+                let child = child.ok_or_else(|| no_child(&parent, list, name))?;
                 Ok(Answer::json(200, child).with("etag", parent.etag()))
             }
             (&Method::PUT, 2) if writable => self.put_child(asked, parent, list),
@@ -113,15 +114,11 @@ impl World {
         if parent.state == State::Deleting {
             return Err(crate::objects::not_found(asked));
         }
-        let other = self
-            .operations
-            .values()
-            .find(|operation| operation.target == parent.key() && operation.outcome.is_none());
-        let Some(other) = other.filter(|_| parent.state.is_under_way()) else {
+        let Some(other) = self.under_way_on(&parent.key()).filter(|_| parent.state.is_under_way()) else {
             return Ok(());
         };
         let mut error = ArmError::new(
-            429,
+            409,
             "AnotherOperationInProgress",
             format!(
                 "Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: \
@@ -154,8 +151,7 @@ impl World {
     }
 }
 
-fn no_child(asked: &Asked, parent: &Resource, list: &str, name: &str) -> ArmError {
-    let _ = asked;
+fn no_child(parent: &Resource, list: &str, name: &str) -> ArmError {
     ArmError::new(
         404,
         "NotFound",

@@ -145,19 +145,14 @@ impl World {
             return Ok(None);
         };
         let mut taken: BTreeSet<Ipv4Addr> = mine.clone();
-        for other in self.that_refer(subnet, Kind::Interface) {
-            if other.key() == asked.key() {
-                continue;
-            }
-            for item in other
-                .properties()
-                .into_iter()
-                .flat_map(|other| items(other, "ipConfigurations"))
-            {
-                let inner = item.get("properties").and_then(Value::as_object);
-                let address = inner.and_then(|inner| text(inner, "privateIPAddress"));
-                taken.extend(address.and_then(|address| address.parse::<Ipv4Addr>().ok()));
-            }
+        let key = subnet.to_lowercase();
+        for other in self
+            .that_refer(subnet, Kind::Interface)
+            .into_iter()
+            .filter(|other| other.id != asked.id)
+        {
+            let here = other.facts.addresses.iter().filter(|(subnet, _)| *subnet == key);
+            taken.extend(here.map(|(_, address)| *address));
         }
         if let Some(wanted) = wanted {
             let address: Option<Ipv4Addr> = wanted.parse().ok();

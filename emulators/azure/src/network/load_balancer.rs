@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    pub(crate) fn show_load_balancer(&self, resource: &Resource, properties: &mut Map<String, Value>) {
+    pub(crate) fn show_load_balancer(&self, properties: &mut Map<String, Value>) {
         let rules: Vec<(String, Vec<String>)> = items(properties, "loadBalancingRules")
             .map(|rule| {
                 let id = text(rule, "id").unwrap_or_default().to_owned();
@@ -140,7 +140,6 @@ impl World {
                 }
             }
         }
-        let _ = resource;
     }
 }
 

@@ -59,7 +59,7 @@ impl World {
         let method = word(method, &["Static", "Dynamic"], "publicIPAllocationMethod")?;
         if method == "Dynamic" {
             return Err(ArmError::bad(
-                "StandardSkuPublicIPAddressesMustBeStatic",
+                "StandardAndStandardV2SkuPublicIPAddressesMustBeStatic",
                 format!(
                     "Standard sku publicIp {} must have AllocationMethod set to Static.",
                     asked.id

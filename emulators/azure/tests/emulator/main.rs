@@ -6,6 +6,7 @@ mod compute;
 mod faults;
 mod login;
 mod network;
+mod program;
 mod protocol;
 mod python;
 mod scale_sets;

@@ -229,3 +229,11 @@ pub fn key() -> Value {
     json!({"path": "/home/azureuser/.ssh/authorized_keys",
         "keyData": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl test"})
 }
+
+impl Arm {
+    /// Returns the status of an operation right now.
+    pub async fn end_once(&self, url: &str) -> String {
+        let status = self.send(Method::GET, url, None).await.is(200).body;
+        status["status"].as_str().expect("a status").to_owned()
+    }
+}
