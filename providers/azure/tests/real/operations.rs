@@ -107,6 +107,7 @@ async fn a_create_that_fails_late_says_why_and_leaves_nothing() {
             "OverconstrainedAllocationRequest".to_owned(),
             "Too much is asked for.".to_owned(),
         )],
+        inner: None,
     };
     rig.control()
         .fault(Fault::new(effect).on("PUT", "/virtualMachines/").times(1));
