@@ -28,8 +28,9 @@
 //!
 //! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
 //! `providers/agent` (nodes, simulators and machines under QEMU on this machine), `providers/docker` (networks, volumes,
-//! images and containers) with `providers/docker/context` (what an image is built of), `providers/nginx` (who is behind a load
-//! balancer), `providers/fake` (a cloud with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).
+//! images and containers) with `providers/docker/context` (what an image is built of), `providers/azure` (machines and networks in
+//! Azure) with `emulators/azure` (an Azure for tests), `providers/nginx` (who is behind a load balancer), `providers/fake` (a cloud
+//! with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).
 //!
 //! A newcomer starts with `examples/quickstart.hcl`, then [`plan::Planner`] and [`apply::apply`].
 

@@ -27,6 +27,8 @@ impl Registry {
         let mut registry = Registry(BTreeMap::new());
         registry.add(Arc::new(Builtin));
         registry.add(Arc::new(simfleet_provider_agent::AgentType));
+        #[cfg(feature = "azure")]
+        registry.add(Arc::new(simfleet_provider_azure::AzureType::new()));
         #[cfg(feature = "local")]
         registry.add(Arc::new(simfleet_provider_local::LocalType));
         #[cfg(feature = "docker")]

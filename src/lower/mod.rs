@@ -8,7 +8,8 @@
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
-//!   healthy; [`container_node`]: nodes that are containers
+//!   healthy; [`container_node`]: nodes that are containers; [`azure`]: nodes, pools and networks that are made of several
+//!   objects each
 //! - [`load_balancer`]: what spreads requests over the members of a pool
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
@@ -28,6 +29,7 @@ use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
 pub mod autoscale;
+mod azure;
 mod container;
 mod container_node;
 mod engine;
@@ -130,8 +132,9 @@ pub type Stage = for<'a, 'l> fn(&'a Lowering<'l>) -> Result<Vec<Desired>, Diagno
 
 impl Lowering<'_> {
     /// All that an instance becomes, in the order in which it is planned: each stage reads what the ones before became.
-    pub const STAGES: [Stage; 4] = [
+    pub const STAGES: [Stage; 5] = [
         |it| it.parts(),
+        |it| azure::links(it),
         |it| it.resources(),
         |it| it.hosted(),
         |it| it.balanced(),
@@ -165,14 +168,10 @@ impl Lowering<'_> {
         match self.declaration.decode(self.record)? {
             Block::Service(service) => container::parts_of_service(self, &service),
             Block::Simulator(simulator) => simulator::parts(self, &simulator),
-            Block::Node(_)
-            | Block::Pool(_)
-            | Block::Network(_)
-            | Block::Program(_)
-            | Block::Metrics(_)
-            | Block::Webhook(_)
-            | Block::Alert(_)
-            | Block::Value(_) => Ok(Vec::new()),
+            Block::Node(_) | Block::Pool(_) | Block::Network(_) => azure::parts(self),
+            Block::Program(_) | Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) | Block::Value(_) => {
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -182,7 +181,7 @@ impl Lowering<'_> {
             Block::Node(_) => Ok(vec![node::resource(self)?]),
             Block::Pool(pool) => node::members(self, &pool),
             Block::Simulator(simulator) => Ok(simulator::resource(self, &simulator)?.into_iter().collect()),
-            Block::Network(network) => Ok(vec![network::resource(self, &network)?]),
+            Block::Network(network) => Ok(network::resource(self, &network)?.into_iter().collect()),
             Block::Service(service) => Ok(vec![container::service(self, &service)?]),
             // They are only asked, or told.
             Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) => Ok(Vec::new()),
@@ -398,7 +397,7 @@ pub fn value(
         Block::Node(_) => node::outputs(address, objects),
         Block::Pool(_) => node::pool_outputs(address, layout, objects),
         Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
-        Block::Network(_) => network::outputs(address, objects),
+        Block::Network(_) => network::outputs(address, record, objects),
         Block::Service(_) => container::outputs(address, objects),
         Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) => vec![("name", name_of(address).into())],
         Block::Program(program) => vec![("id", (&*program.id).into()), ("name", name_of(address).into())],

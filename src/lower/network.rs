@@ -3,16 +3,21 @@
 use simfleet_provider_api::{Address, Kind, Value};
 
 use super::node::taken;
-use super::{Desired, Lowering, Objects, name_of};
+use super::{Desired, Lowering, Objects, azure, name_of};
+use crate::config::Record;
 use crate::config::blocks::Network;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The kind of a network, whatever its provider.
 const NETWORK: Kind = Kind::new("network");
 
-/// Returns the network: its name, and of what is declared all that its provider's kind has.
-pub(super) fn resource(lowering: &Lowering<'_>, network: &Network) -> Result<Desired, Diagnostics> {
+/// Returns the network: its name, and of what is declared all that its provider's kind has. `None` of one that is made of
+/// several objects.
+pub(super) fn resource(lowering: &Lowering<'_>, network: &Network) -> Result<Option<Desired>, Diagnostics> {
     let provider = lowering.provider(lowering.declaration, &NETWORK)?;
+    if azure::is_of(lowering, &provider.name) {
+        return Ok(None);
+    }
     let mut attributes = Default::default();
     if let Some(schema) = lowering.registry.schema(&provider.name, &NETWORK) {
         attributes = taken(schema, &network.attributes);
@@ -37,15 +42,22 @@ pub(super) fn resource(lowering: &Lowering<'_>, network: &Network) -> Result<Des
         diagnostics.or(())?;
     }
     attributes.set("name", lowering.address.to_string());
-    Ok(lowering.desired(lowering.address.clone(), NETWORK, provider, attributes))
+    let address = lowering.address.clone();
+    Ok(Some(lowering.desired(address, NETWORK, provider, attributes)))
 }
 
 /// Returns what others read of a network.
-pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+pub(super) fn outputs(address: &Address, record: &Record, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
     let attributes = objects.attributes(address);
+    let attributes = attributes.or_else(|| azure::virtual_network(address, objects));
     let id = match &attributes {
         Some(attributes) => attributes.get("id").cloned().unwrap_or(Value::NULL),
         None => Value::unknown(format!("{address}.id")),
     };
-    vec![("id", id), ("name", name_of(address).into())]
+    let subnets = azure::subnet_outputs(address, record, objects);
+    let outputs = [("id", id), ("name", name_of(address).into())];
+    outputs
+        .into_iter()
+        .chain(subnets.map(|subnets| ("subnet", subnets)))
+        .collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Members, Objects, container_node, engine, health_check, name_of};
+use super::{Desired, Layout, Lowering, Members, Objects, azure, container_node, engine, health_check, name_of};
 use crate::config::Record;
 use crate::config::blocks::{Pool, Warm};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -116,6 +116,10 @@ fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result
 }
 
 fn bare(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
+    let named = lowering.declaration.meta.provider.as_ref();
+    if named.is_none_or(|named| !azure::is_of(lowering, &named.name)) {
+        azure::refuse_blocks(lowering, record)?;
+    }
     if let Some(engine) = engine::node(lowering, &address, record)? {
         let schema = lowering.registry.schema(&engine.provider.name, &engine.kind);
         if let Some(schema) = schema {
@@ -131,6 +135,9 @@ fn bare(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<De
         return Ok(engine);
     }
     let provider = lowering.provider(lowering.declaration, &NODE)?;
+    if azure::is_of(lowering, &provider.name) {
+        return azure::machine(lowering, address, record, provider);
+    }
     if container_node::is_of(lowering, &provider.name) {
         return container_node::node(lowering, address, record, provider);
     }
@@ -196,8 +203,9 @@ pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static
             .into();
     };
     let output = |name: &'static str| {
-        let value = match (attributes.get(name), name) {
-            (Some(value), _) => value.clone(),
+        let of_parts = || azure::output(address, name, &attributes, objects);
+        let value = match (attributes.get(name).cloned().or_else(of_parts), name) {
+            (Some(value), _) => value,
             (None, "name") => name_of(address).into(),
             (None, "private_ip") => private_ip(&attributes),
             (None, "public_ip") => attributes.get("address").cloned().unwrap_or(Value::NULL),

@@ -489,7 +489,8 @@ fn placeholder(declaration: &Declaration, address: &Address, record: &Record) ->
         let is_output = outputs.iter().any(|(output, _)| *output == &**name);
         let value = match record.get(name) {
             Some(declared) => declared.clone(),
-            None if is_output => Value::unknown(format!("{address}.{name}")),
+            // A block can become an object of its own, as a subnet of a network does.
+            None if is_output || record.blocks(name).next().is_some() => Value::unknown(format!("{address}.{name}")),
             None => Value::NULL,
         };
         (Arc::clone(name), value)

@@ -36,29 +36,29 @@ pub(super) fn attributes() -> impl Iterator<Item = AttributeSchema> {
         AttributeSchema::one_of("then", &["poweroff", "fail"], "what is done where it takes longer")
             .default("poweroff"),
     ];
-    let all = [
+    let of_machines = [
         AttributeSchema::object("disk", disk, "its disk"),
-        AttributeSchema::string("machine", "a machine that exists, by name, which is adopted"),
-        AttributeSchema::one_of("power", &["on", "off"], "whether it is on"),
         AttributeSchema::string("subnet", "the id of the subnet that it is in"),
         AttributeSchema::object("spot", spot, "it is cheap, and can be taken away"),
+    ];
+    let later = [
+        AttributeSchema::string("machine", "a machine that exists, by name, which is adopted"),
+        AttributeSchema::one_of("power", &["on", "off"], "whether it is on"),
         AttributeSchema::object("stop", stop, "how it is stopped"),
         AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
     ];
-    all.into_iter().map(AttributeSchema::later)
+    of_machines.into_iter().chain(later.map(AttributeSchema::later))
 }
 
 pub(super) fn ssh() -> BlockSchema {
-    BlockSchema::new("ssh", "How it is logged in to.")
-        .attributes([
-            AttributeSchema::string("user", "the user"),
-            AttributeSchema::string("host", "the host, where that is not the address of the node"),
-            AttributeSchema::port("port", "the port").default(22u64),
-            AttributeSchema::string("key", "the file of the private key"),
-            AttributeSchema::string("known_hosts", "the file of the hosts that are known"),
-            AttributeSchema::string("public_key", "the public key that the machine is made with"),
-        ])
-        .later()
+    BlockSchema::new("ssh", "How it is logged in to.").attributes([
+        AttributeSchema::string("user", "the user"),
+        AttributeSchema::string("host", "the host, where that is not the address of the node"),
+        AttributeSchema::port("port", "the port").default(22u64),
+        AttributeSchema::string("key", "the file of the private key"),
+        AttributeSchema::string("known_hosts", "the file of the hosts that are known"),
+        AttributeSchema::string("public_key", "the public key that the machine is made with"),
+    ])
 }
 
 pub(super) fn forward() -> BlockSchema {
@@ -73,14 +73,12 @@ pub(super) fn forward() -> BlockSchema {
 }
 
 pub(super) fn bootstrap() -> BlockSchema {
-    BlockSchema::new("bootstrap", "What is done when it boots for the first time.")
-        .attributes([
-            AttributeSchema::bool("docker", "Docker is installed").default(false),
-            AttributeSchema::bool("agent", "the simfleet agent is installed").default(true),
-            AttributeSchema::strings("prepull", "images that are pulled"),
-            AttributeSchema::string("user_data", "cloud-init of its own"),
-        ])
-        .later()
+    BlockSchema::new("bootstrap", "What is done when it boots for the first time.").attributes([
+        AttributeSchema::bool("docker", "Docker is installed").default(false),
+        AttributeSchema::bool("agent", "the simfleet agent is installed").default(true),
+        AttributeSchema::strings("prepull", "images that are pulled"),
+        AttributeSchema::string("user_data", "cloud-init of its own"),
+    ])
 }
 
 pub(super) fn deploy() -> BlockSchema {

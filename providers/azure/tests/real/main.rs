@@ -1,0 +1,7 @@
+//! The provider against real HTTP servers on loopback: an authority and, for all else, the emulator of Azure.
+
+mod conformance;
+mod credentials;
+mod operations;
+mod rig;
+mod samples;
