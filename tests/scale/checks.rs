@@ -23,10 +23,16 @@ fn a_threshold_is_a_step_up_and_a_step_down() {
         ("at the upper one", Pool::of(ready(4)).all(load(), 0.7), 4),
         ("at the lower one", Pool::of(ready(4)).all(load(), 0.4), 4),
         ("one would be above it", Pool::of(ready(2)).all(load(), 0.38), 2),
+        ("one would be at it", Pool::of(ready(2)).all(load(), 0.35), 1),
         (
             "a missing one is busy",
             Pool::of(ready(4)).values(load(), &[Some(0.2), Some(0.2), None, None]),
             4,
+        ),
+        (
+            "a missing one is as busy as the upper one",
+            Pool::of(ready(4)).values(load(), &[Some(0.1), Some(0.1), Some(0.1), None]),
+            3,
         ),
         ("by two", Pool::of(ready(3)).all(Check { step: 2, ..load() }, 0.8), 5),
         (

@@ -45,6 +45,11 @@ fn the_pace_is_of_what_happened() {
             10,
         ),
         (
+            "doubled just before",
+            up(high().changed(985.0, 5), vec![percent(100.0, 15.0)]),
+            18,
+        ),
+        (
             "four at a time",
             up(high().changed(950.0, 5), vec![count(4.0, 15.0)]),
             14,
@@ -57,6 +62,11 @@ fn the_pace_is_of_what_happened() {
         ),
         ("never", high().with(|spec| spec.up_select = Select::Disabled), 10),
         ("half at a time", down(low(), vec![percent(50.0, 60.0)]), 5),
+        (
+            "half have gone just before",
+            down(low().changed(940.0, -10), vec![percent(50.0, 60.0)]),
+            5,
+        ),
         (
             "half have gone",
             down(low().changed(950.0, -10), vec![percent(50.0, 60.0)]),
@@ -131,6 +141,7 @@ fn a_cooldown_up_is_from_growth_and_one_down_from_any_change() {
         ("down when it is over", low(940.0, 2), 4),
         ("up after shrinking", high(990.0, -2), 7),
         ("up after growth", high(950.0, 2), 4),
+        ("up after what came to nothing", high(950.0, 0), 7),
         ("up when it is over", high(940.0, 2), 7),
     ]);
     assert_eq!(low(950.0, 2).decide().limited_by, [Limit::CooldownDown]);
@@ -145,6 +156,7 @@ fn with_many_unhealthy_members_the_size_stays() {
         ("no growth", mixed(5, 5, 0.95), 5),
         ("three are few", mixed(3, 3, 0.9), 6),
         ("four of ten are few", mixed(6, 4, 0.2), 3),
+        ("nine of twenty are 45 percent", mixed(11, 9, 0.2), 5),
     ]);
     assert_eq!(mixed(5, 5, 0.1).decide().limited_by, [Limit::Breaker]);
     assert_eq!(mixed(5, 5, 0.95).decide().limited_by, [Limit::Breaker]);

@@ -1,8 +1,8 @@
 //! Checks of the strategy `target`: a mean that is kept, its headroom, and forecasts of it.
 
-use simfleet::scale::{Check, Limit, Predictive, Reason};
+use simfleet::scale::{Check, Limit, Predictive, Reason, Strategy};
 
-use crate::bench::{NOW, Pool, cpu, pending, ready, sizes, threshold};
+use crate::bench::{NOW, Pool, check, cpu, pending, ready, sizes, threshold};
 
 #[test]
 fn a_target_is_met_in_proportion_and_with_tolerance() {
@@ -11,6 +11,8 @@ fn a_target_is_met_in_proportion_and_with_tolerance() {
         ("down", Pool::of(ready(8)).all(cpu(), 0.2), 4),
         ("within the tolerance, above", Pool::of(ready(4)).all(cpu(), 0.54), 4),
         ("within the tolerance, below", Pool::of(ready(10)).all(cpu(), 0.46), 10),
+        ("of a large pool, too", Pool::of(ready(20)).all(cpu(), 0.46), 20),
+        ("below it", Pool::of(ready(20)).all(cpu(), 0.44), 18),
         (
             "a sum that is whole but for its rounding",
             Pool::of(ready(3)).all(Check { target: 0.3, ..cpu() }, 0.6),
@@ -186,4 +188,73 @@ fn a_forecast_can_only_raise() {
         ("is no number", with(Scale, Some(f64::NAN), true), 4),
         ("is not there", with(Scale, None, true), 4),
     ]);
+}
+
+#[test]
+fn the_ends_of_the_tolerance_are_within_it() {
+    let at = |value| {
+        let check = Check {
+            bounded: false,
+            ..cpu()
+        };
+        Pool::of(ready(4))
+            .all(check, value)
+            .with(|spec| spec.tolerance = 0.25)
+            .decide()
+            .raw
+    };
+    assert_eq!((at(0.625), at(0.626)), (4, 6), "above");
+    assert_eq!((at(0.375), at(0.374)), (4, 3), "below");
+}
+
+#[test]
+fn a_burst_is_more_than_so_many_times_the_size() {
+    // Four that could be five at once; less was asked for a moment ago.
+    let with = |pool: Pool| {
+        pool.with(|spec| (spec.stabilization_up, spec.burst) = (30.0, 1.25))
+            .asked(980.0, 4)
+            .desired()
+    };
+    let target = |value| with(Pool::of(ready(4)).all(cpu(), value));
+    assert_eq!((target(0.625), target(0.65)), (4, 6));
+    let webhook = |size| with(Pool::of(ready(4)).pool_wide(check("webhook", Strategy::Webhook), size));
+    assert_eq!((webhook(5.0), webhook(6.0)), (4, 6));
+}
+
+#[test]
+fn members_at_the_target_ask_for_nothing_however_many_boot() {
+    let booting = Pool::of([ready(4), pending(2)].concat()).values(cpu(), &[0.5; 4]);
+    assert_eq!(booting.decide().raw, 6);
+    let below = Pool::of([ready(4), pending(2)].concat()).values(cpu(), &[0.49; 4]);
+    assert_eq!(below.decide().raw, 4);
+}
+
+#[test]
+fn what_is_saturated_waits_for_half_as_many_more() {
+    // At 0.95 of 1 four members would do, but for what their values may hide.
+    let full = || Check { target: 1.0, ..cpu() };
+    let raw = |booting| {
+        let members = [ready(4), pending(booting)].concat();
+        Pool::of(members).values(full(), &[0.95; 4]).decide().raw
+    };
+    assert_eq!([raw(0), raw(1)], [6, 6], "too few are on their way");
+    assert_eq!([raw(2), raw(3)], [4, 4], "enough are, and none is asked for");
+}
+
+#[test]
+fn a_pool_shrinks_to_just_what_is_needed() {
+    let sure = |check: Check, values: &[f64]| {
+        let pool = Pool::of(ready(4)).values(check, values);
+        pool.with(|spec| spec.tolerance = 0.0).decide()
+    };
+    let half = sure(cpu(), &[0.25; 4]);
+    assert_eq!((half.desired, half.limited_by), (2, vec![]));
+    // What is above it only by the error of a sum is not above it.
+    let whole = Check { target: 1.0, ..cpu() };
+    let unsure = Check {
+        bounded: false,
+        ..whole
+    };
+    let more = |more: f64| sure(unsure.clone(), &[2.0 + more, 0.0, 0.0, 0.0]).desired;
+    assert_eq!((more(1e-9), more(1e-8)), (2, 3));
 }
