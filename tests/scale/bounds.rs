@@ -83,6 +83,8 @@ fn bounds_hold_in_any_case() {
     ]);
     let poor = Pool::of(ready(2)).with(|spec| (spec.min, spec.quota) = (9, 3)).decide();
     assert_eq!(poor.reasons, [Reason::CapBelowMin]);
+    let just_enough = Pool::of(ready(2)).with(|spec| (spec.min, spec.quota) = (3, 3)).decide();
+    assert_eq!((just_enough.desired, just_enough.reasons), (3, vec![]));
     assert_eq!((poor.desired, poor.limited_by), (3, vec![]));
     // They hold whatever slows it down.
     let slow = |spec: &mut Spec| (spec.min, spec.max, spec.cooldown_up, spec.cooldown_down) = (4, 5, 60.0, 60.0);
