@@ -35,6 +35,13 @@ fn what_can_no_longer_matter_is_forgotten() {
 }
 
 #[test]
+fn what_was_needed_is_kept_over_rounds_without_a_value() {
+    let pool = Pool::of(ready(4)).check(cpu()).demand("cpu", vec![1.0, 2.0]);
+    let after = decide(&pool.spec, &pool.seen, &pool.history).1;
+    assert_eq!(after.demand["cpu"], [1.0, 2.0]);
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut pool = Pool::of(ready(4)).all(
         Check {
