@@ -109,6 +109,11 @@ fn any_check_grows_and_all_must_agree_to_shrink() {
         ("both shrink", two(0.1, Some(0.1)), 3),
         ("one shrinks", two(0.1, Some(0.5)), 4),
         ("one shrinks, one has nothing", two(0.1, None), 4),
+        (
+            "a buffer that has more than it needs lets it",
+            Pool::of(ready(8)).all(cpu(), 0.2).check(buffer(2, 0.0, 1)),
+            4,
+        ),
         ("no check", Pool::of(ready(4)), 4),
     ]);
     let reasons: Vec<String> = two(0.1, None).decide().reasons.iter().map(Reason::to_string).collect();

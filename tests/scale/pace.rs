@@ -32,6 +32,24 @@ fn growth_takes_the_least_and_shrinking_the_most_that_was_asked_for() {
 }
 
 #[test]
+fn a_cap_below_what_is_needed_wins_and_both_are_told() {
+    // At the target they would be 2.88, so three; two may be as many as 2.2.
+    let capped = |value, max| {
+        Pool::of(ready(8))
+            .all(cpu(), value)
+            .with(|spec| spec.max = max)
+            .decide()
+    };
+    let short = capped(0.18, 2);
+    assert_eq!(
+        (short.desired, short.limited_by),
+        (2, vec![Limit::FlapGuard, Limit::Max])
+    );
+    let tolerable = capped(0.13, 2);
+    assert_eq!((tolerable.desired, tolerable.limited_by), (2, vec![]));
+}
+
+#[test]
 fn the_pace_is_of_what_happened() {
     let high = || Pool::of(ready(10)).all(cpu(), 0.9);
     let low = || Pool::of(ready(10)).all(cpu(), 0.05);

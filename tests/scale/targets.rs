@@ -209,16 +209,16 @@ fn the_ends_of_the_tolerance_are_within_it() {
 
 #[test]
 fn a_burst_is_more_than_so_many_times_the_size() {
-    // Four that could be five at once; less was asked for a moment ago.
+    // Eight that could be ten at once; eight were asked for a moment ago.
     let with = |pool: Pool| {
         pool.with(|spec| (spec.stabilization_up, spec.burst) = (30.0, 1.25))
-            .asked(980.0, 4)
+            .asked(980.0, 8)
             .desired()
     };
-    let target = |value| with(Pool::of(ready(4)).all(cpu(), value));
-    assert_eq!((target(0.625), target(0.65)), (4, 6));
-    let webhook = |size| with(Pool::of(ready(4)).pool_wide(check("webhook", Strategy::Webhook), size));
-    assert_eq!((webhook(5.0), webhook(6.0)), (4, 6));
+    let target = |value| with(Pool::of(ready(8)).all(cpu(), value));
+    assert_eq!((target(0.625), target(0.65)), (8, 11));
+    let webhook = |size| with(Pool::of(ready(8)).pool_wide(check("webhook", Strategy::Webhook), size));
+    assert_eq!((webhook(10.0), webhook(11.0)), (8, 11));
 }
 
 #[test]
