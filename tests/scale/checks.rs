@@ -34,6 +34,11 @@ fn a_threshold_is_a_step_up_and_a_step_down() {
             Pool::of(ready(4)).values(load(), &[Some(0.1), Some(0.1), Some(0.1), None]),
             3,
         ),
+        (
+            "a missing one goes on as busy as the others",
+            Pool::of(ready(4)).values(threshold("load", 0.39, 0.38), &[Some(0.3), Some(0.3), Some(0.3), None]),
+            4,
+        ),
         ("by two", Pool::of(ready(3)).all(Check { step: 2, ..load() }, 0.8), 5),
         (
             "one is on its way",

@@ -114,6 +114,7 @@ fn what_is_saturated_hides_how_much_is_needed() {
     let at = |target| Check { target, ..cpu() };
     sizes([
         ("half as many more", Pool::of(ready(4)).all(at(0.75), 1.0), 6),
+        ("of a larger pool, too", Pool::of(ready(8)).all(at(0.75), 1.0), 12),
         (
             "they are on their way",
             Pool::of([ready(4), pending(2)].concat()).values(at(0.75), &[1.0; 4]),
