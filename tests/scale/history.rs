@@ -1,6 +1,6 @@
 //! What is remembered from one decision to the next, and what is not.
 
-use simfleet::scale::{Check, Spec, decide};
+use simfleet::scale::{Check, Event, Spec, decide};
 
 use crate::bench::{NOW, Pool, cpu, ready};
 
@@ -32,6 +32,19 @@ fn what_can_no_longer_matter_is_forgotten() {
             pool.spec
         );
     }
+}
+
+#[test]
+fn how_the_size_changes_is_remembered() {
+    let after = |value| {
+        let pool = Pool::of(ready(4)).all(cpu(), value);
+        let (decision, after) = decide(&pool.spec, &pool.seen, &pool.history);
+        assert_eq!(decision.next_eval, NOW + pool.spec.interval);
+        after.events
+    };
+    assert_eq!(after(0.8), [Event(NOW, 3)]);
+    assert_eq!(after(0.2), [Event(NOW, -2)]);
+    assert_eq!(after(0.5), []);
 }
 
 #[test]

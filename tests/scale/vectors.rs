@@ -44,6 +44,27 @@ fn a_line_is_a_decision_to_be_made() {
 }
 
 #[test]
+fn an_answer_is_the_decision_and_what_is_to_be_remembered() {
+    let spec = r#""min":2,"max":4,"schedules":[{"name":"day","start":0,"end":2000,"desired":3}],"breaker_min":0"#;
+    let members = r#"{"id":"a","state":"ready"},{"id":"b","state":"ready","healthy":false}"#;
+    let line = line(spec, "").replace("[],\"samples\"", &format!("[{members}],\"samples\""));
+    let answer = Vector::parse(&line).expect("a vector").answer();
+    let expected = serde_json::json!({
+        "decision": {
+            "desired": 3,
+            "raw": 1,
+            "current": 1,
+            "actions": [["create", "new-0"], ["create", "new-1"]],
+            "limited_by": ["breaker", "min"],
+            "reasons": ["schedule:day"],
+            "next_eval": 1015.0,
+        },
+        "hist_after": {"recs": [[1000.0, 3]], "events": [[1000.0, 2]], "misses": {}, "demand": {}},
+    });
+    assert_eq!(serde_json::to_value(answer).expect("is JSON"), expected);
+}
+
+#[test]
 fn numbers_that_cannot_be_computed_with_are_told_with_their_place() {
     let told = |spec: &str, seen: &str| Vector::parse(&line(spec, seen)).map_err(|error| error.to_string());
     for number in [1_000_000_000, -1_000_000_000] {
