@@ -116,7 +116,8 @@ impl Calendar {
                 starts.filter(|start| from < *start && *start <= to).collect()
             }
             Starts::Cron(crontab) => {
-                let Some(starts) = utc(from).and_then(|from| crontab.iter_after(from).ok()) else {
+                let from = TimeZone::UTC.to_timestamp(from).ok();
+                let Some(starts) = from.and_then(|from| crontab.iter_after(from).ok()) else {
                     return Vec::new();
                 };
                 let starts = starts.map_while(Result::ok).map(|start| start.datetime());
@@ -151,8 +152,4 @@ impl Calendar {
             }
         }
     }
-}
-
-fn utc(local: DateTime) -> Option<Timestamp> {
-    TimeZone::UTC.to_timestamp(local).ok()
 }

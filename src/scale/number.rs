@@ -9,7 +9,7 @@ pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S:
         number.serialize(serializer)
     } else if number.is_nan() {
         "nan".serialize(serializer)
-    } else if *number > 0.0 {
+    } else if number.is_sign_positive() {
         "inf".serialize(serializer)
     } else {
         "-inf".serialize(serializer)

@@ -1,5 +1,7 @@
 //! What each check asks for.
 
+use std::cmp::Ordering;
+
 use super::history::{Beyond, Side, rising};
 use super::ill;
 use super::{
@@ -282,15 +284,15 @@ impl Round<'_> {
         let (known, size) = (values.known as f64, self.capacity.size());
         let mut need = demand;
         let mut asked = size;
-        if demand > known {
-            if need > size as f64 * (1.0 + spec.tolerance) {
-                asked = whole(need);
+        match demand.total_cmp(&known) {
+            Ordering::Greater if need > size as f64 * (1.0 + spec.tolerance) => asked = whole(need),
+            Ordering::Less => {
+                need += values.missing as f64;
+                if need < size as f64 * (1.0 - spec.tolerance) {
+                    asked = whole(need);
+                }
             }
-        } else if demand < known {
-            need += values.missing as f64;
-            if need < size as f64 * (1.0 - spec.tolerance) {
-                asked = whole(need);
-            }
+            Ordering::Greater | Ordering::Equal => {}
         }
         // A value that cannot rise hides what is needed. Where enough is on its way, that is waited for.
         let is_saturated = check.bounded && values.mean() >= spec.saturated_at;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use simfleet::scale::{
-    Check, Decision, History, Member, MemberState, Observation, Policy, PolicyKind, Sample, Samples, Spec, Strategy,
-    decide,
+    Action, Check, Decision, History, Member, MemberState, Observation, Policy, PolicyKind, Sample, Samples, Spec,
+    Step, Strategy, decide,
 };
 
 /// The instant of most cases.
@@ -200,4 +200,50 @@ impl Pool {
     pub fn desired(&self) -> i64 {
         self.decide().desired
     }
+}
+
+/// Checks cases by name, and tells all that are wrong.
+#[track_caller]
+pub fn sizes(cases: impl IntoIterator<Item = (&'static str, Pool, i64)>) {
+    let wrong: Vec<String> = cases
+        .into_iter()
+        .filter_map(|(name, pool, expected)| {
+            let decision = pool.decide();
+            (decision.desired != expected).then(|| format!("{name}: not {expected}, but {decision:?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Returns a check with a threshold to grow above and one to shrink below.
+pub fn threshold(name: &str, upper: f64, lower: f64) -> Check {
+    Check {
+        upper,
+        lower,
+        ..check(name, Strategy::Threshold)
+    }
+}
+
+/// Returns a check that keeps slots free: so many, and so many percent, of members that have so many each.
+pub fn buffer(min_ready: i64, percent: f64, slots: i64) -> Check {
+    Check {
+        min_ready,
+        percent,
+        slots,
+        ..check("buffer", Strategy::Buffer)
+    }
+}
+
+/// Returns what is done, and to which members.
+pub fn actions(pool: &Pool) -> Vec<(Step, String)> {
+    pool.decide()
+        .actions
+        .into_iter()
+        .map(|Action(step, id)| (step, id))
+        .collect()
+}
+
+/// Returns a step for each of these members.
+pub fn named(step: Step, ids: &[&str]) -> Vec<(Step, String)> {
+    ids.iter().map(|id| (step, (*id).to_owned())).collect()
 }

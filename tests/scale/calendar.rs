@@ -84,6 +84,21 @@ fn over_midnight() {
 }
 
 #[test]
+fn from_a_time_of_day_to_the_same() {
+    let day = daily("UTC", time(8, 0, 0, 0), time(8, 0, 0, 0), &[Weekday::Monday]);
+    let monday = Some(("2026-06-01T08:00:00Z", "2026-06-02T08:00:00Z"));
+    holds(
+        &day,
+        &[
+            ("2026-06-01T07:59:59Z", None),
+            ("2026-06-01T08:00:00Z", monday),
+            ("2026-06-02T07:59:59Z", monday),
+            ("2026-06-02T08:00:00Z", None),
+        ],
+    );
+}
+
+#[test]
 fn clocks_that_are_put_forward() {
     // In Berlin on 2026-03-29, what would be 02:00 (01:00 UTC) is 03:00.
     let skipped = daily("Europe/Berlin", time(2, 30, 0, 0), time(6, 0, 0, 0), &[]);

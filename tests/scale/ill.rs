@@ -78,14 +78,13 @@ fn each_one_that_is_given_up_makes_the_next_wait_longer_until_one_is_ready() {
     let many: Vec<f64> = (0..12).map(|times| NOW - 600.0 - f64::from(times)).rev().collect();
     assert_eq!(creates(&many, ready(2)), ["create new-0"], "ten minutes are the most");
     // One that was made later and works shows that it can be done.
-    let works = Member {
-        created: NOW - 10.0,
+    let works = |created| Member {
+        created,
         ..member("new", MemberState::Ready)
     };
-    assert_eq!(
-        creates(&[NOW - 20.0], [ready(1), vec![works]].concat()),
-        ["create new-0"]
-    );
+    let with = |created| creates(&[NOW - 20.0], [ready(1), vec![works(created)]].concat());
+    assert_eq!(with(NOW - 10.0), ["create new-0"]);
+    assert_eq!(with(NOW - 20.0), none, "it was not made later");
 }
 
 #[test]
@@ -167,4 +166,56 @@ fn a_pool_that_shrinks_replaces_too() {
     let done = done(&both);
     assert!(done.contains(&"drain bad".to_owned()), "{done:?}");
     assert!(done.len() > 1, "{done:?}");
+}
+
+#[test]
+fn who_is_there_need_not_be_made() {
+    let leaving = member("d", MemberState::Draining);
+    let mut back = pool(3, [ready(2), vec![leaving]].concat());
+    back.history.given_up = vec![NOW - 1.0];
+    assert_eq!(done(&back), ["undrain d"]);
+    assert_eq!(back.decide().limited_by, [], "nothing was to be made");
+}
+
+#[test]
+fn members_that_are_late_are_not_unhealthy() {
+    let late = (0..6).map(|number| booting(&format!("slow{number}"), 0.0));
+    let members = [ready(5), late.collect()].concat();
+    let decision = pool(1, members).values(cpu(), &[0.1; 5]).decide();
+    assert_eq!((decision.desired, decision.limited_by), (1, vec![]));
+}
+
+#[test]
+fn while_another_boots_none_goes_before() {
+    // Three are alive, two and the surge; the one that boots stands in.
+    let mut full = pool(
+        2,
+        [ready(1), vec![booting("new", NOW - 5.0)], vec![ill("bad", NOW - 60.0)]].concat(),
+    );
+    full.spec.max = 2;
+    assert_eq!(done(&full), Vec::<String>::new());
+}
+
+#[test]
+fn while_there_is_room_another_is_made_first() {
+    let with = |surge| {
+        let members = [ready(1), vec![ill("a", NOW - 80.0), ill("b", NOW - 70.0)]].concat();
+        let mut pool = pool(3, members);
+        (pool.spec.max, pool.spec.surge) = (3, surge);
+        done(&pool)
+    };
+    assert_eq!(with(0), ["drain a"], "as many are alive as may be");
+    assert_eq!(with(1), ["create new-0"]);
+    assert_eq!(with(2), ["create new-0", "create new-1"]);
+}
+
+#[test]
+fn too_many_that_are_unhealthy_are_told_of_once() {
+    let limits = |value: f64| {
+        let ill = (0..6).map(|number| ill(&format!("bad{number}"), 0.0));
+        let members = [ready(4), ill.collect()].concat();
+        pool(1, members).values(cpu(), &[value; 4]).decide().limited_by
+    };
+    assert_eq!(limits(0.5), [Limit::Breaker], "the size stays anyway");
+    assert_eq!(limits(0.9), [Limit::Breaker], "it would grow");
 }

@@ -2,9 +2,15 @@
 
 mod against_reference;
 mod bench;
+mod bounds;
 mod calendar;
-mod cases;
 mod chaos;
+mod checks;
+mod history;
 mod ill;
+mod members;
+mod pace;
 mod properties;
 mod random;
+mod targets;
+mod vectors;
