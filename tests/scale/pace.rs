@@ -201,4 +201,7 @@ fn a_disruption_budget_is_of_a_window() {
         ),
     ]);
     assert_eq!(low(30.0).decide().limited_by, [Limit::DisruptionBudget]);
+    let just_enough = Pool::of(ready(10)).all(cpu(), 0.35);
+    let just_enough = just_enough.with(|spec| spec.disruption_percent = 30.0).decide();
+    assert_eq!((just_enough.desired, just_enough.limited_by), (7, vec![]));
 }
