@@ -154,3 +154,18 @@ fn no_more_are_alive_than_the_cap_and_the_surge() {
     );
     assert_eq!(pool(0.0).with(|spec| spec.surge = 3).decide().actions.len(), 3);
 }
+
+#[test]
+fn members_that_come_back_take_of_the_room_for_new_ones() {
+    let pool = |leaving: Vec<Member>, surge| {
+        let pool = Pool::of([ready(2), sick(2), leaving].concat());
+        pool.with(|spec| (spec.min, spec.max, spec.surge) = (5, 5, surge))
+    };
+    let back = pool(vec![member("d", MemberState::Draining)], 1);
+    let expected = [named(Step::Undrain, &["d"]), named(Step::Create, &["new-0"])].concat();
+    assert_eq!(actions(&back), expected, "six are alive then");
+    assert_eq!(back.decide().limited_by, [Limit::Max]);
+    let just_enough = pool(Vec::new(), 2);
+    assert_eq!(actions(&just_enough).len(), 3);
+    assert_eq!(just_enough.decide().limited_by, []);
+}

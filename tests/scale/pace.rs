@@ -123,6 +123,11 @@ fn the_pace_is_of_what_happened() {
         down(low(), vec![count(2.0, 60.0)]).decide().limited_by,
         [Limit::RateDown]
     );
+    // Who gets all that is asked for is not limited.
+    let more = up(Pool::of(ready(10)).all(cpu(), 0.7), vec![count(4.0, 15.0)]).decide();
+    assert_eq!((more.desired, more.limited_by), (14, vec![]));
+    let fewer = down(Pool::of(ready(10)).all(cpu(), 0.4), vec![count(2.0, 60.0)]).decide();
+    assert_eq!((fewer.desired, fewer.limited_by), (8, vec![]));
     assert_eq!(
         high()
             .with(|spec| spec.up_select = Select::Disabled)
@@ -201,4 +206,7 @@ fn a_disruption_budget_is_of_a_window() {
         ),
     ]);
     assert_eq!(low(30.0).decide().limited_by, [Limit::DisruptionBudget]);
+    let just_enough = Pool::of(ready(10)).all(cpu(), 0.35);
+    let just_enough = just_enough.with(|spec| spec.disruption_percent = 30.0).decide();
+    assert_eq!((just_enough.desired, just_enough.limited_by), (7, vec![]));
 }

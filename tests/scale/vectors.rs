@@ -26,6 +26,10 @@ fn numbers_that_are_not_finite_are_written_and_read() {
     let text = serde_json::to_string(&Sample(f64::NAN, 0.0)).expect("is JSON");
     assert_eq!(text, r#"["nan",0.0]"#);
     assert!(serde_json::from_str::<Sample>(&text).expect("a sample").0.is_nan());
+    for (written, forecast) in [("null", None), ("2.5", Some(2.5)), (r#""inf""#, Some(f64::INFINITY))] {
+        let line = line("", &format!(r#","forecast":{written}"#));
+        assert_eq!(Vector::parse(&line).expect("a vector").seen.forecast, forecast);
+    }
     let long_ago: Member = serde_json::from_str(r#"{"id":"a","state":"ready"}"#).expect("a member");
     assert_eq!(long_ago.ready_at, f64::NEG_INFINITY);
     assert!(long_ago.healthy);
