@@ -237,7 +237,12 @@ impl World {
         let (_stop, stopped) = watch::channel(false);
         let (_wake, woken) = mpsc::unbounded_channel();
         let sources = Arc::new(self.script.clone());
-        let watch = Watch::new(self.fleet(), How::default(), sources, tell, stopped, woken);
+        // The lead of one that was killed falls with its lease: its process is there, as it is that of the test.
+        let how = How {
+            standby: true,
+            ..How::default()
+        };
+        let watch = Watch::new(self.fleet(), how, sources, tell, stopped, woken);
         let watching = watch.watch();
         let killed = tokio::time::sleep(time);
         tokio::pin!(watching, killed);
@@ -494,7 +499,7 @@ async fn members_wait_and_are_back_before_new_ones_are_made() {
 async fn a_simulator_runs_when_its_schedule_says() {
     // It is eight o'clock when it begins.
     let schedule =
-        "  schedule \"day\" {\n    timezone = \"UTC\"\n    start    = \"09:00\"\n    end      = \"17:00\"\n  }\n";
+        "  schedule \"day\" {\n    timezone = \"UTC\"\n    start    = \"09:00\"\n    end      = \"10:00\"\n  }\n";
     let text = |schedule: &str| {
         fleet_text(1, 1, 0).replace("  placement = pool.a\n", &format!("  placement = pool.a\n{schedule}"))
     };
@@ -515,12 +520,11 @@ async fn a_simulator_runs_when_its_schedule_says() {
     assert!(planned.plan.is_empty(), "that is as it should be");
 
     // The sources say nothing, so that only the clock has something be done.
-    for (minutes, is_running) in [(59, false), (2, true), (8 * 60 - 3, true), (3, false), (16 * 60, true)] {
+    for (minutes, is_running) in [(59, false), (2, true), (57, true), (3, false)] {
         world.watch(Duration::from_secs(minutes * 60)).await;
         assert_eq!(runs(&world), is_running, "after {minutes} more minutes");
     }
     world.bench.write(&text(""));
-    tokio::time::sleep(Duration::from_secs(9 * 3_600)).await;
     world.apply().await;
     assert!(runs(&world), "without a schedule it always runs");
 }
