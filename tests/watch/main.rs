@@ -7,6 +7,8 @@ mod chaos;
 mod contract;
 mod files;
 mod kills;
+#[cfg(feature = "fake")]
+mod lives;
 mod load;
 mod page;
 mod programs;
@@ -24,3 +26,5 @@ mod stuck;
 mod support;
 mod watcher;
 mod webhooks;
+#[cfg(feature = "fake")]
+mod world;
