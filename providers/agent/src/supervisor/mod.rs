@@ -275,6 +275,7 @@ impl Supervisor {
         }
         let gdb_port = self.gdb_port(&simulators, name, &request.spec)?;
         let now = SystemTime::now();
+        let made_stopped = request.spec.state == Desired::Stopped;
         let record = Record {
             name: name.to_owned(),
             cookie: request.token.clone(),
@@ -282,6 +283,7 @@ impl Supervisor {
             lineage: request.lineage,
             spec: request.spec,
             secrets: request.secrets,
+            made_stopped,
             revision: 1,
             changed_by: None,
             reset_by: None,

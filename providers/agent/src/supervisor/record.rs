@@ -69,6 +69,9 @@ pub(crate) struct Record {
     /// Why it is stopped although it is to run, in words: it was idle, or its time is over.
     #[serde(default)]
     pub expired: Option<String>,
+    /// Whether it was made stopped, so that its create did not wait for it to be ready.
+    #[serde(default)]
+    pub made_stopped: bool,
 }
 
 /// What a machine was told by its monitor.
@@ -93,7 +96,7 @@ pub(crate) enum Ending {
 impl Record {
     /// Whether its create has been answered with success.
     pub fn was_ready(&self) -> bool {
-        self.ready_run > 0
+        self.ready_run > 0 || self.made_stopped
     }
 
     /// The time that it has to stop.

@@ -380,3 +380,35 @@ fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("an id")).expect("an id");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("is ours");
 }
+
+#[tokio::test]
+async fn one_that_was_made_stopped_has_its_time_to_start_when_it_is_started() {
+    let agent = Agent::start().await;
+    let provider = agent.provider().await;
+    let provider = provider.as_ref();
+    let stopped = |name: &str, command: &str| {
+        let mut planned = shell(name, command);
+        planned.set("state", "stopped");
+        planned.set("ready", Value::object([("timeout", Value::from(1u64))]));
+        planned
+    };
+    let (mut good, mut bad) = (stopped("a", "exec sleep 1000"), stopped("b", "exit 3"));
+    let good_made = create(provider, &token(1), &good).await.expect("is made");
+    let bad_made = create(provider, &token(2), &bad).await.expect("is made");
+    assert_eq!(good_made.attributes.str("status"), Some("stopped"));
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+
+    good.set("state", "running");
+    let step = provider.update(&PROCESS, &good_made, &good, &token(3)).await;
+    let started = finish(provider, step).await.expect("is changed").expect("is there");
+    assert_eq!(started.attributes.str("status"), Some("running"));
+    // What does not come up is there for its owner to see, and not deleted.
+    bad.set("state", "running");
+    let step = provider.update(&PROCESS, &bad_made, &bad, &token(4)).await;
+    let error = finish(provider, step).await.expect_err("it ends at once");
+    assert!(error.to_string().contains("`b` does not run: exit code 3"), "{error}");
+    assert_eq!(
+        present(provider, &bad_made).await.attributes.str("status"),
+        Some("exited")
+    );
+}
