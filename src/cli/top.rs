@@ -18,7 +18,7 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Show the load of nodes, the busiest first, and the sizes of pools, as they change
 ///
-/// Runs until it is stopped. Where it does not print to a terminal, it prints once.
+/// Runs until it is stopped. Where it does not print to a terminal, it prints once, but for --json.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,7 +61,11 @@ impl Top {
         let mut stop = run.signals.graceful();
         loop {
             let state = fleet.snapshot().await?.state;
-            let status = now(&fleet).await?;
+            // Agents that hang have their time, and whoever wants to go need not wait for them.
+            let status = tokio::select! {
+                status = now(&fleet) => status?,
+                _ = stop.wait_for(|stop| *stop) => return Ok(Exit::Success),
+            };
             let text = match self.json {
                 true => format!("{}\n", view::json(&status, &state.pools)),
                 false => view::render(&status, &state.pools, run.terminal.out),

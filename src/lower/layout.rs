@@ -125,7 +125,11 @@ impl Layout {
             next_change: scheduled.iter().filter_map(|(_, (_, next))| *next).min(),
             off_schedule: scheduled
                 .into_iter()
-                .filter(|(_, (holds, _))| !holds)
+                // Who has one for himself has it to its end.
+                .filter(|(address, (holds, _))| {
+                    let allocation = state.allocations.get(*address);
+                    !holds && !allocation.is_some_and(|allocation| allocation.lasts(decided.at))
+                })
                 .map(|(address, _)| address.clone())
                 .collect(),
             unhealthy: decided.ruling.unhealthy.clone(),

@@ -60,8 +60,8 @@ pub struct HealthCheck {
 /// How long one look may take unless the block says so, if the interval is not shorter.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a look at a real-time factor takes at least.
-const LOOK_AT_PACE: Duration = Duration::from_secs(1);
+/// How long a look at a real-time factor has at least: it takes a second where every message arrives.
+const LOOK_AT_PACE: Duration = Duration::from_secs(2);
 
 pub(super) fn schema() -> BlockSchema {
     BlockSchema::new("health_check", "How it is told whether this is healthy.")
@@ -156,7 +156,7 @@ impl HealthCheck {
             && timeout < LOOK_AT_PACE
         {
             let detail = format!(
-                "`timeout` is {}, but it takes a second to see how fast time passes.",
+                "`timeout` is {}, too short to see how fast time passes.",
                 Written(timeout)
             );
             let diagnostic = Diagnostic::error("Conflicting attributes", detail);

@@ -10,6 +10,7 @@ use simfleet_provider_api::{Address, Attributes, Value};
 use simfleet_state::{Protocol, Resource, State};
 
 use super::{Question, Values};
+use crate::plan::STATE;
 use crate::status::reached_at;
 
 /// How many vehicles are asked at once.
@@ -25,14 +26,20 @@ pub struct Vehicle {
 }
 
 /// Returns the vehicles that are recorded, by the node or member that they are on. Those are vehicles that have a check of the
-/// type `mavlink_heartbeat`, or none and are of a kind that speaks MAVLink, and that have one UDP port that can be meant.
+/// type `mavlink_heartbeat`, or none and are of a kind that speaks MAVLink, and that have one UDP port that can be meant. Those that
+/// are not to run now are none.
 pub fn vehicles(state: &State) -> BTreeMap<Address, Vec<Vehicle>> {
     let mut vehicles: BTreeMap<Address, Vec<Vehicle>> = BTreeMap::new();
     for (address, ports) in state.ports() {
         let Some(resource) = state.resources.get(address) else {
             continue;
         };
-        let Some(port) = mavlink_port(address, resource) else {
+        let is_to_run = resource
+            .declared
+            .inputs
+            .str(STATE)
+            .is_none_or(|state| state == "running");
+        let Some(port) = mavlink_port(address, resource).filter(|_| is_to_run) else {
             continue;
         };
         let is_meant = |name: &str, number: u16| match &port {
@@ -78,7 +85,7 @@ fn mavlink_port(address: &Address, resource: &Resource) -> Option<Port> {
     }
 }
 
-/// Asks the vehicles on a pool's members; the value of a member is that of the slowest of them. A member whose vehicles all are
+/// Asks the vehicles on a pool's members; the value of a member is that of the slowest of them. A member with one that is
 /// silent has none; on one without vehicles nobody falls behind.
 pub(super) async fn ask(question: &Question) -> Values {
     let asked = question.members.iter();
@@ -103,7 +110,8 @@ pub(super) async fn ask(question: &Question) -> Values {
             Err(why) => _ = values.missing.insert(number, format!("{}: {why}", vehicle.address)),
         }
     }
-    values.missing.retain(|number, _| !values.members.contains_key(number));
+    // The one that is silent may be the slowest.
+    values.members.retain(|number, _| !values.missing.contains_key(number));
     for member in question.members.iter().filter(|member| member.vehicles.is_empty()) {
         values.members.insert(member.number, 1.0);
     }

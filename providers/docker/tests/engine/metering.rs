@@ -24,6 +24,16 @@ fn limited(name: &str, script: &str, cpu: f64, memory: u64) -> Attributes {
     with(&wanted, "resources", Value::object(resources))
 }
 
+/// Whether the files of the engine's containers are in memory, where the kernel has them all and caches none.
+fn is_in_memory() -> bool {
+    let folder = docker(&["info", "--format", "{{.DockerRootDir}}"]);
+    let told = std::process::Command::new("stat")
+        .args(["-f", "-c", "%T", folder.trim()])
+        .output()
+        .expect("stat is there");
+    String::from_utf8_lossy(&told.stdout).trim() == "tmpfs"
+}
+
 #[tokio::test]
 #[ignore = "needs a Docker engine"]
 async fn containers_are_measured_against_their_limits() {
@@ -60,18 +70,15 @@ async fn containers_are_measured_against_their_limits() {
         values[1].clone().expect("it runs")
     };
     assert!(memory().await < 25.0);
-    docker(&[
-        "exec",
-        &idle.id.0,
-        "dd",
-        "if=/dev/zero",
-        "of=/cached",
-        "bs=1M",
-        "count=10",
-    ]);
-    docker(&["exec", &idle.id.0, "sync"]);
-    let cached = memory().await;
-    assert!(cached < 35.0, "{cached}");
+    if is_in_memory() {
+        println!("skipped: what is cached of files: this engine has its files in memory");
+    } else {
+        let write = ["if=/dev/zero", "of=/cached", "bs=1M", "count=10"];
+        docker(&[&["exec", &*idle.id.0, "dd"][..], &write].concat());
+        docker(&["exec", &idle.id.0, "sync"]);
+        let cached = memory().await;
+        assert!(cached < 35.0, "{cached}");
+    }
     docker(&[
         "exec",
         &idle.id.0,

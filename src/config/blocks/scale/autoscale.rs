@@ -130,7 +130,12 @@ pub(in crate::config::blocks) fn schema() -> BlockSchema {
                 AttributeSchema::one_of("mode", PredictiveMode::WORDS, "whether it does").default("off"),
                 AttributeSchema::new("lead", auto, "how far").default("auto"),
                 AttributeSchema::duration("history", "how much of the past it learns from").default("14d"),
-                AttributeSchema::number("max_error", 0.0, 1e6, "how wrong it may have been"),
+                AttributeSchema::number(
+                    "max_error",
+                    0.0,
+                    1.0,
+                    "how wrong it may have been, as a share of the demand: 0.25",
+                ),
             ]),
         )
         .rule(warnings::restless)
@@ -294,6 +299,9 @@ fn check_windows(reader: &mut Reader<'_>, interval: Duration, checks: &BTreeMap<
     }
 }
 
+/// The least that a forecast is made of.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 impl Default for Predictive {
     fn default() -> Self {
         Predictive {
@@ -309,13 +317,23 @@ impl Predictive {
     fn decode(record: &Record) -> Result<Self, Diagnostics> {
         let mut reader = Reader::new(record);
         let (mode, lead) = (reader.take("mode"), reader.take("lead"));
-        let (history, max_error) = (reader.take("history"), reader.maybe::<f64>("max_error"));
+        let (history, max_error) = (reader.take::<Duration>("history"), reader.maybe::<f64>("max_error"));
         if mode == Some(PredictiveMode::Scale) && max_error == Some(None) {
             let detail = "`mode` is \"scale\", so `max_error` must say how wrong a forecast may be.";
             reader.error(
                 Diagnostic::error("E26 predictive scale without max_error", detail),
                 "mode",
             );
+        }
+        if let Some(history) = history
+            && history < A_DAY
+        {
+            let detail = format!(
+                "`history` is {}, but what is expected is what there was at the same time of earlier days.",
+                Written(history)
+            );
+            let diagnostic = Diagnostic::error("Invalid value", detail);
+            reader.error(diagnostic.hint("a week or two"), "history");
         }
         let predictive = || {
             Some(Predictive {
