@@ -6,6 +6,7 @@ mod bounds;
 mod calendar;
 mod chaos;
 mod checks;
+mod forecast;
 mod history;
 mod ill;
 mod members;
