@@ -1,6 +1,6 @@
 //! What will be needed, by what was.
 
-use simfleet::scale::Past;
+use simfleet::scale::{Forecast, Past};
 
 /// How long a slot is.
 const SLOT: f64 = 900.0;
@@ -107,6 +107,21 @@ fn what_is_no_demand_is_left_out_and_what_is_old_forgotten() {
     assert_eq!(last, [None, Some(1.0)]);
     past.note(60.0 * DAYS, 2.0, TWO_WEEKS);
     assert_eq!(means(&past), [Some(2.0)]);
+}
+
+#[test]
+fn what_is_expected_is_the_median_of_days_and_the_mean_of_weeks() {
+    let each_day = |days: &[f64]| {
+        let until = days.len() as f64 * DAYS;
+        past(until, |at| days[(at / DAYS) as usize]).forecast(until, 0.0)
+    };
+    // Of the days before it is 20, and yesterday was twice what was expected of it, to its end and by each forecast.
+    let known = |demand, error| Some(Forecast { demand, error });
+    assert_eq!(each_day(&[10.0, 20.0, 30.0]), known(40.0, Some(0.0)));
+    assert_eq!(each_day(&[10.0, 10.0, 10.0, 10.0]), known(10.0, Some(0.0)));
+    // The same day of two weeks counts as much as the seven days before.
+    let weeks: Vec<f64> = (0..15).map(|day| if day % 7 == 1 { 50.0 } else { 10.0 }).collect();
+    assert_eq!(each_day(&weeks).map(|forecast| forecast.demand), Some(30.0));
 }
 
 /// The mean demand of each slot, as it is kept.
