@@ -11,7 +11,7 @@ use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Allocation, Hold, Resource, State};
 
 use crate::health::{self, Verdict};
-use crate::lower::{is_told_to_wait, number_of};
+use crate::lower::{number_of, waits};
 use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
 
@@ -212,6 +212,9 @@ impl Status {
                 let simulators = hosted.get(address).copied().unwrap_or(0);
                 let load = asked.loads.get(address).copied();
                 let mut node = node(address, resource, observed, simulators, load);
+                if waits(state, address) {
+                    node.waits();
+                }
                 node.looked_at(asked.verdicts.get(address));
                 status.nodes.push(node);
             } else if let Some(node) = of_node(resource, address).and_then(|node| status.node(&node)) {
@@ -257,6 +260,15 @@ pub fn reached_at<'a>(state: &'a State, simulator: &'a Resource, host: &Address)
 }
 
 impl Node {
+    /// Notes that it waits: it does what it is there for, nothing, and is not about to go.
+    fn waits(&mut self) {
+        self.waits = true;
+        self.cordoned = None;
+        if matches!(self.health, Health::Present(_) | Health::Unhealthy(_)) {
+            self.health = Health::Present(Some("waiting".to_owned()));
+        }
+    }
+
     /// Takes in what a look at it found.
     fn looked_at(&mut self, verdict: Option<&Verdict>) {
         if let (true, Some(Verdict::Unhealthy(problem))) = (self.health.is_good(), verdict) {
@@ -331,12 +343,6 @@ fn node(
 ) -> Node {
     let (attributes, health) = looked_at(resource, observed);
     let text = |name| attributes.str(name).map(str::to_owned);
-    let waits = number_of(address).is_some() && is_told_to_wait(&resource.declared);
-    // It does what it is there for: nothing.
-    let health = match health {
-        Health::Present(_) | Health::Unhealthy(_) if waits => Health::Present(Some("waiting".to_owned())),
-        health => health,
-    };
     Node {
         address: address.clone(),
         provider: resource.declared.provider.name.to_string(),
@@ -346,8 +352,8 @@ fn node(
         simulators,
         max_simulators: attributes.get("max_simulators").and_then(Value::as_u64),
         load,
-        cordoned: resource.cordoned.filter(|_| !waits),
-        waits,
+        cordoned: resource.cordoned,
+        waits: false,
         processes: Vec::new(),
         health,
     }

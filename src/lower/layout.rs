@@ -74,19 +74,15 @@ fn children<'m, T>(map: &'m BTreeMap<Address, T>, parent: &'m Address) -> impl I
         .take_while(move |address| address.is_child_of(parent))
 }
 
-/// Whether a member of a pool waits: what it was last told to be says so.
-pub fn waits(state: &State, member: &Address) -> bool {
-    let recorded = || state.resources.get(member).map(|resource| &resource.declared);
-    let begun = state.intents.get(member).and_then(|intent| match &intent.operation {
+/// Whether something is a member of a pool that waits: what it was last told to be says so.
+pub fn waits(state: &State, address: &Address) -> bool {
+    let recorded = || state.resources.get(address).map(|resource| &resource.declared);
+    let begun = state.intents.get(address).and_then(|intent| match &intent.operation {
         Operation::Create { declared } | Operation::Update { declared, .. } => Some(declared),
         Operation::Delete { .. } => None,
     });
-    begun.or_else(recorded).is_some_and(is_told_to_wait)
-}
-
-/// Whether a member of a pool that was declared so waits.
-pub fn is_told_to_wait(declared: &Declaration) -> bool {
-    matches!(declared.inputs.str(STATE), Some("stopped" | "saved"))
+    let is_told = |declared: &Declaration| matches!(declared.inputs.str(STATE), Some("stopped" | "saved"));
+    address.block() == "pool" && number_of(address).is_some() && begun.or_else(recorded).is_some_and(is_told)
 }
 
 impl Layout {

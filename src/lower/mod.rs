@@ -53,7 +53,7 @@ mod workload;
 
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
-pub use layout::{Decided, LOCAL_NODE, Layout, Members, is_told_to_wait, member, number_of, waits};
+pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};
 pub use limits::{check_count, check_loaded};
 pub use load_balancer::served;
 pub use node::private_ip;

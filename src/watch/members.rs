@@ -169,7 +169,8 @@ impl Recorded {
             }
             let is_leaving = one.is_leaving || leaving.contains(number);
             let state = match (is_leaving, remembered.ready) {
-                _ if one.waits && !one.is_begun => MemberState::Stopped,
+                // One that is made to wait is none that could be back: it is not healthy before it is made.
+                _ if one.waits => MemberState::Stopped,
                 (true, _) => MemberState::Draining,
                 (false, None) => MemberState::Pending,
                 (false, Some(_)) if one.allocations.iter().any(|it| it.lasts(now)) => MemberState::Allocated,
@@ -181,7 +182,7 @@ impl Recorded {
                 // What is on its way is not ill.
                 healthy: match state {
                     MemberState::Pending => true,
-                    MemberState::Stopped => matches!(looked.as_deref(), Some(Observed::Present(_))),
+                    MemberState::Stopped => !one.is_begun && matches!(looked.as_deref(), Some(Observed::Present(_))),
                     _ => healthy,
                 },
                 unhealthy_since: remembered.unhealthy.map(seconds),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::world::{Does, World, fleet_text};
 
 #[tokio::test(start_paused = true)]
@@ -77,4 +79,22 @@ async fn a_simulator_runs_when_its_schedule_says() {
     world.bench.write(&text(""));
     world.apply().await;
     assert!(runs(&world), "without a schedule it always runs");
+}
+
+/// Who is made to wait is nobody that the pool can count on, however long that takes.
+#[tokio::test(start_paused = true)]
+async fn who_is_being_made_to_wait_is_not_counted() {
+    let mut world = World::new(0);
+    world.bench.write(&fleet_text(1, 0, 1));
+    world.apply().await;
+    let slow = json!({ "rules": [
+        { "fault": { "long_running": { "polls": 0, "ms": 60_000 } }, "to": { "call": "create" }, "when": { "rate": 1.0 } },
+    ] });
+    world.cloud.set_faults(serde_json::from_value(slow).expect("faults"));
+    world.script.set("b", Does::Answer(20.0));
+    world.script.set("a", Does::Answer(90.0));
+    world.watch(Duration::from_secs(300)).await;
+    let sizes = (world.working("pool.a/").len(), world.waiting("pool.a/").len());
+    // The load asks for two or three; a fourth would stand in for one that is only being made to wait.
+    assert_eq!(sizes, (3, 1));
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use simfleet_build_context::Context;
 use simfleet_provider_api::conformance::{Able, Bench, Failure, Harness, Samples, UsedTokens};
 use simfleet_provider_api::{Attributes, Kind, Object, ProviderType, Value};
 use simfleet_provider_docker::DockerType;
 use simfleet_provider_docker::schema::{self, CONTAINER, NETWORK, VOLUME};
 
-use crate::harness::{IMAGE, context, docker, settings};
+use crate::harness::{self, IMAGE, context, docker, settings};
 
 struct DockerHarness;
 
@@ -17,18 +16,8 @@ fn texts<const N: usize>(texts: [&str; N]) -> Value {
     Value::tuple(texts.map(Value::from))
 }
 
-/// Returns an image of a folder that every test has in common.
-fn image(name: String) -> Samples {
-    let folder = std::env::temp_dir().join(format!("simfleet-test-context-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let file = format!("FROM {IMAGE}\nARG WORD=none\nENV WORD=$WORD\n");
-    std::fs::write(folder.join("Dockerfile"), file).expect("a file");
-    let context = Context::read(&folder, "Dockerfile".as_ref()).expect("a context");
-    let desired = Attributes::from_iter([
-        ("name", Value::from(name)),
-        ("context", folder.display().to_string().into()),
-        ("context_digest", context.digest().expect("a digest").into()),
-    ]);
+fn image(name: &str) -> Samples {
+    let desired = harness::image(name);
     let mut replaced = desired.clone();
     replaced.set("args", Value::object([("WORD", Value::from("other"))]));
     Samples {
@@ -59,7 +48,7 @@ impl Harness for DockerHarness {
 
     async fn samples(&self, kind: &Kind, bench: &mut Bench) -> Result<Samples, Failure> {
         if *kind == schema::IMAGE {
-            return Ok(image(bench.unique("image")));
+            return Ok(image(&bench.unique("image")));
         }
         let mut desired = Attributes::from_iter([("name", bench.unique(kind.as_str()))]);
         desired.set("labels", Value::object([("team", Value::from("red"))]));

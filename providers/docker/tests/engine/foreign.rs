@@ -1,10 +1,10 @@
 //! What others made: adopted when it is asked for, and never touched otherwise.
 
-use simfleet_provider_api::{Attributes, ObjectId, Observed, ProviderError, ProviderType, Token, Value};
+use simfleet_provider_api::{Attributes, ObjectId, Observed, ProviderError, ProviderType, Step, Token, Value};
 use simfleet_provider_docker::DockerType;
-use simfleet_provider_docker::schema::{CONTAINER, NETWORK, VOLUME};
+use simfleet_provider_docker::schema::{self, CONTAINER, NETWORK, VOLUME};
 
-use crate::harness::{Fleet, IMAGE, container, context, differences, docker, settings, texts, with};
+use crate::harness::{Fleet, IMAGE, container, context, differences, docker, image, settings, texts, with};
 
 /// Deletes what a test made by hand.
 struct ByHand(Vec<&'static str>, String);
@@ -210,4 +210,21 @@ async fn secrets_reach_the_container_and_no_label() {
     let labels = docker(&["inspect", "--format", "{{json .Config.Labels}}", &made.id.0]);
     assert!(!labels.contains("hunter2"), "{labels}");
     assert!(!format!("{provider:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn an_image_that_several_remove_at_once_is_gone() {
+    let fleet = Fleet::new().await;
+    for _ in 0..5 {
+        let made = fleet
+            .create(&schema::IMAGE, &image("removed"))
+            .await
+            .expect("it is built");
+        let (kind, token) = (schema::IMAGE, fleet.token());
+        let removed = (0..4).map(|_| fleet.provider.delete(&kind, &made, &token));
+        for removed in futures::future::join_all(removed).await {
+            assert!(matches!(removed, Ok(Step::Gone)), "{removed:?}");
+        }
+    }
 }

@@ -49,6 +49,20 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Returns an image that is built of a folder that every test has in common.
+pub fn image(name: &str) -> Attributes {
+    let folder = std::env::temp_dir().join(format!("simfleet-test-context-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = format!("FROM {IMAGE}\nARG WORD=none\nENV WORD=$WORD\n");
+    std::fs::write(folder.join("Dockerfile"), file).expect("a file");
+    let context = simfleet_build_context::Context::read(&folder, "Dockerfile".as_ref()).expect("a context");
+    Attributes::from_iter([
+        ("name", Value::from(name)),
+        ("context", folder.display().to_string().into()),
+        ("context_digest", context.digest().expect("a digest").into()),
+    ])
+}
+
 /// A fleet of a test: what it made is deleted when it ends.
 pub struct Fleet {
     pub provider: Arc<dyn Provider>,
