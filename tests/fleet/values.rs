@@ -107,3 +107,19 @@ async fn a_change_of_a_value_reaches_all_that_read_it_at_once() {
     assert_eq!(changes(&plan), ["update value.a", "update value.b"]);
     apply_in_turn(&[&text(1), &text(2)]).await;
 }
+
+/// Others are planned with what is ignored: what is made anew keeps it, also where only the walk knows why it is made anew.
+#[tokio::test]
+async fn what_is_ignored_is_kept_by_what_is_made_anew() {
+    let text = |trigger: u64, input: &str| {
+        format!(
+            "value \"w\" {{\n  triggers_replace = {trigger}\n}}\nvalue \"x\" {{\n  input = {input}\n  triggers_replace = \
+             value.w.id\n  lifecycle {{ ignore_changes = [input] }}\n}}\nvalue \"y\" {{\n  input = value.x.output\n}}\n"
+        )
+    };
+    let bench = apply_in_turn(&[&text(1, "\"first\"")]).await;
+    bench.write(&text(2, "\"second\""));
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(changes(&plan), ["replace value.w", "replace value.x"]);
+    apply_in_turn(&[&text(1, "\"first\""), &text(2, "\"second\"")]).await;
+}

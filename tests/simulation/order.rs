@@ -159,7 +159,8 @@ impl<'p> Calls<'p> {
 
     /// Whether an intent deletes what an earlier run replaced.
     fn is_left_over(&self, address: &Address, intent: &Intent) -> bool {
-        intent.deposed.is_some() && !self.changes[address].is_made_first()
+        let change = self.changes.get(address);
+        intent.deposed.is_some() && !change.is_some_and(|change| change.is_made_first())
     }
 
     /// All that a change leads to along an edge, without itself.
@@ -171,7 +172,8 @@ impl<'p> Calls<'p> {
         let mut found = BTreeSet::new();
         let mut open = vec![from];
         while let Some(address) = open.pop() {
-            for next in next(self.changes[address]) {
+            // Of some there is only what earlier runs replaced.
+            for next in self.changes.get(address).into_iter().flat_map(|change| next(change)) {
                 if next != from && found.insert(next) {
                     open.push(next);
                 }

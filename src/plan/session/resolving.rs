@@ -14,7 +14,7 @@ use crate::config::{Check, Config, Need, Output};
 use crate::diagnostic::Diagnostics;
 use crate::plan::difference::canonical;
 use crate::plan::hold::impose;
-use crate::plan::{Action, Change, Mode, NAME, ignore};
+use crate::plan::{Change, Mode, NAME, ignore};
 
 impl Resolve for Session<'_> {
     fn made(&mut self, change: &Change) {
@@ -56,9 +56,9 @@ impl Resolve for Session<'_> {
         if let Some(name) = name.filter(|name| name.is_known()) {
             wanted.set(NAME, name.clone());
         }
-        if let (Action::Update | Action::Check, Some(recorded)) = (change.action, state.resources.get(&change.address))
-        {
-            ignore(&desired.policy, schema, &recorded.object.attributes, &mut wanted);
+        // As the plan has it, also of what is made anew: others may have been planned with that.
+        if let Some(before) = &change.before {
+            ignore(&desired.policy, schema, before, &mut wanted);
         }
         match wanted.to_value().unknown_origin() {
             Some(origin) => Err(format!("{origin} is still not known")),
