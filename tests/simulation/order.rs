@@ -182,10 +182,18 @@ impl<'p> Calls<'p> {
         found
     }
 
-    /// Whether two are in a circle of what is needed and what was: what was recorded at different times can contradict
-    /// itself and the configuration, and then what only should be in an order is not.
+    /// Whether two are in a circle of what is needed and what was, and of what is dropped once its node is gone: what was
+    /// recorded at different times can contradict itself and the configuration, and then what only should be in an order is
+    /// not.
     fn contradict(&self, one: &'p Address, other: &'p Address) -> bool {
-        let either = |change: &'p Change| self.needed(change).chain(self.was_needed(change));
+        let lost = |host: &'p Change| {
+            let dropped = self
+                .changes
+                .values()
+                .filter(|change| self.is_lost_with(change, &host.address));
+            dropped.map(|change| &change.address)
+        };
+        let either = |change: &'p Change| self.needed(change).chain(self.was_needed(change)).chain(lost(change));
         self.reached(one, either).contains(other) && self.reached(other, either).contains(one)
     }
 
