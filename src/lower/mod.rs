@@ -28,6 +28,7 @@ use crate::plan::Reason;
 use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
+mod ahead;
 pub mod autoscale;
 mod azure;
 mod container;
@@ -51,6 +52,7 @@ mod simulator;
 mod size;
 mod workload;
 
+pub use ahead::Ahead;
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};

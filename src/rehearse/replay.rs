@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Trace;
 use crate::config::blocks::Pool;
-use crate::config::blocks::scale::{PredictiveMode, Warmup};
+use crate::lower::Ahead;
 use crate::lower::autoscale::{Unit, seconds, spec};
 use crate::scale::{
-    Action, Check, Decision, Event, Forecast, History, Member, MemberState, Observation, Past, Sample, Samples, Spec,
-    Step, Strategy, decide,
+    Action, Check, Decision, Event, History, Member, MemberState, Observation, Past, Sample, Samples, Step,
+    Strategy, decide,
 };
 
 /// How a pool is rehearsed.
@@ -49,6 +49,9 @@ pub struct Rehearsal {
     pub changes: usize,
     /// How often it changed in the other direction within ten minutes.
     pub reversals: usize,
+    /// How wrong the forecasts of its last day were, as a share of what was needed; `None` where it does not look ahead, or too
+    /// few can be judged.
+    pub forecast_error: Option<f64>,
     /// What a member costs an hour, where that is known, and in which currency.
     pub price: Option<(f64, String)>,
 }
@@ -151,6 +154,7 @@ pub fn replay(pool: &Pool, trace: &Trace, settings: &Settings) -> Rehearsal {
         limits,
         changes: simulated.changes.len(),
         reversals: turns.count(),
+        forecast_error: simulated.forecast_error,
         price: pool.price_hourly.map(|price| (price, currency.to_owned())),
     }
 }
@@ -178,6 +182,7 @@ struct Simulated<'a> {
     busy: VecDeque<Option<(f64, f64)>>,
     history: History,
     past: Past,
+    forecast_error: Option<f64>,
     changes: Vec<Event>,
 }
 
@@ -195,6 +200,7 @@ impl<'a> Simulated<'a> {
             busy: VecDeque::new(),
             history: History::default(),
             past: Past::default(),
+            forecast_error: None,
             changes: Vec::new(),
         }
     }
@@ -322,36 +328,20 @@ impl<'a> Simulated<'a> {
             .iter()
             .map(|check| (check.name.clone(), self.samples(check, seconds(now))));
         let samples = samples.collect();
-        let forecast = self.look_ahead(&spec, &samples, seconds(now));
-        let most = self.pool.autoscale.predictive.max_error.unwrap_or(f64::INFINITY);
+        let serving = self.members.iter().filter(|member| member.state.serves()).count();
+        let (autoscale, past) = (&self.pool.autoscale, &mut self.past);
+        let ahead = Ahead::look(autoscale, past, &samples, serving, seconds(now), self.boot);
+        self.forecast_error = ahead.and_then(|ahead| ahead.error);
         let seen = Observation {
             now: seconds(now),
             samples,
             members: std::mem::take(&mut self.members),
-            forecast: forecast.map(|forecast| forecast.demand),
-            forecast_ok: forecast.and_then(|it| it.error).is_some_and(|error| error < most),
+            forecast: ahead.map(|ahead| ahead.demand),
+            forecast_ok: ahead.is_some_and(|ahead| ahead.counts),
         };
         let (decision, after) = decide(&spec, &seen, &self.history);
         (self.members, self.history) = (seen.members, after);
         decision
-    }
-
-    /// Notes what is needed now, and returns what will be, where the pool looks ahead.
-    fn look_ahead(&mut self, spec: &Spec, samples: &BTreeMap<String, Samples>, now: f64) -> Option<Forecast> {
-        let predictive = &self.pool.autoscale.predictive;
-        if predictive.mode == PredictiveMode::Off {
-            return None;
-        }
-        let target = spec.checks.iter().find(|check| check.strategy == Strategy::Target)?;
-        if let Some(samples) = samples.get(&target.name).filter(|samples| !samples.is_empty()) {
-            let demand = samples.values().map(|Sample(value, _)| value).sum();
-            self.past.note(now, demand, predictive.history.as_secs_f64());
-        }
-        let lead = match predictive.lead {
-            Warmup::After(lead) => lead.as_secs_f64(),
-            Warmup::Auto => self.boot + spec.interval,
-        };
-        self.past.forecast(now, lead)
     }
 
     /// Returns what a check sees.

@@ -48,6 +48,12 @@ pub fn render(pool: &str, rehearsals: &[Named<'_>], theme: Theme) -> String {
     }
     rows.push(row("changes", &|one| one.changes.to_string()));
     rows.push(row("reversals", &|one| one.reversals.to_string()));
+    if rehearsals.iter().any(|(_, one)| one.forecast_error.is_some()) {
+        rows.push(row("forecasts, error", &|one| {
+            one.forecast_error
+                .map_or("-".to_owned(), |error| format!("{:.1} %", 100.0 * error))
+        }));
+    }
     rows.push(row("a member serves", &|one| format!("{:.1}", one.capacity)));
     table::fill(&rows, &mut document);
     for (name, rehearsal) in rehearsals {
@@ -91,6 +97,7 @@ pub fn json(pool: &str, rehearsals: &[Named<'_>]) -> Json {
             "cost": rehearsal.cost().map(|(amount, currency)| json!({ "amount": amount, "currency": currency })),
             "changes": rehearsal.changes,
             "reversals": rehearsal.reversals,
+            "forecast_error": rehearsal.forecast_error,
             "limited_by": rehearsal.limits,
             "series": series.collect::<Vec<Json>>(),
         })

@@ -14,11 +14,11 @@ use super::members::{self, Recorded, Signs};
 use super::memory::Memory;
 use super::sources::{Asked, Question, Source, Values};
 use crate::config::blocks::Pool;
-use crate::config::blocks::scale::{self as declared, PredictiveMode, Strategy, Warmup};
-use crate::lower::Wanted;
+use crate::config::blocks::scale::{self as declared, Strategy};
 use crate::lower::autoscale::{self, Unit, seconds};
+use crate::lower::{Ahead, Wanted};
 use crate::providers::Providers;
-use crate::scale::{Decision, Forecast, Member, Observation, Past, Sample, Samples, decide};
+use crate::scale::{Decision, Observation, Sample, Samples, decide};
 
 /// A lap is told at least so often, also where nothing changed.
 const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -68,19 +68,6 @@ pub struct Counts {
     pub waiting: usize,
     /// All of them.
     pub simulators: usize,
-}
-
-/// What is expected of a pool that looks ahead.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Ahead {
-    /// How many members that takes.
-    members: i64,
-    /// How wrong forecasts were during the last day, as a share of what was needed.
-    error: Option<f64>,
-    /// Whether that is little enough for the forecast to count.
-    counts: bool,
-    #[serde(skip)]
-    demand: f64,
 }
 
 /// How long a member takes to be ready where that is not known, in seconds.
@@ -181,7 +168,10 @@ impl Seen<'_> {
             leaving: self.leaving,
         };
         let members = self.members.observe(self.address, &signs, &mut memory, self.now);
-        let ahead = self.look_ahead(&mut memory, &samples, &members);
+        let serving = members.iter().filter(|member| member.state.serves()).count();
+        let boot = memory.boot().unwrap_or(BOOT);
+        let (autoscale, now) = (&self.pool.autoscale, seconds(self.now));
+        let ahead = Ahead::look(autoscale, &mut memory.past, &samples, serving, now, boot);
         let observation = Observation {
             now: seconds(self.now),
             samples,
@@ -231,44 +221,6 @@ impl Seen<'_> {
             is_news,
         };
         (decided, memory)
-    }
-
-    /// Notes what is needed now, by the first check that has members at a target, and returns what will be.
-    fn look_ahead(
-        &self,
-        memory: &mut Memory,
-        samples: &BTreeMap<String, Samples>,
-        members: &[Member],
-    ) -> Option<Ahead> {
-        let predictive = &self.pool.autoscale.predictive;
-        if predictive.mode == PredictiveMode::Off {
-            memory.past = Past::default();
-            return None;
-        }
-        let mut checks = self.pool.autoscale.checks.iter();
-        let (name, target, unit) = checks.find_map(|(name, check)| match check.strategy {
-            Strategy::Target { target } => Some((name, target, Unit::of(name, check))),
-            _ => None,
-        })?;
-        let now = seconds(self.now);
-        let serving = members.iter().filter(|member| member.state.serves()).count();
-        if let Some(samples) = samples.get(&**name).filter(|samples| !samples.is_empty()) {
-            let sum: f64 = samples.values().map(|Sample(value, _)| value).sum();
-            let demand = sum / samples.len() as f64 * serving as f64;
-            memory.past.note(now, demand, predictive.history.as_secs_f64());
-        }
-        let lead = match predictive.lead {
-            Warmup::After(lead) => lead.as_secs_f64(),
-            Warmup::Auto => memory.boot().unwrap_or(BOOT) + self.pool.autoscale.evaluation_interval.as_secs_f64(),
-        };
-        let Forecast { demand, error } = memory.past.forecast(now, lead)?;
-        let is_good = |error: f64| predictive.max_error.is_none_or(|most| error < most);
-        Some(Ahead {
-            members: (demand / unit.lower(target)).ceil() as i64,
-            error,
-            counts: predictive.mode == PredictiveMode::Scale && error.is_some_and(is_good),
-            demand,
-        })
     }
 
     /// Adds what was answered to the values of each check, and forgets those that are out of its window.
