@@ -11,11 +11,11 @@ use serde_json::Value as Json;
 use super::exit::{Exit, Failure};
 use super::flags::{Looking, duration};
 use super::run::Run;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::fleet::Moment;
 use crate::plan::Pattern;
 use crate::signals::history::{Lines, is_since, settings};
-use crate::signals::names::matches;
+use crate::signals::names::{EventName, matches};
 use crate::view::events as view;
 
 /// How often who follows looks for more.
@@ -40,7 +40,7 @@ pub(super) struct Events {
     #[arg(long, value_name = "DURATION|TIME", default_value = "24h", value_parser = since)]
     since: Timestamp,
     /// Only events of this name, such as pool.scaled_up or pool.*
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = event)]
     event: Vec<String>,
     /// Go on with what is told from now on
     #[arg(long)]
@@ -83,6 +83,16 @@ fn since(text: &str) -> Result<Timestamp, String> {
         Ok(Moment::Time(time)) => Ok(time),
         _ => Err("it is neither a duration such as 30m nor a time such as 2026-01-31T10:00:00Z".to_owned()),
     }
+}
+
+/// Reads the name of an event that there is, or a pattern that fits one.
+fn event(text: &str) -> Result<String, String> {
+    if EventName::WORDS.iter().any(|name| matches(text, name)) {
+        return Ok(text.to_owned());
+    }
+    let near = nearest(text, EventName::WORDS.iter().copied());
+    let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(format!("no event is called so{hint}"))
 }
 
 impl Events {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
 use super::flags::Looking;
@@ -67,7 +68,7 @@ impl Top {
                 _ = stop.wait_for(|stop| *stop) => return Ok(Exit::Success),
             };
             let text = match self.json {
-                true => format!("{}\n", view::json(&status, &state.pools)),
+                true => format!("{}\n", view::json(&status, &state.pools, Timestamp::now())),
                 false => view::render(&status, &state.pools, run.terminal.out),
             };
             match is_terminal && !self.json && !self.once {

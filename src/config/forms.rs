@@ -261,9 +261,11 @@ fn port(text: &str) -> Option<u16> {
 }
 
 fn has_host(text: &str, schemes: &[&str]) -> bool {
-    text.split_once("://").is_some_and(|(scheme, rest)| {
+    // What is read loosely elsewhere, `https:///host`, is a mistake here.
+    let is_plain = text.split_once("://").is_some_and(|(scheme, rest)| {
         schemes.contains(&scheme) && rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')
-    })
+    });
+    is_plain && reqwest::Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
 #[cfg(test)]
@@ -320,7 +322,11 @@ mod tests {
                 &[":8443", "[::1]:80", "0.0.0.0:1"],
                 &["8080", "host:80", "127.0.0.1:0"],
             ),
-            (&URL, &["http://h/p"], &["h", "ftp://h", "https://"]),
+            (
+                &URL,
+                &["http://h/p", "https://[::1]:8443/"],
+                &["h", "ftp://h", "https://", "https:///h", "http://h:99999", "http://a b"],
+            ),
             (&BROKER, &["mqtts://h:8883"], &["http://h", "h:1883"]),
             (&SHA256, &[], &["abc", ""]),
             (&TIMEZONE, &["UTC"], &["Berlin", ""]),

@@ -10,8 +10,8 @@ use crate::config::blocks::Pool;
 use crate::lower::Ahead;
 use crate::lower::autoscale::{Unit, seconds, spec};
 use crate::scale::{
-    Action, Check, Decision, Event, History, Member, MemberState, Observation, Past, Sample, Samples, Step,
-    Strategy, decide,
+    Action, Check, Decision, Event, History, Member, MemberState, Observation, Past, Sample, Samples, Step, Strategy,
+    decide,
 };
 
 /// How a pool is rehearsed.

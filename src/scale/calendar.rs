@@ -58,7 +58,11 @@ impl Starts {
             let problem = told.lines().last().unwrap_or_default();
             problem.trim_start_matches([' ', '^']).trim_end_matches('.').to_owned()
         })?;
-        Ok(Starts::Cron(Box::new(crontab)))
+        // From a leap year on, whatever comes at all comes within four years.
+        match crontab.find_next("2000-01-01T00:00:00Z") {
+            Ok(_) => Ok(Starts::Cron(Box::new(crontab))),
+            Err(_) => Err("there is no such day".to_owned()),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
 }
 
 /// Says how many run of what should.
-fn counts(status: &Status) -> Line {
+pub(super) fn counts(status: &Status) -> Line {
     let (waiting, nodes): (Vec<&Node>, Vec<&Node>) = status.nodes.iter().partition(|node| node.waits);
     let nodes: Vec<&Health> = nodes.iter().map(|node| &node.health).collect();
     let services: Vec<&Health> = status.services.iter().map(|service| &service.health).collect();

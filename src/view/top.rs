@@ -2,30 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use simfleet_provider_api::Address;
 use simfleet_state::Pool;
 
-use super::document::{Document, Line, Theme, Tone};
-use super::status::nodes_json;
+use super::document::{Document, Theme};
+use super::status::{counts, nodes_json};
 use super::table::fill;
 use crate::status::{Node, Status};
 
 /// Returns the nodes that are asked for their load, the busiest first, and the pools.
 pub fn render(status: &Status, pools: &BTreeMap<Address, Pool>, theme: Theme) -> String {
     let mut document = Document::new();
-    let working = status.nodes.iter().filter(|node| node.health.is_good() && !node.waits);
-    let simulators = status.simulators.iter();
-    let head = format!(
-        "{} of {} nodes and {} of {} simulators run",
-        working.count(),
-        status.nodes.len(),
-        simulators
-            .clone()
-            .filter(|simulator| simulator.health.is_good())
-            .count(),
-        simulators.count(),
-    );
     let mean = |of: fn(&Node) -> Option<f64>| {
         let known: Vec<f64> = status.nodes.iter().filter_map(of).collect();
         let mean = known.iter().sum::<f64>() / known.len() as f64;
@@ -34,9 +23,12 @@ pub fn render(status: &Status, pools: &BTreeMap<Address, Pool>, theme: Theme) ->
     let loads = [("cpu", mean(cpu)), ("memory", mean(memory))];
     let loads = loads
         .into_iter()
-        .filter_map(|(name, mean)| Some(format!("; {name} {} on average", mean?)));
-    let loads: String = loads.collect();
-    document.line(Line::new().tone(Tone::Strong, format!("{head}{loads}.")));
+        .filter_map(|(name, mean)| Some(format!("{name} is {}", mean?)));
+    document.line(counts(status));
+    let loads: Vec<String> = loads.collect();
+    if !loads.is_empty() {
+        document.line(format!("On average, {}.", loads.join(", ")));
+    }
     if !pools.is_empty() {
         document.line("");
         fill(&pool_table(status, pools), &mut document);
@@ -48,8 +40,8 @@ pub fn render(status: &Status, pools: &BTreeMap<Address, Pool>, theme: Theme) ->
     document.render(theme)
 }
 
-/// Returns the same as JSON: `nodes` as `simfleet nodes` has them, the busiest first, and `pools`.
-pub fn json(status: &Status, pools: &BTreeMap<Address, Pool>) -> Json {
+/// Returns the same as JSON: `at`, when that was; `nodes` as `simfleet nodes` has them, the busiest first; and `pools`.
+pub fn json(status: &Status, pools: &BTreeMap<Address, Pool>, at: Timestamp) -> Json {
     let nodes: Vec<Node> = busiest(status).into_iter().cloned().collect();
     let pools = pools.iter().map(|(address, pool)| {
         json!({
@@ -59,7 +51,7 @@ pub fn json(status: &Status, pools: &BTreeMap<Address, Pool>) -> Json {
             "reason": pool.reason,
         })
     });
-    json!({ "nodes": nodes_json(&nodes), "pools": pools.collect::<Vec<_>>() })
+    json!({ "at": at.to_string(), "nodes": nodes_json(&nodes), "pools": pools.collect::<Vec<_>>() })
 }
 
 fn cpu(node: &Node) -> Option<f64> {

@@ -444,6 +444,20 @@ fn schedules_at_no_time_and_on_no_day() {
             schedule("timezone = \"UTC\"\ncron = \"0 9 * *\"\nend = \"10:00\"\nmin = 3"),
         ),
         (
+            "a schedule on none of the days",
+            schedule("timezone = \"UTC\"\ndays = []\nstart = \"09:00\"\nend = \"10:00\"\nmin = 3"),
+        ),
+        (
+            "a schedule that starts in two ways",
+            schedule(
+                "timezone = \"UTC\"\ncron = \"0 9 * * *\"\ndays = [\"mon\"]\nstart = \"09:00\"\nend = \"10:00\"\nmin = 3",
+            ),
+        ),
+        (
+            "a cron expression of a day that never comes",
+            schedule("timezone = \"UTC\"\ncron = \"0 9 30 2 *\"\nend = \"10:00\"\nmin = 3"),
+        ),
+        (
             "a cron expression of no hour",
             schedule("timezone = \"UTC\"\ncron = \"0 24 * * *\"\nend = \"10:00\"\nmin = 3"),
         ),

@@ -142,6 +142,17 @@ impl Times {
             let hint = "minute, hour, day of the month, month, day of the week: \"0 9 * * mon-fri\"";
             reader.error(Diagnostic::error("Invalid value", detail).hint(hint), "cron");
         }
+        if let Some(Some(_)) = &cron {
+            for (name, is_set) in [
+                ("start", matches!(start, Some(Some(_)))),
+                ("days", days.as_ref().is_some_and(|days| !days.is_empty())),
+            ] {
+                if is_set {
+                    let detail = format!("`cron` says when the schedule starts, so `{name}` would change nothing.");
+                    reader.error(Diagnostic::error("Conflicting attributes", detail), name);
+                }
+            }
+        }
         if let (Some(Some(from)), Some(Some(to))) = (start, end)
             && from == to
         {
@@ -268,7 +279,12 @@ const ALL_DAYS: &[Weekday] = &[
 ];
 
 fn days(reader: &mut Reader<'_>) -> Option<Vec<Weekday>> {
-    let names = reader.maybe::<Vec<Arc<str>>>("days")?.unwrap_or_default();
+    let names = reader.maybe::<Vec<Arc<str>>>("days")?;
+    if names.as_ref().is_some_and(Vec::is_empty) {
+        let diagnostic = Diagnostic::error("Invalid value", "Without a day, the schedule never holds.");
+        reader.error(diagnostic.hint("leave `days` out for every day"), "days");
+    }
+    let names = names.unwrap_or_default();
     let mut days = Vec::new();
     for name in names {
         match Weekday::WORDS.iter().position(|word| *word == &*name) {
