@@ -86,6 +86,7 @@ impl IntoResponse for Denied {
 /// Answers those who may ask.
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let origin = origin(&app, request.headers());
+    let proof = passing::proof(request.headers(), &app.shown.standing.borrow());
     let mut response = match admit(&app, &mut request).await {
         Ok(()) if is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => match passing::pass_on(&app, request).await {
@@ -104,6 +105,7 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     for (name, value) in SAID {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.extend(proof);
     if let Some(origin) = origin {
         const ALLOWED: [(HeaderName, &str); 5] = [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),

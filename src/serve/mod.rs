@@ -98,6 +98,8 @@ struct App {
     only_looks: bool,
     /// What asks the watch that leads.
     to_leader: Arc<Result<reqwest::Client, String>>,
+    /// The key of the leader that has shown that it is reached where it says.
+    proven: Arc<Mutex<Option<Arc<str>>>>,
     /// Whether somebody was known by a token since it began.
     is_closed: Arc<AtomicBool>,
     /// What agents told last, and when.
@@ -167,6 +169,7 @@ impl Listener {
             rates,
             attempts: Arc::new(Buckets::new(settings.auth_per_minute)),
             to_leader: Arc::new(passing::client(&settings)),
+            proven: Arc::default(),
             settings,
             requests: Arc::default(),
             operations: Arc::clone(&shown.operations),

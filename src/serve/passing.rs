@@ -10,13 +10,14 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use reqwest::Client;
-use simfleet_state::Role;
+use simfleet_state::{Host, Role};
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
@@ -24,12 +25,20 @@ use super::guard::{Caller, Refused};
 use super::operations::LONGEST;
 use super::settings::Settings;
 use super::{App, BODY, programs, table};
+use crate::signals::sign::mac;
 use crate::watch::lead::{Door, Leader, Standing};
 use crate::watch::sources::{builder, cause};
 
 /// The key of the leader, by which it knows that somebody passes on what others ask; and who those are.
 const KEY: HeaderName = HeaderName::from_static("simfleet-leader-key");
 const CLIENT: HeaderName = HeaderName::from_static("simfleet-client");
+/// What somebody asks the leader to sign with its key, and what it answers: before that nobody is sent a token or the key.
+const NONCE: HeaderName = HeaderName::from_static("simfleet-leader-nonce");
+const PROOF: HeaderName = HeaderName::from_static("simfleet-leader-proof");
+/// What answers everybody.
+const HEALTH: &str = "/healthz";
+/// How long a nonce may be.
+const NONCE_LENGTH: usize = 128;
 
 /// After how long somebody is to ask again where nobody takes what they ask: as often as it is looked who leads; and where
 /// nobody will before somebody else leads.
@@ -72,6 +81,47 @@ pub(super) fn passed(headers: &HeaderMap, standing: &Standing) -> Passed {
     match (own.is_some_and(is_own), client) {
         (true, Some(client)) => Passed::From(client),
         _ => Passed::Astray,
+    }
+}
+
+/// Returns by what a leader shows whoever asks for it that it is the one: it has the key.
+pub(super) fn proof(headers: &HeaderMap, standing: &Standing) -> Option<(HeaderName, HeaderValue)> {
+    let nonce = headers.get(NONCE).filter(|nonce| nonce.len() <= NONCE_LENGTH)?;
+    let Standing::Leads(leader) = standing else { return None };
+    let proof = signed(&leader.door.as_ref()?.key, nonce.as_bytes());
+    Some((PROOF, proof.parse().ok()?))
+}
+
+fn signed(key: &str, nonce: &[u8]) -> String {
+    mac(key, &[b"simfleet leader ", nonce])
+}
+
+/// Asks whoever answers where the leader says it is for a proof that it is the leader. One is asked once.
+async fn prove(app: &App, client: &Client, door: &Door) -> Result<(), String> {
+    let mut proven = app.proven.lock().await;
+    if proven.as_ref().is_some_and(|key| *key == door.key) {
+        return Ok(());
+    }
+    let nonce = hex::encode(simfleet_state::System.random());
+    let url = format!("{}{HEALTH}", door.url.trim_end_matches('/'));
+    let asked = client.get(&url).header(NONCE, &nonce).timeout(ANSWER);
+    let answer = asked.send().await.map_err(|error| {
+        format!(
+            "the watch that leads cannot be reached, so that nothing is done: {}",
+            cause(&error)
+        )
+    })?;
+    let proof = answer.headers().get(PROOF);
+    let wanted = signed(&door.key, nonce.as_bytes());
+    match proof.is_some_and(|proof| bool::from(proof.as_bytes().ct_eq(wanted.as_bytes()))) {
+        true => {
+            *proven = Some(Arc::clone(&door.key));
+            Ok(())
+        }
+        false => Err(format!(
+            "what answers at {} is not the watch that leads, so that nothing is done: its `--advertise` may be wrong",
+            door.url
+        )),
     }
 }
 
@@ -153,6 +203,9 @@ async fn ask(app: &App, leader: &Leader, door: &Door, request: Request) -> Respo
         Ok(client) => client,
         Err(why) => return again(LATER, format!("the watch that leads cannot be asked: {why}")),
     };
+    if let Err(why) = prove(app, client, door).await {
+        return again(SOON, format!("{why} ({})", leader.holder));
+    }
     let (parts, body) = request.into_parts();
     let is_upload = matches!(parts.method, Method::POST | Method::PUT) && parts.uri.path().starts_with("/v1/programs");
     let is_too_large = Arc::new(AtomicBool::new(false));
@@ -278,15 +331,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_has_the_key_of_the_leader_says_who_asks() {
-        let holder = Holder::this_process("simfleet watch", &System);
-        let leader = Arc::new(Leader {
-            holder,
+    fn only_a_leader_proves_that_it_is_one_and_to_each_nonce_otherwise() {
+        let leader = Arc::new(leader());
+        let asked = |nonce: &str| HeaderMap::from_iter([(NONCE, nonce.parse().expect("a value"))]);
+        let leads = Standing::Leads(Arc::clone(&leader));
+        let (name, one) = proof(&asked("1"), &leads).expect("a proof");
+        // Computed with `printf 'simfleet leader 1' | openssl dgst -sha256 -hmac abc`.
+        assert_eq!(
+            (name, one.as_bytes()),
+            (
+                PROOF,
+                b"2bc0a4ff5fdd8d5c8e8c76bf4fdad80277bdd2109896eceaacd7a71b8678d4c9".as_slice()
+            )
+        );
+        assert_ne!(proof(&asked("2"), &leads).expect("a proof").1, one);
+        assert_eq!(proof(&HeaderMap::new(), &leads), None);
+        assert_eq!(proof(&asked(&"1".repeat(NONCE_LENGTH + 1)), &leads), None);
+        assert_eq!(proof(&asked("1"), &Standing::StandsBy(Some(leader))), None);
+    }
+
+    fn leader() -> Leader {
+        Leader {
+            holder: Holder::this_process("simfleet watch", &System),
             door: Some(Door {
                 url: "http://127.0.0.1:1/".into(),
                 key: "abc".into(),
             }),
-        });
+        }
+    }
+
+    #[test]
+    fn only_who_has_the_key_of_the_leader_says_who_asks() {
+        let leader = Arc::new(leader());
         let headers = |key: &str, client: &str| -> HeaderMap {
             let pairs = [(KEY, key), (CLIENT, client)].into_iter();
             pairs

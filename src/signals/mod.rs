@@ -14,7 +14,7 @@ pub mod history;
 pub mod names;
 pub mod rotating;
 pub mod secret;
-mod sign;
+pub mod sign;
 pub mod webhooks;
 
 use std::sync::Arc;

@@ -16,14 +16,18 @@ pub(super) const EVENT: &str = "X-Simfleet-Event";
 
 /// Returns the value of the header: `t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
 pub(super) fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
+    let time = seconds.to_string();
+    format!("t={seconds},v1={}", mac(secret, &[time.as_bytes(), b".", body]))
+}
+
+/// Returns HMAC-SHA256 (RFC 2104) over all parts, one after the other, in hexadecimal.
+pub fn mac(secret: &str, parts: &[&[u8]]) -> String {
     // HMAC takes keys of any length, so that this never fails.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
         return String::new();
     };
-    mac.update(seconds.to_string().as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes()))
+    parts.iter().for_each(|part| mac.update(part));
+    hex::encode(mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

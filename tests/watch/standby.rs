@@ -225,6 +225,28 @@ fn s1_17_a_change_is_passed_on_to_the_leader_as_who_asked_for_it() {
     fleet.ok(&["destroy", "--auto-approve"]);
 }
 
+/// Neither a token nor a change goes to what is not the leader, whoever that is.
+#[test]
+fn s1_17_what_answers_where_the_leader_says_it_is_must_be_the_leader() {
+    let fleet = applied("");
+    let (other, ops) = (Load::of(0.0), token(&fleet, "ops", "operator"));
+    let url = other.url();
+    let advertise = [STANDBY.as_slice(), &["--advertise", &url]].concat();
+    let mut leader = Served::with(&fleet, &advertise);
+    leader.watcher.wait_for_type("leading");
+    let mut standby = Served::with(&fleet, &STANDBY);
+    standby.watcher.wait_for_type("standing_by");
+    ready(&standby, "standby");
+    let stop = "/v1/simulators/simulator.exec.job%5B0%5D/stop";
+    let why = "is not the watch that leads, so that nothing is done: its `--advertise` may be wrong";
+    refused(&standby.call("POST", stop, &ops, ""), 503, why);
+    assert_eq!(other.requests(), ["GET /load/healthz HTTP/1.1"]);
+    for served in [leader, standby] {
+        assert_eq!(served.watcher.end().code, Some(0));
+    }
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
 #[test]
 fn s1_17_where_the_leader_serves_nothing_a_change_waits_for_another() {
     let fleet = applied("");
