@@ -2,6 +2,11 @@
 #![cfg(feature = "azure")]
 
 mod cloud;
+#[cfg(feature = "fake")]
+mod crashing;
 mod infrastructure;
+mod machines;
+mod refreshing;
 #[path = "../support/mod.rs"]
 mod support;
+mod weather;
