@@ -6,7 +6,10 @@ mod cloud;
 mod crashing;
 mod infrastructure;
 mod machines;
+mod metering;
 mod refreshing;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../watch/watcher.rs"]
+mod watcher;
 mod weather;
