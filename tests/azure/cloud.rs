@@ -45,6 +45,11 @@ impl Cloud {
         format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/fleet")
     }
 
+    /// Returns where it listens with TLS.
+    pub fn secure_url(&self) -> String {
+        self.emulator.tls_url.clone().expect("it was asked to")
+    }
+
     pub fn control(&self) -> Control {
         self.emulator.control()
     }

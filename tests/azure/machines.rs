@@ -2,6 +2,9 @@
 
 use crate::cloud::Cloud;
 
+/// The size of the machines.
+pub const SIZE: &str = "Standard_B2ms";
+
 /// How many machines.
 #[derive(Clone, Copy)]
 pub struct Machines {
@@ -14,8 +17,12 @@ pub struct Machines {
 impl Machines {
     /// Returns the text of the fleet.
     pub fn text(self, cloud: &Cloud) -> String {
+        self.text_for(&cloud.provider())
+    }
+
+    /// Returns the text of the fleet, after the block of its provider.
+    pub fn text_for(self, provider: &str) -> String {
         let Machines { nodes, members } = self;
-        let provider = cloud.provider();
         let machine = r#"size   = "Standard_B2ms"
     image  = "Canonical:ubuntu-24_04-lts:server:latest"
     subnet = network.sim.subnet.all.id
