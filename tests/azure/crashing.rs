@@ -17,9 +17,9 @@ const MACHINES: Machines = Machines { nodes: 1, members: 2 };
 fn slow() -> Cloud {
     Cloud::with(Options {
         pace: Pace {
-            network_ms: 150,
-            compute_ms: 600,
-            delete_ms: 300,
+            network_ms: 100,
+            compute_ms: 400,
+            delete_ms: 200,
             ..Pace::default()
         },
         ..Options::default()
@@ -64,5 +64,5 @@ fn killed_at_every_write_with_operations_in_flight() {
         let expected = if applied { whole.clone() } else { Vec::new() };
         assert_eq!(names(&of(fleet)), expected, "{case}");
     };
-    sweep(every(20), &check, &fleet, &|_| ());
+    sweep(every(40), &check, &fleet, &|_| ());
 }

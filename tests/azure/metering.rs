@@ -109,16 +109,16 @@ fn a_set_is_sized_by_what_monitor_says_and_a_protected_machine_stays() {
     watcher.end();
 
     // Three machines and more are asked for together; of memory Azure knows nothing that way.
-    let asked = cloud.control().log();
-    let asked = |path: &str| {
-        asked
-            .iter()
-            .filter(|call| call.path.contains(path) && call.status == 200)
+    let asked = |method: &str, status: u16| {
+        let log = cloud.control().log();
+        let is_it = |path: &str| path.ends_with("/providers/Microsoft.Insights/metrics");
+        log.iter()
+            .filter(|call| call.method == method && call.status == status && is_it(&call.path))
             .count()
     };
-    let together = "providers/Microsoft.Insights/metrics";
-    assert!(asked(together) > 0);
-    assert!(asked("virtualMachines/") > 0);
+    assert!(asked("POST", 200) > 0, "of the load of all");
+    assert!(asked("POST", 400) > 0, "of the memory of all");
+    assert!(asked("GET", 200) > 0, "of the memory of each");
     fleet.ok(&["destroy", "--auto-approve"]);
     assert_eq!(cloud.names(), Vec::<String>::new());
 }
