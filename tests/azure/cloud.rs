@@ -6,6 +6,13 @@ use tokio::runtime::Runtime;
 
 use crate::support::{Ended, Fleet};
 
+/// The variables with which `simfleet` may use the cloud.
+pub const CREDENTIALS: [(&str, &str); 3] = [
+    ("AZURE_CLIENT_ID", CLIENT),
+    ("AZURE_CLIENT_SECRET", CLIENT_SECRET),
+    ("AZURE_TENANT_ID", TENANT),
+];
+
 /// A cloud of a test's own.
 pub struct Cloud {
     runtime: Runtime,
@@ -14,16 +21,19 @@ pub struct Cloud {
 
 impl Cloud {
     pub fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime");
         let pace = Pace {
             retry_after: Some(0),
             ..Pace::default()
         };
-        let options = Options {
+        Self::with(Options {
             pace,
             page: 3,
             ..Options::default()
-        };
+        })
+    }
+
+    pub fn with(options: Options) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(Emulator::start(options)).expect("it starts");
         let cloud = Cloud { runtime, emulator };
         cloud.az("PUT", &Self::group(), "2022-09-01", &json!({ "location": "eastus" }));
@@ -33,6 +43,11 @@ impl Cloud {
     /// Returns the id of the resource group.
     pub fn group() -> String {
         format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/fleet")
+    }
+
+    /// Returns where it listens with TLS.
+    pub fn secure_url(&self) -> String {
+        self.emulator.tls_url.clone().expect("it was asked to")
     }
 
     pub fn control(&self) -> Control {
@@ -89,13 +104,8 @@ impl Cloud {
 
     /// Runs `simfleet` with the credentials of the cloud.
     pub fn run(&self, fleet: &Fleet, arguments: &[&str]) -> Ended {
-        let variables = [
-            ("AZURE_CLIENT_ID", CLIENT),
-            ("AZURE_CLIENT_SECRET", CLIENT_SECRET),
-            ("AZURE_TENANT_ID", TENANT),
-        ];
         let mut command = fleet.command(arguments);
-        command.envs(variables).output().expect("simfleet runs").into()
+        command.envs(CREDENTIALS).output().expect("simfleet runs").into()
     }
 
     #[track_caller]

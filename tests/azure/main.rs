@@ -1,7 +1,23 @@
 //! Fleets in Azure, against the emulator: the real program over real HTTP.
+//!
+//! - [`infrastructure`]: networks, nodes and pools, from nothing to nothing
+//! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
+//! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
+//! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
+//! - [`cloud`]: an emulator; [`machines`]: a fleet of alike machines
 #![cfg(feature = "azure")]
 
+mod by_hand;
 mod cloud;
+#[cfg(feature = "fake")]
+mod crashing;
 mod infrastructure;
+mod live;
+mod machines;
+mod metering;
+mod refreshing;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../watch/watcher.rs"]
+mod watcher;
+mod weather;

@@ -20,5 +20,4 @@ mod support;
 mod sweep;
 mod together;
 
-const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "4"];
-const DESTROY: [&str; 4] = ["destroy", "--auto-approve", "--parallelism", "4"];
+use support::crash::{APPLY, DESTROY};

@@ -9,80 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cloud::{Cloud, foul};
 use crate::field::{TWENTY, without_numbers};
 use crate::processes::{Running, files_of, processes_of};
-use crate::support::{Ended, Fleet, every};
+use crate::support::crash::{crashes, sweep};
+use crate::support::{Fleet, every};
 use crate::{APPLY, DESTROY};
-
-/// Runs with a crash at a write; returns whether the run got that far.
-fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
-    let mut command = fleet.command(arguments);
-    let ended: Ended = command
-        .env("SIMFLEET_TEST_CRASH", crash)
-        .output()
-        .expect("simfleet runs")
-        .into();
-    match ended.code {
-        None => true,
-        Some(0) => false,
-        Some(code) => panic!("crash {crash}: exit code {code}\n{}\n{}", ended.out, ended.err),
-    }
-}
-
-/// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
-/// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
-///
-/// `meanwhile` is what happens between the crash and the next run.
-fn sweep(
-    step: usize,
-    check: &(dyn Fn(&Fleet, bool, &str) + Sync),
-    fleet: &(dyn Fn() -> Fleet + Sync),
-    meanwhile: &(dyn Fn(&Fleet) + Sync),
-) {
-    let one = |first: usize, when: &str, verb: &[&str]| {
-        for write in (first..).step_by(step) {
-            let case = format!("{} killed {when} write {write}", verb[0]);
-            let fleet = fleet();
-            if verb[0] == "destroy" {
-                fleet.ok(&APPLY);
-            }
-            if !crashes(&fleet, verb, &format!("{when}:{write}")) {
-                assert!(write > 5, "{case}: a run writes more often than that");
-                fleet.ok(&DESTROY);
-                check(&fleet, false, &case);
-                return;
-            }
-            meanwhile(&fleet);
-            // A destroy goes on as well as an apply does.
-            if write % 2 == 0 {
-                fleet.ok(&DESTROY);
-                check(&fleet, false, &case);
-            }
-            fleet.ok(&APPLY);
-            check(&fleet, true, &case);
-            let again = fleet.run(&["plan", "--detailed-exitcode"]);
-            assert_eq!(
-                again.code,
-                Some(0),
-                "{case}: the plan after the apply\n{}\n{}",
-                again.out,
-                again.err
-            );
-            fleet.ok(&DESTROY);
-            check(&fleet, false, &case);
-        }
-    };
-    let kinds = [
-        ("before", &APPLY),
-        ("after", &APPLY),
-        ("before", &DESTROY),
-        ("after", &DESTROY),
-    ];
-    std::thread::scope(|scope| {
-        for (kind, (when, verb)) in kinds.into_iter().enumerate() {
-            // Where only some writes are taken, each kind takes others.
-            scope.spawn(move || one(1 + kind * step / kinds.len(), when, verb));
-        }
-    });
-}
 
 #[test]
 fn killed_at_every_write_over_the_fake_cloud() {

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "fake")]
 pub mod bench;
+#[cfg(feature = "fake")]
+pub mod crash;
 pub mod engine;
 #[cfg(feature = "fake")]
 pub mod memory;
@@ -14,6 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 /// A folder with a fleet file.
 pub struct Fleet {
     folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 /// How a run ended.
@@ -32,9 +35,19 @@ impl Fleet {
     pub fn new(text: &str) -> Self {
         let fleet = Fleet {
             folder: tempfile::tempdir().expect("a folder"),
+            environment: Vec::new(),
         };
         fleet.write(text);
         fleet
+    }
+
+    /// Gives every run of it these variables.
+    #[must_use]
+    pub fn with_environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let variables = variables.into_iter();
+        self.environment
+            .extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
     }
 
     /// Changes the fleet.
@@ -56,7 +69,7 @@ impl Fleet {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_simfleet"));
         let (verb, rest) = arguments.split_first().expect("a verb");
-        command.current_dir(self.path());
+        command.current_dir(self.path()).envs(self.environment.iter().cloned());
         command.args(verb.split(' ')).arg("fleet.hcl").args(rest);
         command
             .stdin(Stdio::null())

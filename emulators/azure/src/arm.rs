@@ -115,6 +115,11 @@ impl World {
                 self.list_resources(request)
             }
             [.., "providers", "microsoft.insights", what] if steps.len() > 5 && get => self.insights(request, what),
+            ["subscriptions", _, "providers", "microsoft.insights", "metrics"]
+                if get || request.method == Method::POST =>
+            {
+                self.metrics_of_many(request)
+            }
             ["subscriptions", _, "providers", "microsoft.compute", "skus"] if get => Ok(self.skus(request)),
             [
                 "subscriptions",

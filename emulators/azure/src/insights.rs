@@ -31,9 +31,10 @@ impl Metrics {
 }
 
 /// The metrics of machines and scale sets: name, unit, how they are put together.
-const METRICS: [(&str, &str, &str); 8] = [
+const METRICS: [(&str, &str, &str); 9] = [
     ("Percentage CPU", "Percent", "Average"),
     ("Available Memory Bytes", "Bytes", "Average"),
+    ("Available Memory Percentage", "Percent", "Average"),
     ("Network In Total", "Bytes", "Total"),
     ("Network Out Total", "Bytes", "Total"),
     ("Disk Read Bytes", "Bytes", "Total"),
@@ -41,6 +42,16 @@ const METRICS: [(&str, &str, &str); 8] = [
     ("VmAvailabilityMetric", "Count", "Average"),
     ("CPU Credits Remaining", "Count", "Average"),
 ];
+
+/// The metrics that are to be had of many machines in one answer: fewer than of one.
+const OF_MANY: [&str; 4] = [
+    "Percentage CPU",
+    "Disk Read Bytes",
+    "Disk Write Bytes",
+    "CPU Credits Remaining",
+];
+/// How many series an answer has that does not say.
+const TOP: usize = 10;
 
 /// How many points a metric has in an answer at the most.
 const POINTS: usize = 1_440;
@@ -98,22 +109,7 @@ impl World {
                 .split(',')
                 .map(|name| name.trim().to_lowercase())
                 .collect();
-            let mut points = Vec::new();
-            // Points lie at whole intervals.
-            let mut at = floor(from, step);
-            while at < to && points.len() < POINTS {
-                let mut point = Map::new();
-                point.insert("timeStamp".to_owned(), json!(format!("{:.0}", at)));
-                let end = (at + step).min(self.now);
-                if let Some(value) = self.metrics.at(id, name, end) {
-                    for aggregation in &aggregations {
-                        let value = if aggregation == "count" { 1.0 } else { value };
-                        point.insert(aggregation.clone(), json!(value));
-                    }
-                }
-                points.push(Value::Object(point));
-                at += step;
-            }
+            let points = self.points(id, name, &aggregations, (from, to), step);
             shown.push(json!({
                 "id": format!("{id}/providers/Microsoft.Insights/metrics/{name}"), "type": "Microsoft.Insights/metrics",
                 "name": {"value": name, "localizedValue": name}, "displayDescription": name, "unit": unit,
@@ -125,6 +121,95 @@ impl World {
             json!({
                 "cost": 59, "timespan": format!("{from:.0}/{to:.0}"), "interval": interval, "value": shown,
                 "namespace": "Microsoft.Compute", "resourceregion": location,
+            }),
+        ))
+    }
+}
+
+impl World {
+    /// Returns the points of a metric, one for each whole interval.
+    fn points(
+        &self,
+        id: &str,
+        metric: &str,
+        aggregations: &[String],
+        (from, to): (Timestamp, Timestamp),
+        step: SignedDuration,
+    ) -> Vec<Value> {
+        let mut points = Vec::new();
+        let mut at = floor(from, step);
+        while at < to && points.len() < POINTS {
+            let mut point = Map::new();
+            point.insert("timeStamp".to_owned(), json!(format!("{:.0}", at)));
+            let end = (at + step).min(self.now);
+            if let Some(value) = self.metrics.at(id, metric, end) {
+                for aggregation in aggregations {
+                    let value = if aggregation == "count" { 1.0 } else { value };
+                    point.insert(aggregation.clone(), json!(value));
+                }
+            }
+            points.push(Value::Object(point));
+            at += step;
+        }
+        points
+    }
+
+    /// Answers for many machines of a region at once: a series for each whose `Microsoft.ResourceId` the filter names. What
+    /// is asked can be in the query or in the body.
+    pub(crate) fn metrics_of_many(&self, request: &Request) -> Result<Answer> {
+        let asked = |query: &str, field: &str| {
+            let field = request.body.get(field).and_then(Value::as_str).map(str::to_owned);
+            request.query.get(query).cloned().or(field)
+        };
+        let bad = |what: String| ArmError::bad("BadRequest", what);
+        let region = asked("region", "region").ok_or_else(|| bad("The region is missing.".to_owned()))?;
+        let namespace = asked("metricnamespace", "metricNamespace").unwrap_or_default();
+        if !namespace.eq_ignore_ascii_case("Microsoft.Compute/virtualMachines") {
+            return Err(bad(format!(
+                "Resource type: {namespace} not enabled for Cross Resource metrics."
+            )));
+        }
+        let name = asked("metricnames", "metricNames").unwrap_or_default();
+        let Some(name) = OF_MANY.into_iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
+            return Err(bad(format!(
+                "Failed to find metric configuration for provider: {namespace}, metric: {name}, Valid metrics: {}",
+                OF_MANY.join(",")
+            )));
+        };
+        let interval = asked("interval", "interval").unwrap_or_else(|| "PT1M".to_owned());
+        let step = duration(&interval).ok_or_else(|| bad(format!("Invalid time grain '{interval}'.")))?;
+        let span = asked("timespan", "timespan").unwrap_or_else(|| "PT1H".to_owned());
+        let (from, to) =
+            timespan(&span, self.now).ok_or_else(|| bad(format!("The timespan '{span}' cannot be parsed.")))?;
+        let aggregation = asked("aggregation", "aggregation").unwrap_or_else(|| "average".to_owned());
+        let aggregations: Vec<String> = aggregation.split(',').map(|name| name.trim().to_lowercase()).collect();
+        let top = request.body.get("top").and_then(Value::as_u64);
+        let top = top.and_then(|top| usize::try_from(top).ok()).unwrap_or(TOP);
+        let filter = asked("$filter", "filter").unwrap_or_default().to_lowercase();
+        let is_asked = |id: &str| filter.contains(&format!("microsoft.resourceid eq '{}'", id.to_lowercase()));
+        let machines = self.resources.values().filter(|resource| {
+            resource.kind == crate::kind::Kind::Machine && resource.location == region && is_asked(&resource.id)
+        });
+        let series = machines.take(top).map(|machine| {
+            json!({
+                "metadatavalues": [{
+                    "name": {"value": "microsoft.resourceid", "localizedValue": "microsoft.resourceid"},
+                    "value": machine.id.to_lowercase(),
+                }],
+                "data": self.points(&machine.id, name, &aggregations, (from, to), step),
+            })
+        });
+        let series: Vec<Value> = series.collect();
+        Ok(Answer::json(
+            200,
+            json!({
+                "cost": 59, "timespan": format!("{from:.0}/{to:.0}"), "interval": interval,
+                "namespace": namespace, "resourceregion": region,
+                "value": [{
+                    "id": format!("{}/providers/Microsoft.Insights/metrics/{name}", request.step(1)),
+                    "type": "Microsoft.Insights/metrics", "name": {"value": name, "localizedValue": name},
+                    "unit": "Percent", "timeseries": series, "errorCode": "Success",
+                }],
             }),
         ))
     }

@@ -74,6 +74,11 @@ impl Cloud {
         }
     }
 
+    /// Returns how long to wait at first before a question is asked again.
+    pub(crate) fn breath(&self) -> Duration {
+        self.pause() / 50
+    }
+
     fn known(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
         let host = self.endpoint.host_str().unwrap_or_default();
         KNOWN.iter().find(|(endpoint, ..)| *endpoint == host)

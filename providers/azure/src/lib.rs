@@ -6,6 +6,7 @@
 //! - `arm`: the pipeline that all calls go through, its refusals and its operations
 //! - `cloud`: which Azure is meant; `credentials`: who asks
 //! - `client`: requests to Microsoft.Compute, and the only place that sees Microsoft's library
+//! - `meter`: how much machines use
 //! - `names`, `tags`: how objects are named and told apart there; `wanted`: attributes to JSON and back
 
 mod arm;
@@ -14,6 +15,7 @@ mod cloud;
 mod credentials;
 mod flow;
 mod kinds;
+mod meter;
 mod names;
 mod provider;
 mod resource;

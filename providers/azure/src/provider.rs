@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Path, Problem, Provider,
-    ProviderError, ProviderType, Rate, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Meter, Object, ObjectId, Observed, Path, Problem,
+    Provider, ProviderError, ProviderType, Rate, Schema, Step, Token,
 };
 
 use crate::arm::Arm;
@@ -123,8 +123,8 @@ impl ProviderType for AzureType {
 /// Azure forgets the token of what is deleted: a create that arrives after its object was deleted makes it anew. What keeps
 /// that from happening is the lease of the run that sends it.
 #[derive(Debug)]
-struct AzureProvider {
-    site: Site,
+pub(crate) struct AzureProvider {
+    pub(crate) site: Site,
     lag: Duration,
 }
 
@@ -170,5 +170,9 @@ impl Provider for AzureProvider {
 
     fn lag(&self) -> Duration {
         self.lag
+    }
+
+    fn meter(&self) -> Option<&dyn Meter> {
+        Some(self)
     }
 }

@@ -3,7 +3,9 @@
 //! - `refusal`: what it says when it does not do something, and what that means for the caller
 //! - `operation`: what it goes on with after it has answered
 //!
-//! The pipeline sends once. Who calls decides whether to send again: the engine, with the limits that all calls share.
+//! The pipeline sends a write once. Who calls decides whether to send it again: the engine, with the limits that all calls
+//! share. A question that got no answer is asked a few times more, as Microsoft's own clients do: of a list of many pages one
+//! page that is lost would be the loss of all.
 
 pub(crate) mod operation;
 pub(crate) mod refusal;
@@ -26,6 +28,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How many items a page of a list can have is decided there; more pages than this are a list without an end.
 const MOST_PAGES: usize = 10_000;
+/// How often a question is asked that gets no answer.
+const ASKED: u32 = 4;
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -90,6 +94,7 @@ pub(crate) enum CallError {
         what: String,
         endpoint: String,
         cause: String,
+        is_late: bool,
     },
     #[error("cannot {what}: {source}")]
     NoToken { what: String, source: NoToken },
@@ -111,6 +116,15 @@ impl CallError {
     /// Returns the status, where the far side answered with a refusal.
     pub(crate) fn status(&self) -> Option<u16> {
         self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// Whether a second call may well be answered. One that took all the time it had is not sent again.
+    fn is_momentary(&self) -> bool {
+        match self {
+            CallError::NoAnswer { is_late, .. } => !is_late,
+            CallError::Refused { refusal, .. } => refusal.is_momentary(),
+            _ => false,
+        }
     }
 }
 
@@ -172,8 +186,22 @@ impl Arm {
         })
     }
 
-    /// Sends a request once; a second time only where the token was refused and another is to be had.
+    /// Sends a write once, and a question until it is answered or was asked often enough.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, CallError> {
+        let mut asked = 1;
+        loop {
+            let answer = self.send_once(request).await;
+            let is_lost = answer.as_ref().is_err_and(CallError::is_momentary);
+            if request.method != Method::GET || asked == ASKED || !is_lost {
+                return answer;
+            }
+            tokio::time::sleep(self.cloud.breath() * 2u32.pow(asked)).await;
+            asked += 1;
+        }
+    }
+
+    /// Sends a request once; a second time only where the token was refused and another is to be had.
+    async fn send_once(&self, request: &Request) -> Result<Answer, CallError> {
         let url = self.url(request)?;
         let discovered = self
             .discovered
@@ -294,7 +322,12 @@ impl Arm {
         let (what, endpoint, cause) = (request.what.clone(), self.cloud.endpoint.to_string(), cause(error));
         match error.is_connect() {
             true => CallError::NoConnection { what, endpoint, cause },
-            false => CallError::NoAnswer { what, endpoint, cause },
+            false => CallError::NoAnswer {
+                what,
+                endpoint,
+                cause,
+                is_late: error.is_timeout(),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use simfleet_provider_api::{Path, ProviderError};
 
-/// How long to wait where a 429 or 503 does not say.
+/// How long to wait where a 429 does not say.
 const PAUSE: Duration = Duration::from_secs(10);
 /// For how long a network interface is kept for the machine that was deleted, where a refusal does not say.
 const NIC_RESERVED: Duration = Duration::from_secs(180);
@@ -111,6 +111,11 @@ impl Refusal {
         ])
     }
 
+    /// Whether the far side had trouble of its own, and did not ask for a pause.
+    pub(crate) fn is_momentary(&self) -> bool {
+        matches!(self.status, 500 | 502 | 503 | 504) && self.retry_after.is_none()
+    }
+
     /// Returns what to change, for what users meet most.
     fn hint(&self) -> Option<&'static str> {
         if self.is_about_quota() {
@@ -184,6 +189,8 @@ impl Refusal {
                     retry_after: retry_after.or(reserved),
                 }
             }
+            // Without a time to wait a 503 is trouble like any other: the write may have been done.
+            503 if retry_after.is_none() => ProviderError::Ambiguous { message },
             429 | 503 => ProviderError::Throttled {
                 message,
                 retry_after: retry_after.unwrap_or(PAUSE),
@@ -258,6 +265,22 @@ mod tests {
                     message: message(),
                     retry_after: PAUSE,
                 },
+            ),
+            (
+                "trouble that asks for a pause",
+                Refusal {
+                    retry_after: Some(seconds(3)),
+                    ..refused(503, "ServiceUnavailable", "")
+                },
+                ProviderError::Throttled {
+                    message: message(),
+                    retry_after: seconds(3),
+                },
+            ),
+            (
+                "trouble that asks for none",
+                refused(503, "ServiceUnavailable", ""),
+                ProviderError::Ambiguous { message: message() },
             ),
             (
                 "429 for an object that is worked on",

@@ -13,13 +13,13 @@ use simfleet_provider_azure::schema::SUBNET;
 use crate::rig::{GROUP, Rig, api_of, settings};
 use crate::samples;
 
-struct AzureHarness {
-    rig: Rig,
+pub struct AzureHarness {
+    pub rig: Rig,
     is_foul: bool,
 }
 
 impl AzureHarness {
-    async fn fair() -> Self {
+    pub async fn fair() -> Self {
         AzureHarness {
             rig: Rig::start().await,
             is_foul: false,
