@@ -1,12 +1,14 @@
 //! The order of an apply: every change as one or two steps, with an edge from each step to those that must wait for it.
 
+mod cycles;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::Direction;
-use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use simfleet_provider_api::Address;
 
+use self::cycles::{Bond, break_cycles};
 use super::Verb;
 use crate::lower::served;
 use crate::plan::{Action, Change, Plan, Roll, away, member_of};
@@ -31,24 +33,6 @@ pub struct Steps {
 }
 
 type Graph = DiGraph<Option<Step>, Bond>;
-
-/// Why one step comes before another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bond {
-    /// The later one cannot be done otherwise.
-    Needed,
-    /// What is asked to remove it is not there before. What it waits for can need it.
-    Reached,
-    /// It was so when the later one was made. What was recorded at different times can contradict itself and the
-    /// configuration.
-    Recorded,
-    /// The other stops needing what this one removes: it should not be without it meanwhile.
-    Courtesy,
-    /// A member of a pool is back before the next one goes.
-    Turn,
-    /// What runs on a member is back before the next one goes.
-    Refilled,
-}
 
 /// Where a change, or all that a gate stands for, is removed and made; both for a replacement only.
 #[derive(Clone, Copy, Default)]
@@ -79,13 +63,14 @@ impl Steps {
             .iter()
             .flat_map(|change| change.depends_on.iter().chain(&change.depended_on));
         layout.add_gates(needed);
-        for change in &plan.changes {
+        for change in plan.changes.iter().filter(|change| change.deposed.is_none()) {
             let Some(own) = layout.ends.get(&change.address).copied() else {
                 continue;
             };
             layout.order_making(own, change);
             layout.order_removal(own, change);
         }
+        layout.order_left_over();
         for roll in &plan.rolls {
             layout.order_roll(roll, &plan.changes);
         }
@@ -165,31 +150,6 @@ impl Steps {
     }
 }
 
-/// Leaves out weak bonds within cycles, the weakest first.
-fn break_cycles(graph: &mut Graph) {
-    for weak in [
-        Bond::Refilled,
-        Bond::Turn,
-        Bond::Courtesy,
-        Bond::Recorded,
-        Bond::Reached,
-    ] {
-        if toposort(&*graph, None).is_ok() {
-            return;
-        }
-        let mut component = vec![0; graph.node_count()];
-        for (number, nodes) in kosaraju_scc(&*graph).into_iter().enumerate() {
-            for node in nodes {
-                component[node.index()] = number;
-            }
-        }
-        graph.retain_edges(|graph, edge| {
-            let is_within = |(from, to): (NodeIndex, NodeIndex)| component[from.index()] == component[to.index()];
-            graph[edge] != weak || !graph.edge_endpoints(edge).is_some_and(is_within)
-        });
-    }
-}
-
 #[derive(Default)]
 struct Layout<'a> {
     graph: Graph,
@@ -201,6 +161,8 @@ struct Layout<'a> {
     proofs: BTreeMap<&'a Address, NodeIndex>,
     /// The last step of addresses with objects that were replaced.
     last: BTreeMap<&'a Address, NodeIndex>,
+    /// Where objects that earlier runs replaced are removed.
+    left_over: Vec<(NodeIndex, &'a Change)>,
     /// Whether something is removed only after its replacement was made.
     has_late_removals: bool,
 }
@@ -326,6 +288,7 @@ impl<'a> Layout<'a> {
         let own = self.ends.get(&change.address).copied().unwrap_or_default();
         let mut before: Vec<NodeIndex> = own.making.into_iter().chain(own.removal).collect();
         if let Some(removal) = ends.removal {
+            self.left_over.push((removal, change));
             before.extend(self.last.insert(&change.address, removal));
             for before in before {
                 self.graph.add_edge(before, removal, Bond::Needed);
@@ -464,6 +427,18 @@ impl<'a> Layout<'a> {
             }
             if let (Action::Delete, Some(entered)) = (change.action, entered.get(&change.address.parent())) {
                 self.graph.add_edge(*entered, left, Bond::Refilled);
+            }
+        }
+    }
+
+    /// What earlier runs replaced goes before what it needed goes, where that can wait.
+    fn order_left_over(&mut self) {
+        for (removal, change) in std::mem::take(&mut self.left_over) {
+            let needed = change.depended_on.iter().filter_map(|needed| self.get(needed));
+            let needed = needed.chain(self.host(change.was_hosted_on.as_ref()));
+            let needed: Vec<NodeIndex> = needed.filter_map(|needed| needed.removal).collect();
+            for needed in needed {
+                self.graph.add_edge(removal, needed, Bond::LeftOver);
             }
         }
     }

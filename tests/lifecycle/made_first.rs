@@ -192,3 +192,28 @@ async fn an_old_node_that_was_left_over_goes_once_what_runs_there_is_back() {
     lab.complete(Mode::Apply).await;
     assert_eq!(happened(&lab.cloud, began), ["+ exec", "- a"]);
 }
+
+/// A run made `b` anew, which read `a`, and could not delete the old object: that goes before `a`, which is no longer declared.
+#[tokio::test]
+async fn an_old_object_that_was_left_over_goes_before_what_it_needed() {
+    let text = |a: &str, image: &str, of: &str| {
+        format!(
+            "provider \"fake\" {{}}\n{a}\nnode \"b\" {{\n  image = \"{image}\"\n  labels = {{ of = {of} }}\n  \
+             lifecycle {{ create_before_destroy = true }}\n}}\n"
+        )
+    };
+    let a = "node \"a\" {}";
+    let lab = Lab::new(&text(a, "one", "node.a.id"));
+    lab.complete(Mode::Apply).await;
+    lab.bench.write(&text(a, "two", "node.a.id"));
+    lab.set_rules(
+        &json!([{ "fault": { "rejected": { "message": "no" } }, "to": { "call": "delete", "kind": "node" } }]),
+    );
+    lab.run(Mode::Apply).await;
+    assert_eq!(lab.state().await.deposed.len(), 1);
+    lab.set_rules(&json!([]));
+    let began = lab.cloud.log().len();
+    lab.bench.write(&text("", "two", "\"nothing\""));
+    lab.complete(Mode::Apply).await;
+    assert_eq!(happened(&lab.cloud, began), ["~ b", "- b", "- a"]);
+}

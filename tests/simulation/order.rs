@@ -22,7 +22,9 @@ pub fn check(plan: &Plan, history: &[Entry], log: &[Logged], from: usize) -> Res
         calls.removal_waits(change)?;
     }
     for change in plan.changes.iter().filter(|change| change.deposed.is_some()) {
-        calls.late_removal_waits(change, change.deposed.as_ref().map(|key| key.0.to_string()))?;
+        let key = key_of(change);
+        calls.late_removal_waits(change, key.clone())?;
+        calls.left_over_goes_first(change, key)?;
     }
     Ok(())
 }
@@ -43,6 +45,11 @@ pub fn told(plan: &Plan) -> String {
     text
 }
 
+/// The name of the object that a change removes, where an earlier run replaced it.
+fn key_of(change: &Change) -> Option<String> {
+    change.deposed.as_ref().map(|key| key.0.to_string())
+}
+
 /// What one intent of the run did: when its first call came, and when it had its effect, both by the number of the entry.
 #[derive(Debug, Clone, Default)]
 struct Intent {
@@ -58,6 +65,8 @@ type Edges<'p> = BTreeMap<&'p Address, Vec<&'p Address>>;
 
 struct Calls<'p> {
     changes: BTreeMap<&'p Address, &'p Change>,
+    /// The changes that remove what earlier runs replaced.
+    left_over: Vec<&'p Change>,
     /// What each needs from now on, and what it needed.
     needs: Edges<'p>,
     needed: Edges<'p>,
@@ -92,6 +101,7 @@ impl<'p> Calls<'p> {
             needs: edges(|change| (&change.depends_on, change.hosted_on.as_ref())),
             needed: edges(|change| (&change.depended_on, change.was_hosted_on.as_ref())),
             changes,
+            left_over: plan.changes.iter().filter(|change| change.deposed.is_some()).collect(),
             makings: BTreeMap::new(),
             removals: BTreeMap::new(),
         };
@@ -159,8 +169,8 @@ impl<'p> Calls<'p> {
 
     /// Whether an intent deletes what an earlier run replaced.
     fn is_left_over(&self, address: &Address, intent: &Intent) -> bool {
-        let change = self.changes.get(address);
-        intent.deposed.is_some() && !change.is_some_and(|change| change.is_made_first())
+        let mut left_over = self.left_over.iter();
+        left_over.any(|change| change.address == *address && key_of(change) == intent.deposed)
     }
 
     /// All that a change leads to along an edge, without itself.
@@ -221,26 +231,28 @@ impl<'p> Calls<'p> {
             || self.changes.values().any(|lost| is_held_by_lost(lost))
     }
 
-    /// As [`Self::is_free`], of an instance or a member: who needs a block is bound to all of it at once or to nothing of it.
-    fn is_free_of_block(&self, other: &'p Change, gone: &'p Address) -> bool {
-        let is_beside = |at: &&&'p Address| at.parent() == gone.parent() || at.declaration() == gone.declaration();
-        self.changes.keys().filter(is_beside).any(|at| self.is_free(other, at))
-    }
-
     /// Whether something is dropped once the node that it ran on is known to be gone.
     fn is_lost_with(&self, change: &Change, host: &Address) -> bool {
         change.is_lost_with_host() && change.was_hosted_on.as_ref() == Some(host)
     }
 
-    /// Whether a change can only be made once something is gone: it needs what is made anew, and that goes before.
+    /// Whether a change can only be made once something is gone: it needs what is made anew, and that goes before, or goes with
+    /// a node that goes before.
     fn comes_after(&self, change: &'p Change, gone: &'p Address) -> bool {
         let needs = self.reached(&change.address, |change| self.needed(change));
         let mut needed = self.reached(gone, |change| self.was_needed(change));
         needed.insert(gone);
         let is_anew = |change: &Change| change.action == Action::Replace && !change.is_made_first();
-        needs
-            .intersection(&needed)
-            .any(|address| is_anew(self.changes[*address]))
+        let is_lost = |change: &Change| {
+            let host = change.was_hosted_on.as_ref();
+            change.action == Action::Replace
+                && change.is_lost_with_host()
+                && host.is_some_and(|host| needed.contains(host))
+        };
+        needs.iter().any(|address| {
+            let change = self.changes[*address];
+            is_lost(change) || needed.contains(address) && is_anew(change)
+        })
     }
 
     /// What is made comes after all that it needs, directly or not.
@@ -279,12 +291,9 @@ impl<'p> Calls<'p> {
                 .filter(|intent| !self.is_left_over(&other.address, intent))
             {
                 let told = || format!("{address} goes before {}, which needed it", other.address);
-                // What needed it only by way of something that need not wait need not wait either.
-                let bound = |change: &'p Change| {
-                    through(change).filter(|at| *at == address || !self.is_free_of_block(self.changes[at], address))
-                };
-                let is_bound =
-                    || !self.is_free_of_block(other, address) && self.reached(&other.address, bound).contains(address);
+                // What need not go before something need not go before what that needed either.
+                let bound = |change: &'p Change| through(change).filter(|at| !self.is_free(change, at));
+                let is_bound = || self.reached(&other.address, bound).contains(address);
                 if let Err(early) = removal.ended_before(began, told)
                     && is_bound()
                 {
@@ -305,6 +314,45 @@ impl<'p> Calls<'p> {
             true => self.late_removal_waits(change, None),
             false => Ok(()),
         }
+    }
+
+    /// What an earlier run replaced goes before what it needed begins to go, unless that must be gone before all is done that
+    /// this waits for.
+    fn left_over_goes_first(&self, change: &'p Change, key: Option<String>) -> Result<(), String> {
+        let address = &change.address;
+        let named = |at: &Address| {
+            let names = [at.clone(), at.parent(), at.declaration()];
+            names.iter().any(|name| change.depended_on.contains(name)) || change.was_hosted_on.as_ref() == Some(at)
+        };
+        for gone in self
+            .changes
+            .values()
+            .filter(|gone| gone.address != *address && named(&gone.address))
+        {
+            let of_run = self
+                .removals(&gone.address)
+                .filter(|intent| !self.is_left_over(&gone.address, intent));
+            let Some(began) = of_run.filter_map(|intent| intent.began).min() else {
+                continue;
+            };
+            let mut awaited = self.changes.values().filter(|other| {
+                let either = |change: &'p Change| self.needed(change).chain(self.was_needed(change));
+                other.address == *address || self.reached(&other.address, either).contains(address)
+            });
+            if awaited.any(|other| other.address == gone.address || self.is_free(other, &gone.address)) {
+                continue;
+            }
+            for removal in self.removals(address).filter(|intent| intent.deposed == key) {
+                let told = || {
+                    format!(
+                        "{} goes before what was left over of {address}, which needed it",
+                        gone.address
+                    )
+                };
+                removal.ended_before(began, told)?;
+            }
+        }
+        Ok(())
     }
 
     /// An object that was replaced goes once the new one is there and all that needs it has changed over. `key` is that of

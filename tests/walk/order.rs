@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use simfleet::lower::Desired;
 use simfleet::plan::Action;
-use simfleet_provider_api::Address;
+use simfleet_provider_api::{Address, Key};
 use simfleet_provider_fake::calls::Call;
 use simfleet_provider_fake::faults::{Fault, Faults, When};
 use tokio::sync::watch;
@@ -68,6 +69,37 @@ async fn what_runs_on_a_node_that_changes_need_not_wait_for_it() {
         assert!(outcome.is_complete(), "{outcome:?}");
         assert_eq!(finished(&progress), expected);
     }
+}
+
+/// One reads all of a block, and from now on only the first instance, which goes before its replacement comes: it cannot be
+/// changed before that goes, but it is before the second one does.
+#[tokio::test(start_paused = true)]
+async fn of_several_that_are_needed_at_once_only_those_that_cannot_wait_do_not() {
+    let bench = Bench::new(Faults::default());
+    let instance = |name: &str, index: u64, image: &str| {
+        let node = node(name, &[], "small", image);
+        let address = Address::new("node", ["b"]).with_key(Key::Index(index));
+        Desired { address, ..node }
+    };
+    let reader = node("reader", &["b"], "small", "x");
+    let (outcome, _) = bench
+        .apply(&[instance("b0", 0, "x"), instance("b1", 1, "x"), reader])
+        .await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let first = instance("b0", 0, "y");
+    let mut reader = node("reader", &[], "large", "x");
+    reader.depends_on = BTreeSet::from([first.address.clone()]);
+    let (outcome, progress) = bench.apply(&[first, reader]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert_eq!(
+        finished(&progress),
+        [
+            "delete node.b[0]",
+            "create node.b[0]",
+            "update node.reader",
+            "delete node.b[1]"
+        ]
+    );
 }
 
 /// What could not be seen while its node was down turns out to need another object: it is made anew in the same run.
