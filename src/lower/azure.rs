@@ -8,12 +8,15 @@ use simfleet_state::ProviderConfig;
 
 use super::layout::number_of;
 use super::node::{NODE, each_member, refuse_others};
-use super::workload::format_value;
 use super::{Desired, Lowering, Objects, name_of};
 use crate::config::Record;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 mod boot;
+mod login;
+
+pub use login::with_parts;
+pub(super) use login::{engine_of, is_machine, login};
 
 const NETWORK: Kind = Kind::new("network");
 const SUBNET: Kind = Kind::new("subnet");
@@ -21,7 +24,7 @@ const SECURITY_GROUP: Kind = Kind::new("security_group");
 const PUBLIC_IP: Kind = Kind::new("public_ip");
 const NIC: Kind = Kind::new("nic");
 const SCALE_SET: Kind = Kind::new("scale_set");
-const VM: Kind = Kind::new("vm");
+pub(super) const VM: Kind = Kind::new("vm");
 
 /// What the parts of a machine are called below it.
 const IP_PART: &str = "ip";
@@ -131,6 +134,7 @@ pub(super) fn machine(
     if let Some(schema) = lowering.registry.schema(&provider.name, &VM) {
         refuse_others(lowering, schema, record, &record.attributes(), &TAKEN, &what)?;
     }
+    login::refuse_secrets(lowering, record)?;
     let user = user(record);
     let nic = address.part(NIC_PART);
     let mut attributes = Attributes::new();
@@ -309,23 +313,18 @@ fn azure_name(address: &Address) -> String {
 }
 
 /// Returns what others read of a machine that its parts know: `None` of what is no such machine.
-pub(super) fn output(address: &Address, name: &str, machine: &Attributes, objects: &dyn Objects) -> Option<Value> {
+pub(super) fn output(
+    address: &Address,
+    name: &str,
+    machine: &Attributes,
+    record: Option<&Record>,
+    objects: &dyn Objects,
+) -> Option<Value> {
     machine.get("nic")?;
-    let of = |part: &str, name: &str| {
-        let part = address.part(part);
-        let attributes = objects.attributes(&part);
-        let value = attributes.and_then(|attributes| attributes.get(name).cloned());
-        value.unwrap_or_else(|| Value::unknown(format!("{part}.{name}")))
-    };
     match name {
-        "address" | "public_ip" => Some(of(IP_PART, "address")),
-        "private_ip" => Some(of(NIC_PART, "private_ip")),
-        "runtime" => {
-            let user = machine.str("admin_user").unwrap_or(USER);
-            Some(format_value(&of(IP_PART, "address"), |address| {
-                format!("ssh://{user}@{address}")
-            }))
-        }
+        "address" | "public_ip" => Some(login::of_part(address, IP_PART, "address", objects)),
+        "private_ip" => Some(login::of_part(address, NIC_PART, "private_ip", objects)),
+        "runtime" => Some(login::runtime(address, machine, record, objects)),
         _ => None,
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
             ),
             Attribute::new(
                 "ssh",
-                Type::object([file("key"), file("known_hosts")]),
+                Type::object([file("key"), file("known_hosts"), file("host_key_alias")]),
                 "How an engine at ssh:// is reached.",
             ),
         ]
