@@ -13,8 +13,10 @@ use crate::config::Record;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 mod boot;
+mod group;
 mod login;
 
+pub use group::{groups, is_found};
 pub use login::with_parts;
 pub(super) use login::{engine_of, is_machine, login};
 
@@ -80,7 +82,7 @@ pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };
-    match lowering.address.block() {
+    let parts: Result<Vec<Desired>, Diagnostics> = match lowering.address.block() {
         "node" => Ok(vec![public_ip(lowering, &provider, lowering.address, lowering.record)]),
         "pool" => {
             let mut parts = vec![scale_set(lowering, &provider)];
@@ -96,7 +98,22 @@ pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         }
         "network" => Ok(network(lowering, &provider)),
         _ => Ok(Vec::new()),
+    };
+    in_group(lowering, &provider, parts?)
+}
+
+/// Has objects come after the resource group that they are in.
+fn in_group(
+    lowering: &Lowering<'_>,
+    provider: &ProviderConfig,
+    mut objects: Vec<Desired>,
+) -> Result<Vec<Desired>, Diagnostics> {
+    if let Some(group) = group::of(lowering, provider)? {
+        for object in &mut objects {
+            object.depends_on.insert(group.clone());
+        }
     }
+    Ok(objects)
 }
 
 /// Returns what needs the first parts: network interfaces and subnets.
@@ -104,7 +121,7 @@ pub(super) fn links(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };
-    match lowering.address.block() {
+    let links: Result<Vec<Desired>, Diagnostics> = match lowering.address.block() {
         "node" => Ok(vec![nic(lowering, &provider, lowering.address, lowering.record)?]),
         "pool" => {
             let mut links = Vec::new();
@@ -120,7 +137,8 @@ pub(super) fn links(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         }
         "network" => Ok(subnets(lowering, &provider)),
         _ => Ok(Vec::new()),
-    }
+    };
+    in_group(lowering, &provider, links?)
 }
 
 /// Returns the machine of a node, or of a member of a pool.
@@ -162,6 +180,7 @@ pub(super) fn machine(
     let mut desired = lowering.desired(address, VM, provider, attributes);
     desired.spans.extend(record.spans());
     desired.depends_on.extend(needs);
+    desired.depends_on.extend(group::of(lowering, &desired.provider)?);
     Ok(desired)
 }
 

@@ -105,7 +105,9 @@ pub fn adopted_host(desired: &Desired) -> Option<&str> {
     desired.attributes.str(RUNTIME).filter(|_| is_engine)
 }
 
-/// Whether a recorded object is a host that exists: it was not made, and does not go.
-pub fn is_adopted(declared: &Declaration) -> bool {
-    declared.kind == ENGINE && &*declared.provider.name == PROVIDER
+/// Whether a recorded object exists by itself, a host or what the fleet found: it was not made, and does not go. `seen` is what is
+/// known of it.
+pub fn is_adopted(declared: &Declaration, seen: Option<&Attributes>) -> bool {
+    let is_engine = declared.kind == ENGINE && &*declared.provider.name == PROVIDER;
+    is_engine || seen.is_some_and(|seen| azure::is_found(&declared.kind, seen))
 }

@@ -26,7 +26,7 @@ use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
 use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, Decided, Layout, Lowering, Objects, Trigger};
+use crate::lower::{self, Decided, Desired, Layout, Lowering, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
 
@@ -331,6 +331,22 @@ impl<'a> Session<'a> {
             only: None,
         };
         to(&lowering)
+    }
+
+    /// Returns what provider blocks need that are used, and nobody declares.
+    pub(super) fn groups(&self) -> Result<Vec<Desired>, Diagnostics> {
+        let names = self.names();
+        let is_used = |block: &ProviderBlock| {
+            self.order.iter().filter(|it| !it.ones.is_empty()).any(|declared| {
+                let address = &declared.declaration.address;
+                let named = declared.declaration.meta.provider.as_ref();
+                let found =
+                    named.and_then(|it| self.config.provider_in(&address.module_path(), &it.name, it.alias.as_deref()));
+                found.is_some_and(|found| std::ptr::eq(found, block))
+            })
+        };
+        let settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
+        lower::groups(self.config, self.registry, is_used, &settings)
     }
 
     /// Evaluates what is declared of a node, or the template of a pool for one of its members.
