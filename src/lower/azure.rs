@@ -18,7 +18,7 @@ mod login;
 
 pub use group::{groups, is_found};
 pub use login::with_parts;
-pub(super) use login::{engine_of, is_machine, login};
+pub(super) use login::{declares_machine, engine_of, login};
 
 const NETWORK: Kind = Kind::new("network");
 const SUBNET: Kind = Kind::new("subnet");
@@ -59,6 +59,11 @@ const TAKEN: [&str; 10] = [
     "disk",
     "spot",
 ];
+
+/// Whether a kind is that of such a machine.
+pub fn is_machine(kind: &Kind) -> bool {
+    *kind == VM
+}
 
 /// Whether a provider has machines and their parts one by one.
 pub(super) fn is_of(lowering: &Lowering<'_>, provider: &str) -> bool {

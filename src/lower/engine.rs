@@ -59,7 +59,7 @@ pub(super) fn is_open(lowering: &Lowering<'_>, placement: &Placement) -> bool {
     match placement {
         Placement::On(on) => {
             let declaration = lowering.config.declaration_of(on);
-            declaration.is_some_and(|it| has_runtime(it) || azure::is_machine(lowering, it))
+            declaration.is_some_and(|it| has_runtime(it) || azure::declares_machine(lowering, it))
         }
         Placement::Local => false,
     }

@@ -56,7 +56,8 @@ fn of_machine(
     let login = || {
         azure::login(template).map_err(|unknown| {
             let origin = unknown.unknown_origin().unwrap_or("something else").to_owned();
-            let detail = format!("It logs in as `ssh` says, and that depends on `{origin}`, which is known after apply only.");
+            let detail =
+                format!("It logs in as `ssh` says, and that depends on `{origin}`, which is known after apply only.");
             Diagnostic::error(NOT_KNOWN, detail)
                 .on(lowering.address.clone())
                 .at(block.span().clone())

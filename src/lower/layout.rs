@@ -10,7 +10,9 @@ use simfleet_state::{Declaration, Operation, Port, Protocol, State};
 
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
-use super::recorded::{self, is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
+use super::recorded::{
+    self, is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved,
+};
 use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, STATE, Unplaced};

@@ -51,7 +51,7 @@ mod simulator;
 mod size;
 mod workload;
 
-pub use azure::{groups, with_parts};
+pub use azure::{groups, is_machine, with_parts};
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};

@@ -106,10 +106,7 @@ fn of_template(
 
 /// Returns what the template of a pool knows of the member that it is evaluated for.
 pub fn about(member: &Address, number: u64) -> Value {
-    Value::object([
-        ("name", Value::from(name_of(member))),
-        ("number", Value::from(number)),
-    ])
+    Value::object([("name", Value::from(name_of(member))), ("number", Value::from(number))])
 }
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.

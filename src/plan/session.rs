@@ -340,8 +340,10 @@ impl<'a> Session<'a> {
             self.order.iter().filter(|it| !it.ones.is_empty()).any(|declared| {
                 let address = &declared.declaration.address;
                 let named = declared.declaration.meta.provider.as_ref();
-                let found =
-                    named.and_then(|it| self.config.provider_in(&address.module_path(), &it.name, it.alias.as_deref()));
+                let found = named.and_then(|it| {
+                    self.config
+                        .provider_in(&address.module_path(), &it.name, it.alias.as_deref())
+                });
                 found.is_some_and(|found| std::ptr::eq(found, block))
             })
         };

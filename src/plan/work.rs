@@ -381,7 +381,9 @@ impl Work<'_, '_> {
         let Some(host) = &declared.hosted_on else { return false };
         let change = self.found.changes.get(host);
         let host = self.state.resources.get(host);
-        if host.is_some_and(|host| is_adopted(&host.declared, None)) && change.is_none_or(|it| it.action != Action::Replace) {
+        if host.is_some_and(|host| is_adopted(&host.declared, None))
+            && change.is_none_or(|it| it.action != Action::Replace)
+        {
             // It is only forgotten: what is on it does not go by itself.
             return false;
         }

@@ -10,10 +10,20 @@ use crate::support::{Ended, Fleet};
 pub struct Cloud {
     runtime: Runtime,
     emulator: Emulator,
+    /// What runs of `simfleet` find in their environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Cloud {
+    /// Starts one with a resource group in it.
     pub fn start() -> Self {
+        let cloud = Cloud::empty(Options::default());
+        cloud.az("PUT", &Self::group(), "2022-09-01", &json!({ "location": "eastus" }));
+        cloud
+    }
+
+    /// Starts one without.
+    pub fn empty(options: Options) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let pace = Pace {
             retry_after: Some(0),
@@ -22,12 +32,29 @@ impl Cloud {
         let options = Options {
             pace,
             page: 3,
-            ..Options::default()
+            ..options
         };
         let emulator = runtime.block_on(Emulator::start(options)).expect("it starts");
-        let cloud = Cloud { runtime, emulator };
-        cloud.az("PUT", &Self::group(), "2022-09-01", &json!({ "location": "eastus" }));
-        cloud
+        let credentials = [
+            ("AZURE_CLIENT_ID", CLIENT),
+            ("AZURE_CLIENT_SECRET", CLIENT_SECRET),
+            ("AZURE_TENANT_ID", TENANT),
+        ];
+        Cloud {
+            runtime,
+            emulator,
+            environment: credentials.map(|(name, text)| (name, text.to_owned())).into(),
+        }
+    }
+
+    /// Returns where it is.
+    pub fn url(&self) -> &str {
+        &self.emulator.url
+    }
+
+    /// Runs something that waits.
+    pub fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
     }
 
     /// Returns the id of the resource group.
@@ -89,13 +116,9 @@ impl Cloud {
 
     /// Runs `simfleet` with the credentials of the cloud.
     pub fn run(&self, fleet: &Fleet, arguments: &[&str]) -> Ended {
-        let variables = [
-            ("AZURE_CLIENT_ID", CLIENT),
-            ("AZURE_CLIENT_SECRET", CLIENT_SECRET),
-            ("AZURE_TENANT_ID", TENANT),
-        ];
         let mut command = fleet.command(arguments);
-        command.envs(variables).output().expect("simfleet runs").into()
+        command.envs(self.environment.iter().map(|(name, text)| (*name, text)));
+        command.output().expect("simfleet runs").into()
     }
 
     #[track_caller]

@@ -18,7 +18,9 @@ if [ "${2-}" = "" ]; then
   until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.05; done
   ip link set "$link"p netns $!
   ip route add "$address/32" dev "$link"
-  wait $!
+  # It ends with who has begun it.
+  while kill -0 $! 2>/dev/null && kill -0 "$PPID" 2>/dev/null; do sleep 1; done
+  kill -KILL $! 2>/dev/null || true
   exit
 fi
 

@@ -2,6 +2,11 @@
 #![cfg(feature = "azure")]
 
 mod cloud;
+mod groups;
 mod infrastructure;
+mod simulators;
 #[path = "../support/mod.rs"]
 mod support;
+mod unhealthy;
+#[path = "../watch/watcher.rs"]
+mod watcher;

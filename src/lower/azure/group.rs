@@ -65,8 +65,8 @@ pub fn groups(
 /// Returns the address of the group that what a provider has is in.
 pub(super) fn of(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Result<Option<Address>, Diagnostics> {
     for block in with_groups(lowering.config, lowering.registry) {
-        let is_it = block.name == provider.name
-            && is_same(&(lowering.settings)(block)?.attributes(), &provider.settings);
+        let is_it =
+            block.name == provider.name && is_same(&(lowering.settings)(block)?.attributes(), &provider.settings);
         if is_it {
             return Ok(provider.settings.str(NAME).map(|_| address_of(block)));
         }

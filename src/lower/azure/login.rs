@@ -21,7 +21,7 @@ pub(in crate::lower) fn engine_of(
     declaration: &Declaration,
     host: &Address,
 ) -> Result<Option<ProviderConfig>, Diagnostics> {
-    if !is_machine(lowering, declaration) {
+    if !declares_machine(lowering, declaration) {
         return Ok(None);
     }
     let record = (lowering.of_host)(host)?;
@@ -37,7 +37,7 @@ pub(in crate::lower) fn engine_of(
 }
 
 /// Whether a block declares such machines.
-pub(in crate::lower) fn is_machine(lowering: &Lowering<'_>, declaration: &Declaration) -> bool {
+pub(in crate::lower) fn declares_machine(lowering: &Lowering<'_>, declaration: &Declaration) -> bool {
     let is_one = matches!(declaration.address.block(), "node" | "pool");
     let named = declaration.meta.provider.as_ref();
     is_one && named.is_some_and(|named| is_of(lowering, &named.name))
@@ -56,7 +56,10 @@ pub(super) fn runtime(host: &Address, machine: &Attributes, record: Option<&Reco
         return unknown.clone();
     }
     let mut at = at.as_str().unwrap_or(AT).replace("{member}", &name_of(host));
-    for (placeholder, part, name) in [("{public_ip}", IP_PART, "address"), ("{private_ip}", NIC_PART, "private_ip")] {
+    for (placeholder, part, name) in [
+        ("{public_ip}", IP_PART, "address"),
+        ("{private_ip}", NIC_PART, "private_ip"),
+    ] {
         if !at.contains(placeholder) {
             continue;
         }
@@ -117,7 +120,8 @@ pub(super) fn refuse_secrets(lowering: &Lowering<'_>, record: &Record) -> Result
     for block in record.blocks("ssh") {
         for name in ["user", "host", "port", "key", "known_hosts"] {
             if block.get(name).is_some_and(Value::is_sensitive) {
-                let detail = format!("`{name}` is kept in the state, to reach the machine later, so it cannot be sensitive.");
+                let detail =
+                    format!("`{name}` is kept in the state, to reach the machine later, so it cannot be sensitive.");
                 let diagnostic = Diagnostic::error("Invalid value", detail).on(lowering.address.clone());
                 let at = block.attribute_span(name).unwrap_or(block.span()).clone();
                 let hint = "what env() gives is sensitive: nonsensitive(env(\"NAME\")) is not";
@@ -132,7 +136,10 @@ pub(super) fn refuse_secrets(lowering: &Lowering<'_>, record: &Record) -> Result
 pub fn with_parts(host: &Address, machine: &Attributes, objects: &dyn Objects) -> Attributes {
     let mut whole = machine.clone();
     if machine.get("nic").is_some() {
-        for (name, part, of_it) in [("public_ip", IP_PART, "address"), ("private_ip", NIC_PART, "private_ip")] {
+        for (name, part, of_it) in [
+            ("public_ip", IP_PART, "address"),
+            ("private_ip", NIC_PART, "private_ip"),
+        ] {
             let value = of_part(host, part, of_it, objects);
             whole.set(name, if value.is_known() { value } else { Value::NULL });
         }
