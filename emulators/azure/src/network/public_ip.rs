@@ -101,7 +101,7 @@ impl World {
         let (first, bits) = self.options.public_addresses;
         let size = 1 << (32 - u32::from(bits.clamp(8, 28)));
         loop {
-            let n = u32::try_from(self.draw.below(size)).unwrap_or_default();
+            let n = self.draw.below(size);
             let address = Ipv4Addr::from(u32::from(first) | n).to_string();
             let taken = self
                 .resources
