@@ -27,13 +27,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::{Address, Context, Observed};
-use simfleet_state::{Snapshot, State, StateError, StateStore};
+use simfleet_state::{ProviderConfig, Snapshot, State, StateError, StateStore};
 
 use self::location::{state_path, store};
 use self::mark::Mark;
 use crate::apply::{self, Estimate};
 use crate::builtin;
-use crate::config::{self, Config, Inputs};
+use crate::config::{self, Config, Inputs, Instance, Names, NoResources};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::health;
 use crate::lower::Ruling;
@@ -321,7 +321,21 @@ impl Fleet {
             root: std::path::absolute(&self.config.root).unwrap_or_else(|_| self.config.root.clone()),
             program: self.options.program.clone(),
         };
-        Providers::new(self.registry.clone(), context)
+        Providers::new(self.registry.clone(), context).with_declared(self.declared_providers())
+    }
+
+    /// Returns the provider blocks with what is known of them before anything is made. One that cannot be evaluated is told of by
+    /// a plan.
+    fn declared_providers(&self) -> Vec<ProviderConfig> {
+        let names = Names::new(&self.config, &NoResources);
+        let blocks = self.config.providers.iter().filter_map(|block| {
+            let record = block.evaluate(&names.scope(Instance::default())).ok()?;
+            Some(ProviderConfig {
+                name: block.name.clone(),
+                settings: record.attributes(),
+            })
+        });
+        blocks.collect()
     }
 
     fn walk(&self) -> apply::Options {

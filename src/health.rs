@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use simfleet_provider_agent::{AgentClient, Probe};
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Address, Attributes, Observed};
-use simfleet_state::{HealthCheck, Look, State};
+use simfleet_state::{HealthCheck, Login, Look, State};
 use tokio::time::Instant;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -38,6 +40,9 @@ pub enum Verdict {
 pub async fn look(check: &HealthCheck, node: &Address, attributes: &Attributes) -> Verdict {
     let looked = match &check.look {
         Look::Agent => agent(check, attributes).await,
+        Look::Ssh { login } => logged_in(check, login, &["true"], node, attributes).await.map(drop),
+        Look::Docker { login } => docker(check, login, node, attributes).await,
+        Look::Cloud => cloud(attributes),
         look => match probe(look, node, attributes).await {
             Ok(probe) => probe.run(check.timeout).await,
             Err(problem) => Err(problem),
@@ -82,12 +87,12 @@ pub async fn of_all(state: &State, seen: &Observations) -> BTreeMap<Address, Ver
     let checked = state.resources.iter().filter_map(|(address, resource)| {
         let check = resource.declared.health_check.as_ref()?;
         match seen.get(address)? {
-            Observed::Present(object) => Some((address, check, &object.attributes)),
+            Observed::Present(object) => Some((address, check, lower::with_parts(address, &object.attributes, state))),
             Observed::Absent | Observed::Unreachable { .. } => None,
         }
     });
     stream::iter(checked)
-        .map(|(address, check, attributes)| async move { (address.clone(), look(check, address, attributes).await) })
+        .map(|(address, check, attributes)| async move { (address.clone(), look(check, address, &attributes).await) })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await
@@ -110,7 +115,11 @@ async fn probe(look: &Look, node: &Address, attributes: &Attributes) -> Result<P
     match look {
         Look::Http { url } => Probe::http(&filled(url, node, attributes)?),
         Look::Tcp { port } => {
-            let at = format!("{}:{port}", private_ip(attributes)?);
+            // A machine in a cloud is not reached from here at the address that it has there.
+            let at = match attributes.str("public_ip") {
+                Some(address) => format!("{}:{port}", in_url(address)),
+                None => format!("{}:{port}", private_ip(attributes)?),
+            };
             let mut found = tokio::net::lookup_host(&at)
                 .await
                 .map_err(|error| format!("{at}: {error}"))?;
@@ -132,7 +141,63 @@ async fn probe(look: &Look, node: &Address, attributes: &Attributes) -> Result<P
                 folder: PathBuf::from("."),
             })
         }
-        Look::Agent => Err("its agent is asked".to_owned()),
+        Look::Agent | Look::Ssh { .. } | Look::Docker { .. } | Look::Cloud => Err("it is no probe".to_owned()),
+    }
+}
+
+/// What a machine says of itself that does what it is there for. Some clouds tell it with a look at one only.
+fn cloud(attributes: &Attributes) -> Result<(), String> {
+    match attributes.str("status") {
+        None | Some("running") => Ok(()),
+        Some(status) => Err(format!("its provider says {status:?}")),
+    }
+}
+
+/// Asks the engine of a node for its version, as somebody who is logged in there.
+async fn docker(check: &HealthCheck, login: &Login, node: &Address, attributes: &Attributes) -> Result<(), String> {
+    let version = ["docker", "version", "--format", "'{{.Server.Version}}'"];
+    match logged_in(check, login, &version, node, attributes).await {
+        Ok(version) if !version.trim().is_empty() => Ok(()),
+        Ok(_) => Err("its Docker engine says nothing".to_owned()),
+        Err(problem) => Err(format!("its Docker engine does not answer: {problem}")),
+    }
+}
+
+/// Runs a command on a node, and returns what it prints.
+async fn logged_in(
+    check: &HealthCheck,
+    login: &Login,
+    words: &[&str],
+    node: &Address,
+    attributes: &Attributes,
+) -> Result<String, String> {
+    let host = filled(&login.host, node, attributes)?;
+    let ssh = Ssh {
+        destination: format!("{}@{host}", login.user),
+        port: login.port,
+        key: login.key.as_ref().map(PathBuf::from),
+        known_hosts: login.known_hosts.as_ref().map(PathBuf::from),
+        host_key_alias: match login.known_hosts {
+            Some(_) => None,
+            None => attributes.str("azure_name").map(str::to_owned),
+        },
+    };
+    let mut command = ssh.command(words.iter().copied());
+    command.stdin(Stdio::null());
+    let output = match tokio::time::timeout(check.timeout, command.output()).await {
+        Ok(output) => output.map_err(|error| format!("`ssh` cannot be run: {error}"))?,
+        Err(_) => return Err(format!("{host} says nothing for {} s", check.timeout.as_secs_f64())),
+    };
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().lines().next_back().unwrap_or_default();
+            match said {
+                "" => Err(format!("{host}: {}", output.status)),
+                said => Err(format!("{host}: {said}")),
+            }
+        }
     }
 }
 

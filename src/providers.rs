@@ -5,11 +5,12 @@
 mod bucket;
 mod limited;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::encoding::{Encoded, digest, redact_attributes};
-use simfleet_provider_api::{Context, Kind, ProviderError, ProviderType, Schema};
+use simfleet_provider_api::encoding::{Encoded, digest, digest_matches, redact_attributes};
+use simfleet_provider_api::{Context, Data, Kind, ProviderError, ProviderType, Schema};
 use simfleet_state::ProviderConfig;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -69,6 +70,8 @@ type Configured = Arc<OnceCell<Limited>>;
 pub struct Providers {
     registry: Registry,
     context: Context,
+    /// What the configuration has now.
+    declared: Vec<ProviderConfig>,
     configured: Mutex<BTreeMap<String, Configured>>,
 }
 
@@ -78,8 +81,30 @@ impl Providers {
         Providers {
             registry,
             context,
+            declared: Vec::new(),
             configured: Mutex::default(),
         }
+    }
+
+    /// Takes in the provider blocks of the configuration: of a setting that is secret the state keeps a digest only, and what it
+    /// is a digest of is found there.
+    #[must_use]
+    pub fn with_declared(self, declared: Vec<ProviderConfig>) -> Self {
+        Providers { declared, ..self }
+    }
+
+    /// Returns a configuration with what only a digest is known of filled in, where the configuration of today has it.
+    fn restored<'c>(&self, config: &'c ProviderConfig) -> Cow<'c, ProviderConfig> {
+        let mut restored = Cow::Borrowed(config);
+        for (name, value) in config.settings.iter() {
+            let Data::Redacted(digest) = value.data() else { continue };
+            let blocks = self.declared.iter().filter(|block| block.name == config.name);
+            let mut known = blocks.filter_map(|block| block.settings.get(name));
+            if let Some(known) = known.find(|known| digest_matches(digest, known)) {
+                restored.to_mut().settings.set(name.clone(), known.clone());
+            }
+        }
+        restored
     }
 
     /// The providers of this build.
@@ -116,6 +141,7 @@ impl Providers {
     /// `Rejected` where this build lacks the provider or a setting is not known yet, else what its `configure` says. A
     /// failure is not kept: the next call tries again.
     pub async fn configured(&self, config: &ProviderConfig) -> Result<Limited, ProviderError> {
+        let config = &*self.restored(config);
         let rejected = |message| ProviderError::Rejected {
             message,
             attribute: None,

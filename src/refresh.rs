@@ -12,7 +12,7 @@ use simfleet_provider_api::{Address, Kind, Object, Observed, Provider, Schema};
 use simfleet_state::{ProviderConfig, Resource, State};
 
 use crate::builtin;
-use crate::lower::reached_by;
+use crate::lower::{self, reached_by};
 use crate::plan::drift;
 use crate::providers::Providers;
 
@@ -40,7 +40,16 @@ pub async fn refresh(state: &State, providers: &Providers, parallelism: usize) -
             own.push((address, resource));
         }
     }
+    let is_gone = |resource: &Resource, seen: &Observations| {
+        let host = resource.declared.hosted_on.as_ref();
+        let machine = host.and_then(|host| state.resources.get(host));
+        machine.is_some_and(|machine| lower::is_machine(&machine.declared.kind))
+            && host.is_some_and(|host| seen.get(host) == Some(&Observed::Absent))
+    };
     for resources in [own, hosted] {
+        // With a machine all goes that was on it, and nobody answers where it was.
+        let (gone, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(|(_, it)| is_gone(it, &seen));
+        seen.extend(gone.into_iter().map(|(address, _)| (address.clone(), Observed::Absent)));
         let looks = groups(resources, &seen)
             .into_iter()
             .map(|(config, kind, members)| look_at_group(config, kind, members, providers, parallelism));

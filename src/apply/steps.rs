@@ -348,6 +348,12 @@ impl<'a> Layout<'a> {
         let Some(making) = own.making else { return };
         let needed = change.depends_on.iter().filter_map(|needed| self.get(needed));
         let needed: Vec<_> = needed.chain(self.host(change.hosted_on.as_ref())).collect();
+        // What is placed on a node needs it healthy, too; what it runs itself is a part of what is proven.
+        let is_part = change.address.whole() == change.hosted_on;
+        let proof = change.hosted_on.as_ref().filter(|_| !is_part);
+        if let Some(proof) = proof.and_then(|host| self.proofs.get(host)) {
+            self.graph.add_edge(*proof, making, Bond::Needed);
+        }
         for needed in needed {
             if let Some(needed) = needed.making {
                 self.graph.add_edge(needed, making, Bond::Needed);

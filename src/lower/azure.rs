@@ -8,12 +8,17 @@ use simfleet_state::ProviderConfig;
 
 use super::layout::number_of;
 use super::node::{NODE, each_member, refuse_others};
-use super::workload::format_value;
 use super::{Desired, Lowering, Objects, name_of};
 use crate::config::Record;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 mod boot;
+mod group;
+mod login;
+
+pub use group::{groups, is_found};
+pub use login::with_parts;
+pub(super) use login::{declares_machine, engine_of, login};
 
 const NETWORK: Kind = Kind::new("network");
 const SUBNET: Kind = Kind::new("subnet");
@@ -21,7 +26,7 @@ const SECURITY_GROUP: Kind = Kind::new("security_group");
 const PUBLIC_IP: Kind = Kind::new("public_ip");
 const NIC: Kind = Kind::new("nic");
 const SCALE_SET: Kind = Kind::new("scale_set");
-const VM: Kind = Kind::new("vm");
+pub(super) const VM: Kind = Kind::new("vm");
 
 /// What the parts of a machine are called below it.
 const IP_PART: &str = "ip";
@@ -55,6 +60,11 @@ const TAKEN: [&str; 10] = [
     "spot",
 ];
 
+/// Whether a kind is that of such a machine.
+pub fn is_machine(kind: &Kind) -> bool {
+    *kind == VM
+}
+
 /// Whether a provider has machines and their parts one by one.
 pub(super) fn is_of(lowering: &Lowering<'_>, provider: &str) -> bool {
     let has = |kind: &Kind| lowering.registry.schema(provider, kind).is_some();
@@ -77,7 +87,7 @@ pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };
-    match lowering.address.block() {
+    let parts: Result<Vec<Desired>, Diagnostics> = match lowering.address.block() {
         "node" => Ok(vec![public_ip(lowering, &provider, lowering.address, lowering.record)]),
         "pool" => {
             let mut parts = vec![scale_set(lowering, &provider)];
@@ -93,7 +103,22 @@ pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         }
         "network" => Ok(network(lowering, &provider)),
         _ => Ok(Vec::new()),
+    };
+    in_group(lowering, &provider, parts?)
+}
+
+/// Has objects come after the resource group that they are in.
+fn in_group(
+    lowering: &Lowering<'_>,
+    provider: &ProviderConfig,
+    mut objects: Vec<Desired>,
+) -> Result<Vec<Desired>, Diagnostics> {
+    if let Some(group) = group::of(lowering, provider)? {
+        for object in &mut objects {
+            object.depends_on.insert(group.clone());
+        }
     }
+    Ok(objects)
 }
 
 /// Returns what needs the first parts: network interfaces and subnets.
@@ -101,7 +126,7 @@ pub(super) fn links(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };
-    match lowering.address.block() {
+    let links: Result<Vec<Desired>, Diagnostics> = match lowering.address.block() {
         "node" => Ok(vec![nic(lowering, &provider, lowering.address, lowering.record)?]),
         "pool" => {
             let mut links = Vec::new();
@@ -117,7 +142,8 @@ pub(super) fn links(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         }
         "network" => Ok(subnets(lowering, &provider)),
         _ => Ok(Vec::new()),
-    }
+    };
+    in_group(lowering, &provider, links?)
 }
 
 /// Returns the machine of a node, or of a member of a pool.
@@ -131,6 +157,7 @@ pub(super) fn machine(
     if let Some(schema) = lowering.registry.schema(&provider.name, &VM) {
         refuse_others(lowering, schema, record, &record.attributes(), &TAKEN, &what)?;
     }
+    login::refuse_secrets(lowering, record)?;
     let user = user(record);
     let nic = address.part(NIC_PART);
     let mut attributes = Attributes::new();
@@ -158,6 +185,7 @@ pub(super) fn machine(
     let mut desired = lowering.desired(address, VM, provider, attributes);
     desired.spans.extend(record.spans());
     desired.depends_on.extend(needs);
+    desired.depends_on.extend(group::of(lowering, &desired.provider)?);
     Ok(desired)
 }
 
@@ -309,23 +337,18 @@ fn azure_name(address: &Address) -> String {
 }
 
 /// Returns what others read of a machine that its parts know: `None` of what is no such machine.
-pub(super) fn output(address: &Address, name: &str, machine: &Attributes, objects: &dyn Objects) -> Option<Value> {
+pub(super) fn output(
+    address: &Address,
+    name: &str,
+    machine: &Attributes,
+    record: Option<&Record>,
+    objects: &dyn Objects,
+) -> Option<Value> {
     machine.get("nic")?;
-    let of = |part: &str, name: &str| {
-        let part = address.part(part);
-        let attributes = objects.attributes(&part);
-        let value = attributes.and_then(|attributes| attributes.get(name).cloned());
-        value.unwrap_or_else(|| Value::unknown(format!("{part}.{name}")))
-    };
     match name {
-        "address" | "public_ip" => Some(of(IP_PART, "address")),
-        "private_ip" => Some(of(NIC_PART, "private_ip")),
-        "runtime" => {
-            let user = machine.str("admin_user").unwrap_or(USER);
-            Some(format_value(&of(IP_PART, "address"), |address| {
-                format!("ssh://{user}@{address}")
-            }))
-        }
+        "address" | "public_ip" => Some(login::of_part(address, IP_PART, "address", objects)),
+        "private_ip" => Some(login::of_part(address, NIC_PART, "private_ip", objects)),
+        "runtime" => Some(login::runtime(address, machine, record, objects)),
         _ => None,
     }
 }

@@ -1,9 +1,10 @@
-//! Nodes with a `runtime`: the Docker engine of a host that exists. Each has a provider of its own, made on the fly.
+//! Nodes with a Docker engine: those with a `runtime`, hosts that exist, and machines that are made and logged in to. Each has a
+//! provider of its own, made on the fly.
 
 use simfleet_provider_api::{Address, Attributes, Kind, Value};
 use simfleet_state::{Declaration, ProviderConfig};
 
-use super::{Desired, Lowering};
+use super::{Desired, Lowering, azure};
 use crate::config::blocks::Placement;
 use crate::config::{self, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -11,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// The kind of an engine that exists.
 const ENGINE: Kind = Kind::new("engine");
 /// The provider of engines.
-const PROVIDER: &str = "docker";
+pub(super) const PROVIDER: &str = "docker";
 /// The attribute that makes a node one, and the setting of the provider that it is.
 const RUNTIME: &str = "runtime";
 const HOST: &str = "host";
@@ -34,9 +35,15 @@ pub(super) fn node(
 
 /// Returns the provider of the engine of a node that was lowered before; `None` where it has none of its own.
 pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<ProviderConfig>, Diagnostics> {
-    let Some(declaration) = lowering.config.declaration_of(host).filter(|it| has_runtime(it)) else {
+    let Some(declaration) = lowering.config.declaration_of(host) else {
         return Ok(None);
     };
+    if let Some(machine) = azure::engine_of(lowering, declaration, host)? {
+        return Ok(Some(machine));
+    }
+    if !has_runtime(declaration) {
+        return Ok(None);
+    }
     let node = lowering.objects.attributes(host).unwrap_or_default();
     match node.get(RUNTIME).filter(|runtime| !runtime.is_null()) {
         // What runs agents says where they are by itself.
@@ -50,7 +57,10 @@ pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<
 /// Whether nothing can be told of the engine of what has no place yet: each host of its pool has one of its own.
 pub(super) fn is_open(lowering: &Lowering<'_>, placement: &Placement) -> bool {
     match placement {
-        Placement::On(on) => lowering.config.declaration_of(on).is_some_and(has_runtime),
+        Placement::On(on) => {
+            let declaration = lowering.config.declaration_of(on);
+            declaration.is_some_and(|it| has_runtime(it) || azure::declares_machine(lowering, it))
+        }
         Placement::Local => false,
     }
 }
@@ -95,7 +105,9 @@ pub fn adopted_host(desired: &Desired) -> Option<&str> {
     desired.attributes.str(RUNTIME).filter(|_| is_engine)
 }
 
-/// Whether a recorded object is a host that exists: it was not made, and does not go.
-pub fn is_adopted(declared: &Declaration) -> bool {
-    declared.kind == ENGINE && &*declared.provider.name == PROVIDER
+/// Whether a recorded object exists by itself, a host or what the fleet found: it was not made, and does not go. `seen` is what is
+/// known of it.
+pub fn is_adopted(declared: &Declaration, seen: Option<&Attributes>) -> bool {
+    let is_engine = declared.kind == ENGINE && &*declared.provider.name == PROVIDER;
+    is_engine || seen.is_some_and(|seen| azure::is_found(&declared.kind, seen))
 }

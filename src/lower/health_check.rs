@@ -3,6 +3,7 @@
 use simfleet_provider_api::{Hosting, Value};
 use simfleet_state::{HealthCheck, Look};
 
+use super::azure::{self, VM};
 use super::container::CONTAINER;
 use super::{Desired, Lowering};
 use crate::config::Record;
@@ -13,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN, Span};
 const OF_ANY: &str = "http, tcp or command";
 const OF_AGENTS: &str = "http, tcp, command or agent";
 const OF_CONTAINERS: &str = "http, tcp, docker or command";
+const OF_MACHINES: &str = "docker, ssh, cloud, http, tcp or command";
 
 /// Returns the check of a node that is lowered, where it has one.
 pub(super) fn of_node(
@@ -29,7 +31,11 @@ pub(super) fn of_node(
     if node.kind == CONTAINER && is_of_engine {
         return Ok(None);
     }
-    let look = look(lowering, node, block, &check)?;
+    let look = match node.kind == VM {
+        true => of_machine(lowering, template, block, &check)?,
+        false => None,
+    };
+    let look = look.map_or_else(|| self::look(lowering, node, block, &check), Ok)?;
     Ok(Some(HealthCheck {
         look,
         interval: check.interval,
@@ -38,6 +44,31 @@ pub(super) fn of_node(
         healthy_threshold: check.healthy_threshold,
         unhealthy_threshold: check.unhealthy_threshold,
     }))
+}
+
+/// Returns the looks that only a machine has that is made: into it, and at what its cloud says of it.
+fn of_machine(
+    lowering: &Lowering<'_>,
+    template: &Record,
+    block: &Record,
+    check: &blocks::HealthCheck,
+) -> Result<Option<Look>, Diagnostics> {
+    let login = || {
+        azure::login(template).map_err(|unknown| {
+            let origin = unknown.unknown_origin().unwrap_or("something else").to_owned();
+            let detail =
+                format!("It logs in as `ssh` says, and that depends on `{origin}`, which is known after apply only.");
+            Diagnostic::error(NOT_KNOWN, detail)
+                .on(lowering.address.clone())
+                .at(block.span().clone())
+        })
+    };
+    Ok(match check.kind {
+        HealthCheckType::Ssh => Some(Look::Ssh { login: login()? }),
+        HealthCheckType::Docker => Some(Look::Docker { login: login()? }),
+        HealthCheckType::Cloud => Some(Look::Cloud),
+        _ => None,
+    })
 }
 
 fn look(
@@ -86,6 +117,7 @@ fn look(
             );
             let can = match has_agent {
                 _ if node.kind == CONTAINER => OF_CONTAINERS,
+                _ if node.kind == VM => OF_MACHINES,
                 true => OF_AGENTS,
                 false => OF_ANY,
             };

@@ -10,7 +10,9 @@ use simfleet_state::{Declaration, Operation, Port, Protocol, State};
 
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
-use super::recorded::{is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved};
+use super::recorded::{
+    self, is_hosted, is_in_use, is_recorded, is_taken_along, ports_in_use, recorded_places, reserved,
+};
 use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, STATE, Unplaced};
@@ -29,7 +31,9 @@ pub struct Layout {
     pub unplaced: Vec<Unplaced>,
     /// The simulators that do not run now, by their schedules.
     pub off_schedule: BTreeSet<Address>,
-    /// When a simulator next begins or ends to run, by its schedule.
+    /// The simulators that have run for as long as they may.
+    pub outlived: BTreeSet<Address>,
+    /// When a simulator next begins or ends to run, by its schedule or at the end of its time.
     pub next_change: Option<Timestamp>,
     /// The transport protocol of each port that a simulator has.
     protocols: BTreeMap<(Address, Arc<str>), Protocol>,
@@ -117,8 +121,16 @@ impl Layout {
         let scheduled = simulators.iter().filter(|(_, it)| !it.schedules.is_empty());
         let scheduled = scheduled.map(|(address, it)| (*address, autoscale::holds(&it.schedules, decided.at)));
         let scheduled: Vec<(&Address, (bool, Option<Timestamp>))> = scheduled.collect();
+        let lives = simulators.iter().filter_map(|(address, it)| {
+            // An agent sees to that by itself.
+            let length = it.max_lifetime.filter(|_| it.kind.is_container())?;
+            Some((*address, recorded::end_of_life(state, address, length)?))
+        });
+        let (outlived, alive): (Vec<_>, Vec<_>) = lives.partition(|(_, end)| *end <= decided.at);
+        let ends = alive.into_iter().map(|(_, end)| end);
         let mut layout = Layout {
-            next_change: scheduled.iter().filter_map(|(_, (_, next))| *next).min(),
+            next_change: scheduled.iter().filter_map(|(_, (_, next))| *next).chain(ends).min(),
+            outlived: outlived.into_iter().map(|(address, _)| address.clone()).collect(),
             off_schedule: scheduled
                 .into_iter()
                 // Who has one for himself has it to its end.

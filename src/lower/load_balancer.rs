@@ -91,7 +91,7 @@ fn server(
     member: &Address,
 ) -> Desired {
     let processes: Vec<Address> = pool.node.processes.keys().map(|name| member.part(name)).collect();
-    let outputs = node::outputs(member, lowering.objects);
+    let outputs = node::outputs(member, None, lowering.objects);
     let at = outputs.into_iter().find(|(name, _)| *name == "private_ip");
     let at = at.map_or(Value::NULL, |(_, value)| value);
     let mut attributes = Attributes::new();

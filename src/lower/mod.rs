@@ -53,12 +53,13 @@ mod size;
 mod workload;
 
 pub use ahead::Ahead;
+pub use azure::{groups, is_machine, with_parts};
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};
 pub use limits::{check_count, check_loaded};
 pub use load_balancer::served;
-pub use node::private_ip;
+pub use node::{about, private_ip};
 pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
 pub use recorded::is_in_use;
@@ -117,6 +118,8 @@ pub struct Lowering<'l> {
     pub record: &'l Record,
     /// Evaluates the declaration for a member of a pool.
     pub for_member: &'l dyn Fn(Value) -> Result<Record, Diagnostics>,
+    /// Evaluates what is declared of a node, or of a member of a pool, wherever that is declared; `None` where it is not.
+    pub of_host: &'l dyn Fn(&Address) -> Result<Option<Record>, Diagnostics>,
     /// Evaluates the settings of a provider.
     pub settings: &'l dyn Fn(&ProviderBlock) -> Result<Record, Diagnostics>,
     /// What the declaration reads.
@@ -396,8 +399,8 @@ pub fn value(
     objects: &dyn Objects,
 ) -> Result<Value, Diagnostics> {
     let outputs = match declaration.decode(record)? {
-        Block::Node(_) => node::outputs(address, objects),
-        Block::Pool(_) => node::pool_outputs(address, layout, objects),
+        Block::Node(_) => node::outputs(address, Some(record), objects),
+        Block::Pool(_) => node::pool_outputs(address, record, layout, objects),
         Block::Simulator(simulator) => simulator::outputs(address, &simulator, layout, objects),
         Block::Network(_) => network::outputs(address, record, objects),
         Block::Service(_) => container::outputs(address, objects),

@@ -96,16 +96,17 @@ fn of_template(
         if !is_meant(&address) {
             continue;
         }
-        let about = Value::object([
-            ("name", Value::from(name_of(&address))),
-            ("number", Value::from(*number)),
-        ]);
-        let record = (lowering.for_member)(about)?;
+        let record = (lowering.for_member)(about(&address, *number))?;
         if let Some(template) = record.blocks("node").next() {
             lower(address, template)?;
         }
     }
     Ok(())
+}
+
+/// Returns what the template of a pool knows of the member that it is evaluated for.
+pub fn about(member: &Address, number: u64) -> Value {
+    Value::object([("name", Value::from(name_of(member))), ("number", Value::from(number))])
 }
 
 /// Returns a node: its name, and of what is declared all that its provider's kind has.
@@ -196,14 +197,19 @@ pub(super) fn refuse_others(
 }
 
 /// Returns what others read of a node; of one that is not there, nothing is known.
-pub(super) fn outputs(address: &Address, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+/// `declared` is its block, where that is at hand.
+pub(super) fn outputs(
+    address: &Address,
+    declared: Option<&Record>,
+    objects: &dyn Objects,
+) -> Vec<(&'static str, Value)> {
     let Some(attributes) = objects.attributes(address) else {
         return OUTPUTS
             .map(|name| (name, Value::unknown(format!("{address}.{name}"))))
             .into();
     };
     let output = |name: &'static str| {
-        let of_parts = || azure::output(address, name, &attributes, objects);
+        let of_parts = || azure::output(address, name, &attributes, declared, objects);
         let value = match (attributes.get(name).cloned().or_else(of_parts), name) {
             (Some(value), _) => value,
             (None, "name") => name_of(address).into(),
@@ -233,7 +239,7 @@ pub fn private_ip(attributes: &Attributes) -> Value {
 
 /// Returns a node or a member of a pool as what runs on it sees it.
 pub(super) fn value(address: &Address, objects: &dyn Objects) -> Value {
-    Value::object(outputs(address, objects)).with_origin(address.clone())
+    Value::object(outputs(address, None, objects)).with_origin(address.clone())
 }
 
 /// Returns what stands for a node that is only a name of this machine: nothing is made for it, and all that is known of it
@@ -248,7 +254,13 @@ pub(super) fn this_machine(address: &Address, at: &Value) -> Value {
 }
 
 /// Returns what others read of a pool.
-pub(super) fn pool_outputs(address: &Address, layout: &Layout, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+pub(super) fn pool_outputs(
+    address: &Address,
+    declared: &Record,
+    layout: &Layout,
+    objects: &dyn Objects,
+) -> Vec<(&'static str, Value)> {
+    let template = declared.blocks("node").next();
     let members = layout
         .pools
         .get(address)
@@ -257,7 +269,7 @@ pub(super) fn pool_outputs(address: &Address, layout: &Layout, objects: &dyn Obj
     let nodes = members.iter().map(|number| {
         let address = member(address, *number);
         let number = number_of(&address).unwrap_or_default();
-        let mut fields = outputs(&address, objects);
+        let mut fields = outputs(&address, template, objects);
         fields.push(("number", Value::from(number)));
         Value::object(fields).with_origin(address)
     });

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use simfleet_provider_api::{Address, Value};
 use simfleet_state::{Declaration, Operation, Port, Protocol, Reservation, Resource, State};
 
@@ -55,6 +57,14 @@ pub(super) fn recorded_places(state: &State) -> BTreeMap<Address, Place> {
 /// Whether a simulator is there, or perhaps is.
 pub(super) fn is_recorded(state: &State, address: &Address) -> bool {
     state.resources.contains_key(address) || state.intents.contains_key(address)
+}
+
+/// Returns when a container has run for so long since it was made, or started by hand: that is what is recorded, whatever its
+/// engine did with it meanwhile.
+pub(super) fn end_of_life(state: &State, address: &Address, length: Duration) -> Option<Timestamp> {
+    let made = &state.resources.get(address)?.object.attributes;
+    let began: Timestamp = made.str("started_at")?.parse().ok()?;
+    began.checked_add(length).ok()
 }
 
 /// Whether a node is recorded with a simulator: one that it goes with.

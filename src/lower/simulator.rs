@@ -30,6 +30,12 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
             desired.spans.insert(STATE, schedule.span().clone());
         }
     }
+    if lowering.layout.outlived.contains(lowering.address) {
+        desired.attributes.set(STATE, "stopped");
+        if let Some(span) = lowering.record.attribute_span("max_lifetime") {
+            desired.spans.insert(STATE, span.clone());
+        }
+    }
     Ok(Some(desired))
 }
 

@@ -102,6 +102,9 @@ impl Work<'_, '_> {
         if session.layout.needs_local_node {
             self.assess(&implied_local_node())?;
         }
+        for group in session.groups()? {
+            self.assess(&group)?;
+        }
         let mut diagnostics = Diagnostics::new();
         for declared in &session.order {
             let names = session.names();
@@ -337,7 +340,7 @@ impl Work<'_, '_> {
                 (_, None) => (None, self.is_host_seen(declared)),
             };
             // A host that exists is left alone.
-            let lost = (!is_seen && self.does_host_go(declared)) || is_adopted(declared);
+            let lost = (!is_seen && self.does_host_go(declared)) || is_adopted(declared, before.as_ref());
             let mut removed = modules.iter().flat_map(|module| &module.removed);
             let removed = removed.find(|removed| removed.covers(address));
             let mut change = match removed {
@@ -378,7 +381,9 @@ impl Work<'_, '_> {
         let Some(host) = &declared.hosted_on else { return false };
         let change = self.found.changes.get(host);
         let host = self.state.resources.get(host);
-        if host.is_some_and(|host| is_adopted(&host.declared)) && change.is_none_or(|it| it.action != Action::Replace) {
+        if host.is_some_and(|host| is_adopted(&host.declared, None))
+            && change.is_none_or(|it| it.action != Action::Replace)
+        {
             // It is only forgotten: what is on it does not go by itself.
             return false;
         }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::known::Known;
 use super::looks::Sight;
 use crate::health::{self, Verdict};
+use crate::lower::with_parts;
 
 /// What is known of the health of nodes.
 #[derive(Debug, Default)]
@@ -44,7 +45,8 @@ impl Healths {
         remembered: impl Fn(&Address) -> bool,
     ) -> Vec<(HealthCheck, Address, Attributes)> {
         let now = Instant::now();
-        let resources = &known.state().resources;
+        let known_state = known.state();
+        let resources = &known_state.resources;
         self.0.retain(|address, _| resources.contains_key(address));
         let mut due = Vec::new();
         for address in &known.checked {
@@ -66,7 +68,8 @@ impl Healths {
             }
             known.is_looking = true;
             known.due = now + check.interval;
-            due.push((check.clone(), address.clone(), object.attributes.clone()));
+            let attributes = with_parts(address, &object.attributes, known_state);
+            due.push((check.clone(), address.clone(), attributes));
         }
         due
     }

@@ -124,6 +124,36 @@ pub enum Look {
     },
     /// The agent of the node, which must say that it is well.
     Agent,
+    /// A login on the node, which must be let in.
+    Ssh {
+        /// How.
+        login: Login,
+    },
+    /// The Docker engine of the node, which must answer whoever is logged in.
+    Docker {
+        /// How.
+        login: Login,
+    },
+    /// What its provider says of the node: that it runs.
+    Cloud,
+}
+
+/// How a node is logged in to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Who.
+    pub user: String,
+    /// Where, with the placeholders of a look.
+    pub host: String,
+    /// At which port, where that is not the configuration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The file of the key, where it is not one of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The file of the hosts that are known. Without it the first key of a machine is believed, under that machine's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<String>,
 }
 
 /// A provider with its settings.

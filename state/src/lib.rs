@@ -38,7 +38,8 @@ mod transition;
 
 pub use access::{AccessToken, HttpOperation, Role};
 pub use declaration::{
-    Declaration, DeposedKey, Drain, HealthCheck, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
+    Declaration, DeposedKey, Drain, HealthCheck, Login, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts,
+    WaitFor,
 };
 pub use error::StateError;
 pub use event::{ConfigDigest, Configuration, Entry, Event, HeldState, Stamp};

@@ -17,27 +17,46 @@ pub const CREDENTIALS: [(&str, &str); 3] = [
 pub struct Cloud {
     runtime: Runtime,
     emulator: Emulator,
+    /// What runs of `simfleet` find in their environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Cloud {
+    /// Starts one with a resource group in it, which does not have anybody wait.
     pub fn start() -> Self {
-        let pace = Pace {
-            retry_after: Some(0),
-            ..Pace::default()
-        };
-        Self::with(Options {
-            pace,
-            page: 3,
-            ..Options::default()
-        })
+        Self::with(at_once(Options::default()))
     }
 
+    /// Starts one with a resource group in it.
     pub fn with(options: Options) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let emulator = runtime.block_on(Emulator::start(options)).expect("it starts");
-        let cloud = Cloud { runtime, emulator };
+        let cloud = Self::paced(options);
         cloud.az("PUT", &Self::group(), "2022-09-01", &json!({ "location": "eastus" }));
         cloud
+    }
+
+    /// Starts one with nothing in it, which does not have anybody wait.
+    pub fn empty(options: Options) -> Self {
+        Self::paced(at_once(options))
+    }
+
+    fn paced(options: Options) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let emulator = runtime.block_on(Emulator::start(options)).expect("it starts");
+        Cloud {
+            runtime,
+            emulator,
+            environment: CREDENTIALS.map(|(name, text)| (name, text.to_owned())).into(),
+        }
+    }
+
+    /// Returns where it is.
+    pub fn url(&self) -> &str {
+        &self.emulator.url
+    }
+
+    /// Runs something that waits.
+    pub fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
     }
 
     /// Returns the id of the resource group.
@@ -105,7 +124,8 @@ impl Cloud {
     /// Runs `simfleet` with the credentials of the cloud.
     pub fn run(&self, fleet: &Fleet, arguments: &[&str]) -> Ended {
         let mut command = fleet.command(arguments);
-        command.envs(CREDENTIALS).output().expect("simfleet runs").into()
+        command.envs(self.environment.iter().map(|(name, text)| (*name, text)));
+        command.output().expect("simfleet runs").into()
     }
 
     #[track_caller]
@@ -150,4 +170,17 @@ fn shown(id: &str) -> String {
         _ => name.to_owned(),
     };
     format!("{kind}/{name}{disk}")
+}
+
+/// Operations end as soon as they are asked about, and pages are short.
+fn at_once(options: Options) -> Options {
+    let pace = Pace {
+        retry_after: Some(0),
+        ..Pace::default()
+    };
+    Options {
+        pace,
+        page: 3,
+        ..options
+    }
 }

@@ -1,6 +1,7 @@
 //! Fleets in Azure, against the emulator: the real program over real HTTP.
 //!
 //! - [`infrastructure`]: networks, nodes and pools, from nothing to nothing
+//! - [`simulators`]: what runs on nodes; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
 //! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
@@ -11,13 +12,16 @@ mod by_hand;
 mod cloud;
 #[cfg(feature = "fake")]
 mod crashing;
+mod groups;
 mod infrastructure;
 mod live;
 mod machines;
 mod metering;
 mod refreshing;
+mod simulators;
 #[path = "../support/mod.rs"]
 mod support;
+mod unhealthy;
 #[path = "../watch/watcher.rs"]
 mod watcher;
 mod weather;

@@ -67,3 +67,34 @@ pub fn container(lineage: &str, name: &str) -> String {
         &filters[1],
     ])
 }
+
+/// Makes an image with this very program, its libraries and a start as PX4's images have it: `-i N` is the instance.
+pub fn image_of_vehicles(tag: &str) {
+    let root = tempfile::tempdir().expect("a folder");
+    let put = |from: &str, to: &str| {
+        let to = root.path().join(to.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().expect("it has one")).expect("a folder");
+        std::fs::copy(from, to).expect("it can be copied");
+    };
+    let program = env!("CARGO_BIN_EXE_simfleet");
+    let libraries = Command::new("ldd").arg(program).output().expect("ldd runs");
+    let libraries = String::from_utf8_lossy(&libraries.stdout).into_owned();
+    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        put(library, library);
+    }
+    put(program, "/simfleet");
+    put("/bin/busybox", "/bin/sh");
+    let start = "#!/bin/sh\nset -e\n[ \"$1 $2\" = '-d -i' ]\n[ -n \"$PX4_SIM_MODEL\" ]\n\
+        exec /simfleet vehicle --listen 0.0.0.0:$((18570 + $3)) --system-id $(($3 + 1))\n";
+    std::fs::write(root.path().join("start"), start).expect("a file");
+    let make = format!(
+        "chmod 755 start && strip simfleet 2>/dev/null; tar -c . | docker -H {} import -c 'ENTRYPOINT [\"/bin/sh\", \"/start\"]' - {tag}",
+        host()
+    );
+    let made = Command::new("sh")
+        .args(["-c", &make])
+        .current_dir(root.path())
+        .output()
+        .expect("a shell");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}

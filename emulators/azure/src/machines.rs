@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::process::{Child, Command};
 
 use crate::emulator::Shared;
-use crate::world::MachineEvent;
+use crate::world::{MachineEvent, MachineLogin};
 
 /// How often it is looked at what happened.
 const LOOK: Duration = Duration::from_millis(20);
@@ -18,7 +18,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Runs the command for each machine that runs, and ends it with the machine. What was running ends with this, too.
 ///
 /// The command gets a directory of the machine's own as its last argument, with the files `name`, `id`, `custom-data` and
-/// `user-data`, the last two decoded. It keeps the directory over restarts.
+/// `user-data`, the last two decoded, and `user`, `authorized-keys`, `private-ip` and `public-ip`. It keeps the directory over
+/// restarts.
 pub(crate) async fn stand_in(command: Vec<String>, shared: Arc<Shared>) {
     let mut running: BTreeMap<String, Running> = BTreeMap::new();
     let root = std::env::temp_dir().join(format!(
@@ -36,10 +37,12 @@ pub(crate) async fn stand_in(command: Vec<String>, shared: Arc<Shared>) {
                     name,
                     custom_data,
                     user_data,
+                    login,
                 } => {
                     drop(running.remove(&key));
                     let directory = root.0.join(key.trim_start_matches('/').replace('/', "_"));
                     let started = prepare(&directory, &key, &name, custom_data.as_deref(), user_data.as_deref())
+                        .and_then(|()| tell(&directory, &login))
                         .and_then(|()| start(&command, &directory));
                     // A machine whose command cannot be run is one whose inside is broken: the cloud does not see it.
                     if let Ok(child) = started {
@@ -69,6 +72,18 @@ fn prepare(directory: &Path, id: &str, name: &str, custom: Option<&str>, user: O
     std::fs::write(directory.join("name"), name)?;
     std::fs::write(directory.join("custom-data"), decoded(custom))?;
     std::fs::write(directory.join("user-data"), decoded(user))
+}
+
+fn tell(directory: &Path, login: &MachineLogin) -> std::io::Result<()> {
+    for (name, text) in [
+        ("user", &login.user),
+        ("authorized-keys", &login.keys),
+        ("private-ip", &login.private_ip),
+        ("public-ip", &login.public_ip),
+    ] {
+        std::fs::write(directory.join(name), text)?;
+    }
+    Ok(())
 }
 
 fn start(command: &[String], directory: &Path) -> std::io::Result<Running> {

@@ -1,6 +1,6 @@
 //! The emulator as a program: listens until it is interrupted, and tells where in one line of JSON.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -34,9 +34,22 @@ struct Arguments {
     /// The Retry-After of operations, in seconds
     #[arg(long)]
     retry_after: Option<u64>,
+    /// The range that public addresses are drawn from
+    #[arg(long, value_name = "CIDR", default_value = "20.0.0.0/8", value_parser = range)]
+    public_addresses: (Ipv4Addr, u8),
     /// What stands for a virtual machine while it runs: a command and its arguments, at the end
     #[arg(last = true, value_name = "COMMAND")]
     machine: Vec<String>,
+}
+
+/// Reads `20.0.0.0/8`: 8 to 28 bits.
+fn range(text: &str) -> Result<(Ipv4Addr, u8), String> {
+    let parsed = text.split_once('/').and_then(|(first, bits)| {
+        let (first, bits) = (first.parse::<Ipv4Addr>().ok()?, bits.parse::<u8>().ok()?);
+        let is_range = (8..=28).contains(&bits) && u32::from(first) << bits == 0;
+        is_range.then_some((first, bits))
+    });
+    parsed.ok_or_else(|| "it is no range of IPv4 addresses with 8 to 28 bits".to_owned())
 }
 
 #[tokio::main]
@@ -46,6 +59,7 @@ async fn main() -> std::io::Result<()> {
         listen: arguments.listen,
         seed: arguments.seed,
         page: arguments.page,
+        public_addresses: arguments.public_addresses,
         ..Options::default()
     };
     options.pace.retry_after = arguments.retry_after;

@@ -38,6 +38,9 @@ pub struct Options {
     pub throttle: Option<Throttle>,
     /// How many cores a region has, all families together, and each.
     pub cores: u64,
+    /// The range that public addresses are drawn from: its first one, and how many bits of it are fixed, 8 to 28. What stands
+    /// for machines can be reached there, where it is one of this machine's.
+    pub public_addresses: (Ipv4Addr, u8),
     /// What stands for a virtual machine while it runs: a command, which gets a directory as its last argument.
     pub machine_command: Option<Vec<String>>,
 }
@@ -141,6 +144,7 @@ impl Default for Options {
             token_lifetime: Duration::from_secs(3_600),
             throttle: None,
             cores: 100_000,
+            public_addresses: (Ipv4Addr::new(20, 0, 0, 0), 8),
             machine_command: None,
         }
     }

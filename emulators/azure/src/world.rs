@@ -73,12 +73,27 @@ pub enum MachineEvent {
         custom_data: Option<String>,
         /// What it can ask for, in base 64.
         user_data: Option<String>,
+        /// Who may log in to it, and where it is.
+        login: MachineLogin,
     },
     /// It does not run any more.
     Stopped {
         /// The key of its id.
         key: String,
     },
+}
+
+/// Who may log in to a machine, and where it is; empty where it has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineLogin {
+    /// The user that it was made with.
+    pub user: String,
+    /// The public keys of that user, one a line.
+    pub keys: String,
+    /// Its address in its subnet.
+    pub private_ip: String,
+    /// Its public address.
+    pub public_ip: String,
 }
 
 impl World {
@@ -285,8 +300,13 @@ impl World {
         };
         resource.state = State::Succeeded;
         resource.power = power;
+        let login = self.login_of(key);
+        let Some(resource) = self.resources.get(key) else {
+            return;
+        };
         let event = if power == Power::Running {
             MachineEvent::Started {
+                login,
                 key: key.to_owned(),
                 name: resource.name.clone(),
                 custom_data: resource.custom_data.clone(),

@@ -29,6 +29,9 @@ pub struct Ssh {
     pub key: Option<PathBuf>,
     /// The file of the hosts that are known, where it is not the user's.
     pub known_hosts: Option<PathBuf>,
+    /// What the key of the host is known by, where that is not its address: of a host that was just made nobody knows a key
+    /// yet, so the first one is believed, and no other after it.
+    pub host_key_alias: Option<String>,
 }
 
 impl Ssh {
@@ -50,16 +53,18 @@ impl Ssh {
             port,
             key: None,
             known_hosts: None,
+            host_key_alias: None,
         })
     }
 
-    /// Takes the files that `ssh = { key, known_hosts }` of some settings names.
+    /// Takes what `ssh = { key, known_hosts, host_key_alias }` of some settings says.
     #[must_use]
     pub fn with(self, settings: &Attributes) -> Self {
-        let file = |name| Some(PathBuf::from(settings.get("ssh")?.get(name)?.as_str()?));
+        let text = |name| Some(settings.get("ssh")?.get(name)?.as_str()?.to_owned());
         Ssh {
-            key: file("key"),
-            known_hosts: file("known_hosts"),
+            key: text("key").map(PathBuf::from),
+            known_hosts: text("known_hosts").map(PathBuf::from),
+            host_key_alias: text("host_key_alias"),
             ..self
         }
     }
@@ -87,6 +92,12 @@ impl Ssh {
         if let Some(hosts) = &self.known_hosts {
             let hosts = format!("UserKnownHostsFile=\"{}\"", hosts.display());
             command.args(["-o", &hosts, "-o", "StrictHostKeyChecking=yes"]);
+        }
+        if let Some(alias) = &self.host_key_alias {
+            command.args(["-o", &format!("HostKeyAlias=\"{alias}\"")]);
+            if self.known_hosts.is_none() {
+                command.args(["-o", "StrictHostKeyChecking=accept-new"]);
+            }
         }
         command.arg("--").arg(&self.destination).args(words);
         command
@@ -135,6 +146,19 @@ mod tests {
         let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
         let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -p 2222 -i /keys/lab -o IdentitiesOnly=yes -o \
                         UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
+        assert_eq!(words.join(" "), expected);
+    }
+
+    #[test]
+    fn the_first_key_of_a_host_that_was_made_is_believed() {
+        let ssh = Ssh {
+            host_key_alias: Some("agents-m1-0123456789ab".to_owned()),
+            ..Ssh::parse("ann@192.0.2.7").expect("a login")
+        };
+        let command = ssh.command(["true"]);
+        let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o HostKeyAlias=\"agents-m1-0123456789ab\" -o \
+                        StrictHostKeyChecking=accept-new -- ann@192.0.2.7 true";
         assert_eq!(words.join(" "), expected);
     }
 }

@@ -64,7 +64,7 @@ impl Operation {
 pub(crate) async fn read(site: &Site, resource: &dyn Resource, id: &ObjectId) -> Result<Observed, ProviderError> {
     let seen = get(site, resource, &id.0).await?;
     Ok(match seen {
-        Some(seen) => Observed::Present(object(resource, &seen)?),
+        Some(seen) => Observed::Present(object(site, resource, &seen)?),
         None => Observed::Absent,
     })
 }
@@ -78,7 +78,7 @@ pub(crate) async fn list(site: &Site, resource: &dyn Resource) -> Result<Vec<Obj
         Err(error) => return Err(error.into()),
     };
     let own = resource.listed(items, &site.lineage);
-    own.iter().map(|seen| object(resource, seen)).collect()
+    own.iter().map(|seen| object(site, resource, seen)).collect()
 }
 
 /// Looks at what has the name that a create with this token gives. What cannot be asked for was not sent either.
@@ -99,7 +99,7 @@ pub(crate) async fn find(
         return Ok(Found::Nothing);
     }
     Ok(match provisioning(&seen) {
-        Provisioning::Done => Found::Ready(object(resource, &seen)?),
+        Provisioning::Done => Found::Ready(object(site, resource, &seen)?),
         // Of one that failed what is left is deleted when it is polled.
         Provisioning::Running | Provisioning::Failed => Found::InProgress(Handle::of(&Operation {
             id,
@@ -157,6 +157,9 @@ async fn adopt(
     seen: &Json,
     token: &Token,
 ) -> Result<Step, ProviderError> {
+    if resource.is_shared() && !Tags::of(seen).is_of(&site.lineage) {
+        return Ok(Step::Done(object(site, resource, seen)?));
+    }
     if !is_made_by(resource, seen, token) {
         let kind = resource.kind();
         let owner = match Tags::of(seen).get(tags::LINEAGE) {
@@ -209,7 +212,7 @@ pub(crate) async fn update(
                 message: format!("the {kind} `{id}` is gone"),
             });
         };
-        let seen = object(resource, &current)?;
+        let seen = object(site, resource, &current)?;
         let is_done = match resource.is_tracked() {
             true => Tags::of(&current).get(tags::CHANGE) == Some(&*token.0),
             false => is_as_wanted(schema, planned, &seen),
@@ -310,7 +313,7 @@ async fn standing(
         return gone(resource, &operation.id, operation.purpose);
     };
     match (&operation.purpose, provisioning(seen)) {
-        (Purpose::Create | Purpose::Update, Provisioning::Done) => Ok(Step::Done(object(resource, seen)?)),
+        (Purpose::Create | Purpose::Update, Provisioning::Done) => Ok(Step::Done(object(site, resource, seen)?)),
         (_, Provisioning::Failed) => {
             let Operation { id, purpose, .. } = operation;
             failed(site, resource, id, purpose, &why(seen)).await
@@ -343,7 +346,7 @@ async fn finished(site: &Site, resource: &dyn Resource, id: &str, purpose: Purpo
         return gone(resource, id, purpose);
     }
     match get(site, resource, id).await? {
-        Some(seen) => Ok(Step::Done(object(resource, &seen)?)),
+        Some(seen) => Ok(Step::Done(object(site, resource, &seen)?)),
         None => gone(resource, id, purpose),
     }
 }

@@ -86,6 +86,11 @@ pub(crate) trait Resource: Send + Sync {
         true
     }
 
+    /// Whether one that somebody else made is used as it is.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Checks wanted attributes beyond their types and the name.
     fn check(&self, _desired: &Attributes) -> Vec<Problem> {
         Vec::new()
@@ -205,7 +210,7 @@ pub(crate) fn is_absent(error: &CallError) -> bool {
 }
 
 /// Returns an object of Azure as one of a kind.
-pub(crate) fn object(resource: &dyn Resource, seen: &Json) -> Result<Object, ProviderError> {
+pub(crate) fn object(site: &Site, resource: &dyn Resource, seen: &Json) -> Result<Object, ProviderError> {
     let kind = resource.kind();
     let text = |name: &str| seen.get(name).and_then(Json::as_str);
     let id = text("id").map(folded).ok_or_else(|| ProviderError::Broken {
@@ -222,6 +227,9 @@ pub(crate) fn object(resource: &dyn Resource, seen: &Json) -> Result<Object, Pro
         if resource.is_tracked() {
             fields.insert("location".to_owned(), text("location").map(region).into());
             fields.insert("tags".to_owned(), tags.declared());
+        }
+        if resource.is_shared() {
+            fields.insert("made".to_owned(), tags.is_of(&site.lineage).into());
         }
     }
     let schema = kinds::schema(&kind)?;

@@ -35,7 +35,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
             ),
             Attribute::new(
                 "ssh",
-                Type::object([file("key"), file("known_hosts")]),
+                Type::object([file("key"), file("known_hosts"), file("host_key_alias")]),
                 "How an engine at ssh:// is reached.",
             ),
         ]
@@ -195,6 +195,7 @@ fn container() -> Schema {
             text("image_id", "The image that it was made of, by its digest.").computed(),
             text("address", "The address of its host, at which its published ports are reached.").computed(),
             text("status", "What it does now.").live(),
+            text("started_at", "When it was last started.").live(),
             text("health", "Whether it is healthy: starting, healthy or unhealthy.").live(),
             Attribute::new("exit_code", Type::Number, "What it ended with.").live(),
             text("exit", "How it ended, in words: exit code 137, as it wanted more memory than it may have.").live(),

@@ -24,7 +24,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
             .replaces(),
             Attribute::new(
                 "ssh",
-                Type::object([file("key"), file("known_hosts")]),
+                Type::object([file("key"), file("known_hosts"), file("host_key_alias")]),
                 "How a host at ssh:// is reached.",
             ),
             text("container", "The container there that nginx runs in.").replaces(),

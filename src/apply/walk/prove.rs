@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::super::Verb;
 use super::{Active, Batch, End, Walk};
 use crate::health;
+use crate::lower::with_parts;
 use crate::plan::Change;
 
 impl<'a> Walk<'a> {
@@ -24,7 +25,7 @@ impl<'a> Walk<'a> {
             ..Active::idle(change.provider.clone())
         };
         self.active.insert(node, active);
-        let attributes = made.object.attributes.clone();
+        let attributes = with_parts(&change.address, &made.object.attributes, &self.state);
         let healthy = async move {
             (
                 node,

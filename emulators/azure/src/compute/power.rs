@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::message::{Answer, ArmError, Result};
 use crate::operation::{Effect, Family};
 use crate::resource::{Power, Resource, State};
-use crate::world::{Asked, World};
+use crate::world::{Asked, MachineLogin, World};
 
 impl World {
     /// Answers at `…/virtualMachines/{name}/{what}`.
@@ -106,6 +106,28 @@ impl World {
             resource.power = Power::Deallocated;
         }
         Ok(())
+    }
+
+    /// Returns who may log in to a machine, and where it is.
+    pub(crate) fn login_of(&self, key: &str) -> MachineLogin {
+        let Some(machine) = self.resources.get(key) else {
+            return MachineLogin::default();
+        };
+        let owned = |found: Option<&str>| found.unwrap_or_default().to_owned();
+        let at = |id: Option<&str>| self.resources.get(&id?.to_lowercase());
+        let keys = machine.at("/properties/osProfile/linuxConfiguration/ssh/publicKeys");
+        let keys = keys.and_then(Value::as_array).into_iter().flatten();
+        let interface = at(machine.text("/properties/networkProfile/networkInterfaces/0/id"));
+        let configuration = |name: &str| interface?.text(&format!("/properties/ipConfigurations/0/properties/{name}"));
+        let public = at(configuration("publicIPAddress/id"));
+        MachineLogin {
+            user: owned(machine.text("/properties/osProfile/adminUsername")),
+            keys: keys
+                .filter_map(|key| Some(format!("{}\n", key.get("keyData")?.as_str()?.trim())))
+                .collect(),
+            private_ip: owned(configuration("privateIPAddress")),
+            public_ip: owned(public.and_then(|public| public.text("/properties/ipAddress"))),
+        }
     }
 
     /// Returns what a machine is like right now.

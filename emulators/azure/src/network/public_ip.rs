@@ -1,5 +1,7 @@
 //! Public IP addresses.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
@@ -94,11 +96,13 @@ impl World {
         })
     }
 
-    /// Draws an address of 20.0.0.0/8 that is not used yet.
+    /// Draws an address of the public range that is not used yet.
     fn draw_public_address(&mut self) -> String {
+        let (first, bits) = self.options.public_addresses;
+        let size = 1 << (32 - u32::from(bits.clamp(8, 28)));
         loop {
-            let n = self.draw.below(1 << 24);
-            let address = format!("20.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255);
+            let n = self.draw.below(size);
+            let address = Ipv4Addr::from(u32::from(first) | n).to_string();
             let taken = self
                 .resources
                 .values()

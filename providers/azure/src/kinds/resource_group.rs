@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use simfleet_provider_api::{Kind, ProviderError, Schema, Token};
 
-use super::{schema_of, tracked};
+use super::{flag, schema_of, tracked};
 use crate::names::Rule;
 use crate::resource::{Call, Resource, Site, get, what};
 use crate::tags::Tags;
@@ -26,8 +26,10 @@ impl Resource for ResourceGroup {
     }
 
     fn make_schema(&self) -> Schema {
-        let doc = "A resource group. It is deleted only when nothing is in it.";
-        schema_of(RESOURCE_GROUP, doc, tracked().to_vec())
+        let doc = "A resource group. One that exists is used as it is; one of the fleet is deleted only when nothing is in it.";
+        let mut own = tracked().to_vec();
+        own.push(flag("made", "Whether the fleet made it; else it is left alone.").computed());
+        schema_of(RESOURCE_GROUP, doc, own)
     }
 
     fn names(&self) -> Rule {
@@ -36,6 +38,10 @@ impl Resource for ResourceGroup {
             others: "_.-()",
             is_whole: true,
         }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn collection(&self) -> &'static str {

@@ -251,13 +251,13 @@ async fn tokens_that_are_revoked_are_had_anew() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_made_is_not_taken() {
+async fn a_group_that_somebody_else_made_is_used_and_not_taken() {
     let rig = Rig::start().await;
     let run = Run::new(&rig).await;
     let group = attributes([("name", GROUP.into())]);
-    let error = run.make(&RESOURCE_GROUP, 1, &group).await.expect_err("it is there");
-    assert!(matches!(error, ProviderError::Conflict { .. }), "{error:?}");
-    assert!(message(&error).contains("which simfleet did not make"), "{error}");
+    let used = run.made(&RESOURCE_GROUP, 1, &group).await;
+    assert_eq!(used.attributes.get("made"), Some(&false.into()));
+    assert_eq!(used.token, None, "nothing of it is changed");
     let seen = run
         .provider
         .read(&RESOURCE_GROUP, &ObjectId(rig.group_id().to_lowercase().into()))

@@ -75,6 +75,10 @@ pub(super) async fn object(engine: &Engine, seen: SeenContainer) -> Result<Objec
     attributes.set("address", engine.endpoint.address());
     attributes.set("status", status(&seen));
     attributes.set(
+        "started_at",
+        seen.started_at.as_deref().map_or(Value::NULL, Value::from),
+    );
+    attributes.set(
         "health",
         seen.health.as_ref().map_or(Value::NULL, |health| health.status.into()),
     );

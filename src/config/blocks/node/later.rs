@@ -53,10 +53,16 @@ pub(super) fn attributes() -> impl Iterator<Item = AttributeSchema> {
 pub(super) fn ssh() -> BlockSchema {
     BlockSchema::new("ssh", "How it is logged in to.").attributes([
         AttributeSchema::string("user", "the user"),
-        AttributeSchema::string("host", "the host, where that is not the address of the node"),
+        AttributeSchema::string(
+            "host",
+            "the host, where that is not the public address of the machine; {private_ip} stands for the one in its subnet",
+        ),
         AttributeSchema::port("port", "the port").default(22u64),
         AttributeSchema::string("key", "the file of the private key"),
-        AttributeSchema::string("known_hosts", "the file of the hosts that are known"),
+        AttributeSchema::string(
+            "known_hosts",
+            "the file of the hosts that are known; without it the first key of a new machine is believed",
+        ),
         AttributeSchema::string("public_key", "the public key that the machine is made with"),
     ])
 }

@@ -16,6 +16,10 @@ pub(super) fn settings() -> Vec<AttributeSchema> {
             [
                 AttributeSchema::string("key", "the file of the key"),
                 AttributeSchema::string("known_hosts", "the file of the hosts that are known"),
+                AttributeSchema::string(
+                    "host_key_alias",
+                    "what the key of the host is known by, where that is not its address: of a new one the first is believed",
+                ),
             ],
             "how an engine at ssh:// is reached",
         ),

@@ -113,11 +113,19 @@ fn shared(kind: &str, doc: &'static str) -> BlockSchema {
         .resource(OUTPUTS)
 }
 
-/// Returns what has a simulator be stopped by itself. An engine stops no container by itself, and an agent does not see who
+/// Returns what has a simulator be stopped by itself. Whose container is used no engine sees, and an agent does not see who
 /// flies a vehicle.
 fn bounds(kind: &str) -> [AttributeSchema; 2] {
-    let lifetime = "how long it may run since it was made or started; then it is stopped until it is started by hand, or its \
-                    block changes";
+    let lifetime = match kind {
+        "container" | "px4" => {
+            "how long it may run since it was made or started; then an apply, or a watch by itself, stops it until it is started \
+             by hand, or made anew"
+        }
+        _ => {
+            "how long it may run since it was made or started; then it is stopped until it is started by hand, or its block \
+             changes"
+        }
+    };
     let idle = match kind {
         "qemu" => {
             "how long nobody may use it before it is stopped, until it is started by hand, reset or loaded, or its block \
@@ -135,7 +143,7 @@ fn bounds(kind: &str) -> [AttributeSchema; 2] {
     );
     match kind {
         "qemu" | "exec" => [lifetime, idle],
-        "vehicle" => [lifetime, idle.later()],
+        "vehicle" | "container" | "px4" => [lifetime, idle.later()],
         _ => [lifetime.later(), idle.later()],
     }
 }

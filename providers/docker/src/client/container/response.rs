@@ -28,6 +28,8 @@ pub(crate) struct SeenContainer {
     pub(crate) nano_cpus: u64,
     pub(crate) memory: u64,
     pub(crate) status: Status,
+    /// When it was last started; an engine has a year long ago for one that never was.
+    pub(crate) started_at: Option<String>,
     pub(crate) exit_code: Option<i64>,
     /// Whether the kernel ended it, as it wanted more memory than it may have.
     pub(crate) is_out_of_memory: bool,
@@ -123,6 +125,7 @@ pub(super) fn seen(container: ContainerInspectResponse) -> SeenContainer {
             Some(ContainerStateStatusEnum::DEAD) => Status::Dead,
             _ => Status::Created,
         },
+        started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
         exit_code: state.exit_code,
         is_out_of_memory: state.oom_killed.unwrap_or_default(),
         error: state.error.filter(|error| !error.is_empty()),
