@@ -47,8 +47,9 @@ fn a_refresh_takes_a_list_for_each_kind_and_no_look_at_a_machine() {
     assert_eq!(cloud.names().len(), machines.objects());
 
     let pages = (2 * half).div_ceil(PAGE);
-    // Machines, interfaces and addresses by lists; of network, subnet, security group and scale set there is one each.
-    let most = 3 * pages + 4;
+    // Machines, interfaces and addresses by lists; of resource group, network, subnet, security group and scale set there is
+    // one each.
+    let most = 3 * pages + 5;
     for arguments in [
         &["apply", "--refresh-only", "--auto-approve"][..],
         &["plan", "--detailed-exitcode"],

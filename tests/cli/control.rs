@@ -465,7 +465,7 @@ fn what_is_not_stopped_by_itself_says_so() {
     let lab = Lab::new(
         "provider \"local\" {}\nprovider \"docker\" {}\n\
          simulator \"vehicle\" \"v\" {\n  placement    = \"local\"\n  idle_timeout = \"1h\"\n}\n\
-         simulator \"container\" \"c\" {\n  placement    = \"local\"\n  image        = \"busybox\"\n  max_lifetime = \"1h\"\n}\n",
+         simulator \"container\" \"c\" {\n  placement    = \"local\"\n  image        = \"busybox\"\n  idle_timeout = \"1h\"\n}\n",
     );
     insta::assert_snapshot!("not_stopped_by_itself", lab.run("plan").exits(1));
     lab.write("fleet.hcl", &IDLE.replace("\"2s\"", "\"0s\""));
