@@ -148,7 +148,10 @@ impl Health {
         let status = attributes.str("status");
         // Of what runs, a container tells whether it is healthy beside that it runs.
         let health = attributes.str("health").filter(|_| status == Some("running"));
-        Health::Present(health.or(status).map(str::to_owned))
+        match (status, attributes.str("problem")) {
+            (Some("unhealthy"), Some(problem)) => Health::Unhealthy(format!("its check says: {problem}")),
+            _ => Health::Present(health.or(status).map(str::to_owned)),
+        }
     }
 
     /// Returns one word for it.
@@ -290,11 +293,12 @@ impl Process {
     /// Returns in words what is wrong with it.
     fn trouble(&self) -> String {
         let address = &self.address;
-        match (&self.exit, self.health.reason(), &self.last_line) {
+        match (&self.exit, &self.health, &self.last_line) {
             (Some(exit), _, Some(line)) => format!("{address} has ended: {exit}; its log ends with: {line}"),
             (Some(exit), _, None) => format!("{address} has ended: {exit}"),
-            (None, Some(reason), _) => format!("{address} cannot be reached: {reason}"),
-            (None, None, _) => format!("{address} is {}", self.health.word()),
+            (None, Health::Unreachable(reason), _) => format!("{address} cannot be reached: {reason}"),
+            (None, Health::Unhealthy(reason), _) => format!("{address} is unhealthy: {reason}"),
+            (None, health, _) => format!("{address} is {}", health.word()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! - [`placement`], [`size`], [`recorded`]: how that is done, and what the state says of it
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
-//! - [`autoscale`]: what is declared of a pool's size
+//! - [`autoscale`]: what is declared of a pool's size; [`ahead`]: what a pool that looks ahead expects
 //! - [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is

@@ -156,6 +156,8 @@ fn a_pool_grows_where_time_passes_too_slowly_for_its_vehicles() {
         assert!(Instant::now() < until, "{}", simulator());
         std::thread::sleep(Duration::from_millis(200));
     }
+    let reason = simulator()["reason"].to_string();
+    assert!(reason.contains("its real-time factor is 0.5"), "{reason}");
 
     std::fs::write(&pace, "1").expect("written");
     wait_for_members(&fleet, 1);

@@ -65,6 +65,12 @@ fn process_attributes() -> Vec<Attribute> {
         )
         .live(),
         Attribute::new(
+            "problem",
+            Type::String,
+            "why it is unhealthy: what its check found last",
+        )
+        .live(),
+        Attribute::new(
             "stopped_because",
             Type::String,
             "why it is stopped although it is to run: `idle for 30m`",

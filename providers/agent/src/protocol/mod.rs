@@ -286,6 +286,9 @@ pub struct SimulatorView {
     /// Why what was asked of it is not done for now, and may never be: its monitor has stopped to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
+    /// Why it is unhealthy: what its check found last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// All simulators of a node, by name.

@@ -189,6 +189,7 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
     );
     attributes.set("labels", optional(&spec.labels, string_map));
     attributes.set("status", view.status.as_str());
+    attributes.set("problem", text(&view.problem));
     attributes.set("pid", optional(&view.pid, |pid| Value::from(u64::from(*pid))));
     attributes.set("exit", text(&view.exit));
     attributes.set("restarts", view.restarts);
@@ -371,6 +372,7 @@ mod tests {
             act: None,
             stopped_because: None,
             stuck: None,
+            problem: None,
         }
     }
 

@@ -42,6 +42,7 @@ impl Entry {
             act: seen.act.clone(),
             stopped_because: record.expired.clone(),
             stuck: seen.stuck.clone(),
+            problem: seen.problem.clone(),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Health {
     successes: u64,
     failures: u64,
     unhealthy: bool,
+    /// What it found last.
+    problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,7 @@ impl Health {
             successes: 0,
             failures: 0,
             unhealthy: false,
+            problem: None,
         }
     }
 
@@ -77,6 +80,7 @@ impl Health {
             return;
         };
         self.next = Some(now + rules.interval);
+        self.problem = result.as_ref().err().cloned().or(self.problem.take());
         if result.is_ok() {
             self.failures = 0;
             self.successes += 1;
@@ -98,6 +102,11 @@ impl Health {
 
     pub fn is_unhealthy(&self) -> bool {
         self.unhealthy
+    }
+
+    /// Why it is unhealthy: what the last check found that failed.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref().filter(|_| self.unhealthy)
     }
 }
 
@@ -192,6 +201,7 @@ mod tests {
             let now = start + Duration::from_secs(second);
             health.checked(result, now);
             assert_eq!(health.is_unhealthy(), unhealthy, "after {second} s");
+            assert_eq!(health.problem(), unhealthy.then_some("no"), "after {second} s");
             assert_eq!(health.next_check(), Some(now + Duration::from_secs(2)));
         }
     }

@@ -79,6 +79,8 @@ pub(super) struct Snapshot {
     pub act: Option<ActView>,
     /// Why its monitor cannot be told anything.
     pub stuck: Option<String>,
+    /// Why it is unhealthy.
+    pub problem: Option<String>,
 }
 
 /// The task of a simulator.
@@ -125,6 +127,7 @@ impl Simulator {
             machine: None,
             act: None,
             stuck: None,
+            problem: None,
         });
         let create_by = Instant::now() + ready_timeout(&record.spec);
         let age = |since: Option<SystemTime>| since.map_or_else(Age::zero, Age::since);
@@ -425,8 +428,11 @@ impl Simulator {
         let status = self.status();
         let machine = self.process.as_ref().and_then(|process| process.machine.clone());
         let act = self.act.as_ref().map(Acting::view);
-        let problem = self.process.as_ref().and_then(|process| process.last_problem.clone());
-        let stuck = problem.filter(|_| status == Status::Unhealthy && self.is_silent());
+        let unhealthy = self.process.as_ref().filter(|_| status == Status::Unhealthy);
+        let last_problem = unhealthy.and_then(|process| process.last_problem.clone());
+        let stuck = last_problem.filter(|_| self.is_silent());
+        let found = unhealthy.and_then(|process| process.health.problem());
+        let problem = found.map(str::to_owned).or_else(|| stuck.clone());
         let settled = self.record.ending.is_none()
             && self.act.as_ref().is_none_or(|act| !act.goes_on())
             && match status {
@@ -448,6 +454,7 @@ impl Simulator {
                 && snapshot.machine == machine
                 && snapshot.act == act
                 && snapshot.stuck == stuck
+                && snapshot.problem == problem
                 && *snapshot.record == self.record;
             if !same {
                 *snapshot = Snapshot {
@@ -460,6 +467,7 @@ impl Simulator {
                     machine,
                     act,
                     stuck,
+                    problem,
                 };
             }
             !same
