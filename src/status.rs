@@ -1,16 +1,19 @@
 //! What runs now: the recorded nodes and simulators, with what was just seen of them.
+//!
+//! - [`Health`]: how one of them is; [`Asked`]: what agents tell beside what was seen
+
+mod asked;
+mod health;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use simfleet_provider_agent::AgentClient;
-use simfleet_provider_agent::protocol::NodeMetrics;
 use simfleet_provider_api::{Address, Attributes, Observed, Value};
 use simfleet_state::{Allocation, Hold, Resource, State};
 
-use crate::health::{self, Verdict};
+pub use self::asked::Asked;
+pub use self::health::Health;
+use crate::health::Verdict;
 use crate::lower::{number_of, waits};
 use crate::plan::STOPPED_BECAUSE;
 use crate::refresh::Observations;
@@ -125,65 +128,6 @@ pub struct Service {
     pub endpoints: BTreeMap<String, String>,
     /// How it last ended, where it does not run.
     pub exit: Option<String>,
-}
-
-/// How something is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// It is there; in the words of its provider, where it has any: `running`, `exited`.
-    Present(Option<String>),
-    /// It is there, and does not do all that it is there for: why.
-    Unhealthy(String),
-    /// It is not there any more.
-    Gone,
-    /// It cannot be looked at.
-    Unreachable(String),
-    /// It is recorded; nobody looked.
-    Recorded,
-}
-
-impl Health {
-    /// Returns how an object that is there says that it is.
-    pub fn told(attributes: &Attributes) -> Self {
-        let status = attributes.str("status");
-        // Of what runs, a container tells whether it is healthy beside that it runs.
-        let health = attributes.str("health").filter(|_| status == Some("running"));
-        match (status, attributes.str("problem")) {
-            (Some("unhealthy"), Some(problem)) => Health::Unhealthy(format!("its check says: {problem}")),
-            _ => Health::Present(health.or(status).map(str::to_owned)),
-        }
-    }
-
-    /// Returns one word for it.
-    pub fn word(&self) -> &str {
-        match self {
-            Health::Present(Some(word)) => word,
-            Health::Present(None) => "present",
-            Health::Unhealthy(_) => "unhealthy",
-            Health::Gone => "gone",
-            Health::Unreachable(_) => "unreachable",
-            Health::Recorded => "recorded",
-        }
-    }
-
-    /// Whether it does what it is there for, as far as can be told.
-    pub fn is_good(&self) -> bool {
-        match self {
-            Health::Present(word) => matches!(
-                word.as_deref(),
-                None | Some("running" | "ok" | "ready" | "healthy" | "waiting" | "debugged")
-            ),
-            Health::Unhealthy(_) | Health::Gone | Health::Unreachable(_) | Health::Recorded => false,
-        }
-    }
-
-    /// Returns why it cannot be looked at, or does not do what it should, where that is known.
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Health::Unhealthy(reason) | Health::Unreachable(reason) => Some(reason),
-            Health::Present(_) | Health::Gone | Health::Recorded => None,
-        }
-    }
 }
 
 impl Status {
@@ -440,79 +384,4 @@ fn exit(attributes: &Attributes, health: &Health) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// What the agents of nodes tell beside the attributes of objects.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Asked {
-    /// When they were asked.
-    pub at: Timestamp,
-    /// The loads of nodes.
-    pub loads: BTreeMap<Address, Load>,
-    /// The last lines of the logs of simulators that ended.
-    pub last_lines: BTreeMap<Address, String>,
-    /// What looks at nodes with a `health_check` found.
-    pub verdicts: BTreeMap<Address, Verdict>,
-}
-
-impl Asked {
-    /// Asks the agents of the nodes that were seen. One that does not answer within `patience` tells nothing.
-    pub async fn of(state: &State, seen: &Observations, patience: Duration) -> Self {
-        let (loads, last_lines, verdicts) = futures::join!(
-            loads(state, seen, patience),
-            last_lines(state, seen, patience),
-            health::of_all(state, seen)
-        );
-        Asked {
-            at: Timestamp::now(),
-            loads,
-            last_lines,
-            verdicts,
-        }
-    }
-}
-
-async fn loads(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, Load> {
-    let agents = state
-        .resources
-        .keys()
-        .filter_map(|address| Some((address, agent(state, seen, address, patience)?)));
-    stream::iter(agents)
-        .map(|(address, client)| async move { (address, client.metrics().await) })
-        .buffer_unordered(16)
-        .filter_map(|(address, metrics)| async move {
-            let NodeMetrics { cpu, memory, .. } = metrics.ok()?;
-            let memory = memory.percent;
-            Some((address.clone(), Load { cpu, memory }))
-        })
-        .collect()
-        .await
-}
-
-async fn last_lines(state: &State, seen: &Observations, patience: Duration) -> BTreeMap<Address, String> {
-    let ended = state.resources.iter().filter_map(|(address, resource)| {
-        let (attributes, health) = looked_at(resource, seen.get(address));
-        exit(attributes, &health)?;
-        let host = resource.declared.hosted_on.as_ref()?;
-        let (client, name) = (agent(state, seen, host, patience)?, attributes.str("name")?);
-        Some((address, client, name))
-    });
-    stream::iter(ended)
-        .map(|(address, client, name)| async move { (address, client.logs(name, 1).await) })
-        .buffer_unordered(16)
-        .filter_map(|(address, lines)| async move { Some((address.clone(), lines.ok()?.pop()?)) })
-        .collect()
-        .await
-}
-
-/// Returns the client of a node's agent; `None` where it has none, or was not seen.
-fn agent(state: &State, seen: &Observations, node: &Address, patience: Duration) -> Option<AgentClient> {
-    let Some(Observed::Present(object)) = seen.get(node) else {
-        return None;
-    };
-    // The path of the token file is recorded; an agent that was only seen may not tell it.
-    let recorded = || state.resources.get(node)?.object.attributes.str("token_file");
-    let token_file = object.attributes.str("token_file").or_else(recorded)?;
-    let client = AgentClient::new(object.attributes.str("runtime")?, token_file).ok()?;
-    Some(client.with_timeout(patience))
 }

@@ -13,6 +13,10 @@ pub const CREDENTIALS: [(&str, &str); 3] = [
     ("AZURE_TENANT_ID", TENANT),
 ];
 
+/// A public key, and an image that machines are made of.
+pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChAhAhWm6OQ8mEO8tTTJrLfQfMbYQ1pVxFZbkNGA simfleet";
+pub const IMAGE: &str = "Canonical:ubuntu-24_04-lts:server:latest";
+
 /// A cloud of a test's own.
 pub struct Cloud {
     runtime: Runtime,

@@ -3,13 +3,11 @@
 use serde_json::json;
 use simfleet_azure_emulator::{Fault, FaultEffect};
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, IMAGE, KEY};
 use crate::support::Fleet;
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChAhAhWm6OQ8mEO8tTTJrLfQfMbYQ1pVxFZbkNGA simfleet";
 /// Too long with what simfleet adds.
 const LONG: &str = "\"a-name-that-goes-on-and-on-until-it-does-not-fit-into-azure\"";
-const IMAGE: &str = "Canonical:ubuntu-24_04-lts:server:latest";
 
 fn text(cloud: &Cloud, members: u64, size: &str, sources: &str) -> String {
     let provider = cloud.provider();

@@ -1,6 +1,6 @@
 //! A fleet of alike machines: a network, nodes, and a pool.
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, IMAGE, KEY};
 
 /// The size of the machines.
 pub const SIZE: &str = "Standard_B2ms";
@@ -23,10 +23,12 @@ impl Machines {
     /// Returns the text of the fleet, after the block of its provider.
     pub fn text_for(self, provider: &str) -> String {
         let Machines { nodes, members } = self;
-        let machine = r#"size   = "Standard_B2ms"
-    image  = "Canonical:ubuntu-24_04-lts:server:latest"
+        let machine = format!(
+            r#"size   = "{SIZE}"
+    image  = "{IMAGE}"
     subnet = network.sim.subnet.all.id
-    ssh { public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChAhAhWm6OQ8mEO8tTTJrLfQfMbYQ1pVxFZbkNGA simfleet" }"#;
+    ssh {{ public_key = "{KEY}" }}"#
+        );
         format!(
             r#"{provider}
 network "sim" {{

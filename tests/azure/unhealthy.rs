@@ -4,10 +4,8 @@ use std::net::Ipv4Addr;
 
 use simfleet_azure_emulator::Options;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, IMAGE, KEY};
 use crate::support::Fleet;
-
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChAhAhWm6OQ8mEO8tTTJrLfQfMbYQ1pVxFZbkNGA simfleet";
 
 fn text(cloud: &Cloud, check: &str, ssh: &str) -> String {
     let provider = cloud.provider();
@@ -21,7 +19,7 @@ network "sim" {{
 node "one" {{
   provider = azure
   size     = "Standard_B2ms"
-  image    = "Canonical:ubuntu-24_04-lts:server:latest"
+  image    = "{IMAGE}"
   subnet   = network.sim.subnet.agents.id
   ssh {{
     public_key = "{KEY}"

@@ -105,11 +105,20 @@ fn what_comes_every_day_is_there_before_it_is_needed() {
     lab.write("advise.hcl", &ahead("advise", 0.25));
     // Nothing is forecast that well.
     lab.write("strict.hcl", &ahead("scale", 0.001));
-    let unserved = |file: &str| {
+    let rehearsed = |file: &str| {
         let line = format!("rehearse {file} --trace load.csv --pool web --peak 25 --boot 10m --json");
         let document: Json = serde_json::from_str(&lab.run(&line).exits(0).stdout).expect("JSON");
-        document["rehearsals"][0]["unserved"].as_f64().expect("a number")
+        let one = &document["rehearsals"][0];
+        let unserved = one["unserved"].as_f64().expect("a number");
+        (unserved, one["forecast_error"].as_f64())
     };
+    let unserved = |file: &str| rehearsed(file).0;
+    // What would be forecast is told also where nothing comes of it.
+    let error = rehearsed("advise.hcl").1.expect("enough to judge by");
+    assert!((0.001..0.25).contains(&error), "{error}");
+    assert_eq!(rehearsed("off.hcl").1, None);
+    let line = "rehearse advise.hcl --trace load.csv --pool web --peak 25 --boot 10m";
+    assert!(lab.run(line).exits(0).stdout.contains("forecasts, error"));
     let (scale, off) = (unserved("fleet.hcl"), unserved("off.hcl"));
     assert!(scale < off * 0.7, "{scale} % with a forecast, {off} % without");
     assert_eq!((unserved("advise.hcl"), unserved("strict.hcl")), (off, off));

@@ -103,7 +103,8 @@ fn from_nothing_to_running_and_back() {
     insta::assert_snapshot!("status", lab.run("status").exits(0));
     insta::assert_snapshot!("nodes", lab.run("nodes").exits(0));
     insta::assert_snapshot!("top", lab.run("top").exits(0));
-    assert!(lab.run("top --once --json").exits(0).json()["nodes"][0]["cpu"].is_number());
+    let top = lab.run("top --once --json").exits(0).json();
+    assert!(top["nodes"][0]["cpu"].is_number() && top["at"].is_string(), "{top}");
     insta::assert_snapshot!("simulators", lab.run("simulators -o json").exits(0));
     lab.run("state check").exits(0);
     lab.write("pulled.json", &lab.run("state pull").exits(0).stdout);

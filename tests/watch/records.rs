@@ -52,6 +52,9 @@ fn s4_11_what_was_told_is_kept_and_can_be_followed() {
     assert!(text.contains("Z watching 1 pool and 1 resource\n"), "{text}");
     assert!(text.contains("Z pool.web/m2: created after"), "{text}");
     assert_eq!(fleet.run(&["events", "--since", "soon"]).code, Some(64));
+    let unknown = fleet.run(&["events", "--event", "pool.scaled_upp"]);
+    assert_eq!(unknown.code, Some(64), "{unknown:?}");
+    assert!(unknown.err.contains("did you mean pool.scaled_up?"), "{}", unknown.err);
     assert!(fleet.ok(&["events", "--since", "2999-01-01T00:00:00Z"]).out.is_empty());
 
     // A dry run leaves nothing behind; another watch adds to it, and who follows sees that.
