@@ -207,9 +207,10 @@ fn an_engine_that_is_restarted_in_the_middle_of_an_apply() {
         fleet.ok(&["apply", "--auto-approve"]);
     }
     assert_eq!(fleet.planned(), Vec::<String>::new());
-    for (list, expected) in [(["ps", "-aq"], 12), (["ps", "-q"], 12)] {
-        assert_eq!(engine.docker(&list).lines().count(), expected, "{list:?}");
-    }
+    let shape = "{{.ID}} {{.Names}} {{.Status}} {{.Labels}}";
+    let there = engine.docker(&["ps", "--all", "--no-trunc", "--format", shape]);
+    assert_eq!(there.lines().count(), 12, "{there}\n{}\n{}", ended.out, ended.err);
+    assert_eq!(engine.docker(&["ps", "-q"]).lines().count(), 12, "{there}");
     assert_eq!(engine.docker(&["volume", "ls", "-q"]).lines().count(), 12);
     fleet.ok(&["destroy", "--auto-approve"]);
     for list in [

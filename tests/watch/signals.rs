@@ -159,7 +159,10 @@ fn a_pool_grows_where_time_passes_too_slowly_for_its_vehicles() {
     // What it measured of the time before is part of the first factor that is too small.
     let reason = simulator()["reason"].to_string();
     let below = "less than real_time_factor_min = 0.8";
-    assert!(reason.contains("its real-time factor is 0.") && reason.contains(below), "{reason}");
+    assert!(
+        reason.contains("its real-time factor is 0.") && reason.contains(below),
+        "{reason}"
+    );
 
     std::fs::write(&pace, "1").expect("written");
     wait_for_members(&fleet, 1);

@@ -314,6 +314,17 @@ impl ProviderError {
         )
     }
 
+    /// Returns what this says where calls of the same change were made before: it tells of the last one only, and is no proof
+    /// that nothing was done.
+    #[must_use]
+    pub fn halfway(self) -> Self {
+        let message = self.to_string();
+        match self.is_transient() {
+            true => ProviderError::Ambiguous { message },
+            false => ProviderError::Broken { message },
+        }
+    }
+
     /// When the far side wants to be asked again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -112,7 +112,7 @@ pub(crate) async fn create(
         Why::NotFound | Why::Conflict | Why::Refused => rejected(format!("it cannot be built: {error}"), None),
         _ => error.into(),
     })?;
-    settled(engine, token, &tag).await
+    settled(engine, token, &tag).await.map_err(ProviderError::halfway)
 }
 
 /// Returns the image of a token. Where two calls built it at once, that is the older one, and the other one goes.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use simfleet_provider_api::{Attributes, Found, Object, ObjectId, Observed, ProviderError, Step, Token, Value};
 
 use crate::client::network::{NewNetwork, SeenNetwork};
-use crate::client::{Engine, Why, rejected};
+use crate::client::{CallError, Engine, Why, rejected};
 use crate::labels::{self, LINEAGE, NAME, TOKEN};
 use crate::object::{declared_labels, name_of, string_map, text_map, typed};
 use crate::schema::NETWORK;
@@ -46,13 +46,10 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
     let id = match engine.create_network(network).await {
         Ok(id) => id,
         Err(error) if error.message.contains("same bridge name") || error.message.contains("already exists") => {
-            return match find(engine, token).await? {
+            return match find(engine, token).await.map_err(ProviderError::halfway)? {
                 Found::Ready(object) => Ok(Step::Done(object)),
                 // The other call is not done yet.
-                _ => Err(ProviderError::NotSent {
-                    message: error.message,
-                    retry_after: None,
-                }),
+                _ => Err(ProviderError::Ambiguous { message: error.message }),
             };
         }
         Err(error) if matches!(error.why, Why::NotFound | Why::Conflict | Why::Refused) => {
@@ -60,7 +57,7 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
         }
         Err(error) => return Err(error.into()),
     };
-    match engine.network(&id).await? {
+    match engine.network(&id).await.map_err(CallError::halfway)? {
         Some(seen) => Ok(Step::Done(object(seen))),
         None => Err(ProviderError::Conflict {
             message: format!("the network {id} was deleted as soon as it was made"),

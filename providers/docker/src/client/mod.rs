@@ -103,6 +103,13 @@ impl From<CallError> for ProviderError {
     }
 }
 
+impl CallError {
+    /// Returns what this says where calls of the same change were made before.
+    pub(crate) fn halfway(self) -> ProviderError {
+        ProviderError::from(self).halfway()
+    }
+}
+
 /// What the engine will never do as it is asked.
 pub(crate) fn rejected(message: String, attribute: Option<&'static str>) -> ProviderError {
     ProviderError::Rejected {

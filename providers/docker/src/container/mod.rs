@@ -94,14 +94,14 @@ pub(crate) async fn create(engine: &Engine, token: &Token, planned: &Attributes)
         Ok(()) => settle(engine, Operation::new(Op::Create, &id)).await,
         Err(error) if matches!(error.why, Why::Refused | Why::NotFound | Why::Conflict) => {
             // Of two calls with one token the slower one finds everything done.
-            let now = engine.container(&id).await?;
+            let now = engine.container(&id).await.map_err(CallError::halfway)?;
             if now.is_some_and(|now| now.status == Status::Running) {
                 return settle(engine, Operation::new(Op::Create, &id)).await;
             }
             let refused = refused(engine, &error, &wanted).await;
             Err(settle::give_up(engine, &id, refused).await)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error.halfway()),
     }
 }
 
@@ -141,18 +141,16 @@ async fn make(
         Ok(id) => id,
         // A call of the same token was faster, and may not be done with it.
         Err(error) if error.why == Why::Conflict && error.message.contains("already in use") => {
-            let made = engine.container(engine_name).await?;
-            return made.ok_or(ProviderError::NotSent {
-                message: error.message,
-                retry_after: None,
-            });
+            let made = engine.container(engine_name).await.map_err(CallError::halfway)?;
+            return made.ok_or(ProviderError::Ambiguous { message: error.message });
         }
         Err(error) if matches!(error.why, Why::NotFound | Why::Conflict | Why::Refused) => {
             return Err(refused(engine, &error, wanted).await);
         }
         Err(error) => return Err(error.into()),
     };
-    engine.container(&id).await?.ok_or_else(|| gone(&wanted.name))
+    let made = engine.container(&id).await.map_err(CallError::halfway)?;
+    made.ok_or_else(|| gone(&wanted.name))
 }
 
 /// Returns the label that remembers what a container is made as. Of its environment that has the names only: labels are told

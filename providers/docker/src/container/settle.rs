@@ -9,7 +9,7 @@ use super::gone;
 use super::health::{self, Looks, Verdict};
 use super::seen::{self, object};
 use crate::client::container::{SeenContainer, Status};
-use crate::client::{Engine, rejected};
+use crate::client::{CallError, Engine, rejected};
 
 /// How soon a container that is not ready is looked at again.
 const POLL_AFTER: Duration = Duration::from_millis(500);
@@ -75,13 +75,14 @@ impl Operation {
 /// Returns a container that is as it should be, or says that it is on its way there, or that it never will be.
 pub(super) async fn settle(engine: &Engine, mut operation: Operation) -> Result<Step, ProviderError> {
     let id = operation.id.clone();
-    let seen = engine.container(&id).await?.ok_or_else(|| gone(&id))?;
+    let seen = engine.container(&id).await.map_err(CallError::halfway)?;
+    let seen = seen.ok_or_else(|| gone(&id))?;
     let settled = match is_checked(&seen) {
         true => checked(engine, &seen, &mut operation).await,
         false => unchecked(&seen, &operation),
     };
     let why = match settled {
-        Settled::Yes => return Ok(Step::Done(object(engine, seen).await?)),
+        Settled::Yes => return Ok(Step::Done(object(engine, seen).await.map_err(ProviderError::halfway)?)),
         Settled::NotYet => return operation.running(),
         Settled::Never(why) => why,
     };

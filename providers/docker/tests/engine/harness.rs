@@ -84,6 +84,10 @@ impl Fleet {
         }
     }
 
+    pub fn lineage(&self) -> &str {
+        &self.lineage
+    }
+
     /// Returns a token that was not used before.
     pub fn token(&self) -> Token {
         let number = self.given.fetch_add(1, Ordering::Relaxed);
