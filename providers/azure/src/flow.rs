@@ -290,15 +290,24 @@ pub(crate) async fn delete(site: &Site, resource: &dyn Resource, prior: &Object)
 pub(crate) async fn poll(site: &Site, resource: &dyn Resource, handle: &Handle) -> Result<Step, ProviderError> {
     let Operation { id, purpose, follow } = handle.read()?;
     let what = what(&resource.kind(), purpose.verb(), &id);
-    match site.arm.look(&what, follow).await? {
+    let looked = site.arm.look(&what, follow).await.map_err(ProviderError::from);
+    match looked.map_err(unproven)? {
         Standing::Running(Follow::Object, _) => {
-            let seen = get(site, resource, &id).await?;
+            let seen = get(site, resource, &id).await.map_err(unproven)?;
             let follow = Follow::Object;
             standing(site, resource, Operation { id, purpose, follow }, seen.as_ref()).await
         }
         Standing::Running(follow, pause) => Operation { id, purpose, follow }.running(pause),
         Standing::Done => finished(site, resource, &id, purpose).await,
         Standing::Failed(refusal) => failed(site, resource, id, purpose, &refusal).await,
+    }
+}
+
+/// Returns what a look at an operation says that failed: that the look was refused proves nothing of the operation.
+fn unproven(error: ProviderError) -> ProviderError {
+    match error.is_transient() {
+        true => error,
+        false => error.halfway(),
     }
 }
 
@@ -345,7 +354,7 @@ async fn finished(site: &Site, resource: &dyn Resource, id: &str, purpose: Purpo
     if matches!(purpose, Purpose::Delete | Purpose::Undo { .. }) {
         return gone(resource, id, purpose);
     }
-    match get(site, resource, id).await? {
+    match get(site, resource, id).await.map_err(ProviderError::halfway)? {
         Some(seen) => Ok(Step::Done(object(site, resource, &seen)?)),
         None => gone(resource, id, purpose),
     }
@@ -394,6 +403,6 @@ async fn failed(
     match site.arm.send(&request).await {
         Ok(answer) => Box::pin(answered(site, resource, id, undo, &request, answer)).await,
         Err(error) if is_absent(&error) => gone(resource, &id, undo),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(ProviderError::from(error).halfway()),
     }
 }
