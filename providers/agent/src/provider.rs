@@ -170,7 +170,11 @@ impl AgentProvider {
     /// Returns how far a create or update has come, by what the agent says of its simulator.
     async fn step(&self, op: Op, view: SimulatorView) -> Result<Step, ProviderError> {
         if !view.settled {
-            can_be_told(&view)?;
+            can_be_told(&view).map_err(|error| match op {
+                // It is there, and whoever asks again finds it.
+                Op::Create => error.halfway(),
+                Op::Update | Op::Delete => error,
+            })?;
             let (name, id) = (view.name, view.id);
             return Operation { op, name, id }.running();
         }
