@@ -3,9 +3,36 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use rustix::termios::{self, OptionalActions, Termios};
 
 use super::exit::Failure;
 use crate::view::Theme;
+
+/// A terminal that passes on each key as it is pressed, Ctrl-C too, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Raw {
+    before: Termios,
+}
+
+impl Raw {
+    /// Has the terminal at standard input pass on keys; `None` where there is none.
+    pub(super) fn of_input() -> Option<Self> {
+        let before = termios::tcgetattr(io::stdin()).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        // What is shown still begins each line at the left, whether or not who writes it sends carriage returns.
+        raw.output_modes = before.output_modes;
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw).ok()?;
+        Some(Raw { before })
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
 
 /// Where a run reads from and writes to.
 #[derive(Debug, Clone, Copy)]

@@ -257,7 +257,11 @@ fn reference(value: &Value, blocks: &[&str], words: &[&str]) -> Result<Value, Wr
     Err(match (is_address, nearest(text, words.iter().copied())) {
         (true, _) => wrong.hint(format!("write {text} without the quotes")),
         (false, Some(near)) => wrong.hint(format!("did you mean {near:?}?")),
-        (false, None) => wrong,
+        (false, None) => match blocks.first() {
+            Some(&"simulator") => wrong.hint("write the address of one, without quotes: simulator.KIND.NAME"),
+            Some(block) => wrong.hint(format!("write the address of one, without quotes: {block}.NAME")),
+            None => wrong,
+        },
     })
 }
 

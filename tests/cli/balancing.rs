@@ -267,14 +267,21 @@ fn no_request_fails_while_the_scaler_is_at_work() {
         load.more(50);
     }
     let nodes = lab.run("nodes -o json").exits(0).json();
-    let addresses = nodes
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|node| node["address"].as_str());
-    let member = addresses.filter_map(|address| address.strip_prefix("pool.web/")).next();
-    *says.ill.lock().expect("no panic holds it") = format!("web-{}", member.expect("a member"));
-    serving(2);
+    let serves = |endpoint: &str| {
+        let server = format!("{endpoint}:");
+        let text = nginx.text();
+        text.lines()
+            .any(|line| line.contains(&server) && line.contains("max_fails=3"))
+    };
+    // One that is in service: of the members that are there, some may be on their way out.
+    let nodes = nodes.as_array().into_iter().flatten();
+    let mut members = nodes.filter_map(|node| {
+        let member = node["address"].as_str()?.strip_prefix("pool.web/")?;
+        Some((member, node["endpoint"].as_str()?))
+    });
+    let (member, endpoint) = members.find(|(_, endpoint)| serves(endpoint)).expect("a member");
+    *says.ill.lock().expect("no panic holds it") = format!("web-{member}");
+    until("it is out of service", || !serves(endpoint));
     says.ill.lock().expect("no panic holds it").clear();
     serving(3);
     let pid = rustix::process::Pid::from_raw(watch.id() as i32).expect("a process");

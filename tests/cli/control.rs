@@ -206,7 +206,6 @@ fn what_is_refused_is_told_and_written_down() {
         "simulator snapshot simulator.exec.job[1] first",
         "simulator restore simulator.exec.job[1] first",
         "simulator gdb simulator.exec.job[1]",
-        "simulator logs simulator.exec.job[1] --since 10m",
     ] {
         report.push_str(&format!("{}\n", lab.run(line).exits(1)));
     }

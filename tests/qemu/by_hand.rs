@@ -1,7 +1,10 @@
 //! What is done with machines by hand: `simfleet simulator …`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+
+use rustix::pty::OpenptFlags;
 
 use crate::bench::{
     ARM, BOARD, LOG, MACHINE, arm, console, counted, counts_beyond, fleet, gdb_port, riscv, seen, signal, until,
@@ -166,6 +169,38 @@ fn a_console_is_read_and_typed_at() {
     fleet.applied();
     let said = refused(&fleet, "console", &[ARM]);
     assert!(said.contains("`stream` is false"), "{said}");
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn at_a_terminal_each_key_reaches_the_console_until_it_is_left() {
+    let fleet = fleet("");
+    fleet.applied();
+    counts_beyond(&fleet, LOG, 1);
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    rustix::pty::grantpt(&master).expect("it may be used");
+    rustix::pty::unlockpt(&master).expect("it may be used");
+    let name = rustix::pty::ptsname(&master, Vec::new()).expect("it has a name");
+    let name = name.into_string().expect("text");
+    let open = || File::options().read(true).write(true).open(&name).expect("a terminal");
+    let before = rustix::termios::tcgetattr(&master).expect("its settings");
+    let mut command = fleet.command(&["simulator console", ARM]);
+    let mut console = command.stdin(open()).stdout(open()).spawn().expect("it starts");
+    let mut terminal = File::from(master);
+    let mut shown = BufReader::new(terminal.try_clone().expect("a terminal")).lines();
+    // Its first line is there once it passes on keys.
+    shown.next().expect("a line").expect("text");
+    for key in [b"\x03", b"x"] {
+        terminal.write_all(key).expect("it is typed");
+        let expected = format!("<{}>", char::from(key[0]));
+        let answer = shown.by_ref().map_while(Result::ok).find(|line| line.starts_with('<'));
+        assert_eq!(answer, Some(expected));
+    }
+    terminal.write_all(b"\x1d").expect("it is typed");
+    assert_eq!(console.wait().expect("it ends").code(), Some(0));
+    let after = rustix::termios::tcgetattr(&terminal).expect("its settings");
+    assert_eq!(format!("{after:?}"), format!("{before:?}"), "the terminal is as it was");
     fleet.ok(&["destroy", "--auto-approve"]);
 }
 

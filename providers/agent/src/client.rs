@@ -9,6 +9,7 @@ use hyper::{Method, StatusCode, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use simfleet_provider_api::ProviderError;
+use simfleet_provider_api::runtime::LogQuery;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::http::{Answer, HttpError, open, send, upgrade};
@@ -303,16 +304,20 @@ impl AgentClient {
         opened.map_err(from_http)?.map_err(refused)
     }
 
-    /// Reads what a simulator wrote, in pieces: the last lines, or all; and what it writes until it ends.
+    /// Reads what a simulator wrote, in pieces: the last lines, what is so old, or all; and what it writes until it ends.
     pub async fn log(
         &self,
         name: &str,
         id: &str,
-        tail: Option<usize>,
-        follow: bool,
+        query: &LogQuery,
     ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + Send + use<>, ClientError> {
-        let tail = tail.map(|lines| format!("&tail={lines}")).unwrap_or_default();
-        let path = format!("{}/log?id={}&follow={follow}{tail}", simulator_path(name), encode(id));
+        let mut path = format!("{}/log?id={}&follow={}", simulator_path(name), encode(id), query.follow);
+        if let Some(lines) = query.tail {
+            path.push_str(&format!("&tail={lines}"));
+        }
+        if let Some(age) = query.since {
+            path.push_str(&format!("&since={}", age.as_secs_f64()));
+        }
         let headers = self.headers().await?;
         let opened = open(&self.uri(&path)?, &headers, self.timeout)
             .await

@@ -7,6 +7,7 @@
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
 //! - [`identity`]: which process is meant, across reused ids and reboots
 //! - `qmp`: speaks to the monitor of a machine under QEMU; `ports`: chooses where a debugger gets in
+//! - `times`: when a log was written
 //! - [`layout`], [`durable`]: what an agent keeps, and how it survives a crash; [`node`]: what its node declares
 
 mod check;
@@ -31,6 +32,7 @@ mod server;
 pub mod shim;
 mod spec;
 mod supervisor;
+mod times;
 
 pub use client::{AgentClient, ClientError};
 pub use pace::real_time_factor;

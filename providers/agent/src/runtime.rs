@@ -94,16 +94,10 @@ impl Runtime for AgentProvider {
         }
     }
 
-    /// The agent keeps the output of a process as it comes, without its times, and both streams in one.
+    /// The agent keeps the output of a process as it comes, both streams in one.
     async fn logs(&self, _kind: &Kind, object: &Object, query: &LogQuery) -> Result<Logs, ProviderError> {
-        if query.since.is_some() {
-            return Err(ProviderError::Rejected {
-                message: "what a process writes is kept without the times: ask for its last lines".to_owned(),
-                attribute: None,
-            });
-        }
         let (name, id) = split_id(&object.id);
-        let stream = self.client.log(name, id, query.tail, query.follow).await?;
+        let stream = self.client.log(name, id, query).await?;
         let piece = |bytes: Result<Vec<u8>, ClientError>| {
             Ok(LogPiece {
                 source: LogSource::Output,

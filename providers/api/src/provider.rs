@@ -251,6 +251,10 @@ pub enum Step {
 }
 
 /// Why a call failed, in the terms that decide what happens next.
+///
+/// What says that nothing was done, as all but `Ambiguous` and `Broken` do, is believed: a create is then forgotten with its
+/// token. Of a change that takes several calls to the far side only the first one can say so by itself; of what the others
+/// say see [`halfway`](ProviderError::halfway).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProviderError {
     /// The call had no effect and may be sent again: refused connection, another operation on the object.

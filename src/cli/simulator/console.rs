@@ -10,13 +10,17 @@ use tokio::sync::mpsc;
 
 use super::super::exit::{Exit, Failure};
 use super::super::run::Run;
+use super::super::terminal::Raw;
 use super::Targets;
 use crate::diagnostic::Diagnostic;
 
+/// Ctrl-], which leaves a console as it does that of telnet and of virsh.
+const LEAVE: u8 = 0x1D;
+
 /// Show what a machine writes to a console from now on, and type at it
 ///
-/// What is read from standard input is typed, line by line where that is a terminal. It ends with the machine, or with
-/// Ctrl-C. What was written before is in the log: `simfleet simulator logs`.
+/// What is read from standard input is typed. At a terminal each key is, Ctrl-C too, and Ctrl-] ends it; elsewhere it ends
+/// with the machine, or with Ctrl-C. What was written before is in the log: `simfleet simulator logs`.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "simfleet simulator console [OPTIONS] [PATH] <ADDRESS>",
@@ -55,17 +59,34 @@ impl Console {
             let detail = format!("Its console cannot be opened: {error}.");
             Diagnostic::error("No console", detail).on(one.address.clone())
         })?;
+        let raw = Raw::of_input();
+        if raw.is_some() {
+            run.terminal
+                .tell(&format!("At the console of {}. Ctrl-] leaves it.\n", one.address));
+        }
+        // A signal must not leave the terminal as it is now.
+        let stop = raw.as_ref().map(|_| run.signals.graceful());
+        let stopped = async {
+            match stop {
+                Some(mut stop) => drop(stop.wait_for(|stop| *stop).await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(stopped);
         let (mut shown, mut typed) = split(console);
         let mut typing = typing();
         let mut buffer = vec![0; 4 << 10];
         loop {
             tokio::select! {
+                () = &mut stopped => return Ok(Exit::Interrupted),
                 read = shown.read(&mut buffer) => match read {
                     Ok(0) | Err(_) => return Ok(Exit::Success),
                     Ok(length) => show(buffer.get(..length).unwrap_or_default())?,
                 },
-                Some(bytes) = typing.recv() => {
-                    if typed.write_all(&bytes).await.is_err() {
+                Some(mut bytes) = typing.recv() => {
+                    let end = bytes.iter().position(|byte| *byte == LEAVE && raw.is_some());
+                    bytes.truncate(end.unwrap_or(bytes.len()));
+                    if typed.write_all(&bytes).await.is_err() || end.is_some() {
                         return Ok(Exit::Success);
                     }
                 }

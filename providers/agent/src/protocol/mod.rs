@@ -23,7 +23,7 @@
 //! | `DELETE /v1/simulators/NAME?id=ID` | 204; 202 while it stops |
 //! | `GET /v1/simulators/NAME/logs?tail=LINES` | [`LogTail`] |
 //! | `PUT /v1/programs/SHA256` (the content) | 204: the agent has it, for machines |
-//! | `GET /v1/simulators/NAME/log?id=ID[&tail=LINES][&follow=true]` | what it wrote, byte by byte; with `follow` until it ends |
+//! | `GET /v1/simulators/NAME/log?id=ID[&tail=LINES][&since=SECONDS][&follow=true]` | what it wrote, byte by byte; with `since` what is no older; with `follow` until it ends |
 //! | `GET /v1/tokens/TOKEN` | [`TokenView`]: what a create with this token did |
 
 mod machine;

@@ -6,11 +6,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, Stream};
 
 use crate::supervisor::Supervisor;
+use crate::times::Known;
 
 /// How soon a log is looked at again at whose end somebody waits.
 const LOOK_AFTER: Duration = Duration::from_millis(200);
@@ -24,6 +25,8 @@ pub(super) struct Wanted {
     pub id: Option<String>,
     /// Only the last lines, so many.
     pub tail: Option<usize>,
+    /// Only what was written during the last so long.
+    pub since: Option<Duration>,
     /// Also what is written until the simulator ends.
     pub follow: bool,
 }
@@ -38,7 +41,8 @@ pub(super) async fn stream(
     wanted: Wanted,
 ) -> io::Result<impl Stream<Item = io::Result<Vec<u8>>>> {
     let tail = wanted.tail;
-    let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, tail));
+    let since = wanted.since.and_then(|age| SystemTime::now().checked_sub(age));
+    let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, tail, since));
     let log = opened.await.map_err(io::Error::other)??;
     let user = match wanted.follow {
         // The only error is that it is gone by now.
@@ -79,11 +83,20 @@ struct LogReader {
 }
 
 impl LogReader {
-    /// Opens a log at its beginning, or at the last lines.
-    fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
+    /// Opens a log at its beginning, at the last lines, or where it was written at a time; where both are given, at the later.
+    fn open(path: &Path, tail: Option<usize>, since: Option<SystemTime>) -> io::Result<Self> {
         let mut files: VecDeque<File> = all(path)?.into();
+        let mut start = Place::default();
         if let Some(lines) = tail {
-            skip_to(&mut files, lines)?;
+            start = last_lines(&mut files, lines)?;
+        }
+        if let Some(since) = since {
+            let times = Known::of(path, files.len());
+            start = start.max(written_since(&mut files, &times, since)?);
+        }
+        files.drain(..start.file);
+        for file in &mut files {
+            file.seek(SeekFrom::Start(std::mem::take(&mut start.at)))?;
         }
         Ok(LogReader {
             path: path.to_owned(),
@@ -173,23 +186,59 @@ fn all(path: &Path) -> io::Result<Vec<File>> {
     Ok(files)
 }
 
-/// Leaves out all but the last lines.
-fn skip_to(files: &mut VecDeque<File>, lines: usize) -> io::Result<()> {
+/// Where in the files of a log something begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Place {
+    file: usize,
+    at: u64,
+}
+
+/// Returns where the last lines begin.
+fn last_lines(files: &mut VecDeque<File>, lines: usize) -> io::Result<Place> {
     let mut left = lines;
-    let mut start = 0;
-    let mut first = 0;
-    for index in (0..files.len()).rev() {
-        let is_newest = index + 1 == files.len();
-        if let Some(found) = start_of(&mut files[index], &mut left, is_newest)? {
-            (first, start) = (index, found);
+    for file in (0..files.len()).rev() {
+        let is_newest = file + 1 == files.len();
+        if let Some(at) = start_of(&mut files[file], &mut left, is_newest)? {
+            return Ok(Place { file, at });
+        }
+    }
+    Ok(Place::default())
+}
+
+/// Returns where the line begins that was written first at a time or later.
+fn written_since(files: &mut VecDeque<File>, times: &Known, since: SystemTime) -> io::Result<Place> {
+    let mut start = None;
+    for file in (0..files.len()).rev() {
+        let Some(at) = times.place(&files[file], since)? else {
+            break;
+        };
+        start = Some(Place { file, at });
+        if at > 0 {
             break;
         }
     }
-    files.drain(..first);
-    for file in files {
-        file.seek(SeekFrom::Start(std::mem::take(&mut start)))?;
+    let Some(Place { file, at }) = start else {
+        let Some(newest) = files.len().checked_sub(1) else {
+            return Ok(Place::default());
+        };
+        let at = files[newest].metadata()?.len();
+        return Ok(Place { file: newest, at });
+    };
+    let at = begin_of_line(&mut files[file], at)?;
+    Ok(Place { file, at })
+}
+
+/// Returns where the line begins that goes on at a place; the place itself where the line is longer than [`PIECE`].
+fn begin_of_line(file: &mut File, place: u64) -> io::Result<u64> {
+    let start = place.saturating_sub(PIECE as u64);
+    file.seek(SeekFrom::Start(start))?;
+    let mut before = Vec::new();
+    file.by_ref().take(place - start).read_to_end(&mut before)?;
+    match before.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => Ok(start + at as u64 + 1),
+        None if start == 0 => Ok(0),
+        None => Ok(place),
     }
-    Ok(())
 }
 
 /// Returns where the last lines of a file begin; `None`, and how many are still to be found, where it has fewer.
@@ -222,7 +271,10 @@ fn start_of(file: &mut File, left: &mut usize, is_newest: bool) -> io::Result<Op
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::times::Times;
 
     fn rest(log: &mut LogReader) -> String {
         let mut text = Vec::new();
@@ -251,12 +303,56 @@ mod tests {
             (Some(6), "a\nb\nc\nd\ne\nf"),
             (Some(60), "a\nb\nc\nd\ne\nf"),
         ] {
-            let mut log = LogReader::open(&path, tail).expect("it opens");
+            let mut log = LogReader::open(&path, tail, None).expect("it opens");
             assert_eq!(rest(&mut log), expected, "{tail:?}");
         }
         fs::write(&path, "e\nf\n").expect("a file");
-        let mut log = LogReader::open(&path, Some(2)).expect("it opens");
+        let mut log = LogReader::open(&path, Some(2), None).expect("it opens");
         assert_eq!(rest(&mut log), "e\nf\n");
+    }
+
+    #[test]
+    fn what_was_written_since_a_time_over_rotated_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        // Of the oldest file nothing is known but when it was changed last.
+        let oldest = folder.path().join("log.2");
+        fs::write(&oldest, "a\nb\n").expect("a file");
+        let file = fs::OpenOptions::new().append(true).open(&oldest).expect("it is there");
+        file.set_modified(at(50)).expect("it can be set");
+        for (name, text, notes) in [
+            ("log.1", "c\nd\n", [(100, 0), (200, 2)]),
+            ("log", "e\nff\n", [(300, 0), (400, 3)]),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            let file = File::open(&path).expect("it is there");
+            for (seconds, place) in notes {
+                Times::of(&path, &file).note(place, at(seconds));
+            }
+        }
+        for (since, tail, expected) in [
+            (10, None, "a\nb\nc\nd\ne\nff\n"),
+            (60, None, "c\nd\ne\nff\n"),
+            (150, None, "d\ne\nff\n"),
+            (150, Some(2), "e\nff\n"),
+            (250, Some(3), "e\nff\n"),
+            (350, None, "ff\n"),
+            (500, None, ""),
+            (500, Some(3), ""),
+        ] {
+            let mut log = LogReader::open(&path, tail, Some(at(since))).expect("it opens");
+            assert_eq!(rest(&mut log), expected, "since {since}, {tail:?}");
+        }
+        let mut log = LogReader::open(&path, None, Some(at(500))).expect("it opens");
+        assert_eq!(rest(&mut log), "");
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| io::Write::write_all(&mut file, b"g\n"))
+            .expect("appended");
+        assert_eq!(rest(&mut log), "g\n", "what comes is followed");
     }
 
     #[test]
@@ -264,7 +360,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let at = |name: &str| folder.path().join(name);
-        let mut log = LogReader::open(&path, None).expect("there may be none yet");
+        let mut log = LogReader::open(&path, None, None).expect("there may be none yet");
         assert_eq!(rest(&mut log), "");
         fs::write(&path, "one\n").expect("a file");
         assert_eq!(rest(&mut log), "one\n");

@@ -255,17 +255,26 @@ async fn put_program(State(app): State<App>, sha256: Name, content: Bytes) -> Re
 struct Log {
     id: Option<String>,
     tail: Option<usize>,
+    since: Option<f64>,
     follow: Option<bool>,
 }
 
 /// What comes in pieces is not bounded in time: it ends with the simulator, or with who reads it.
 async fn log(State(app): State<App>, name: Name, log: Params<Log>) -> Result<Response, ApiError> {
-    let (Path(name), Query(Log { id, tail, follow })) = (name?, log?);
+    let (Path(name), Query(query)) = (name?, log?);
     let supervisor = app.0.supervisor.clone();
-    supervisor.get(&name, id.as_deref()).await?;
+    supervisor.get(&name, query.id.as_deref()).await?;
     let path = supervisor.written(&name).await?;
-    let follow = follow.unwrap_or_default();
-    let wanted = logs::Wanted { name, id, tail, follow };
+    let wanted = logs::Wanted {
+        name,
+        id: query.id,
+        tail: query.tail,
+        // What is no length of time is too long ago to leave anything out.
+        since: query
+            .since
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        follow: query.follow.unwrap_or_default(),
+    };
     let log = logs::stream(supervisor, path, wanted).await;
     let log = log.map_err(|error| ApiError::Internal(format!("cannot read the log: {error}")))?;
     Ok(axum::body::Body::from_stream(log).into_response())

@@ -4,14 +4,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use regex::bytes::Regex;
+
+use crate::times::Times;
 
 /// A log file of limited size, with a limited number of older ones: `LOG`, `LOG.1`, `LOG.2` …, newest first.
 #[derive(Debug)]
 pub(super) struct RotatingLog {
     path: PathBuf,
     file: File,
+    times: Times,
     size: u64,
     max_size: u64,
     keep: u64,
@@ -23,6 +27,7 @@ impl RotatingLog {
         let size = file.metadata()?.len();
         Ok(RotatingLog {
             path: path.to_owned(),
+            times: Times::of(path, &file),
             file,
             size,
             max_size: max_size.max(1),
@@ -51,6 +56,7 @@ impl RotatingLog {
     }
 
     fn append(&mut self, output: &[u8]) -> io::Result<()> {
+        self.times.note(self.size, SystemTime::now());
         self.file.write_all(output)?;
         self.size += output.len() as u64;
         Ok(())
@@ -59,16 +65,21 @@ impl RotatingLog {
     fn rotate(&mut self) -> io::Result<()> {
         if self.keep == 0 {
             self.file.set_len(0)?;
+            self.times.restart();
         } else {
             for number in (1..self.keep).rev() {
-                let older = self.numbered(number + 1);
-                match fs::rename(self.numbered(number), older) {
+                let (younger, older) = (self.numbered(number), self.numbered(number + 1));
+                Times::rename(&younger, &older)?;
+                match fs::rename(younger, older) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
             }
-            fs::rename(&self.path, self.numbered(1))?;
+            let older = self.numbered(1);
+            Times::rename(&self.path, &older)?;
+            fs::rename(&self.path, older)?;
             self.file = append_to(&self.path)?;
+            self.times = Times::of(&self.path, &self.file);
         }
         self.size = 0;
         Ok(())
@@ -148,6 +159,11 @@ mod tests {
     fn files(folder: &Path) -> Vec<(String, String)> {
         let mut files: Vec<_> = fs::read_dir(folder)
             .expect("lists")
+            .filter(|entry| {
+                !entry
+                    .as_ref()
+                    .is_ok_and(|it| it.path().extension().is_some_and(|it| it == "times"))
+            })
             .map(|entry| {
                 let path = entry.expect("an entry").path();
                 let name = path.file_name().expect("a name").to_string_lossy().into_owned();

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value as Json, json};
 use simfleet_provider_agent::durable;
 use simfleet_provider_agent::protocol::{ResetSimulator, Status};
+use simfleet_provider_api::runtime::LogQuery;
 use simfleet_provider_api::{Attributes, Object};
 
 use crate::harness::{Agent, PROCESS, create, finish, is_alive, pid, present, shell, token, until};
@@ -88,7 +89,11 @@ async fn one_whose_log_is_followed_is_not_idle() {
     let used = create(provider, &token(1), &ending("used", "idle_timeout", 3))
         .await
         .expect("is made");
-    let log = agent.client().log("used", &token(1).0, None, true).await;
+    let query = LogQuery {
+        follow: true,
+        ..LogQuery::default()
+    };
+    let log = agent.client().log("used", &token(1).0, &query).await;
     let mut log = Box::pin(log.expect("it can be followed"));
     let other = create(provider, &token(2), &ending("other", "idle_timeout", 3))
         .await
