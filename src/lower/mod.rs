@@ -24,7 +24,7 @@ use crate::builtin;
 use crate::config::blocks::Block;
 use crate::config::{Config, Declaration, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::plan::Reason;
+use crate::plan::{Reason, same};
 use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
@@ -412,7 +412,15 @@ pub fn value(
                 Some(attributes) => (name, attributes.get(name).cloned().unwrap_or(Value::NULL)),
                 None => (name, Value::unknown(format!("{address}.{name}"))),
             };
-            vec![field("output"), field("id")]
+            let (_, mut output) = field("output");
+            // Of a secret that is kept without a key the state has a digest only: where that is of what is declared, this is it.
+            if output.has_sensitive()
+                && let Some(input) = record.get("input")
+                && same(Some(input), Some(&output))
+            {
+                output = input.clone();
+            }
+            vec![("output", output), field("id")]
         }
     };
     let field = |name: &Arc<str>| {

@@ -46,6 +46,8 @@ pub(super) struct Declared<'a> {
     pub(super) block: Address,
     /// Sorted by address.
     pub(super) ones: Vec<One>,
+    /// Whether something of an `each.value` was not known yet when they were counted.
+    is_late: bool,
     /// The declarations that it reads, by their place in the session's order.
     reads: Vec<usize>,
     /// The resources that each instance comes after.
@@ -193,6 +195,7 @@ impl<'a> Session<'a> {
                 values.push(placeholder(declaration, &one.address, &record));
             }
             let declared = Declared {
+                is_late: is_late(&ones),
                 declaration,
                 reads: self.reads(&ordered.needs, &module),
                 depends_on: self.depends_on(ordered, &module),
@@ -423,7 +426,33 @@ impl<'a> Session<'a> {
         self.catch_up(&places, state)
     }
 
+    /// Takes in what `each.value` is by now in a declaration of which all that it reads is known as far as it can be.
+    ///
+    /// # Errors
+    /// `for_each` cannot be evaluated, or has other keys than it had.
+    pub(super) fn follow_each(&mut self, place: usize) -> Result<(), Diagnostics> {
+        let declared = &self.order[place];
+        if !declared.is_late {
+            return Ok(());
+        }
+        let ones = expand(declared.declaration, &declared.block, &self.names())?;
+        if !ones
+            .iter()
+            .map(|one| &one.address)
+            .eq(declared.ones.iter().map(|one| &one.address))
+        {
+            let detail = "Its `for_each` has other keys now than when its instances were counted.";
+            let diagnostic = Diagnostic::error("Instances not known yet", detail);
+            return Err(diagnostic.on(declared.block.clone()).into());
+        }
+        let declared = &mut self.order[place];
+        declared.is_late = is_late(&ones);
+        declared.ones = ones;
+        Ok(())
+    }
+
     fn follow(&mut self, place: usize, state: &State) -> Result<(), Diagnostics> {
+        self.follow_each(place)?;
         let declared = &self.order[place];
         let mut set = Vec::with_capacity(declared.behind.len());
         {
@@ -472,6 +501,12 @@ fn expand(declaration: &Declaration, block: &Address, names: &Names<'_>) -> Resu
     };
     let instances = declaration.instances(&scope(names, block, Instance::default())?)?;
     Ok(Instance::all(instances).into_iter().map(one).collect())
+}
+
+/// Whether something of an `each.value` is not known.
+fn is_late(ones: &[One]) -> bool {
+    let mut values = ones.iter().filter_map(|one| one.instance.value.as_ref());
+    values.any(|value| !value.is_known())
 }
 
 /// Returns the names as one instance of a block sees them.

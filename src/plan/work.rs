@@ -44,7 +44,7 @@ impl<'a> Planner<'a> {
         let session = match self.mode {
             Mode::Apply => {
                 let mut session = Session::new(self.config, self.registry, state, self.decided())?;
-                work.declared(&session)?;
+                work.declared(&mut session)?;
                 session.planned(&work.found.changes);
                 session
             }
@@ -98,7 +98,7 @@ impl Objects for Work<'_, '_> {
 
 impl Work<'_, '_> {
     /// Assesses every declared resource, each after those that it reads.
-    fn declared(&mut self, session: &Session<'_>) -> Result<(), Diagnostics> {
+    fn declared(&mut self, session: &mut Session<'_>) -> Result<(), Diagnostics> {
         if session.layout.needs_local_node {
             self.assess(&implied_local_node())?;
         }
@@ -106,7 +106,9 @@ impl Work<'_, '_> {
             self.assess(&group)?;
         }
         let mut diagnostics = Diagnostics::new();
-        for declared in &session.order {
+        for place in 0..session.order.len() {
+            session.follow_each(place)?;
+            let declared = &session.order[place];
             let names = session.names();
             let mut values = Vec::with_capacity(declared.ones.len());
             for one in &declared.ones {

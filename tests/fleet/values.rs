@@ -123,3 +123,84 @@ async fn what_is_ignored_is_kept_by_what_is_made_anew() {
     assert_eq!(changes(&plan), ["replace value.w", "replace value.x"]);
     apply_in_turn(&[&text(1, "\"first\""), &text(2, "\"second\"")]).await;
 }
+
+#[tokio::test]
+async fn each_value_is_what_it_is_once_that_is_known() {
+    let fleet = |keys: &str| {
+        format!(
+            r#"
+provider "fake" {{}}
+node "n" {{
+  for_each = toset([{keys}])
+}}
+value "of_each" {{
+  for_each = node.n
+  input    = each.value.address
+}}
+value "of_map" {{
+  for_each = {{ a = value.of_each["x"].id, b = "known" }}
+  input    = each.value
+}}
+locals {{
+  all = {{ for key, value in value.of_each : key => value.output }}
+}}
+value "of_local" {{
+  for_each = local.all
+  input    = each.value
+}}
+output "all" {{ value = [for value in value.of_local : value.output] }}
+"#
+        )
+    };
+    let bench = Bench::new(&fleet("\"x\", \"y\""));
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+    let all = plan.outputs["all"].after.as_ref().and_then(|all| all.as_slice());
+    let all = all.expect("a list").to_vec();
+    assert_eq!(all.len(), 2);
+    assert!(
+        all.iter()
+            .all(|one| one.as_str().is_some_and(|address| address.starts_with("10."))),
+        "{all:?}"
+    );
+    // One that comes later: what is there already stays as it is.
+    bench.write(&fleet("\"x\", \"y\", \"z\""));
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert_eq!(
+        changes(&plan),
+        [
+            "create node.n[\"z\"]",
+            "create value.of_each[\"z\"]",
+            "create value.of_local[\"z\"]"
+        ]
+    );
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    assert!(bench.plan(Mode::Apply, &[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_that_is_read_of_a_value_is_the_same_in_the_next_plan() {
+    let bench = Bench::new(
+        r#"
+value "a" { input = sensitive("hunter2") }
+value "list" { input = [value.a.output] }
+value "text" { input = "x${value.a.output}" }
+value "whole" { input = sensitive([value.text.output]) }
+output "direct" {
+  value     = value.a.output
+  sensitive = true
+}
+output "nested" {
+  value     = { all = [value.whole.output, value.a] }
+  sensitive = true
+}
+"#,
+    );
+    let outcome = bench.apply(Mode::Apply, &[]).await;
+    assert!(outcome.is_complete(), "{outcome:?}");
+    let plan = bench.plan(Mode::Apply, &[]).await;
+    assert!(plan.is_empty(), "{plan:#?}");
+}

@@ -28,7 +28,8 @@ impl Resolve for Session<'_> {
     fn resolve(&mut self, change: &Change, state: &State) -> Result<Resolved, String> {
         let place = self.place(change)?;
         let reads = self.order[place].reads.clone();
-        self.catch_up(&reads, state).map_err(|errors| first(&errors))?;
+        let caught_up = self.catch_up(&reads, state).and_then(|()| self.follow_each(place));
+        caught_up.map_err(|errors| first(&errors))?;
         let (declared, one) = self.declared_at(place, change)?;
         let names = self.names();
         let lowered = names
