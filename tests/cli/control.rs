@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
@@ -334,6 +335,32 @@ simulator "exec" "talker" {
         .read_to_string(&mut told)
         .expect("UTF-8");
     assert_eq!(told, "");
+}
+
+#[test]
+fn what_a_process_wrote_lately_is_told_apart() {
+    let lab = Running::new(
+        r#"
+provider "local" {}
+simulator "exec" "talker" {
+  placement = "local"
+  command   = ["sh", "-c", "echo early; sleep 12; echo late; exec sleep 1000"]
+}
+"#,
+    );
+    lab.run("apply --auto-approve").exits(0);
+    let log = |flags: &str| {
+        let told = lab.run(&format!("simulator logs simulator.exec.talker {flags}"));
+        told.exits(0).stdout
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while log("--tail 1") != "late\n" {
+        assert!(Instant::now() < until, "{}", log(""));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(log("--since 5s"), "late\n");
+    assert_eq!(log("--since 1h"), "early\nlate\n");
+    assert_eq!(log("--since 1h --tail 1"), "late\n");
 }
 
 #[test]

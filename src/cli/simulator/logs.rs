@@ -38,7 +38,7 @@ pub(super) struct Logs {
     /// Only the last lines
     #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
-    /// Only what was written during the last so long
+    /// Only what was written during the last so long; of processes and machines, to five seconds
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
 }
