@@ -412,7 +412,10 @@ pub fn value(
                 Some(attributes) => (name, attributes.get(name).cloned().unwrap_or(Value::NULL)),
                 None => (name, Value::unknown(format!("{address}.{name}"))),
             };
-            vec![field("output"), field("id")]
+            // What was made of the time is as it was made.
+            let is_unknown = record.get("input").is_some_and(|input| !input.is_known());
+            let input = is_unknown.then(|| field("input"));
+            input.into_iter().chain([field("output"), field("id")]).collect()
         }
     };
     let field = |name: &Arc<str>| {

@@ -86,10 +86,7 @@ impl Evaluator<'_> {
             arguments.extend(items.iter().cloned());
         }
         self.check_count(function, call, arguments.len())?;
-        let result = function.call(
-            arguments,
-            &Call::new(self.scope, &self.budget, self.variables.is_some()),
-        );
+        let result = function.call(arguments, &Call::new(self, call));
         result
             .map(|value| value.mark(sensitive))
             .map_err(|problem| self.problem(problem, function, call))

@@ -5,15 +5,16 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use simfleet_provider_api::{Number, Value};
 
 use super::{Arguments, Call, Function, Outcome, Problem, string};
+use crate::config::moment::{PLANTIMESTAMP, TIMESTAMP};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("formatdate", &[string("format"), string("time")], formatdate),
     Function::plain("plantimestamp", &[], |_, call| {
-        Ok(stamp(call.scope.planned_at(), "plantimestamp()"))
+        Ok(stamp(call.scope.planned_at(), PLANTIMESTAMP))
     }),
     Function::plain("timeadd", &[string("timestamp"), string("duration")], timeadd),
     Function::plain("timecmp", &[string("timestamp_a"), string("timestamp_b")], timecmp),
-    Function::plain("timestamp", &[], |_, call| Ok(stamp(call.scope.now(), "timestamp()"))),
+    Function::plain("timestamp", &[], |_, call| Ok(stamp(call.scope.now(), TIMESTAMP))),
 ];
 
 fn stamp(time: Option<Timestamp>, origin: &str) -> Value {
