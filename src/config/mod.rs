@@ -245,6 +245,18 @@ impl Config {
         }
     }
 
+    /// Checks every name in an expression that stands alone, outside of any block of the fleet.
+    ///
+    /// # Errors
+    /// All that are not declared, or have no value there.
+    pub fn check_names(&self, expr: &eval::Expr) -> Result<(), Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        for reference in expr.references() {
+            diagnostics.keep(names::check(self, reference, &names::Place::default()).map_err(Diagnostics::from));
+        }
+        diagnostics.or(()).map(drop)
+    }
+
     /// Returns what this module is called, in messages.
     pub(crate) fn whole(&self) -> &'static str {
         match self.path.is_empty() {

@@ -122,12 +122,12 @@ pub trait Scope {
 
     /// The time that `plantimestamp()` returns: when the plan was made.
     fn planned_at(&self) -> Option<Timestamp> {
-        None
+        self.now()
     }
 
-    /// The UUID that a call of `uuid()` returns; `nth` tells the calls of one evaluation apart. Unknown where `now` is.
+    /// The UUID that a call of `uuid()` returns; `nth` tells the calls of one evaluation apart. Unknown where the time is.
     fn uuid(&self, _at: &Span, _nth: u64) -> Option<Uuid> {
-        None
+        self.now().map(|_| Uuid::new_v4())
     }
 }
 

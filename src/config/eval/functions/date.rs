@@ -37,7 +37,9 @@ fn parse(args: &[Value], index: usize) -> Result<Zoned, Problem> {
         && bytes.len() >= 20
         && bytes.get(10) == Some(&b'T')
         && bytes.get(13) == Some(&b':')
-        && bytes.get(16) == Some(&b':');
+        && bytes.get(16) == Some(&b':')
+        // A leap second would be taken for the one before it.
+        && bytes.get(17..19) != Some(b"60");
     let offset = match text
         .get(19..)
         .filter(|_| shape)
@@ -159,8 +161,12 @@ fn formatdate(args: &[Value], call: &Call<'_>) -> Outcome {
     Ok(out.into())
 }
 
-/// Reads a quoted part; two quotes in a row stand for one.
+/// Reads a quoted part; two quotes in a row stand for one, in it and by themselves.
 fn quoted<'t>(text: &'t str, out: &mut String) -> Result<&'t str, Problem> {
+    if let Some(rest) = text.strip_prefix("''") {
+        out.push('\'');
+        return Ok(rest);
+    }
     let mut rest = text.strip_prefix('\'').unwrap_or(text);
     loop {
         let (literal, after) = rest
