@@ -211,10 +211,8 @@ async fn what_is_enforced_stays_as_it_was_applied() {
     assert!(plan.is_empty(), "{:?}", changes(&plan));
     // What is changed for another reason keeps its time too, and what is new gets one.
     let more = "value \"new\" { input = timestamp() }\n";
-    let text = TIMES.replace(
-        "input = timestamp() }",
-        "input = timestamp()\n  triggers_replace = 1\n}",
-    );
+    let replaced = "value \"now\" {\n  input = timestamp()\n  triggers_replace = 1\n}";
+    let text = TIMES.replace("value \"now\" { input = timestamp() }", replaced);
     fleet.bench.write(&format!("{text}{more}"));
     let enforced = fleet.open(2_000_000_000, 2_000_000_060).keeping_moments();
     let plan = fleet.run(&enforced).await;
