@@ -120,6 +120,19 @@ impl Diagnostic {
         }
     }
 
+    /// Adds a hint with the candidate nearest to `given`, or another one where none is near.
+    pub fn nearest_or<'a>(
+        self,
+        given: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+        otherwise: impl Into<String>,
+    ) -> Self {
+        match nearest(given, candidates) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self.hint(otherwise),
+        }
+    }
+
     /// Adds another place that explains it.
     pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
         self.related.push((span, label.into()));

@@ -37,7 +37,7 @@ use crate::config::{self, Config, Inputs, Instance, Names, NoResources};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::health;
 use crate::lower::Ruling;
-use crate::plan::{Holds, Mode, Plan, Planned, Planner, Selection, typed};
+use crate::plan::{Holds, Mode, Moments, Plan, Planned, Planner, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -103,6 +103,8 @@ pub struct Fleet {
     walk: apply::Options,
     /// What the scaler has decided and found out.
     ruling: Ruling,
+    /// What its plans make of what depends only on when they are made.
+    moments: Moments,
     /// On whose behalf it works, where that is somebody else.
     caller: Option<Caller>,
 }
@@ -141,6 +143,7 @@ impl Fleet {
             registry: Registry::built_in(),
             walk: apply::Options::default(),
             ruling: Ruling::default(),
+            moments: Moments::Renew,
             caller: None,
         })
     }
@@ -260,6 +263,7 @@ impl Fleet {
             holds: self.options.holds,
             ruling: &self.ruling,
             at: self.options.at,
+            moments: self.moments,
         }
     }
 

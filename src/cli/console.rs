@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::flags::Looking;
 use super::run::Run;
 use crate::config::eval::{Expr, Scope, console};
-use crate::config::{Instance, Names, NoResources};
+use crate::config::{Config, Instance, Names, NoResources};
 use crate::diagnostic::Diagnostics;
 use crate::view;
 
@@ -50,7 +50,7 @@ impl Console {
             match line.trim() {
                 "" => {}
                 "exit" => return Ok(Exit::Success),
-                text => match evaluate(text, &scope) {
+                text => match evaluate(text, fleet.config(), &scope) {
                     Ok(value) => run.terminal.print(&format!("{value}\n"))?,
                     Err(diagnostics) => run
                         .terminal
@@ -61,7 +61,9 @@ impl Console {
     }
 }
 
-fn evaluate(text: &str, scope: &dyn Scope) -> Result<String, Diagnostics> {
+fn evaluate(text: &str, config: &Config, scope: &dyn Scope) -> Result<String, Diagnostics> {
     let expr = Expr::parse("<console>", text)?;
+    // As in a file: `try` does not help with what is not declared.
+    config.check_names(&expr)?;
     console(&expr, scope)
 }

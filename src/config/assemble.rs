@@ -322,6 +322,7 @@ fn duplicate(key: &str, second: Span, first: Span) -> Diagnostic {
     Diagnostic::error("Duplicate declaration", detail)
         .at(second)
         .related(first, "the first one")
+        .hint("give one of the two another name, or take it out")
 }
 
 fn provider_block(body: &Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> ProviderBlock {

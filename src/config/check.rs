@@ -134,7 +134,18 @@ fn check_attribute(attribute: &Attribute, schema: &BlockSchema) -> Result<(), Di
     Err(match (crate::diagnostic::nearest(name, known.iter().copied()), inner) {
         (Some(near), _) => diagnostic.hint(format!("did you mean `{near}`?")),
         (None, Some(nested)) => diagnostic.hint(format!("it belongs into its block `{}`", nested.schema.name)),
-        (None, None) => diagnostic,
+        (None, None) => {
+            let mut known = known;
+            known.truncate(8);
+            match names(schema).len() > known.len() {
+                true => diagnostic.hint(format!(
+                    "it has {} and more: `simfleet schema` shows all",
+                    known.join(", ")
+                )),
+                false if known.is_empty() => diagnostic.hint("it has none"),
+                false => diagnostic.hint(format!("it has {}", known.join(", "))),
+            }
+        }
     })
 }
 

@@ -108,11 +108,17 @@ enum Mark {
 fn report(nodes: &[Node<'_>], path: &[(usize, usize)]) -> Diagnostic {
     let mut names: Vec<String> = path.iter().map(|(node, _)| nodes[*node].thing.to_string()).collect();
     names.extend(names.first().cloned());
-    let detail = match path.len() {
-        1 => format!("`{}` refers to itself.", names[0]),
-        _ => format!("Each of these needs the next one first: {}.", names.join(" -> ")),
+    let (detail, hint) = match path.len() {
+        1 => (
+            format!("`{}` refers to itself.", names[0]),
+            "write the value out, or put it into a local that both use",
+        ),
+        _ => (
+            format!("Each of these needs the next one first: {}.", names.join(" -> ")),
+            "take one of these references out, so that there is a first one; what two of them need can be a local",
+        ),
     };
-    let mut diagnostic = Diagnostic::error("E23 dependency cycle", detail);
+    let mut diagnostic = Diagnostic::error("E23 dependency cycle", detail).hint(hint);
     for (i, (node, next)) in path.iter().enumerate() {
         let Some((to, span)) = next.checked_sub(1).and_then(|edge| nodes[*node].edges.get(edge)) else {
             continue;

@@ -58,9 +58,15 @@ fn known(name: &str, expr: &Expr, value: Value, mode: Mode) -> Result<Option<Val
 
 fn count(expr: &Expr, scope: &dyn Scope, mode: Mode) -> Result<Option<Instances>, Diagnostics> {
     let value = evaluate(expr, scope)?;
-    let invalid = |detail: String| Err(Diagnostic::error("Invalid count", detail).at(span(expr)).into());
+    let invalid = |detail: String, hint: &str| {
+        let diagnostic = Diagnostic::error("Invalid count", detail).at(span(expr));
+        Err(diagnostic.hint(hint).into())
+    };
     if value.is_null() {
-        return invalid("`count` is null; it must be a whole number.".to_owned());
+        return invalid(
+            "`count` is null; it must be a whole number.".to_owned(),
+            "0 makes none, 1 makes one",
+        );
     }
     let Some(value) = known("count", expr, value, mode)? else {
         return Ok(None);
@@ -72,16 +78,22 @@ fn count(expr: &Expr, scope: &dyn Scope, mode: Mode) -> Result<Option<Instances>
                 Some(text) => format!("{text:?}"),
                 None => describe(&value).to_owned(),
             };
-            return invalid(format!("`count` must be a whole number, but is {found}."));
+            let hint =
+                "a condition makes a number: var.wanted ? 1 : 0; for each element of a list or map there is `for_each`";
+            return invalid(format!("`count` must be a whole number, but is {found}."), hint);
         }
     };
     match (number.as_u64(), number.as_number()) {
         (Some(count), _) if count <= MOST => Ok(Some(Instances::Count(count))),
         (_, Some(number)) if number.is_integer() => {
-            invalid(format!("`count` must be from 0 to {MOST}, but is {number}."))
+            let hint = "`min` and `max` keep it within bounds: max(0, …)";
+            invalid(format!("`count` must be from 0 to {MOST}, but is {number}."), hint)
         }
-        (_, Some(number)) => invalid(format!("`count` must be a whole number, but is {number}.")),
-        (_, None) => invalid("`count` must be a whole number.".to_owned()),
+        (_, number) => {
+            let hint = "`floor` and `ceil` make a whole number of one with a fraction";
+            let found = number.map(|number| format!(", but is {number}")).unwrap_or_default();
+            invalid(format!("`count` must be a whole number{found}."), hint)
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use simfleet_provider_api::{Attribute, Value};
 
 use super::assemble::Assembler;
@@ -27,8 +26,6 @@ pub struct Inputs {
     pub workspace: String,
     /// What becomes of variables that are not set and have no default.
     pub unset: Unset,
-    /// When the plan is made: `plantimestamp()`, which is unknown without it.
-    pub planned_at: Option<Timestamp>,
     /// The providers of this build, with the attributes of their `provider` blocks.
     pub providers: BTreeMap<String, Vec<Attribute>>,
 }

@@ -370,7 +370,8 @@ fn ignore_changes(attribute: &Attribute, body: &Body) -> Result<IgnoreChanges, D
         if !known().any(|known| known == &**name) {
             let detail = format!("`{}` has no attribute `{name}` to ignore.", body.schema.name);
             let diagnostic = Diagnostic::error("Unknown attribute", detail).at(attribute.value_span.clone());
-            diagnostics.push(diagnostic.nearest(name, known()));
+            let others = format!("`simfleet schema {}` shows those that it has", body.schema.name);
+            diagnostics.push(diagnostic.nearest_or(name, known(), others));
         }
     }
     match diagnostics.has_errors() {

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::Timeouts;
 
@@ -42,6 +41,7 @@ mod instances;
 mod load;
 pub mod meta;
 pub mod module;
+pub mod moment;
 mod names;
 mod needs;
 mod nesting;
@@ -71,6 +71,7 @@ pub use endpoint::Endpoint;
 pub use load::{Inputs, Setting, Sources, Unset, given_again, load, load_sources, set_by};
 pub use meta::{IgnoreChanges, Instances, Lifecycle, MetaArguments, ProviderReference};
 pub use module::Call;
+pub use moment::{Applied, Moment};
 pub use needs::Need;
 pub use record::{Mode, Record};
 pub use scope::{Instance, InstanceScope, NoResources, Resources};
@@ -92,8 +93,6 @@ pub struct Config {
     pub workspace: Arc<str>,
     /// The environment, for `env()`.
     pub environment: Arc<BTreeMap<String, String>>,
-    /// When the plan is made.
-    pub planned_at: Option<Timestamp>,
     /// Its files, without those of modules in it.
     pub files: Vec<Arc<SourceFile>>,
     /// The `simfleet` block.
@@ -148,7 +147,6 @@ impl Config {
                 name => Arc::from(name),
             },
             environment: Arc::new(inputs.environment.clone()),
-            planned_at: inputs.planned_at,
             files: Vec::new(),
             settings: Settings::default(),
             variables: BTreeMap::new(),
@@ -245,6 +243,18 @@ impl Config {
             Some(declaration) => declaration.meta.timeouts,
             None => recorded.map_or_else(Timeouts::default, |recorded| recorded.timeouts),
         }
+    }
+
+    /// Checks every name in an expression that stands alone, outside of any block of the fleet.
+    ///
+    /// # Errors
+    /// All that are not declared, or have no value there.
+    pub fn check_names(&self, expr: &eval::Expr) -> Result<(), Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        for reference in expr.references() {
+            diagnostics.keep(names::check(self, reference, &names::Place::default()).map_err(Diagnostics::from));
+        }
+        diagnostics.or(()).map(drop)
     }
 
     /// Returns what this module is called, in messages.

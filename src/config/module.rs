@@ -96,7 +96,8 @@ impl Unread {
         };
         if let Some(version) = body.take_attribute("version") {
             let detail = "`version` is for modules of a registry, and modules are folders of this machine.";
-            diagnostics.push(Diagnostic::error("Unknown attribute", detail).at(version.name.span));
+            let diagnostic = Diagnostic::error("Unknown attribute", detail).at(version.name.span);
+            diagnostics.push(diagnostic.hint("take it out, and name the folder with `source`"));
         }
         let source = source?;
         let folder = diagnostics.keep(read_source(&source, folder, constants))?;
@@ -121,7 +122,8 @@ impl Unread {
                 let diagnostic = Diagnostic::error("Unknown attribute", detail).at(attribute.name.span.clone());
                 let words = ["source", "providers", "count", "for_each", "depends_on"];
                 let known = module.variables.keys().map(|known| &**known);
-                diagnostics.push(diagnostic.nearest(input, known.chain(words)));
+                let declare = format!("declare it in the module: variable {:?} {{}}", &**input);
+                diagnostics.push(diagnostic.nearest_or(input, known.chain(words), declare));
             }
         }
         for (variable, declared) in &module.variables {

@@ -50,7 +50,8 @@ fn check_moved(config: &Config, diagnostics: &mut Diagnostics) {
             .first()
             .and_then(|from_| from.get(from_))
             .map(|moved| moved.span.clone());
-        diagnostics.push(Diagnostic::error("E23 dependency cycle", detail).at(span));
+        let diagnostic = Diagnostic::error("E23 dependency cycle", detail).at(span);
+        diagnostics.push(diagnostic.hint("take one of these `moved` blocks out"));
     }
 }
 
@@ -76,7 +77,11 @@ fn check_removed(config: &Config, diagnostics: &mut Diagnostics) {
         if let Some(first) = seen.insert(from, &removed.span) {
             let detail = format!("`{}` is removed twice.", removed.from);
             let diagnostic = Diagnostic::error("Duplicate declaration", detail).at(removed.span.clone());
-            diagnostics.push(diagnostic.related(first.clone(), "the first one"));
+            diagnostics.push(
+                diagnostic
+                    .related(first.clone(), "the first one")
+                    .hint("take one of the two out"),
+            );
         }
     }
 }
@@ -110,7 +115,11 @@ pub(super) fn adopted_twice(adoptions: &[Adoption]) -> Diagnostics {
         if let Some(first) = seen.insert(&adoption.to, adoption) {
             let detail = format!("`{}` is imported twice.", adoption.to);
             let diagnostic = Diagnostic::error("Duplicate declaration", detail).at(adoption.span.clone());
-            diagnostics.push(diagnostic.related(first.span.clone(), "the first one"));
+            diagnostics.push(
+                diagnostic
+                    .related(first.span.clone(), "the first one")
+                    .hint("take one of the two out"),
+            );
         }
     }
     diagnostics

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use simfleet_provider_api::{Address, Key, PathStep, Value};
+use uuid::Uuid;
 
 use super::eval::{Reference, Scope};
 use super::load::Unset;
@@ -14,7 +15,7 @@ use super::meta::Instances;
 use super::names::{self, Place};
 use super::values::{Module, Names};
 use super::variables::Variable;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// The values of resources, as far as they are evaluated: the planner's.
 pub trait Resources {
@@ -174,8 +175,21 @@ impl Scope for InstanceScope<'_, '_> {
         self.module.config.unset == Unset::Error
     }
 
+    fn now(&self) -> Option<Timestamp> {
+        Some(self.names.moment().applied?.at)
+    }
+
     fn planned_at(&self) -> Option<Timestamp> {
-        self.module.config.planned_at
+        self.names.moment().planned_at
+    }
+
+    fn uuid(&self, at: &Span, nth: u64) -> Option<Uuid> {
+        let applied = self.names.moment().applied?;
+        let of = match (&self.instance.key, &self.instance.member) {
+            (None, None) => self.module.place(),
+            (key, member) => format!("{} {key:?} {member:?}", self.module.place()),
+        };
+        Some(applied.uuid(at, nth, &of))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use simfleet_provider_api::Value;
+use uuid::Uuid;
 
 use super::Config;
 use super::check::Body;
@@ -11,7 +12,7 @@ use super::eval::{Reference, Scope};
 use super::record::{Mode, Record};
 use super::scope::{Instance, NoResources};
 use super::values::Names;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// Reads the block of a type of the fleet itself; `None` where there is none.
 ///
@@ -60,7 +61,15 @@ impl Scope for Elsewhere<'_> {
         false
     }
 
+    fn now(&self) -> Option<Timestamp> {
+        self.0.now()
+    }
+
     fn planned_at(&self) -> Option<Timestamp> {
         self.0.planned_at()
+    }
+
+    fn uuid(&self, at: &Span, nth: u64) -> Option<Uuid> {
+        self.0.uuid(at, nth)
     }
 }

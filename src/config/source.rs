@@ -116,7 +116,8 @@ impl Library {
             }
             Library::Disk if !folder.exists() => {
                 let detail = format!("There is no folder `{}`.", folder.display());
-                Err(Diagnostic::error("Folder not found", detail).into())
+                let hint = "`source` is a path from the folder of the file that says it: source = \"./modules/cell\"";
+                Err(Diagnostic::error("Folder not found", detail).hint(hint).into())
             }
             Library::Disk => read_folder(folder).map(|files| files.fleet),
             Library::Kept(folders) => Ok(folders.get(folder).cloned().unwrap_or_default()),

@@ -15,6 +15,7 @@ use super::declaration::Declaration;
 use super::eval::{Expr, Reference, evaluate};
 use super::meta::Instances;
 use super::module::Call;
+use super::moment::Moment;
 use super::names;
 use super::record::Mode;
 use super::scope::{Instance, InstanceScope, Resources};
@@ -25,6 +26,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 pub struct Names<'a> {
     resources: &'a dyn Resources,
     mode: Mode,
+    moment: Moment,
     root: Rc<Module<'a>>,
     modules: RefCell<BTreeMap<Vec<ModuleStep>, Rc<Module<'a>>>>,
 }
@@ -80,9 +82,19 @@ impl<'a> Names<'a> {
         Names {
             resources,
             mode,
+            moment: Moment::default(),
             root: Rc::new(Module::new(config, Vec::new(), None)),
             modules: RefCell::default(),
         }
+    }
+
+    /// Has them be evaluated at a moment.
+    pub fn at(self, moment: Moment) -> Self {
+        Names { moment, ..self }
+    }
+
+    pub(super) fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// Returns the scope of one instance of a block of the fleet itself; `Instance::default()` for a block without
@@ -439,6 +451,11 @@ impl<'a> Module<'a> {
             values: RefCell::default(),
             instances: RefCell::default(),
         }
+    }
+
+    /// Which instance it is, in words that no other one has.
+    pub(super) fn place(&self) -> String {
+        self.path.iter().map(|step| format!("{step:?}.")).collect()
     }
 
     /// Whether a value is still to be evaluated. From now on it is not: what needs itself finds that it is unknown, and

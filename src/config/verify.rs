@@ -170,7 +170,8 @@ fn evaluate_locals(config: &mut Config, diagnostics: &mut Diagnostics) {
     let names = Names::unexpanded(config, &NoResources);
     for name in config.locals.keys() {
         match names.root_local(name) {
-            Ok(value) if !dynamic.contains(name) => values.push((Arc::clone(name), value)),
+            // What is not known yet, as the time of the plan is, is worked out when it is.
+            Ok(value) if !dynamic.contains(name) && value.is_known() => values.push((Arc::clone(name), value)),
             Ok(_) => {}
             Err(errors) => {
                 diagnostics.extend(errors);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Fleet, FleetError, watched};
 use crate::apply::{self, Outcome, Progress};
+use crate::config::{Applied, Moment};
 use crate::plan::{Action, Plan, Planned};
 use crate::providers::Providers;
 use crate::refresh::{recorded, refresh};
@@ -154,6 +155,11 @@ impl Fleet {
             ..snapshot
         });
         let options = self.walk();
+        let (at, seed) = (options.host.now(), options.host.random());
+        session.carried_out_at(Moment {
+            planned_at: Some(self.options.at),
+            applied: Some(Applied { at, seed }),
+        });
         let tools = apply::Tools {
             providers: &providers,
             options: &options,

@@ -15,7 +15,7 @@ use super::{Fleet, FleetError, with_providers};
 use crate::apply::Progress;
 use crate::config;
 use crate::lower::Ruling;
-use crate::plan::{Scaled, Selection};
+use crate::plan::{Moments, Scaled, Selection};
 
 /// For how long somebody leads who is silent: shorter than other locks last, so that the next one leads soon. It is renewed
 /// well within that.
@@ -30,6 +30,15 @@ impl Fleet {
     /// Has plans be made of what the scaler has decided and found out.
     pub fn ruled_by(self, ruling: Ruling) -> Self {
         Fleet { ruling, ..self }
+    }
+
+    /// Has what depends only on when a plan is made stay as it was applied: `timestamp()`, `uuid()` and
+    /// `plantimestamp()`.
+    pub fn keeping_moments(self) -> Self {
+        Fleet {
+            moments: Moments::Keep,
+            ..self
+        }
     }
 
     /// Has plans be made at an instant.

@@ -420,7 +420,10 @@ pub fn value(
             {
                 output = input.clone();
             }
-            vec![("output", output), field("id")]
+            // What was made of the time is as it was made.
+            let is_unknown = record.get("input").is_some_and(|input| !input.is_known());
+            let input = is_unknown.then(|| field("input"));
+            input.into_iter().chain([("output", output), field("id")]).collect()
         }
     };
     let field = |name: &Arc<str>| {

@@ -25,7 +25,11 @@ pub(super) fn resource(lowering: &Lowering<'_>, network: &Network) -> Result<Opt
         let mut refuse = |name: &str, span| {
             let detail = format!("A network of provider `{}` has no `{name}`.", provider.name);
             let diagnostic = Diagnostic::error("Unknown attribute", detail).at(span);
-            diagnostics.push(diagnostic.on(lowering.address.clone()));
+            let hint = format!(
+                "take it out; `simfleet schema {}/network` shows what there is",
+                provider.name
+            );
+            diagnostics.push(diagnostic.on(lowering.address.clone()).hint(hint));
         };
         for (name, span) in &network.blocks {
             if schema.attribute(name).is_none() {

@@ -185,7 +185,8 @@ pub(super) fn refuse_others(
             diagnostics.push(
                 Diagnostic::error("Unknown attribute", detail)
                     .on(lowering.address.clone())
-                    .at(span),
+                    .at(span)
+                    .hint("take it out, or give the node to a provider that has it"),
             );
         }
     }

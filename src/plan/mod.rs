@@ -3,7 +3,7 @@
 //! - [`planner`]: the way in; [`session`]: the configuration held against the state, in the order of what reads what
 //! - [`work`]: each resource held against what was seen, by [`assess`]; [`change`]: what comes of it; [`difference`]: how
 //!   attributes differ
-//! - [`hold`]: what somebody stopped or paused by hand
+//! - [`hold`]: what somebody stopped or paused by hand; [`moments`]: what depends only on when a plan is made
 //! - [`moves`], [`adopt`]: addresses and objects that a plan is made with as if they were recorded already
 //! - [`disruption`]: how many members of a pool go at once; [`select`]: a part of a plan; [`beside`]: what else it tells
 //! - [`file`]: saved plans
@@ -16,6 +16,7 @@ mod difference;
 mod disruption;
 mod file;
 mod hold;
+mod moments;
 mod moves;
 mod order;
 mod planner;
@@ -34,6 +35,7 @@ pub use difference::{compare, drift, marked, same, typed};
 pub use disruption::{Emptied, Roll, away, has_ended, member_of};
 pub use file::{Origin, PlanFile, PlanFileError};
 pub use hold::{EndedAllocation, EndedHold, HoldEnd, Holds, STATE, STOPPED_BECAUSE, allocated, described};
+pub use moments::Moments;
 pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner, Scaled, Signals};
 pub use select::{Pattern, Selection};

@@ -10,11 +10,12 @@ use simfleet_state::{Event, Snapshot, State};
 use super::beside::{deposed, interrupts, pools, unfinished};
 use super::disruption;
 use super::hold::{Holding, Holds};
+use super::moments::Moments;
 use super::moves::Basis;
 use super::session::Session;
 use super::{Action, Plan, Reason, Selection};
-use crate::config::Config;
 use crate::config::blocks::{Alert, Metrics, Pool, Webhook};
+use crate::config::{Config, Moment};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower::{Decided, Ruling};
 use crate::providers::Registry;
@@ -51,6 +52,8 @@ pub struct Planner<'a> {
     pub ruling: &'a Ruling,
     /// When it is made: some holds last until a time, some bounds hold at some times.
     pub at: Timestamp,
+    /// What it makes of what depends only on when it is made.
+    pub moments: Moments,
 }
 
 /// Where signals come from and go to.
@@ -193,12 +196,20 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn scaled(&self, state: &State) -> Result<Scaled, Diagnostics> {
-        let session = Session::new(self.config, self.registry, state, self.decided())?;
+        let session = Session::new(self, state)?;
         let pools = session.layout.pools.into_iter();
         Ok(Scaled {
             pools: pools.map(|(address, members)| (address, members.declared)).collect(),
             signals: session.signals,
         })
+    }
+
+    /// Returns when what is declared is evaluated. What is to stay as it is recorded must be told from what is known.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            planned_at: (self.moments == Moments::Renew).then_some(self.at),
+            applied: None,
+        }
     }
 
     /// Returns what is decided of sizes.

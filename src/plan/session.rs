@@ -20,14 +20,15 @@ use simfleet_state::State;
 
 pub(super) use self::conditions::{postcondition, precondition};
 use super::Mode;
+use super::moments::{Moments, kept_output};
 use super::order::{self, Ordered};
-use super::planner::Signals;
+use super::planner::{Planner, Signals};
 use super::values::Values;
 use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
-use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Names, Need, Record};
+use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Moment, Names, Need, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, Decided, Layout, Objects, Trigger};
+use crate::lower::{self, Layout, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
 
@@ -88,6 +89,11 @@ pub struct Session<'a> {
     pub(super) signals: Signals,
     values: Values,
     mode: Mode,
+    /// When what is declared was evaluated for the plan.
+    planned: Moment,
+    /// When it is evaluated: from the time that the plan is carried out, also then.
+    moment: Moment,
+    moments: Moments,
 }
 
 impl Objects for State {
@@ -110,13 +116,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Cycles, counts that are not known, declarations that do not fit.
-    pub(super) fn new(
-        config: &'a Config,
-        registry: &'a Registry,
-        state: &State,
-        decided: Decided<'_>,
-    ) -> Result<Self, Diagnostics> {
-        let mut session = Session::empty(config, registry, Mode::Apply);
+    pub(super) fn new(planner: &Planner<'a>, state: &State) -> Result<Self, Diagnostics> {
+        let config = planner.config;
+        let mut session = Session {
+            planned: planner.moment(),
+            moment: planner.moment(),
+            moments: planner.moments,
+            ..Session::empty(config, planner.registry, Mode::Apply)
+        };
         let mut diagnostics = Diagnostics::new();
         let mut typed = Vec::new();
         for ordered in order::in_order(config)? {
@@ -138,7 +145,7 @@ impl<'a> Session<'a> {
             return Err(diagnostics);
         }
         session.spread_create_before_destroy();
-        session.layout = Layout::of(&typed, state, decided);
+        session.layout = Layout::of(&typed, state, planner.decided());
         for (address, block) in typed {
             match block {
                 Block::Metrics(metrics) => _ = session.signals.metrics.insert(address, metrics),
@@ -290,12 +297,45 @@ impl<'a> Session<'a> {
             signals: Signals::default(),
             values: Values::default(),
             mode,
+            planned: Moment::default(),
+            moment: Moment::default(),
+            moments: Moments::default(),
         }
+    }
+
+    /// Has what depends on when the plan is carried out be known from now on.
+    pub fn carried_out_at(&mut self, moment: Moment) {
+        self.moment = moment;
     }
 
     /// Returns the names as the values are now: to be made anew once others are set.
     pub(super) fn names(&self) -> Names<'_> {
-        Names::new(self.config, &self.values)
+        Names::new(self.config, &self.values).at(self.moment)
+    }
+
+    /// Returns the names as the plan saw them: without what depends on when it is carried out.
+    fn names_of_plan(&self) -> Names<'_> {
+        Names::new(self.config, &self.values).at(self.planned)
+    }
+
+    /// Returns the value that others read of one instance: what was made is as it is recorded, not as it would be made now.
+    fn value_as_made(
+        &self,
+        declared: &Declared<'_>,
+        one: &One,
+        names: (&Names<'_>, &Names<'_>),
+        objects: &dyn Objects,
+    ) -> Result<Value, Diagnostics> {
+        let (of_plan, now) = names;
+        let value = |names: &Names<'_>| {
+            let scope = scope(names, &declared.block, one.instance.clone())?;
+            self.value(declared, one, &declared.declaration.evaluate(&scope)?, objects)
+        };
+        let made = value(of_plan)?;
+        match made.is_known() || self.moment == self.planned {
+            true => Ok(made),
+            false => value(now),
+        }
     }
 
     /// Returns the value that others read of one instance.
@@ -329,9 +369,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns the outputs, by name.
-    pub(super) fn outputs(&self) -> Result<BTreeMap<Arc<str>, Value>, Diagnostics> {
-        let names = Names::new(self.config, &self.values);
+    /// Returns the outputs, by name, given those that are recorded.
+    pub(super) fn outputs(
+        &self,
+        recorded: &BTreeMap<Arc<str>, Value>,
+    ) -> Result<BTreeMap<Arc<str>, Value>, Diagnostics> {
+        let (names, names_of_plan) = (self.names(), self.names_of_plan());
         let scope = names.scope(Instance::default());
         let mut diagnostics = Diagnostics::new();
         let mut outputs = BTreeMap::new();
@@ -341,6 +384,13 @@ impl<'a> Session<'a> {
             }
             let Some(value) = diagnostics.keep(evaluate(&output.expr, &scope)) else {
                 continue;
+            };
+            let value = match self.moments {
+                Moments::Renew => value,
+                Moments::Keep => evaluate(&output.expr, &names_of_plan.scope(Instance::default()))
+                    .ok()
+                    .and_then(|planned| kept_output(name, &planned, recorded))
+                    .unwrap_or(value),
             };
             if value.has_sensitive() && !output.sensitive {
                 diagnostics.push(output.shows_secret(name));
@@ -456,12 +506,11 @@ impl<'a> Session<'a> {
         let declared = &self.order[place];
         let mut set = Vec::with_capacity(declared.behind.len());
         {
-            let names = self.names();
+            let (of_plan, now) = (self.names_of_plan(), self.names());
             for index in &declared.behind {
                 let one = &declared.ones[*index];
-                let scope = scope(&names, &declared.block, one.instance.clone())?;
-                let record = declared.declaration.evaluate(&scope)?;
-                set.push((*index, self.value(declared, one, &record, state)?));
+                let value = self.value_as_made(declared, one, (&of_plan, &now), state)?;
+                set.push((*index, value));
             }
         }
         let declared = &mut self.order[place];

@@ -8,6 +8,7 @@ use simfleet_provider_api::{Address, Attribute, Attributes, ChangeEffect, Object
 use simfleet_state::{Declaration, Operation, Resource, State};
 
 use super::hold::impose;
+use super::moments::{Kept, Moments};
 use super::moves::Basis;
 use super::planner::{Mode, Planner};
 use super::session::{Declared, One, Session, postcondition, precondition, scope};
@@ -43,7 +44,7 @@ impl<'a> Planner<'a> {
         };
         let session = match self.mode {
             Mode::Apply => {
-                let mut session = Session::new(self.config, self.registry, state, self.decided())?;
+                let mut session = Session::new(self, state)?;
                 work.declared(&mut session)?;
                 session.planned(&work.found.changes);
                 session
@@ -202,6 +203,12 @@ impl Work<'_, '_> {
         if let Some(held) = held {
             impose(&mut desired.to_mut().attributes, held);
         }
+        let kept = match (self.planner.moments, recorded) {
+            (Moments::Keep, Some(recorded)) if !desired.attributes.is_known() => {
+                Kept::of(&mut desired.to_mut().attributes, &recorded.declared.inputs)
+            }
+            _ => Kept::default(),
+        };
         let desired = &*desired;
         refuse_shared_ports(desired)?;
         self.refuse_same_host(desired)?;
@@ -231,6 +238,7 @@ impl Work<'_, '_> {
         if let (Some(intent), Some(begun)) = (intent, self.state.declared_of(&desired.address)) {
             go_on(&mut change, intent, begun, self.is_lost(begun), schema);
         }
+        kept.renew_secrets(&mut change);
         if change.is_made_first() && !desired.spans.contains_key(NAME) {
             // The old object still has the name.
             let name: Value = format!("{}-{}", desired.address, self.state.serial).into();
@@ -415,7 +423,7 @@ impl Work<'_, '_> {
 
     pub(super) fn outputs(&self, session: &Session<'_>) -> Result<BTreeMap<String, OutputChange>, Diagnostics> {
         let after = match self.planner.mode {
-            Mode::Apply => session.outputs()?,
+            Mode::Apply => session.outputs(&self.state.outputs)?,
             Mode::Destroy => BTreeMap::new(),
             Mode::Refresh => self.state.outputs.clone(),
         };

@@ -106,7 +106,7 @@ fn console_evaluates_one_expression_a_line() {
     let lab = Lab::new(
         "variable \"size\" {\n  type = number\n  default = 2\n}\nlocals { names = [for i in range(var.size) : \"n${i}\"] }\n",
     );
-    let input = "1 + 2\nlocal.names\n\nupper(\"a\")\nvar.sise\n{ a = 1, b = null }\n1 +\nvar.size * 10\nexit\n1\n";
+    let input = "1 + 2\nlocal.names\n\nupper(\"a\")\nvar.sise\ntry(var.sise, 1)\n{ a = 1, b = null }\n1 +\nvar.size * 10\nexit\n1\n";
     insta::assert_snapshot!("console", lab.run_with("console", input).exits(0));
     let run = lab.run_with("console --var size=5", "var.size").exits(0);
     assert_eq!(run.stdout, "5\n", "{run}");

@@ -4,6 +4,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::lab::{Lab, Run, SECRET};
 
@@ -171,6 +172,31 @@ output "word" { value = split(" ", nonsensitive(value.v.output))[0] }
     let run = lab.run("apply kept.plan --var word=one").exits(0);
     assert!(run.stdout.contains("word = \"one\""), "{run}");
     lab.write("fleet.hcl", fleet);
+}
+
+/// `plantimestamp()` is when the plan was made, however much later it is carried out.
+#[test]
+fn a_saved_plan_carries_its_time() {
+    let lab = Running::new(
+        "value \"planned\" { input = plantimestamp() }\nvalue \"now\" { input = timestamp() }\n\
+         output \"all\" { value = [value.planned.output, value.now.output, uuid()] }\n",
+    );
+    lab.run("plan --out kept.plan").exits(0);
+    let shown: Value = serde_json::from_str(&lab.run("show kept.plan --json").exits(0).stdout).expect("JSON");
+    std::thread::sleep(Duration::from_millis(1100));
+    lab.run("apply kept.plan").exits(0);
+    let outputs: Value = serde_json::from_str(&lab.run("show --json").exits(0).stdout).expect("JSON");
+    let all = outputs["outputs"]["all"]["value"].as_array().expect("a list");
+    let planned = shown["changes"].as_array().expect("a list").iter();
+    let planned = planned.filter(|change| change["address"] == "value.planned");
+    let planned: Vec<&Value> = planned.map(|change| &change["after"]["input"]).collect();
+    assert_eq!(planned, [&all[0]], "{shown}");
+    let times: Vec<jiff::Timestamp> = all[..2]
+        .iter()
+        .map(|time| time.as_str().expect("a text").parse().expect("a time"))
+        .collect();
+    assert!(times[0] < times[1], "{all:?}");
+    assert_eq!(all[2].as_str().map(str::len), Some(36), "{all:?}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn errors_say_where_and_what_to_do() {
         ),
         (
             "var.list[7]",
-            "Invalid index at `7`: This sequence has no element at index 7: its 2 elements start at 0.",
+            "Invalid index at `7`: This sequence has no element at index 7: its 2 elements start at 0. (`length` tells how many elements there are, `one` takes the one or none)",
         ),
         (
             "node.a.labels[\"sit\"]",
@@ -40,7 +40,7 @@ fn errors_say_where_and_what_to_do() {
         ),
         (
             "provider::x::f(1)",
-            "Call to unknown function at `f`: Functions of providers are not available.",
+            "Call to unknown function at `f`: Functions of providers are not available. (what is built in is called by its name: upper(…), or core::upper(…))",
         ),
         (
             "upper(1, 2)",

@@ -3,6 +3,7 @@
 
 mod growth;
 mod lost;
+mod moments;
 mod places;
 mod stale;
 #[path = "../support/mod.rs"]

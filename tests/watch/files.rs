@@ -150,3 +150,26 @@ fn a_hold_that_is_over_is_seen_at_once() {
     assert_eq!(watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+#[test]
+fn a_watch_keeps_the_times_that_were_applied() {
+    let text = "value \"t\" {\n  input = { at = timestamp(), id = uuid(), planned = plantimestamp() }\n}\n\
+                output \"t\" { value = value.t.output }\n";
+    let fleet = Fleet::new(text);
+    fleet.ok(&["apply", "--auto-approve"]);
+    let shown = || fleet.ok(&["output", "t"]).out;
+    let applied = shown();
+    let mut watcher = Watcher::start(&fleet, &["--follow"]);
+    watcher.wait_for_type("watching");
+    fleet.write(&format!("{text}value \"new\" {{ input = timestamp() }}\n"));
+    let changed = watcher.wait_for("a change", |event| event["type"] == "finished");
+    assert_eq!(changed["address"], "value.new");
+    watcher.wait_for_type("settled");
+    let done = watcher.told.iter().filter(|event| event["type"] == "finished");
+    assert_eq!(done.count(), 1, "{:?}", watcher.told);
+    assert_eq!(watcher.end().code, Some(0));
+    assert_eq!(shown(), applied);
+    // An apply by hand gives it others.
+    fleet.ok(&["apply", "--auto-approve"]);
+    assert_ne!(shown(), applied);
+}

@@ -64,7 +64,8 @@ fn no_name_twice(record: &Record, diagnostics: &mut Diagnostics) {
         if let Some(first) = seen.insert(block.label(0), block.span().clone()) {
             let detail = format!("There is another token or key `{}`.", block.label(0));
             let diagnostic = Diagnostic::error("Duplicate declaration", detail).at(block.span().clone());
-            diagnostics.push(diagnostic.related(first, "the first one"));
+            let diagnostic = diagnostic.related(first, "the first one");
+            diagnostics.push(diagnostic.hint("give each a name of its own: what somebody did is told by it"));
         }
     }
 }

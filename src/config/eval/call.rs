@@ -11,7 +11,13 @@ use crate::diagnostic::Diagnostic;
 impl Evaluator<'_> {
     pub(super) fn call(&mut self, call: &FuncCall, names: Names<'_>) -> Evaluated {
         let name = call.name.name.as_str();
-        if !call.name.is_namespaced() {
+        // What is built in can be called by its namespace too.
+        let is_built_in = match &*call.name.namespace {
+            [] => true,
+            [only] => only.as_str() == "core",
+            _ => false,
+        };
+        if is_built_in {
             match name {
                 "try" => return self.attempt_each(call, names),
                 "can" => return self.can(call, names),
@@ -26,13 +32,16 @@ impl Evaluator<'_> {
         for argument in call.args.iter() {
             let _ = self.eval(argument, names);
         }
-        let diagnostic = if call.name.is_namespaced() {
-            Diagnostic::error("Call to unknown function", "Functions of providers are not available.")
+        let diagnostic = if !is_built_in {
+            let diagnostic = Diagnostic::error("Call to unknown function", "Functions of providers are not available.");
+            diagnostic.hint("what is built in is called by its name: upper(…), or core::upper(…)")
         } else if functions::NOT_YET.contains(&name) {
             Diagnostic::error("Function not available", format!("`{name}` is not available yet."))
         } else {
             let diagnostic = Diagnostic::error("Call to unknown function", format!("There is no function `{name}`."));
-            diagnostic.nearest(name, functions::names())
+            let known =
+                "the functions are those of Terraform, by the same names; `env` reads a variable of the environment";
+            diagnostic.nearest_or(name, functions::names(), known)
         };
         Err(self.fail(diagnostic.at(self.span(&call.name.name))))
     }
@@ -86,10 +95,7 @@ impl Evaluator<'_> {
             arguments.extend(items.iter().cloned());
         }
         self.check_count(function, call, arguments.len())?;
-        let result = function.call(
-            arguments,
-            &Call::new(self.scope, &self.budget, self.variables.is_some()),
-        );
+        let result = function.call(arguments, &Call::new(self, call));
         result
             .map(|value| value.mark(sensitive))
             .map_err(|problem| self.problem(problem, function, call))

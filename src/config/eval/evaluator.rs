@@ -45,18 +45,32 @@ pub(super) const BUDGET: u64 = 10_000_000;
 
 /// The work that is left.
 #[derive(Clone)]
-pub(super) struct Budget(Rc<Cell<u64>>);
+pub(super) struct Budget(Rc<Spent>);
+
+struct Spent {
+    left: Cell<u64>,
+    /// How many UUIDs were made.
+    uuids: Cell<u64>,
+}
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Budget(Rc::new(Cell::new(BUDGET)))
+        Budget(Rc::new(Spent {
+            left: Cell::new(BUDGET),
+            uuids: Cell::new(0),
+        }))
     }
 
     /// Takes some of it; false where there is not enough.
     pub(super) fn take(&self, work: u64) -> bool {
-        let left = self.0.get().checked_sub(work);
-        self.0.set(left.unwrap_or(0));
+        let left = self.0.left.get().checked_sub(work);
+        self.0.left.set(left.unwrap_or(0));
         left.is_some()
+    }
+
+    /// Returns how many UUIDs the expression made before, and counts one more.
+    pub(super) fn next_uuid(&self) -> u64 {
+        self.0.uuids.replace(self.0.uuids.get() + 1)
     }
 }
 

@@ -13,6 +13,7 @@ use hcl_edit::expr::{Expression, Traversal};
 use hcl_edit::visit_mut::{VisitMut, visit_traversal_mut};
 use jiff::Timestamp;
 use simfleet_provider_api::{PathStep, Value};
+use uuid::Uuid;
 
 use crate::config::nesting;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, Span};
@@ -113,8 +114,8 @@ pub trait Scope {
         true
     }
 
-    /// The time that `timestamp()` returns. `None`, as in a plan, makes it unknown, and `uuid()` too: what is planned
-    /// would be something else when it is applied.
+    /// The time that `timestamp()` returns. `None`, as in a plan, makes it unknown: what is planned would be something
+    /// else when it is applied.
     fn now(&self) -> Option<Timestamp> {
         None
     }
@@ -122,6 +123,11 @@ pub trait Scope {
     /// The time that `plantimestamp()` returns: when the plan was made.
     fn planned_at(&self) -> Option<Timestamp> {
         self.now()
+    }
+
+    /// The UUID that a call of `uuid()` returns; `nth` tells the calls of one evaluation apart. Unknown where the time is.
+    fn uuid(&self, _at: &Span, _nth: u64) -> Option<Uuid> {
+        self.now().map(|_| Uuid::new_v4())
     }
 }
 

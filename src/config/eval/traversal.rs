@@ -207,7 +207,10 @@ impl Evaluator<'_> {
             };
             let mut diagnostic = Diagnostic::error(summary, detail);
             if let (Some(fields), Some(name), false) = (value.as_fields(), key.as_str(), sensitive) {
-                diagnostic = diagnostic.nearest(name, fields.keys().map(|name| &**name));
+                let keys = || fields.keys().map(|name| &**name);
+                diagnostic = diagnostic.nearest_or(name, keys(), known_keys(keys()));
+            } else if value.as_slice().is_some() && key.as_number().is_some() {
+                diagnostic = diagnostic.hint("`length` tells how many elements there are, `one` takes the one or none");
             }
             self.fail(diagnostic.at(self.span(at.value())))
         })
@@ -238,6 +241,23 @@ impl Evaluator<'_> {
 enum Problem {
     OfNull,
     Other(String),
+}
+
+/// Says which keys there are; only some of many.
+fn known_keys<'k>(keys: impl Iterator<Item = &'k str>) -> String {
+    const SHOWN: usize = 5;
+    let mut keys: Vec<&str> = keys.take(SHOWN + 1).collect();
+    if keys.len() > SHOWN {
+        keys.truncate(SHOWN);
+        keys.push("…");
+    }
+    match keys.is_empty() {
+        true => "it has no elements; `lookup` gives another value for a key that is not there".to_owned(),
+        false => format!(
+            "its keys: {}; `lookup` gives another value for one that is not there",
+            keys.join(", ")
+        ),
+    }
 }
 
 /// Returns the element of a value at a key. Of a secret, nothing is shown.

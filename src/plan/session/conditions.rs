@@ -52,8 +52,7 @@ impl Session<'_> {
     ) -> Result<Held, Diagnostics> {
         let scope = scope(names, &declared.block, one.instance.clone())?;
         let before = precondition(declared, &scope)?;
-        let record = declared.declaration.evaluate(&scope)?;
-        let value = self.value(declared, one, &record, objects)?;
+        let value = self.value_as_made(declared, one, (&self.names_of_plan(), names), objects)?;
         Ok(before.max(postcondition(declared, one, value, names)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::Value;
+use simfleet_provider_api::{Attributes, Value};
 use simfleet_state::State;
 
 use super::conditions::{POSTCONDITION, PRECONDITION, precondition};
@@ -14,6 +14,7 @@ use crate::config::{Check, Config, Need, Output};
 use crate::diagnostic::Diagnostics;
 use crate::plan::difference::canonical;
 use crate::plan::hold::impose;
+use crate::plan::moments::Moments;
 use crate::plan::{Change, Mode, NAME, ignore};
 
 impl Resolve for Session<'_> {
@@ -53,9 +54,11 @@ impl Resolve for Session<'_> {
         if let Some(held) = &change.held {
             impose(&mut wanted, held);
         }
-        let name = change.wanted.as_ref().and_then(|planned| planned.get(NAME));
-        if let Some(name) = name.filter(|name| name.is_known()) {
-            wanted.set(NAME, name.clone());
+        let planned = change.wanted.iter().flat_map(Attributes::iter);
+        for (name, value) in planned.filter(|(_, value)| value.is_known()) {
+            if &**name == NAME || self.moments == Moments::Keep {
+                wanted.set(name.clone(), value.clone());
+            }
         }
         // As the plan has it, also of what is made anew: others may have been planned with that.
         if let Some(before) = &change.before {
@@ -87,7 +90,7 @@ impl Resolve for Session<'_> {
         let references: Vec<Reference> = self.config.outputs.values().flat_map(Output::references).collect();
         let needs = self.config.dependencies(&[], &references);
         self.conclude(&needs, state).map_err(|errors| first(&errors))?;
-        Session::outputs(self).map_err(|errors| first(&errors))
+        Session::outputs(self, &state.outputs).map_err(|errors| first(&errors))
     }
 
     fn warnings(&mut self, state: &State) -> Diagnostics {

@@ -32,6 +32,7 @@ impl Watch {
         }
         let at = self.now();
         let fleet = enforced.fleet.clone().at(at).ruled_by(ruling.clone());
+        let fleet = fleet.keeping_moments();
         let planned = fleet.plan_from(Snapshot::clone(snapshot), self.looks.of(&snapshot.state))?;
         let next_change = planned.session.next_change();
         let parts = parts(&planned.plan);

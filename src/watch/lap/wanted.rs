@@ -104,6 +104,7 @@ impl Watch {
             Some(_) if self.was_pending_at == snapshot.state.serial && self.pending.is_some() => return Ok(()),
             Some(_) => {
                 let fleet = self.files.clone().at(self.now()).ruled_by(self.ruling());
+                let fleet = fleet.keeping_moments();
                 let planned = fleet.plan_from(snapshot.clone(), self.looks.of(&snapshot.state))?;
                 Some(Pending::of(&planned.plan, self.how.follow))
             }

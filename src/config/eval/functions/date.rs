@@ -5,15 +5,16 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use simfleet_provider_api::{Number, Value};
 
 use super::{Arguments, Call, Function, Outcome, Problem, string};
+use crate::config::moment::{PLANTIMESTAMP, TIMESTAMP};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("formatdate", &[string("format"), string("time")], formatdate),
     Function::plain("plantimestamp", &[], |_, call| {
-        Ok(stamp(call.scope.planned_at(), "plantimestamp()"))
+        Ok(stamp(call.scope.planned_at(), PLANTIMESTAMP))
     }),
     Function::plain("timeadd", &[string("timestamp"), string("duration")], timeadd),
     Function::plain("timecmp", &[string("timestamp_a"), string("timestamp_b")], timecmp),
-    Function::plain("timestamp", &[], |_, call| Ok(stamp(call.scope.now(), "timestamp()"))),
+    Function::plain("timestamp", &[], |_, call| Ok(stamp(call.scope.now(), TIMESTAMP))),
 ];
 
 fn stamp(time: Option<Timestamp>, origin: &str) -> Value {
@@ -36,7 +37,9 @@ fn parse(args: &[Value], index: usize) -> Result<Zoned, Problem> {
         && bytes.len() >= 20
         && bytes.get(10) == Some(&b'T')
         && bytes.get(13) == Some(&b':')
-        && bytes.get(16) == Some(&b':');
+        && bytes.get(16) == Some(&b':')
+        // A leap second would be taken for the one before it.
+        && bytes.get(17..19) != Some(b"60");
     let offset = match text
         .get(19..)
         .filter(|_| shape)
@@ -158,8 +161,12 @@ fn formatdate(args: &[Value], call: &Call<'_>) -> Outcome {
     Ok(out.into())
 }
 
-/// Reads a quoted part; two quotes in a row stand for one.
+/// Reads a quoted part; two quotes in a row stand for one, in it and by themselves.
 fn quoted<'t>(text: &'t str, out: &mut String) -> Result<&'t str, Problem> {
+    if let Some(rest) = text.strip_prefix("''") {
+        out.push('\'');
+        return Ok(rest);
+    }
     let mut rest = text.strip_prefix('\'').unwrap_or(text);
     loop {
         let (literal, after) = rest

@@ -1,5 +1,7 @@
 //! JSON, base 64, CSV and URLs.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use simfleet_provider_api::{Value, json};
@@ -29,9 +31,44 @@ fn base64decode(args: &[Value], _: &Call<'_>) -> Outcome {
 }
 
 fn jsondecode(args: &[Value], _: &Call<'_>) -> Outcome {
-    let parsed: serde_json::Value =
-        serde_json::from_str(args.text(0)).map_err(|error| Problem::Argument(0, format!("it is not JSON: {error}")))?;
+    let parsed: serde_json::Value = serde_json::from_str(&without_halves(args.text(0)))
+        .map_err(|error| Problem::Argument(0, format!("it is not JSON: {error}")))?;
     json::from_json(&parsed).map_err(|error| Problem::Argument(0, error.to_string()))
+}
+
+/// Returns JSON in which the half of a surrogate pair that stands alone is the replacement character, as Go reads it.
+fn without_halves(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let is_high = |unit: u16| (0xd800..0xdc00).contains(&unit);
+    let is_low = |unit: u16| (0xdc00..0xe000).contains(&unit);
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(high), Some(low)) if is_high(high) && is_low(low) => 12,
+            (Some(half), _) if is_high(half) || is_low(half) => {
+                out.push_str(text.get(copied..at).unwrap_or_default());
+                out.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            // What is escaped can be a backslash.
+            _ => {
+                1 + text
+                    .get(at + 1..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8)
+            }
+        };
+    }
+    match copied {
+        0 => text.into(),
+        _ => (out + text.get(copied..).unwrap_or_default()).into(),
+    }
 }
 
 fn jsonencode(args: &[Value], call: &Call<'_>) -> Outcome {

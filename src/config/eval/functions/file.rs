@@ -29,7 +29,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("fileexists", &[string("path")], fileexists),
     Function::plain("fileset", &[string("path"), string("pattern")], fileset),
     Function::plain("pathexpand", &[string("path")], |args, call| {
-        Ok(shown(&expand(args.text(0), call)).into())
+        Ok(shown(&expand(args.text(0), call)?).into())
     }),
     Function::elements("templatefile", &[string("path"), any("vars")], templatefile),
     Function::elements("templatestring", &[string("template"), any("vars")], templatestring),
@@ -46,19 +46,20 @@ fn shown(path: &Path) -> String {
 }
 
 /// Replaces a leading `~` by the home folder.
-fn expand(path: &str, call: &Call<'_>) -> PathBuf {
+fn expand(path: &str, call: &Call<'_>) -> Result<PathBuf, Problem> {
     let home = || call.scope.environment("HOME").filter(|home| !home.is_empty());
-    match path.strip_prefix('~') {
+    Ok(match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => match home() {
             Some(home) => Path::new(&home).join(rest.trim_start_matches('/')),
             None => path.into(),
         },
-        _ => path.into(),
-    }
+        Some(_) => return Err("the home folders of other users are not known; write the path out".into()),
+        None => path.into(),
+    })
 }
 
-fn resolve(path: &str, call: &Call<'_>) -> PathBuf {
-    call.scope.folder().join(expand(path, call))
+fn resolve(path: &str, call: &Call<'_>) -> Result<PathBuf, Problem> {
+    Ok(call.scope.folder().join(expand(path, call)?))
 }
 
 /// Returns the path without `.` and `..`, from the root.
@@ -107,7 +108,7 @@ fn dirname(path: &str) -> String {
 
 /// Reads the file that the first argument names, piece by piece.
 pub(super) fn read_each(args: &[Value], call: &Call<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Problem> {
-    let path = resolve(args.text(0), call);
+    let path = resolve(args.text(0), call)?;
     let problem = |error: std::io::Error| {
         let detail = match error.kind() {
             std::io::ErrorKind::NotFound => format!("there is no file `{}`", path.display()),
@@ -131,7 +132,7 @@ pub(super) fn read_each(args: &[Value], call: &Call<'_>, mut each: impl FnMut(&[
 
 /// Reads the whole file that the first argument names.
 fn read(args: &[Value], call: &Call<'_>) -> Result<Vec<u8>, Problem> {
-    let path = resolve(args.text(0), call);
+    let path = resolve(args.text(0), call)?;
     if std::fs::metadata(&path).is_ok_and(|found| found.len() > MAX_FILE) {
         let detail = format!("`{}` is larger than {} MiB", path.display(), MAX_FILE >> 20);
         return Err(Problem::Argument(0, detail));
@@ -153,7 +154,7 @@ fn file(args: &[Value], call: &Call<'_>) -> Outcome {
 }
 
 fn fileexists(args: &[Value], call: &Call<'_>) -> Outcome {
-    let path = resolve(args.text(0), call);
+    let path = resolve(args.text(0), call)?;
     match std::fs::metadata(&path) {
         Ok(found) if found.is_dir() => Err(Problem::Argument(
             0,
@@ -169,7 +170,7 @@ fn fileexists(args: &[Value], call: &Call<'_>) -> Outcome {
 }
 
 fn fileset(args: &[Value], call: &Call<'_>) -> Outcome {
-    let root = resolve(args.text(0), call);
+    let root = resolve(args.text(0), call)?;
     let pattern = glob(args.text(1))?;
     let mut found = Vec::new();
     let mut seen = 0;
@@ -264,7 +265,7 @@ fn templatefile(args: &[Value], call: &Call<'_>) -> Outcome {
         return Err("a template file cannot use other template files".into());
     }
     let file = Arc::new(SourceFile {
-        path: resolve(args.text(0), call),
+        path: resolve(args.text(0), call)?,
         text: read_text(args, call)?,
     });
     render(file, args, call)

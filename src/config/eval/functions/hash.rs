@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::file::read_each;
 use super::{Arguments, Call, Function, Outcome, Problem, string};
+use crate::config::moment::UUID;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("base64sha256", &[string("str")], |args, _| {
@@ -65,10 +66,8 @@ fn file<D: Digest>(args: &[Value], call: &Call<'_>) -> Result<impl AsRef<[u8]>, 
 
 /// A random one, so it is not known before it is applied.
 fn uuid(_: &[Value], call: &Call<'_>) -> Outcome {
-    Ok(match call.scope.now() {
-        Some(_) => Uuid::new_v4().to_string().into(),
-        None => Value::unknown("uuid()"),
-    })
+    let made = call.scope.uuid(&call.span(), call.budget.next_uuid());
+    Ok(made.map_or_else(|| Value::unknown(UUID), |uuid| uuid.to_string().into()))
 }
 
 fn uuidv5(args: &[Value], _: &Call<'_>) -> Outcome {

@@ -4,14 +4,17 @@
 //! happens to what is unknown or sensitive in its arguments. So nearly all of them see only plain values.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 
+use hcl_edit::Span as _;
+use hcl_edit::expr::FuncCall;
 use simfleet_provider_api::{Number, Type, Value, convert};
 
 use super::Scope;
 use super::call::first_unknown;
-use super::evaluator::{Budget, normal, unknown};
-use crate::diagnostic::Diagnostic;
+use super::evaluator::{Budget, Evaluator, normal, unknown};
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
 
 mod collection;
 mod conversion;
@@ -114,6 +117,9 @@ pub(super) struct Call<'a> {
     scope: &'a dyn Scope,
     budget: &'a Budget,
     in_template: bool,
+    file: &'a Arc<SourceFile>,
+    /// Where in the file it is called.
+    range: Range<usize>,
 }
 
 /// Why there is no result.
@@ -292,11 +298,21 @@ impl Function {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(scope: &'a dyn Scope, budget: &'a Budget, in_template: bool) -> Self {
+    pub(super) fn new(evaluator: &'a Evaluator<'_>, call: &FuncCall) -> Self {
         Call {
-            scope,
-            budget,
-            in_template,
+            scope: evaluator.scope,
+            budget: &evaluator.budget,
+            in_template: evaluator.variables.is_some(),
+            file: evaluator.file,
+            range: call.span().unwrap_or_default(),
+        }
+    }
+
+    /// Where it is called.
+    fn span(&self) -> Span {
+        Span {
+            file: Arc::clone(self.file),
+            range: self.range.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! IP networks in CIDR notation.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use simfleet_provider_api::{Number, Value};
@@ -29,6 +30,7 @@ impl Network {
     fn parse(args: &[Value]) -> Result<Self, Problem> {
         let problem = || Problem::Argument(0, "it must be a network such as 10.0.0.0/16".to_owned());
         let (address, prefix) = args.text(0).split_once('/').ok_or_else(problem)?;
+        let address = without_zeros(address);
         let (bits, size) = match address.parse::<IpAddr>().map_err(|_| problem())? {
             IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
             IpAddr::V6(address) => (address.to_bits(), 128),
@@ -58,6 +60,21 @@ impl Network {
     fn text(self) -> Value {
         format!("{}/{}", self.address(), self.prefix).into()
     }
+}
+
+/// Returns an address whose decimal parts have no leading zeros: they are decimal with them too.
+fn without_zeros(address: &str) -> Cow<'_, str> {
+    let start = address.rfind(':').map_or(0, |colon| colon + 1);
+    let (before, decimal) = address.split_at(start);
+    if !decimal.contains('.') {
+        return address.into();
+    }
+    let part = |part: &str| match part.trim_start_matches('0') {
+        "" => part.get(..1).unwrap_or_default().to_owned(),
+        rest => rest.to_owned(),
+    };
+    let parts: Vec<String> = decimal.split('.').map(part).collect();
+    format!("{before}{}", parts.join(".")).into()
 }
 
 /// Returns a number whose lowest bits are set.
@@ -140,6 +157,9 @@ fn cidrsubnet(args: &[Value], _: &Call<'_>) -> Outcome {
     .text())
 }
 
+/// By how many bits `cidrsubnets` extends a prefix at the most, as in Terraform.
+const MAX_NEW_BITS: i64 = 32;
+
 /// Consecutive networks, each at the next address that its size allows.
 fn cidrsubnets(args: &[Value], _: &Call<'_>) -> Outcome {
     let network = Network::parse(args)?;
@@ -152,6 +172,10 @@ fn cidrsubnets(args: &[Value], _: &Call<'_>) -> Outcome {
                 index,
                 "it must extend the prefix by at least one bit".into(),
             ));
+        }
+        if args.whole(index)? > MAX_NEW_BITS {
+            let detail = format!("it must not extend the prefix by more than {MAX_NEW_BITS} bits");
+            return Err(Problem::Argument(index, detail));
         }
         let prefix = new_prefix(network, args, index)?;
         let inside = ones(network.size - prefix);
