@@ -104,10 +104,7 @@ fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
         .chain(state.pools.keys())
         .collect();
     let declared = Declared::of(config).moves(&recorded);
-    let there: BTreeSet<&Address> = recorded
-        .iter()
-        .map(|from| declared.get(*from).unwrap_or(from))
-        .collect();
+    let there: BTreeSet<&Address> = recorded.iter().copied().chain(declared.values()).collect();
     let counted = Counted::of(config, &there);
     let mut moves: Vec<Move> = Vec::new();
     let mut diagnostics = Diagnostics::new();
@@ -193,7 +190,7 @@ impl<'c> Declared<'c> {
 /// The blocks, also those of modules, that get a `count` or lose it: what they have now is, or was, instance 0.
 struct Counted<'c> {
     config: &'c Config,
-    /// What is recorded, once the `moved` blocks are followed.
+    /// What is recorded, and where the `moved` blocks lead.
     there: &'c BTreeSet<&'c Address>,
     /// The instances of modules that something of that is in.
     modules: BTreeSet<&'c [ModuleStep]>,
