@@ -143,7 +143,7 @@ fn moving_modules() {
         .exits(0);
     lab.run("state mv . module.lab 'module.site[\"us\"]'").exits(0);
     let plan = lab.run("plan -json").exits(0).json();
-    for what in ["create", "update", "delete", "move"] {
+    for what in ["create", "update", "replace", "delete"] {
         assert_eq!(plan["summary"][what], 0, "{what}: {plan}");
     }
 }
