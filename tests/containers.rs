@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use simfleet::apply;
+use simfleet::config::Endpoint;
 use simfleet::fleet::Fleet;
 use simfleet::plan::{Action, Mode, Plan, PortChange};
 use simfleet::providers::Registry;
@@ -284,7 +285,7 @@ async fn a_service_that_was_forgotten_comes_back_with_its_volume() {
     let broker: Address = "service.broker".parse().expect("an address");
     let fleet = lab.fleet(Mode::Apply, &[]);
     let forgotten = fleet
-        .forget(std::slice::from_ref(&broker), &progress)
+        .forget(&[Endpoint::Resource(broker.clone())], &progress)
         .await
         .expect("nobody has locks");
     let forgotten = forgotten.iter().map(ToString::to_string).collect();
@@ -305,7 +306,10 @@ async fn a_block_that_imports_a_service_imports_its_volume() {
     lab.apply(Mode::Apply, &[]).await;
     let (progress, _told) = mpsc::unbounded_channel();
     let broker: Address = "service.broker".parse().expect("an address");
-    let forgotten = lab.fleet(Mode::Apply, &[]).forget(&[broker], &progress).await;
+    let forgotten = lab
+        .fleet(Mode::Apply, &[])
+        .forget(&[Endpoint::Resource(broker)], &progress)
+        .await;
     forgotten.expect("nobody has locks");
     let import = "import {\n  to = service.broker\n  id = \"id of service.broker\"\n}\n";
     lab.bench.write(&format!("{FLEET}{import}"));

@@ -1,11 +1,13 @@
-//! What `moved`, `removed` and `import` name: a resource, one instance of it, or a module with all that is in it.
+//! What `moved`, `removed`, `import`, `state mv` and `state rm` name: a resource, one instance of it, or a module with all
+//! that is in it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use hcl_edit::expr::{Expression, TraversalOperator};
 use simfleet_provider_api::address::label_count;
-use simfleet_provider_api::{Address, Key, ModuleStep};
+use simfleet_provider_api::{Address, AddressError, Key, ModuleStep};
 
 use super::blocks;
 use super::eval::Expr;
@@ -17,7 +19,7 @@ use crate::diagnostic::{Diagnostic, Span};
 pub enum Endpoint {
     /// A module, or one instance of it: the way to it, outermost first.
     Module(Vec<ModuleStep>),
-    /// A resource block, or one instance of it; never a child.
+    /// A resource block, or one instance of it; in files never a child.
     Resource(Address),
 }
 
@@ -36,6 +38,38 @@ impl Endpoint {
             Endpoint::Module(modules) => modules.last()?.key.as_ref(),
             Endpoint::Resource(address) => address.key(),
         }
+    }
+
+    /// Whether an address is what this names, one of its instances or children, or in the module.
+    pub fn covers(&self, address: &Address) -> bool {
+        match self {
+            Endpoint::Module(modules) => {
+                let own = address.modules().get(..modules.len());
+                let (Some((own, own_outer)), Some((last, outer))) =
+                    (own.and_then(<[_]>::split_last), modules.split_last())
+                else {
+                    return false;
+                };
+                outer == own_outer && last.name == own.name && (last.key.is_none() || last.key == own.key)
+            }
+            Endpoint::Resource(whole) => {
+                address == whole || address.parent() == *whole || address.declaration() == *whole
+            }
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        text.parse().map(Endpoint::Resource).or_else(|error| {
+            // The way to a module is that to something in it without the end.
+            match format!("{text}.value.it").parse::<Address>() {
+                Ok(inside) if inside.block() == "value" => Ok(Endpoint::Module(inside.modules().to_vec())),
+                _ => Err(error),
+            }
+        })
     }
 }
 
@@ -176,5 +210,63 @@ impl<'e> Reader<'e> {
         };
         self.operators.next();
         Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_read_as_it_is_written() {
+        for text in [
+            "module.m",
+            "module.m[2]",
+            "module.m[\"a.b\"].module.k",
+            "module.m.value.v",
+            "node.a[0]",
+            "pool.p/m1",
+        ] {
+            let endpoint: Endpoint = text.parse().expect(text);
+            assert_eq!(endpoint.to_string(), text);
+            let is_module = matches!(endpoint, Endpoint::Module(_));
+            assert_eq!(is_module, text.parse::<Address>().is_err(), "{text}");
+        }
+        for text in [
+            "",
+            "module",
+            "module.",
+            "module.m.",
+            "module.m.module",
+            "module.m.node",
+            "module.m.simulator",
+            "module.m.simulator.px4",
+            "module.m[x]",
+            "module.m/x",
+            "value",
+        ] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_module_covers_what_is_in_it() {
+        for (text, address, expected) in [
+            ("module.m", "module.m.node.a", true),
+            ("module.m", "module.m[1].module.k.pool.p/m1", true),
+            ("module.m[1]", "module.m[1].node.a", true),
+            ("module.m[1]", "module.m.node.a", false),
+            ("module.m.module.k", "module.m.module.k[0].node.a", true),
+            ("module.m.module.k", "module.m[0].module.k.node.a", false),
+            ("module.m.module.k", "module.m.node.k", false),
+            ("module.m", "module.mm.node.a", false),
+            ("module.m", "node.m", false),
+            ("node.a", "node.a[0]/nic", true),
+            ("node.a", "module.m.node.a", false),
+        ] {
+            let endpoint: Endpoint = text.parse().expect(text);
+            let address: Address = address.parse().expect("an address");
+            assert_eq!(endpoint.covers(&address), expected, "{text}: {address}");
+        }
     }
 }

@@ -12,7 +12,10 @@ use tokio::sync::mpsc;
 use super::mark::Mark;
 use super::{Fleet, FleetError};
 use crate::apply::Progress;
+use crate::config::Endpoint;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+
+mod moving;
 
 /// What a move moved, in order: old and new addresses.
 pub type Moves = Vec<(Address, Address)>;
@@ -42,18 +45,18 @@ struct Pulled {
 const PULLED: u32 = 2;
 
 impl Fleet {
-    /// Gives what is recorded of a resource another address, with its instances and children, and everything that names
-    /// it. Returns what was moved.
+    /// Gives what is recorded of a resource another address, with its instances and children, or of all that is in a
+    /// module, and everything that names it. Returns what was moved.
     ///
     /// # Errors
     /// It is not recorded, the new address is taken or of another kind, or an operation on it is still open.
     pub async fn move_recorded(
         &self,
-        from: &Address,
-        to: &Address,
+        from: &Endpoint,
+        to: &Endpoint,
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<Moves, FleetError> {
-        let moves = |state: &State| moves(state, from, to);
+        let moves = |state: &State| moving::moves(state, from, to);
         self.edit(progress, |state| {
             let moves = moves(state)?;
             let events = moves.iter().map(|(from, to)| Event::Moved {
@@ -65,17 +68,17 @@ impl Fleet {
         .await
     }
 
-    /// Forgets resources, with their instances and children: nothing is done to the objects. Returns the addresses of
-    /// the objects that are managed no more.
+    /// Forgets resources, with their instances and children, and what is in modules: nothing is done to the objects.
+    /// Returns the addresses of the objects that are managed no more.
     ///
     /// # Errors
     /// One is not recorded, something recorded runs on it, or an operation on it is still open.
     pub async fn forget(
         &self,
-        addresses: &[Address],
+        named: &[Endpoint],
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<Vec<Address>, FleetError> {
-        self.edit(progress, |state| forgotten(state, addresses)).await
+        self.edit(progress, |state| forgotten(state, named)).await
     }
 
     /// Returns everything that is recorded as one JSON document, for [`push`](Fleet::push). Secrets are digests, or
@@ -230,25 +233,25 @@ impl Held {
     }
 }
 
-/// Whether an address is a block, or one of its instances or children.
-fn is_of(address: &Address, whole: &Address) -> bool {
-    address == whole || address.parent() == *whole || address.declaration() == *whole
+/// Returns what is recorded of a block, with its instances and children, or in a module.
+fn parts(state: &State, whole: &Endpoint) -> BTreeSet<Address> {
+    let parts = state.addresses().filter(|address| whole.covers(address));
+    parts.cloned().collect()
 }
 
-/// Returns what is recorded of a block, with its instances and children.
-fn parts(state: &State, whole: &Address) -> BTreeSet<Address> {
-    state
-        .addresses()
-        .filter(|address| is_of(address, whole))
-        .cloned()
-        .collect()
-}
-
-fn unknown(state: &State, address: &Address) -> Diagnostic {
-    let mut known: BTreeSet<String> = state.addresses().map(ToString::to_string).collect();
-    known.extend(state.addresses().map(|address| address.declaration().to_string()));
-    let diagnostic = Diagnostic::error("Unknown resource", format!("{address} is not recorded."));
-    diagnostic.nearest(&address.to_string(), known.iter().map(String::as_str))
+fn unknown(state: &State, named: &Endpoint) -> Diagnostic {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for address in state.addresses() {
+        let modules = address.modules();
+        let ways = (1..=modules.len()).filter_map(|depth| modules.get(..depth));
+        known.extend(ways.map(|way| Endpoint::Module(way.to_vec()).to_string()));
+        known.extend([address.to_string(), address.declaration().to_string()]);
+    }
+    let (what, detail) = match named {
+        Endpoint::Module(_) => ("Unknown module", format!("Nothing is recorded in {named}.")),
+        Endpoint::Resource(_) => ("Unknown resource", format!("{named} is not recorded.")),
+    };
+    Diagnostic::error(what, detail).nearest(&named.to_string(), known.iter().map(String::as_str))
 }
 
 /// Refuses what would lose sight of an operation in flight.
@@ -264,93 +267,13 @@ fn check_open<'a>(state: &State, mut addresses: impl Iterator<Item = &'a Address
     }
 }
 
-fn moves(state: &State, from: &Address, to: &Address) -> Result<Moves, Diagnostics> {
-    let parts = parts(state, from);
-    if parts.is_empty() {
-        return Err(unknown(state, from).into());
-    }
-    let refuse = |detail: String| Err(Diagnostic::error("Cannot be moved", detail).into());
-    if from == to {
-        return refuse(format!("{from} is its own new address."));
-    }
-    let kind = |address: &Address| {
-        (
-            address.block().to_owned(),
-            address.labels().len(),
-            address.labels().first().cloned(),
-        )
-    };
-    let is_alike = match from.labels().len() {
-        1 => from.block() == to.block() && to.labels().len() == 1,
-        _ => kind(from) == kind(to),
-    };
-    if !is_alike {
-        return refuse(format!("{to} is of another kind than {from}."));
-    }
-    if from.child_name().is_some() || to.child_name().is_some() {
-        let whole = from.parent();
-        return refuse(format!("{from} belongs to {whole}, and goes where that goes."));
-    }
-    check_open(state, parts.iter())?;
-    let is_whole_block = from.key().is_none() && parts.iter().any(|part| part.key().is_some());
-    if is_whole_block && to.key().is_some() {
-        return refuse(format!("{from} has instances, and {to} would be one."));
-    }
-    let taken: BTreeSet<&Address> = state.addresses().collect();
-    let moved: BTreeMap<Address, Address> = parts
-        .iter()
-        .map(|part| (part.clone(), renamed(part, from, to)))
-        .collect();
-    if let Some(taken) = moved
-        .values()
-        .find(|to| taken.contains(to) || state.reservations.contains_key(*to))
-    {
-        return refuse(format!("{taken} is recorded already."));
-    }
-    let mut moves: Moves = Vec::new();
-    // What depends on all instances of a block names the block.
-    let declared = state
-        .resources
-        .values()
-        .flat_map(|resource| &resource.declared.depends_on);
-    if !parts.contains(from) && declared.into_iter().any(|needed| needed == from) {
-        moves.push((from.clone(), to.clone()));
-    }
-    moves.extend(moved.into_iter().filter(|(from, _)| is_movable(state, from)));
-    Ok(moves)
-}
-
-/// Whether there is something at the address itself: who only has ports or a hold goes by those.
-fn is_movable(state: &State, address: &Address) -> bool {
-    state.resources.contains_key(address)
-        || state.deposed.contains_key(address)
-        || state.pools.contains_key(address)
-        || state
-            .reservations
-            .values()
-            .flat_map(BTreeMap::values)
-            .any(|port| port.address == *address)
-}
-
-/// Returns the address of a part once the whole has another.
-fn renamed(part: &Address, from: &Address, to: &Address) -> Address {
-    let mut renamed = to.clone();
-    if let (None, Some(key)) = (from.key(), part.key()) {
-        renamed = renamed.with_key(key.clone());
-    }
-    match part.child_name() {
-        Some(name) => renamed.child(name),
-        None => renamed,
-    }
-}
-
-fn forgotten(state: &State, addresses: &[Address]) -> Result<(Vec<Event>, Vec<Address>), Diagnostics> {
+fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Vec<Address>), Diagnostics> {
     let mut diagnostics = Diagnostics::new();
     let mut all = BTreeSet::new();
-    for address in addresses {
-        let parts = parts(state, address);
+    for named in named {
+        let parts = parts(state, named);
         if parts.is_empty() {
-            diagnostics.push(unknown(state, address));
+            diagnostics.push(unknown(state, named));
         }
         all.extend(parts);
     }
@@ -435,28 +358,4 @@ fn older(pushed: u64, last: u64) -> Diagnostic {
     let hint = "pull it again, and change and push that; --force pushes this one all the same, and what was recorded since \
                 is left in `simfleet state history` only";
     Diagnostic::error("An older state", detail).hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_keep_their_keys_and_names() {
-        let at = |text: &str| text.parse::<Address>().expect(text);
-        for (part, from, to, expected) in [
-            ("value.a", "value.a", "value.b", "value.b"),
-            ("value.a[1]", "value.a", "value.b", "value.b[1]"),
-            ("value.a[1]", "value.a[1]", "value.b[\"x\"]", "value.b[\"x\"]"),
-            ("value.a", "value.a", "value.b[0]", "value.b[0]"),
-            ("pool.p/m2", "pool.p", "pool.q", "pool.q/m2"),
-            ("module.m.node.a/nic", "module.m.node.a", "node.a", "node.a/nic"),
-        ] {
-            assert_eq!(
-                renamed(&at(part), &at(from), &at(to)),
-                at(expected),
-                "{part}: {from} to {to}"
-            );
-        }
-    }
 }

@@ -1,13 +1,15 @@
 //! What a plan is made from when some addresses have changed since the state was written (`moved` blocks), or objects
 //! become those of resources ([`adopt`](super::adopt)).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use simfleet_provider_api::{Address, Key, ObjectId};
+use simfleet_provider_api::{Address, Key, ModuleStep, ObjectId};
 use simfleet_state::{Entry, Event, HolderId, Operation, Stamp, State};
 
-use crate::config::Config;
+use crate::config::meta::MetaArguments;
+use crate::config::{Config, Endpoint, Moved};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::refresh::Observations;
 
@@ -91,8 +93,9 @@ impl Basis {
     }
 }
 
-/// Returns what moves: each recorded address along all the blocks that concern it. What is recorded at the end of the way
-/// already stays there, and so does what was to move there.
+/// Returns what moves: each recorded address along all the blocks that concern it, and then with those of its module's
+/// calls and of its own block that got a `count` or lost it. What is recorded at the end of the way already stays there,
+/// and so does what was to move there.
 fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
     let recorded: BTreeSet<&Address> = state
         .resources
@@ -100,20 +103,19 @@ fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
         .chain(state.deposed.keys())
         .chain(state.pools.keys())
         .collect();
-    let counted = counted(config, &recorded);
-    if counted.is_empty() && config.moved.is_empty() {
-        return Ok(Vec::new());
-    }
+    let declared = Declared::of(config).moves(&recorded);
+    let there: BTreeSet<&Address> = recorded.iter().copied().chain(declared.values()).collect();
+    let counted = Counted::of(config, &there);
     let mut moves: Vec<Move> = Vec::new();
-    let mut taken = BTreeSet::new();
     let mut diagnostics = Diagnostics::new();
-    for from in &recorded {
-        let to = destination(config, from, &counted);
-        if to == **from || recorded.contains(&to) || !taken.insert(to.clone()) {
+    for from in recorded {
+        let now = declared.get(from).unwrap_or(from);
+        let to = counted.destination(now).unwrap_or_else(|| now.clone());
+        if to == *from {
             continue;
         }
         if let Some(intent) = state.intents.get(from).or_else(|| state.intents.get(&to)) {
-            let is_declared = config.moved.iter().any(|moved| moved.apply(from).is_some());
+            let is_declared = declared.contains_key(from);
             // Nobody asked for this move, and what goes need not take another address first.
             if !is_declared && matches!(intent.operation, Operation::Delete { .. }) {
                 continue;
@@ -129,44 +131,129 @@ fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
             }));
             continue;
         }
-        moves.push(Move {
-            from: (*from).clone(),
-            to,
-        });
+        moves.push(Move { from: from.clone(), to });
     }
     diagnostics.or(moves).map(|(moves, _)| moves)
 }
 
-/// Returns where a recorded address leads to.
-fn destination(config: &Config, from: &Address, counted: &BTreeMap<Address, Address>) -> Address {
-    let mut at = from.clone();
-    // The blocks are known to have no circle, so each concerns an address once at most.
-    for _ in 0..config.moved.len() {
-        match config.moved.iter().find_map(|moved| moved.apply(&at)) {
-            Some(next) => at = next,
-            None => break,
-        }
+/// The `moved` blocks of a fleet and of the modules in it.
+struct Declared<'c> {
+    /// What is in something comes before that: `module.m.node.a` before `module.m`, `node.a[0]` before `node.a`.
+    blocks: Vec<&'c Moved>,
+}
+
+impl<'c> Declared<'c> {
+    fn of(config: &'c Config) -> Self {
+        let modules = config.modules().into_iter();
+        let mut blocks: Vec<&Moved> = modules.flat_map(|module| &module.moved).collect();
+        blocks.sort_by_key(|block| {
+            let depth = block.module.len() + block.from.modules().len();
+            let is_resource = matches!(block.from, Endpoint::Resource(_));
+            Reverse((depth, is_resource, block.from.key().is_some()))
+        });
+        Declared { blocks }
     }
-    match (counted.get(&at.parent()), at.child_name()) {
-        (None, _) => at,
-        (Some(now), Some(child)) => now.child(child),
-        (Some(now), None) => now.clone(),
+
+    /// Returns where the recorded addresses go that the blocks concern.
+    fn moves(&self, recorded: &BTreeSet<&Address>) -> BTreeMap<Address, Address> {
+        let mut taken = BTreeSet::new();
+        let mut moves = BTreeMap::new();
+        if self.blocks.is_empty() {
+            return moves;
+        }
+        for from in recorded {
+            let to = self.destination(from);
+            if to != **from && !recorded.contains(&to) && taken.insert(to.clone()) {
+                moves.insert((*from).clone(), to);
+            }
+        }
+        moves
+    }
+
+    /// Returns where a recorded address leads to.
+    fn destination(&self, from: &Address) -> Address {
+        let mut at = from.clone();
+        // A block concerns an address once, also where the way leads back into a module that it came from.
+        let mut done: Vec<usize> = Vec::new();
+        loop {
+            let blocks = self.blocks.iter().enumerate();
+            let mut left = blocks.filter(|(place, _)| !done.contains(place));
+            let Some((place, next)) = left.find_map(|(place, block)| Some((place, block.apply(&at)?))) else {
+                return at;
+            };
+            done.push(place);
+            at = next;
+        }
     }
 }
 
-/// Returns the blocks that get a `count` or lose it: what they have now is, or was, instance 0.
-fn counted(config: &Config, recorded: &BTreeSet<&Address>) -> BTreeMap<Address, Address> {
-    let mut counted = BTreeMap::new();
-    for declaration in &config.declarations {
-        let (block, first) = (&declaration.address, declaration.address.with_key(Key::Index(0)));
-        let has = (recorded.contains(block), recorded.contains(&first));
-        match (declaration.meta.count.is_some(), has) {
-            (true, (true, false)) => drop(counted.insert(block.clone(), first)),
-            (false, (false, true)) if declaration.meta.for_each.is_none() => {
-                counted.insert(first, block.clone());
+/// The blocks, also those of modules, that get a `count` or lose it: what they have now is, or was, instance 0.
+struct Counted<'c> {
+    config: &'c Config,
+    /// What is recorded, and where the `moved` blocks lead.
+    there: &'c BTreeSet<&'c Address>,
+    /// The instances of modules that something of that is in.
+    modules: BTreeSet<&'c [ModuleStep]>,
+}
+
+impl<'c> Counted<'c> {
+    fn of(config: &'c Config, there: &'c BTreeSet<&'c Address>) -> Self {
+        let mut modules = BTreeSet::new();
+        let mut last: &[ModuleStep] = &[];
+        // What is in one module mostly follows each other.
+        for inside in there.iter().map(|address| address.modules()) {
+            if inside != last {
+                modules.extend((1..=inside.len()).filter_map(|depth| inside.get(..depth)));
+                last = inside;
             }
-            _ => {}
+        }
+        Counted { config, there, modules }
+    }
+
+    /// Returns the address that something has now; `None` where nothing on the way to it has another key, or where there
+    /// is something at that already.
+    fn destination(&self, address: &Address) -> Option<Address> {
+        let mut config = self.config;
+        let mut modules = address.modules().to_vec();
+        for (depth, step) in modules.iter_mut().enumerate() {
+            let call = config.calls.get(&step.name)?;
+            if let Some(key) = other_key(&call.meta, step.key.as_ref()) {
+                step.key = key;
+                let mut instance = address.modules().get(..=depth)?.to_vec();
+                instance.last_mut()?.clone_from(step);
+                if self.modules.contains(&*instance) {
+                    return None;
+                }
+            }
+            config = &call.module;
+        }
+        let labels: Vec<&str> = address.labels().iter().map(|label| &**label).collect();
+        let declaration = config.declaration(address.block(), &labels);
+        let now = match declaration.and_then(|declared| other_key(&declared.meta, address.key())) {
+            Some(key) => self.instance(address, key),
+            None => address.clone(),
+        };
+        let now = now.in_module(&modules);
+        (now != *address).then_some(now)
+    }
+
+    /// Returns an address with another key; the same where there is something at that, or nothing that the rest belongs to.
+    fn instance(&self, address: &Address, key: Option<Key>) -> Address {
+        let block = address.declaration();
+        let instance = key.map_or_else(|| block.clone(), |key| block.with_key(key));
+        match (self.there.contains(&instance), address.child_name()) {
+            (false, None) => instance,
+            (false, Some(child)) if self.there.contains(&address.parent()) => instance.child(child),
+            _ => address.clone(),
         }
     }
-    counted
+}
+
+/// Returns the key in place of that of an instance, where its block got a `count` or lost it.
+fn other_key(meta: &MetaArguments, key: Option<&Key>) -> Option<Option<Key>> {
+    match (meta.count.is_some(), key) {
+        (true, None) => Some(Some(Key::Index(0))),
+        (false, Some(Key::Index(0))) if meta.for_each.is_none() => Some(None),
+        _ => None,
+    }
 }

@@ -103,6 +103,60 @@ fn forgetting() {
     assert_eq!(plan["summary"]["create"], 3);
 }
 
+const SITES: &str = "module \"site\" {\n  source = \"./site\"\n  for_each = toset([\"eu\", \"us\"])\n}\n";
+
+/// Two instances of a module, with two values each, of which one reads both instances of the other.
+fn sites() -> Lab {
+    let lab = Lab::new(SITES);
+    let site = "value \"part\" {\n  count = 1\n  input = 1\n}\nvalue \"sum\" { input = value.part[*].output }\n";
+    fs::create_dir(lab.path().join("site")).expect("a folder");
+    lab.write("site/site.hcl", site);
+    lab.run("apply --auto-approve").exits(0);
+    lab
+}
+
+#[test]
+fn moving_modules() {
+    let lab = sites();
+    insta::assert_snapshot!(
+        "moved_module",
+        lab.run("state mv 'module.site[\"us\"]' module.lab").exits(0)
+    );
+    // All instances, into a module, with their keys.
+    insta::assert_snapshot!(
+        "moved_modules",
+        lab.run("state mv module.site module.all.module.site").exits(0)
+    );
+    for (name, line) in [
+        ("move_module_unknown", "state mv module.labs module.x"),
+        (
+            "move_module_onto",
+            "state mv module.lab 'module.all.module.site[\"eu\"]'",
+        ),
+        ("move_module_to_resource", "state mv module.lab value.x"),
+        ("move_modules_to_one", "state mv module.all.module.site module.x[0]"),
+    ] {
+        insta::assert_snapshot!(name, lab.run(line).exits(1));
+    }
+    lab.run("state mv module.lab module").exits(64);
+    lab.run("state mv . 'module.all.module.site[\"eu\"]' 'module.site[\"eu\"]'")
+        .exits(0);
+    lab.run("state mv . module.lab 'module.site[\"us\"]'").exits(0);
+    let plan = lab.run("plan -json").exits(0).json();
+    for what in ["create", "update", "replace", "delete"] {
+        assert_eq!(plan["summary"][what], 0, "{what}: {plan}");
+    }
+}
+
+#[test]
+fn forgetting_modules() {
+    let lab = sites();
+    insta::assert_snapshot!("forgot_module", lab.run("state rm 'module.site[\"us\"]'").exits(0));
+    insta::assert_snapshot!("forget_unknown_module", lab.run("state rm module.sites").exits(1));
+    lab.run("state rm . module.site").exits(0);
+    assert_eq!(lab.run("state list").exits(0).stdout, "");
+}
+
 #[test]
 fn pulling_and_pushing() {
     let lab = applied();

@@ -1,5 +1,6 @@
 //! Objects that exist become those of resources: with `import` blocks and with the command.
 
+use simfleet::config::Endpoint;
 use simfleet::fleet::{Fleet, FleetError};
 use simfleet::plan::{Mode, PlanFile};
 use simfleet_provider_fake::cloud::Effect;
@@ -41,7 +42,14 @@ async fn what_exists_becomes_the_object_of_a_resource() {
         .values()
         .map(|it| it.object.id.to_string())
         .collect();
-    let all: Vec<_> = lab.state().await.resources.keys().cloned().collect();
+    let all: Vec<_> = lab
+        .state()
+        .await
+        .resources
+        .keys()
+        .cloned()
+        .map(Endpoint::Resource)
+        .collect();
     open(Mode::Apply)
         .forget(&all, &progress)
         .await

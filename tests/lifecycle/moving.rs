@@ -1,10 +1,11 @@
 //! `moved` blocks, and blocks that get or lose a `count`: the same objects with other addresses.
 
+use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
 use simfleet::fleet::FleetError;
-use simfleet::plan::Mode;
+use simfleet::plan::{Mode, Plan};
 
 use crate::support::bench::{Bench, Lab, changes};
 
@@ -30,13 +31,8 @@ async fn what_moved_is_the_same_object_with_another_address() {
     lab.bench.write(&text("c", "q", "work", moved));
     let plan = lab.complete(Mode::Apply).await;
     assert_eq!(changes(&plan), [""; 0], "nothing is made or deleted");
-    let moves: Vec<String> = plan
-        .moves
-        .iter()
-        .map(|it| format!("{} -> {}", it.from, it.to))
-        .collect();
     assert_eq!(
-        moves,
+        moves(&plan),
         [
             "node.a -> node.c",
             "pool.p -> pool.q",
@@ -139,4 +135,184 @@ async fn what_is_being_deleted_goes_while_its_block_gets_a_count() {
     let planned = fleet.plan().await.expect("it is not refused");
     assert!(planned.plan.moves.is_empty());
     assert_eq!(changes(&planned.plan), ["delete node.a", "create node.a[0]"]);
+}
+
+/// A fleet of the module `m`, in which there can be modules `k`.
+struct Nested(Lab);
+
+impl Nested {
+    /// Applies the root's files and those of the modules.
+    async fn applied(root: &str, m: &str) -> Self {
+        let nested = Nested(Lab::new(""));
+        nested.write("m/k", "node \"deep\" {}\n");
+        nested.write("m", m);
+        nested.write("", root);
+        nested.0.complete(Mode::Apply).await;
+        nested
+    }
+
+    fn write(&self, folder: &str, text: &str) {
+        if folder.is_empty() {
+            return self.0.bench.write(&format!("provider \"fake\" {{}}\n{text}"));
+        }
+        let folder = self.0.bench.path().join(folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("module.hcl"), text).expect("a file");
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.0.cloud.objects().into_iter().map(|object| object.id).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Applies what was written, and demands that the same objects are there after it. Returns what moved.
+    async fn moved(&self) -> Vec<String> {
+        let before = self.ids();
+        let plan = self.0.complete(Mode::Apply).await;
+        assert_eq!(changes(&plan), [""; 0], "nothing is made or deleted");
+        assert_eq!(self.ids(), before);
+        assert!(self.0.complete(Mode::Apply).await.is_empty());
+        moves(&plan)
+    }
+}
+
+fn moves(plan: &Plan) -> Vec<String> {
+    let moves = plan.moves.iter();
+    moves.map(|it| format!("{} -> {}", it.from, it.to)).collect()
+}
+
+const ONE: &str = "module \"one\" { source = \"./m\" }\n";
+const MANY: &str = "module \"one\" {\n  source = \"./m\"\n  count = 2\n}\nmodule \"two\" {\n  source = \"./m\"\n  for_each = toset([\"x\"])\n}\n";
+const INNER: &str = "node \"v\" {}\nmodule \"k\" { source = \"./k\" }\n";
+
+#[tokio::test]
+async fn what_moves_in_a_module_moves_in_each_of_its_instances() {
+    let nested = Nested::applied(MANY, INNER).await;
+    // Along two blocks, and out of a module that has another name itself.
+    nested.write(
+        "m",
+        "node \"w\" {}\nmodule \"kk\" { source = \"./k\" }\nmoved {\n  from = node.v\n  to = node.vv\n}\nmoved {\n  from = node.vv\n  \
+         to = node.w\n}\nmoved {\n  from = module.k\n  to = module.kk\n}\n",
+    );
+    nested.write(
+        "m/k",
+        "node \"deeper\" {}\nmoved {\n  from = node.deep\n  to = node.deeper\n}\n",
+    );
+    assert_eq!(
+        nested.moved().await,
+        [
+            "module.one[0].node.v -> module.one[0].node.w",
+            "module.one[0].module.k.node.deep -> module.one[0].module.kk.node.deeper",
+            "module.one[1].node.v -> module.one[1].node.w",
+            "module.one[1].module.k.node.deep -> module.one[1].module.kk.node.deeper",
+            "module.two[\"x\"].node.v -> module.two[\"x\"].node.w",
+            "module.two[\"x\"].module.k.node.deep -> module.two[\"x\"].module.kk.node.deeper",
+        ]
+    );
+}
+
+/// What names one thing in a module says more than what names the module, whichever is written first.
+#[tokio::test]
+async fn what_leaves_a_module_that_moves_does_not_go_with_it() {
+    let nested = Nested::applied(ONE, INNER).await;
+    nested.write("m", "module \"k\" { source = \"./k\" }\n");
+    nested.write(
+        "",
+        "node \"out\" {}\nmodule \"uno\" { source = \"./m\" }\nmoved {\n  from = module.one\n  to = module.uno\n}\nmoved {\n  \
+         from = module.one.node.v\n  to = node.out\n}\n",
+    );
+    assert_eq!(
+        nested.moved().await,
+        [
+            "module.one.node.v -> node.out",
+            "module.one.module.k.node.deep -> module.uno.module.k.node.deep",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_gets_a_count_in_a_module_keeps_its_objects() {
+    let nested = Nested::applied(MANY, INNER).await;
+    let counted = "node \"v\" { count = 1 }\nmodule \"k\" {\n  source = \"./k\"\n  count = 1\n}\n";
+    nested.write("m", counted);
+    let there = [
+        "module.one[0].node.v -> module.one[0].node.v[0]",
+        "module.one[0].module.k.node.deep -> module.one[0].module.k[0].node.deep",
+        "module.one[1].node.v -> module.one[1].node.v[0]",
+        "module.one[1].module.k.node.deep -> module.one[1].module.k[0].node.deep",
+        "module.two[\"x\"].node.v -> module.two[\"x\"].node.v[0]",
+        "module.two[\"x\"].module.k.node.deep -> module.two[\"x\"].module.k[0].node.deep",
+    ];
+    assert_eq!(nested.moved().await, there);
+    nested.write("m", INNER);
+    let back = there.map(|it| it.split(" -> ").collect::<Vec<_>>());
+    let back = back.map(|it| format!("{} -> {}", it[1], it[0]));
+    assert_eq!(nested.moved().await, back);
+}
+
+#[tokio::test]
+async fn a_module_that_gets_a_count_keeps_its_objects() {
+    let nested = Nested::applied(ONE, INNER).await;
+    // What is in it gets one at the same time, and another name.
+    nested.write(
+        "m",
+        "node \"w\" { count = 1 }\nmodule \"k\" { source = \"./k\" }\nmoved {\n  from = node.v\n  to = node.w\n}\n",
+    );
+    nested.write("", "module \"one\" {\n  source = \"./m\"\n  count = 1\n}\n");
+    assert_eq!(
+        nested.moved().await,
+        [
+            "module.one.node.v -> module.one[0].node.w[0]",
+            "module.one.module.k.node.deep -> module.one[0].module.k.node.deep",
+        ]
+    );
+    nested.write("", ONE);
+    assert_eq!(
+        nested.moved().await,
+        [
+            "module.one[0].node.w[0] -> module.one.node.w[0]",
+            "module.one[0].module.k.node.deep -> module.one.module.k.node.deep",
+        ]
+    );
+    // Where another instance is to stay, a `moved` block says so, and the first one goes.
+    nested.write("", "module \"one\" {\n  source = \"./m\"\n  count = 2\n}\n");
+    nested.0.complete(Mode::Apply).await;
+    nested.write(
+        "",
+        &format!("{ONE}moved {{\n  from = module.one[1]\n  to = module.one\n}}\n"),
+    );
+    let plan = nested.0.complete(Mode::Apply).await;
+    assert_eq!(
+        changes(&plan),
+        [
+            "delete module.one[0].node.w[0]",
+            "delete module.one[0].module.k.node.deep"
+        ]
+    );
+    assert_eq!(
+        moves(&plan),
+        [
+            "module.one[1].node.w[0] -> module.one.node.w[0]",
+            "module.one[1].module.k.node.deep -> module.one.module.k.node.deep",
+        ]
+    );
+}
+
+/// A block without `count` has one object, and a `moved` block can say which: not always the first.
+#[tokio::test]
+async fn what_a_block_says_comes_before_what_a_count_means() {
+    let lab = Lab::new("provider \"fake\" {}\nnode \"a\" { count = 2 }\n");
+    lab.complete(Mode::Apply).await;
+    let kept = lab.state().await.resources[&"node.a[1]".parse().expect("an address")]
+        .object
+        .id
+        .clone();
+    lab.bench
+        .write("provider \"fake\" {}\nnode \"a\" {}\nmoved {\n  from = node.a[1]\n  to = node.a\n}\n");
+    let plan = lab.complete(Mode::Apply).await;
+    assert_eq!(changes(&plan), ["delete node.a[0]"]);
+    assert_eq!(moves(&plan), ["node.a[1] -> node.a"]);
+    let left: Vec<String> = lab.cloud.objects().into_iter().map(|object| object.id).collect();
+    assert_eq!(left, [kept.to_string()]);
 }

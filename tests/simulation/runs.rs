@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use simfleet::apply::Outcome;
+use simfleet::config::Endpoint;
 use simfleet::fleet::{Fleet, FleetError, Goal};
 use simfleet::plan::{Mode, Plan, Selection};
 use simfleet_provider_api::Address;
@@ -165,11 +166,14 @@ impl World {
         };
         let text = from.to_string();
         let (kind, name) = text.rsplit_once('.').expect("a kind and a name");
-        let to: Address = format!("{kind}.moved_{name}").parse().expect("an address");
+        let to: Endpoint = format!("{kind}.moved_{name}").parse().expect("an address");
         self.tell(format!("--- mv {from} {to}"));
         let fleet = self.fleet(Mode::Apply, BTreeSet::new());
         let (progress, _told) = mpsc::unbounded_channel();
-        match fleet.move_recorded(from, &to, &progress).await {
+        match fleet
+            .move_recorded(&Endpoint::Resource(from.clone()), &to, &progress)
+            .await
+        {
             Ok(moved) => assert!(!moved.is_empty(), "{from} was recorded"),
             // In flight, or moved before.
             Err(FleetError::Diagnostics(problems)) => self.tell(format!("{problems:?}")),
@@ -197,7 +201,7 @@ impl World {
         self.tell(format!("--- import {address} {id} again"));
         let fleet = self.fleet(Mode::Apply, BTreeSet::new());
         let (progress, _told) = mpsc::unbounded_channel();
-        let forgotten = fleet.forget(&[(*address).clone()], &progress).await;
+        let forgotten = fleet.forget(&[Endpoint::Resource((*address).clone())], &progress).await;
         forgotten.expect("it is recorded");
         let imported = fleet.import(address, &id.0, &progress).await;
         imported.expect("it is there, and declared");

@@ -28,9 +28,9 @@ impl Editing {
     }
 }
 
-/// Give a recorded resource another address; nothing is made again
+/// Give a recorded resource or module another address; nothing is made again
 ///
-/// Its instances, children and ports go along, as do those that name it. Change the files alike, or the next plan moves
+/// Its instances, children and ports go along, all that is in a module, and those that name it. Change the files alike, or the next plan moves
 /// nothing and makes it anew.
 #[derive(Debug, Args)]
 #[command(override_usage = "simfleet state mv [OPTIONS] [PATH] <FROM> <TO>")]
@@ -42,11 +42,11 @@ pub(super) struct Mv {
     editing: Editing,
 }
 
-/// Forget recorded resources; nothing is done to them
+/// Forget recorded resources, or all in a module; nothing is done to them
 #[derive(Debug, Args)]
 #[command(override_usage = "simfleet state rm [OPTIONS] [PATH] <ADDRESS>...")]
 pub(super) struct Rm {
-    /// The fleet, a file or a folder; the addresses of resources
+    /// The fleet, a file or a folder; the addresses of resources and modules
     #[arg(value_name = "ADDRESS", num_args = 1.., required = true)]
     path_and_addresses: Vec<String>,
     #[command(flatten)]

@@ -20,6 +20,7 @@ Examples:
   simfleet state history                            every run, with what it changed
   simfleet state show --at 12                       what was recorded at serial 12
   simfleet state mv value.old value.new             a new name in the files: nothing is made again
+  simfleet state mv module.old 'module.new[0]'      all that is in a module
   simfleet state rm node.lab                        forget it: nothing is done to the node
   simfleet state pull > state.json                  everything that is recorded, as JSON
   simfleet state push state.json                    have that be what is recorded

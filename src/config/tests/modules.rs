@@ -352,6 +352,16 @@ fn mistakes_in_modules() {
             call,
             "value \"v\" {}\nmoved {\n  from = value.v\n  to = value.w\n}"
         ),
+        (
+            "moved to two places",
+            call,
+            "value \"v\" {}\nmoved {\n  from = value.a\n  to = value.v\n}\nmoved {\n  from = value.a\n  to = value.b\n}"
+        ),
+        (
+            "moved in a circle",
+            call,
+            "moved {\n  from = module.a\n  to = module.b\n}\nmoved {\n  from = module.b\n  to = module.a\n}"
+        ),
     ]));
 }
 
