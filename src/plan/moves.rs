@@ -194,6 +194,8 @@ struct Counted<'c> {
     there: &'c BTreeSet<&'c Address>,
     /// The instances of modules that something of that is in.
     modules: BTreeSet<&'c [ModuleStep]>,
+    /// Whether any block has a `count`.
+    has_count: bool,
 }
 
 impl<'c> Counted<'c> {
@@ -207,12 +209,38 @@ impl<'c> Counted<'c> {
                 last = inside;
             }
         }
-        Counted { config, there, modules }
+        let has_count = config.modules().into_iter().any(|module| {
+            let mut declared = module.declarations.iter();
+            declared.any(|it| it.meta.count.is_some()) || module.calls.values().any(|it| it.meta.count.is_some())
+        });
+        Counted {
+            config,
+            there,
+            modules,
+            has_count,
+        }
+    }
+
+    /// Whether a key can be one of a block that got a `count` or lost it. Of most addresses that is all that is asked.
+    fn may_be_other(&self, key: Option<&Key>) -> bool {
+        match key {
+            None => self.has_count,
+            Some(Key::Index(0)) => true,
+            Some(_) => false,
+        }
     }
 
     /// Returns the address that something has now; `None` where nothing on the way to it has another key, or where there
     /// is something at that already.
     fn destination(&self, address: &Address) -> Option<Address> {
+        let mut keys = address
+            .modules()
+            .iter()
+            .map(|step| step.key.as_ref())
+            .chain([address.key()]);
+        if !keys.any(|key| self.may_be_other(key)) {
+            return None;
+        }
         let mut config = self.config;
         let mut modules = address.modules().to_vec();
         for (depth, step) in modules.iter_mut().enumerate() {
