@@ -406,25 +406,7 @@ pub fn value(
         Block::Service(_) => container::outputs(address, objects),
         Block::Metrics(_) | Block::Webhook(_) | Block::Alert(_) => vec![("name", name_of(address).into())],
         Block::Program(program) => vec![("id", (&*program.id).into()), ("name", name_of(address).into())],
-        Block::Value(_) => {
-            let attributes = objects.attributes(address);
-            let field = |name: &'static str| match &attributes {
-                Some(attributes) => (name, attributes.get(name).cloned().unwrap_or(Value::NULL)),
-                None => (name, Value::unknown(format!("{address}.{name}"))),
-            };
-            let (_, mut output) = field("output");
-            // Of a secret that is kept without a key the state has a digest only: where that is of what is declared, this is it.
-            if output.has_sensitive()
-                && let Some(input) = record.get("input")
-                && same(Some(input), Some(&output))
-            {
-                output = input.clone();
-            }
-            // What was made of the time is as it was made.
-            let is_unknown = record.get("input").is_some_and(|input| !input.is_known());
-            let input = is_unknown.then(|| field("input"));
-            input.into_iter().chain([("output", output), field("id")]).collect()
-        }
+        Block::Value(_) => stored_outputs(address, record, objects),
     };
     let field = |name: &Arc<str>| {
         let output = outputs.iter().find(|(output, _)| *output == &**name);
@@ -432,6 +414,27 @@ pub fn value(
         (Arc::clone(name), value.cloned().unwrap_or(Value::NULL))
     };
     Ok(Value::object(declaration.parts().iter().map(field)).with_origin(address.clone()))
+}
+
+/// Returns what others read of a stored value, beside what is declared.
+fn stored_outputs(address: &Address, record: &Record, objects: &dyn Objects) -> Vec<(&'static str, Value)> {
+    let attributes = objects.attributes(address);
+    let field = |name: &'static str| match &attributes {
+        Some(attributes) => attributes.get(name).cloned().unwrap_or(Value::NULL),
+        None => Value::unknown(format!("{address}.{name}")),
+    };
+    let input = record.get("input");
+    let mut outputs = vec![("id", field("id"))];
+    outputs.push(match (input, field("output")) {
+        // Of a secret that is kept without a key the state has a digest only: where that is of what is declared, this is it.
+        (Some(input), kept) if kept.has_redacted() && same(Some(input), Some(&kept)) => ("output", input.clone()),
+        (_, kept) => ("output", kept),
+    });
+    // What was made of the time is as it was made.
+    if input.is_some_and(|input| !input.is_known()) {
+        outputs.push(("input", field("input")));
+    }
+    outputs
 }
 
 /// Returns a name made of an address that tells instances of a block apart: `quad-0`, `iris-x`, `field-m2`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::{Attributes, Data, Value};
+use simfleet_provider_api::{Attributes, Value};
 
 use super::{Action, Change};
 use crate::config::moment::is_of_moment;
@@ -43,19 +43,10 @@ impl Kept {
             return;
         };
         for (name, value) in self.0 {
-            if wanted.get(&name).is_some_and(is_redacted) {
+            if wanted.get(&name).is_some_and(Value::has_redacted) {
                 wanted.set(name, value);
             }
         }
-    }
-}
-
-fn is_redacted(value: &Value) -> bool {
-    match value.data() {
-        Data::Redacted(_) => true,
-        Data::Tuple(items) | Data::List(items) | Data::Set(items) => items.iter().any(is_redacted),
-        Data::Object(_) | Data::Map(_) => value.as_fields().is_some_and(|fields| fields.values().any(is_redacted)),
-        _ => false,
     }
 }
 

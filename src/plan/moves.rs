@@ -104,7 +104,8 @@ fn moves(config: &Config, state: &State) -> Result<Vec<Move>, Diagnostics> {
         .chain(state.pools.keys())
         .collect();
     let declared = Declared::of(config).moves(&recorded);
-    let there: BTreeSet<&Address> = recorded.iter().copied().chain(declared.values()).collect();
+    let mut there = recorded.clone();
+    there.extend(declared.values());
     let counted = Counted::of(config, &there);
     let mut moves: Vec<Move> = Vec::new();
     let mut diagnostics = Diagnostics::new();

@@ -16,7 +16,7 @@
 //!     shim.json           the shim and its child (Running)
 //!     ready               the run whose output has matched the pattern
 //!     exit.json           how it ended (ExitRecord)
-//!     output.log, .1, …   its output, newest first
+//!     output.log, .1, …   its output, newest first; beside each with `.times` when it was written
 //!     work/               where it runs, without a folder of its own
 //!     qmp                 the monitor of a machine, a socket
 //!     console.N           its serial line N for those who watch and type, a socket
@@ -209,6 +209,15 @@ pub(crate) fn console_socket(number: usize) -> String {
 /// The socket of a serial line for the machine itself, in its folder.
 pub(crate) fn line_socket(number: usize) -> String {
     format!("line.{number}")
+}
+
+/// Returns the file of a log that was rotated so often since: `LOG`, `LOG.1`, `LOG.2` …
+pub(crate) fn rotated(log: &Path, times: u64) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    if times > 0 {
+        name.push(format!(".{times}"));
+    }
+    PathBuf::from(name)
 }
 
 /// Returns a file name that belongs to this name alone: readable where it can be, short, and never hidden.

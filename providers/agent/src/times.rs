@@ -11,6 +11,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::layout::rotated;
+
 /// How far apart the times are that are kept: what is asked for by time begins up to so much earlier.
 const APART: Duration = Duration::from_secs(5);
 /// Where the pairs begin, in bytes, and how long one is.
@@ -71,15 +73,10 @@ impl Times {
         }
     }
 
-    /// Gives the times of a file the name that goes with the file's new one.
-    ///
-    /// # Errors
-    /// They cannot be renamed; that there are none is none.
-    pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-        match fs::rename(beside(from), beside(to)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    /// Gives the times of a file the name that goes with the file's new one. There may be none, and those that keep their
+    /// name tell of no other file.
+    pub(crate) fn rename(from: &Path, to: &Path) {
+        let _ = fs::rename(beside(from), beside(to));
     }
 }
 
@@ -107,12 +104,8 @@ impl Known {
     pub(crate) fn of(path: &Path, files: usize) -> Self {
         let mut known = HashMap::new();
         // One more, as it may be rotated meanwhile.
-        for number in 0..=files {
-            let mut name = path.as_os_str().to_owned();
-            if number > 0 {
-                name.push(format!(".{number}"));
-            }
-            let Ok(bytes) = fs::read(beside(Path::new(&name))) else {
+        for number in 0..=files as u64 {
+            let Ok(bytes) = fs::read(beside(&rotated(path, number))) else {
                 continue;
             };
             let Some((inode, pairs)) = bytes.split_first_chunk::<HEADER>() else {

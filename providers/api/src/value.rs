@@ -224,6 +224,11 @@ impl Value {
         self.any(&|value| value.sensitive).is_some()
     }
 
+    /// Whether it, or anything in it, is known as a digest only.
+    pub fn has_redacted(&self) -> bool {
+        self.any(&|value| matches!(value.data, Data::Redacted(_))).is_some()
+    }
+
     /// Returns the origin of the first unknown value in it, at any depth.
     pub fn unknown_origin(&self) -> Option<&str> {
         match &self.any(&|value| value.is_unknown())?.data {

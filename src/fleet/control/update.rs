@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use simfleet_provider_api::{Attributes, Data, Value};
+use simfleet_provider_api::{Attributes, Value};
 use simfleet_state::{Snapshot, State};
 
 use super::look::Reached;
@@ -61,11 +61,11 @@ fn wanted(one: &Reached, state: &'static str) -> Result<Attributes, Diagnostic> 
     wanted.set(STATE, state);
     let secret: Vec<Arc<str>> = wanted
         .iter()
-        .filter(|(_, value)| is_redacted(value))
+        .filter(|(_, value)| value.has_redacted())
         .map(|(name, _)| name.clone())
         .collect();
     for name in secret {
-        match one.object.attributes.get(&name).filter(|seen| !is_redacted(seen)) {
+        match one.object.attributes.get(&name).filter(|seen| !seen.has_redacted()) {
             Some(seen) => wanted.set(name, seen.clone()),
             None => {
                 let detail = format!("It has secrets in `{name}`, which only its configuration has.");
@@ -75,13 +75,6 @@ fn wanted(one: &Reached, state: &'static str) -> Result<Attributes, Diagnostic> 
         }
     }
     Ok(wanted)
-}
-
-/// Whether something of a value is known as a digest only.
-fn is_redacted(value: &Value) -> bool {
-    let items = value.as_slice().into_iter().flatten();
-    let fields = value.as_fields().into_iter().flat_map(BTreeMap::values);
-    matches!(value.data(), Data::Redacted(_)) || items.chain(fields).any(is_redacted)
 }
 
 /// Returns the plan of updates that were asked for one by one.

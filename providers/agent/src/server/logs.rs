@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, Stream};
 
+use crate::layout::rotated;
 use crate::supervisor::Supervisor;
 use crate::times::Known;
 
@@ -164,11 +165,7 @@ impl LogReader {
 fn all(path: &Path) -> io::Result<Vec<File>> {
     let mut files: Vec<File> = Vec::new();
     for number in 0.. {
-        let mut name = path.as_os_str().to_owned();
-        if number > 0 {
-            name.push(format!(".{number}"));
-        }
-        let file = match File::open(PathBuf::from(name)) {
+        let file = match File::open(rotated(path, number)) {
             Ok(file) => file,
             // The newest is missing for a moment while it is rotated.
             Err(error) if error.kind() == io::ErrorKind::NotFound && number == 0 => continue,

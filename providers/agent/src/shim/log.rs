@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use regex::bytes::Regex;
 
+use crate::layout::rotated;
 use crate::times::Times;
 
 /// A log file of limited size, with a limited number of older ones: `LOG`, `LOG.1`, `LOG.2` …, newest first.
@@ -68,27 +69,21 @@ impl RotatingLog {
             self.times.restart();
         } else {
             for number in (1..self.keep).rev() {
-                let (younger, older) = (self.numbered(number), self.numbered(number + 1));
-                Times::rename(&younger, &older)?;
+                let (younger, older) = (rotated(&self.path, number), rotated(&self.path, number + 1));
+                Times::rename(&younger, &older);
                 match fs::rename(younger, older) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
             }
-            let older = self.numbered(1);
-            Times::rename(&self.path, &older)?;
+            let older = rotated(&self.path, 1);
+            Times::rename(&self.path, &older);
             fs::rename(&self.path, older)?;
             self.file = append_to(&self.path)?;
             self.times = Times::of(&self.path, &self.file);
         }
         self.size = 0;
         Ok(())
-    }
-
-    fn numbered(&self, number: u64) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        PathBuf::from(name)
     }
 }
 

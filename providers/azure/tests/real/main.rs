@@ -4,5 +4,6 @@ mod bodies;
 mod conformance;
 mod credentials;
 mod operations;
+mod proof;
 mod rig;
 mod samples;

@@ -16,17 +16,17 @@ use crate::rig::{GROUP, Rig};
 use crate::samples::{IMAGE, KEY, attributes, texts, with};
 
 /// A fleet's run.
-struct Run {
-    provider: Arc<dyn Provider>,
+pub struct Run {
+    pub provider: Arc<dyn Provider>,
 }
 
-fn token(number: u64) -> Token {
+pub fn token(number: u64) -> Token {
     // The start of a token is in names, so it must differ there.
     Token(format!("{number:012x}{:020x}", 7).into())
 }
 
 impl Run {
-    async fn new(rig: &Rig) -> Self {
+    pub async fn new(rig: &Rig) -> Self {
         let provider = Rig::provider_type()
             .configure(&rig.settings(), &Rig::context("fleet"))
             .await;
@@ -35,7 +35,7 @@ impl Run {
         }
     }
 
-    async fn settle(&self, kind: &Kind, mut step: Step) -> Result<Step, ProviderError> {
+    pub async fn settle(&self, kind: &Kind, mut step: Step) -> Result<Step, ProviderError> {
         for _ in 0..2_000 {
             let Step::Running { handle, poll_after } = &step else {
                 return Ok(step);
@@ -46,7 +46,7 @@ impl Run {
         panic!("it does not end: {step:?}");
     }
 
-    async fn make(&self, kind: &Kind, number: u64, wanted: &Attributes) -> Result<Object, ProviderError> {
+    pub async fn make(&self, kind: &Kind, number: u64, wanted: &Attributes) -> Result<Object, ProviderError> {
         let step = self.provider.create(kind, &token(number), wanted).await?;
         match self.settle(kind, step).await? {
             Step::Done(object) => Ok(object),
@@ -54,17 +54,17 @@ impl Run {
         }
     }
 
-    async fn made(&self, kind: &Kind, number: u64, wanted: &Attributes) -> Object {
+    pub async fn made(&self, kind: &Kind, number: u64, wanted: &Attributes) -> Object {
         self.make(kind, number, wanted).await.expect("it is made")
     }
 
-    async fn delete(&self, kind: &Kind, object: &Object) -> Result<Step, ProviderError> {
+    pub async fn delete(&self, kind: &Kind, object: &Object) -> Result<Step, ProviderError> {
         let step = self.provider.delete(kind, object, &token(0)).await?;
         self.settle(kind, step).await
     }
 
     /// Makes what a machine needs, and returns what it is like.
-    async fn machine(&self) -> Attributes {
+    pub async fn machine(&self) -> Attributes {
         let network = attributes([("name", "net".into()), ("cidr", "10.0.0.0/16".into())]);
         let network = self.made(&NETWORK, 1, &network).await;
         let subnet = attributes([
@@ -128,92 +128,6 @@ async fn a_create_that_fails_late_says_why_and_leaves_nothing() {
     assert_eq!(left, Vec::<String>::new(), "machine and disk are gone");
     // The interface is free again.
     run.made(&VM, 5, &wanted).await;
-}
-
-/// Whether an error says that nothing was made.
-fn says_nothing_was_made(error: &ProviderError) -> bool {
-    !matches!(error, ProviderError::Ambiguous { .. } | ProviderError::Broken { .. })
-}
-
-#[tokio::test]
-async fn what_was_made_and_cannot_be_looked_at_is_never_said_not_to_be_there() {
-    let rig = Rig::start().await;
-    let run = Run::new(&rig).await;
-    let group = attributes([("name", "lab".into()), ("location", "westeurope".into())]);
-    let address = attributes([("name", "address".into())]);
-    let mut is_met = false;
-    let refusals = [403, 400].map(|status| FaultEffect::Status {
-        status,
-        code: None,
-        message: None,
-    });
-    let refusals = refusals
-        .into_iter()
-        .chain([FaultEffect::Throttle { retry_after: Some(0) }]);
-    let mut number = 10;
-    for effect in refusals {
-        for (kind, segment, wanted) in [
-            (RESOURCE_GROUP, "/resourceGroups/lab", &group),
-            (PUBLIC_IP, "/publicIPAddresses/", &address),
-        ] {
-            for nth in 1.. {
-                let before = rig.control().ids();
-                rig.control()
-                    .fault(Fault::new(effect.clone()).on("GET", segment).nth(nth));
-                number += 1;
-                let made = run.make(&kind, number, wanted).await;
-                rig.control().clear_faults();
-                let is_there = rig.control().ids() != before;
-                if let Err(error) = &made {
-                    assert!(
-                        !is_there || !says_nothing_was_made(error),
-                        "{kind}, call {nth}: {error:?}"
-                    );
-                    is_met |= is_there;
-                }
-                let again = run.made(&kind, number, wanted).await;
-                assert_eq!(run.delete(&kind, &again).await, Ok(Step::Gone));
-                if made.is_ok() {
-                    break;
-                }
-            }
-        }
-    }
-    assert!(is_met, "none was made and not looked at");
-}
-
-#[tokio::test]
-async fn what_a_failed_create_left_and_cannot_be_deleted_is_never_said_not_to_be_there() {
-    let rig = Rig::start().await;
-    let run = Run::new(&rig).await;
-    let wanted = run.machine().await;
-    let failing = FaultEffect::FailOperation {
-        code: "AllocationFailed".to_owned(),
-        message: Some("No room.".to_owned()),
-        details: Vec::new(),
-        inner: None,
-    };
-    let locked = FaultEffect::Status {
-        status: 409,
-        code: Some("ScopeLocked".to_owned()),
-        message: None,
-    };
-    rig.control()
-        .fault(Fault::new(failing).on("PUT", "/virtualMachines/").times(1));
-    rig.control()
-        .fault(Fault::new(locked).on("DELETE", "/virtualMachines/").times(1));
-    let error = run.make(&VM, 4, &wanted).await.expect_err("it fails");
-    assert!(!says_nothing_was_made(&error), "{error:?}");
-    assert!(error.to_string().contains("ScopeLocked"), "{error}");
-    // Asked again with the same token, it clears what was left, and says why it never was made.
-    let found = run.provider.find(&VM, &token(4), &wanted).await;
-    let Ok(Found::InProgress(handle)) = found else {
-        panic!("{found:?}");
-    };
-    let step = run.provider.poll(&VM, &handle).await.expect("it can be deleted now");
-    let again = run.settle(&VM, step).await.expect_err("it was not made");
-    assert!(matches!(again, ProviderError::Rejected { .. }), "{again:?}");
-    assert_eq!(run.provider.find(&VM, &token(4), &wanted).await, Ok(Found::Nothing));
 }
 
 #[tokio::test]
