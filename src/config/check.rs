@@ -316,7 +316,8 @@ fn check_repeated(body: &Body, seen: &[(Arc<str>, Span)], diagnostics: &mut Diag
         {
             let detail = format!("{} has one block `{name}`; here are {count}.", title(&body.schema));
             let diagnostic = Diagnostic::error("Duplicate block", detail).at(second.clone());
-            diagnostics.push(diagnostic.related(first.clone(), "the first one"));
+            let diagnostic = diagnostic.related(first.clone(), "the first one");
+            diagnostics.push(diagnostic.hint("write what they say into one, or remove the others"));
         }
     }
     // Those that are told apart by their labels: no two have the same.
@@ -333,7 +334,8 @@ fn check_repeated(body: &Body, seen: &[(Arc<str>, Span)], diagnostics: &mut Diag
         if let Some(first) = labelled.get(&(block.schema.name, labels.clone())) {
             let detail = format!("`{} {:?}` is there twice.", block.schema.name, labels.join("\" \""));
             let diagnostic = Diagnostic::error("Duplicate block", detail).at(block.header.clone());
-            diagnostics.push(diagnostic.related((*first).clone(), "the first one"));
+            let diagnostic = diagnostic.related((*first).clone(), "the first one");
+            diagnostics.push(diagnostic.hint("give one of them another name, or remove it"));
         } else {
             labelled.insert((block.schema.name, labels), &block.header);
         }

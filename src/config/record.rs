@@ -182,8 +182,18 @@ impl Record {
     }
 }
 
+/// Returns what is told of a secret that stands in the file, where the line that shows it is not: it would be in the log of
+/// whatever runs this.
+pub(super) fn secret_in_file(detail: String, block: &Span) -> Diagnostic {
+    let hint = "take it from the environment: env(\"NAME\"), or from a sensitive variable that is given by --var-file or \
+                SIMFLEET_VAR_NAME";
+    Diagnostic::error("E22 secret in the file", detail)
+        .at(block.clone())
+        .hint(hint)
+}
+
 /// Whether an expression is a text that is written out.
-fn is_literal(syntax: &Expression) -> bool {
+pub(super) fn is_literal(syntax: &Expression) -> bool {
     let is_text = |element: &Element| matches!(element, Element::Literal(_));
     match syntax {
         Expression::String(text) => !text.is_empty(),
@@ -247,8 +257,7 @@ fn given(
     }
     if schema.sensitive && is_literal(&attribute.expr.syntax) {
         let detail = format!("`{}` is a secret, and here it stands in the file.", schema.name);
-        let diagnostic = Diagnostic::error("E22 secret in the file", detail).at(span.clone());
-        diagnostics.push(diagnostic.hint("take it from the environment: env(\"NAME\"), or from a sensitive variable"));
+        diagnostics.push(secret_in_file(detail, &body.header));
     }
     match conform(&value, &schema.ty) {
         Ok(value) => field(value.mark(schema.sensitive)),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hcl_edit::expr::Expression;
 use simfleet_provider_api::{Type, Value};
 
 use super::check::Body;
@@ -10,7 +11,7 @@ use super::condition::{self, Condition};
 use super::eval::{Expr, Reference, evaluate};
 use super::load::{Setting, Unset};
 use super::nesting;
-use super::record::{Mode, Record};
+use super::record::{self, Mode, Record};
 use super::schema::{AttributeSchema, BlockSchema};
 use super::scope::Constants;
 use super::source;
@@ -66,6 +67,17 @@ pub(super) fn schema() -> BlockSchema {
         .any(condition::schema("validation"))
 }
 
+/// Whether an expression has a text written out in it. Files are kept in the state and in saved plans as they are. Numbers
+/// and truth values are settings; and what is empty stands for nothing.
+fn holds_text(syntax: &Expression) -> bool {
+    match syntax {
+        Expression::Array(items) => items.iter().any(holds_text),
+        Expression::Object(fields) => fields.iter().any(|(_, value)| holds_text(value.expr())),
+        Expression::Parenthesis(inner) => holds_text(inner.inner()),
+        other => record::is_literal(other),
+    }
+}
+
 impl Variable {
     /// Reads the block; its value is set by [`Variable::set`].
     pub(super) fn read(mut body: Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Variable {
@@ -100,6 +112,10 @@ impl Variable {
             value: Value::unknown(format!("var.{name}")),
         };
         if let Some(default) = default {
+            if variable.sensitive && holds_text(&default.expr.syntax) {
+                let detail = format!("The default of the sensitive variable `{name}` stands in the file.");
+                diagnostics.push(record::secret_in_file(detail, &variable.span));
+            }
             let value = diagnostics.keep(evaluate(&default.expr, constants));
             // An error leaves it unknown, so that it does not count as required.
             let value = value.map(|value| variable.fit(&name, value, Some(default.value_span)));

@@ -124,7 +124,8 @@ struct Group<'a> {
     index: BTreeMap<&'a Address, usize>,
 }
 
-/// What is free on a host, in the order in which it counts. What is unlimited is as free as can be.
+/// What is free on a host, in the order in which it counts. What is unlimited is counted from as much as can be, which is
+/// more than anything that is limited has.
 type Free = (u64, u64, u64);
 
 struct Room<'a> {
@@ -190,14 +191,12 @@ impl<'a> Group<'a> {
         let room = &mut self.rooms[at];
         self.by_room.remove(&(Reverse(room.free), at));
         let (slots, cpu, memory) = room.free;
-        let less = |free: u64, used: u64| {
-            if free == u64::MAX {
-                free
-            } else {
-                free.saturating_sub(used)
-            }
-        };
-        room.free = (less(slots, 1), less(cpu, need.cpu_millis), less(memory, need.memory));
+        // What is unlimited is counted down too: so those without limits are spread over hosts without limits.
+        room.free = (
+            slots.saturating_sub(1),
+            cpu.saturating_sub(need.cpu_millis),
+            memory.saturating_sub(need.memory),
+        );
         for port in &need.ports {
             room.taken.insert((room.protocol(port), ports[&port.name]));
         }
@@ -323,6 +322,21 @@ mod tests {
             .values()
             .map(|place| (place.host.to_string(), place.ports["gcs"]))
             .collect()
+    }
+
+    #[test]
+    fn hosts_without_limits_have_one_after_the_other() {
+        let host = |name| Host {
+            slots: None,
+            ..host(name, 0, 100..=110)
+        };
+        let hosts = vec![host("node.a"), host("node.b"), host("node.c")];
+        let placement = place(&[hosts], &[need(0), need(1), need(2), need(3)], &BTreeMap::new());
+        let expected = [("node.a", 100), ("node.b", 100), ("node.c", 100), ("node.a", 101)];
+        assert_eq!(
+            summary(&placement),
+            expected.map(|(host, port)| (host.to_owned(), port))
+        );
     }
 
     #[test]

@@ -249,7 +249,23 @@ impl Slot {
             .map_or((self.kind, String::new()), |(block, kind)| {
                 (block, format!("\"{kind}\" "))
             });
-        Some(format!("{block} {kind}\"{}\" {{\n{text}}}\n", self.name))
+        let one_for_each = match self.instances() {
+            Instances::Keys(_) if dice.random_bool(0.5) => self.one_for_each(),
+            _ => String::new(),
+        };
+        Some(format!("{block} {kind}\"{}\" {{\n{text}}}\n{one_for_each}", self.name))
+    }
+
+    /// Returns a block with one instance for each of it, that reads that one.
+    fn one_for_each(&self) -> String {
+        let (address, name) = (self.address(), &self.name);
+        let (block, attribute, field) = match self.kind {
+            "node" => ("node", "image", "id"),
+            "value" => ("value", "input", "output"),
+            "module" => ("node", "image", "o"),
+            _ => ("node", "image", "node.address"),
+        };
+        format!("{block} \"each_{name}\" {{\nfor_each = {address}\n{attribute} = jsonencode(each.value.{field})\n}}\n")
     }
 
     fn lifecycle(&self, can_be_made_first: bool, dice: &mut StdRng) -> String {

@@ -148,9 +148,9 @@ fn s1_18_s1_25_s1_29_s3_13_s4_09_s4_11_a_watch_shows_what_it_does_and_why() {
 #[test]
 fn what_cannot_be_answered_is_said_as_json_and_nothing_secret_is_shown() {
     let load = Load::of(50.0);
-    let secret = "variable \"password\" {\n  sensitive = true\n  default   = \"hunter2\"\n}\n\
+    let secret = "variable \"password\" {\n  sensitive = true\n}\n\
                   output \"password\" {\n  sensitive = true\n  value     = var.password\n}\n";
-    let fleet = Fleet::new(&(local(&load.url()) + secret));
+    let fleet = Fleet::new(&(local(&load.url()) + secret)).with_environment([("SIMFLEET_VAR_password", "hunter2")]);
     fleet.applied();
     let served = Served::start(&fleet);
     served.wait_for("/readyz", |got| got.status == 200);

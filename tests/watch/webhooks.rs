@@ -34,7 +34,7 @@ fn grow(load: &Load, watcher: &mut Watcher) {
 fn s4_07_events_go_to_those_who_ask_for_them_signed_and_in_their_forms() {
     let load = Load::of(50.0);
     let [own, slack, teams, crimson, all] = [(); 5].map(|()| Receiver::of(&[], TAKEN));
-    let secret = "variable \"hook_secret\" {\n  sensitive = true\n  default   = \"hunter2\"\n}\n";
+    let secret = "variable \"hook_secret\" {\n  sensitive = true\n}\n";
     let only = "events = [\"pool.scaled_up\"]\n  ";
     let fleet = Fleet::new(
         &[
@@ -51,7 +51,8 @@ fn s4_07_events_go_to_those_who_ask_for_them_signed_and_in_their_forms() {
             webhook("all", &all, ""),
         ]
         .concat(),
-    );
+    )
+    .with_environment([("SIMFLEET_VAR_hook_secret", "hunter2")]);
     fleet.applied();
     let mut watcher = Watcher::start(&fleet, &[]);
     watcher.wait_for_type("watching");

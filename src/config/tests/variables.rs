@@ -305,7 +305,7 @@ fn of_settings_the_later_one_wins_whatever_its_kind() {
 
 #[test]
 fn sensitive_values_stay_sensitive() {
-    let text = "variable \"v\" {\n  default = \"x\"\n  sensitive = true\n}\nlocals { l = \"${var.v}!\" }\n";
+    let text = "variable \"v\" {\n  default = 1\n  sensitive = true\n}\nlocals { l = \"${var.v}!\" }\n";
     let (config, _) = load_text(text).expect("valid");
     assert!(config.variables["v"].value.is_sensitive());
     assert!(config.locals["l"].value.as_ref().is_some_and(Value::is_sensitive));
