@@ -1,4 +1,4 @@
-//! `kill -9` at every write to the journal.
+//! `kill -9` at every write to the journal, of runs of twenty resources; of sixty with `SIMFLEET_TEST_LONG=1`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,14 +7,23 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cloud::{Cloud, foul};
-use crate::field::{TWENTY, without_numbers};
+use crate::field::{Field, SIXTY, TWENTY, without_numbers};
 use crate::processes::{Running, files_of, processes_of};
 use crate::support::crash::{crashes, sweep};
 use crate::support::{Fleet, every};
 use crate::{APPLY, DESTROY};
 
+/// The fleet that is killed.
+fn field() -> Field {
+    match std::env::var_os("SIMFLEET_TEST_LONG") {
+        Some(_) => SIXTY,
+        None => TWENTY,
+    }
+}
+
 #[test]
 fn killed_at_every_write_over_the_fake_cloud() {
+    let field = field();
     let clouds = Mutex::new(BTreeMap::new());
     let fleet = || {
         let mut clouds = clouds.lock().expect("no test panicked with it");
@@ -23,14 +32,14 @@ fn killed_at_every_write_over_the_fake_cloud() {
             "provider \"fake\" {{\n  endpoint = \"{}\"\n  lag_ms = 50\n}}\n",
             cloud.endpoint
         );
-        let fleet = Fleet::new(&TWENTY.text(&text));
+        let fleet = Fleet::new(&field.text(&text));
         clouds.insert(fleet.path().to_owned(), cloud);
         fleet
     };
     let check = |fleet: &Fleet, applied: bool, case: &str| {
         let objects = clouds.lock().expect("no test panicked with it")[fleet.path()].objects();
         let objects = without_numbers(objects.iter().map(|(name, count)| (&**name, *count)));
-        let expected = if applied { TWENTY.objects() } else { BTreeMap::new() };
+        let expected = if applied { field.objects() } else { BTreeMap::new() };
         assert_eq!(objects, expected, "{case}");
     };
     sweep(every(16), &check, &fleet, &|_| ());
@@ -86,17 +95,18 @@ fn killed_at_every_write_of_a_replacement_that_is_made_first() {
 
 /// Sweeps over real processes; `killed` are those of them that die between the crash and the next run.
 fn sweep_local(step: usize, killed: &(dyn Fn(&Running) -> Vec<Pid> + Sync)) {
+    let field = field();
     let check = |fleet: &Fleet, applied: bool, case: &str| {
         let running = processes_of(fleet);
         let count = (running.agents.len(), running.shims.len());
         if applied {
-            assert_eq!(count, TWENTY.processes(), "{case}");
+            assert_eq!(count, field.processes(), "{case}");
         } else {
             assert_eq!(count, (0, 0), "{case}");
             assert_eq!(files_of(fleet), ["fleet.db", "fleet.db-journal"], "{case}");
         }
     };
-    let fleet = || Fleet::new(&TWENTY.text("provider \"local\" {}"));
+    let fleet = || Fleet::new(&field.text("provider \"local\" {}"));
     let kill = |fleet: &Fleet| {
         for pid in killed(&processes_of(fleet)) {
             // It can have died of the death of another.
