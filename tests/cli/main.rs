@@ -14,6 +14,7 @@ mod language;
 mod limits;
 #[path = "../support/nginx.rs"]
 mod nginx;
+mod owning;
 mod reading;
 mod rehearsing;
 mod running;
