@@ -306,13 +306,8 @@ impl<'a> Simulated<'a> {
             }
             let used = left.min(i64::try_from(slots).unwrap_or(i64::MAX));
             left -= used;
-            // With one slot a member, it is taken as a whole.
-            member.state = if slots == 1 && used > 0 {
-                MemberState::Allocated
-            } else {
-                MemberState::Ready
-            };
-            member.used = used;
+            member.state = MemberState::Ready;
+            member.occupy(used, Some(slots));
         }
     }
 

@@ -102,6 +102,15 @@ impl MemberState {
 }
 
 impl Member {
+    /// Has so many of its slots be taken. Where it has one only, it is taken as a whole: the strategy `buffer` counts slots of
+    /// members with several, and else who has them.
+    pub fn occupy(&mut self, used: i64, slots: Option<u64>) {
+        self.used = used;
+        if slots == Some(1) && used > 0 && self.state == MemberState::Ready {
+            self.state = MemberState::Allocated;
+        }
+    }
+
     /// Returns whether it counts as a machine that runs and stays.
     pub(super) fn is_alive(&self) -> bool {
         use MemberState::{Allocated, Pending, Ready, Reserved};

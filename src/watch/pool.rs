@@ -167,7 +167,10 @@ impl Seen<'_> {
             loads: &loads,
             leaving: self.leaving,
         };
-        let members = self.members.observe(self.address, &signs, &mut memory, self.now);
+        let mut members = self.members.observe(self.address, &signs, &mut memory, self.now);
+        for member in &mut members {
+            member.occupy(member.used, self.pool.node.max_simulators);
+        }
         let serving = members.iter().filter(|member| member.state.serves()).count();
         let boot = memory.boot().unwrap_or(BOOT);
         let (autoscale, now) = (&self.pool.autoscale, seconds(self.now));

@@ -162,6 +162,7 @@ fn stable(text: &str, folder: &Path) -> String {
         (r"(\S) {2,}", "$1  "),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
         (r"after \d+\.\d s", "after [duration]"),
+        (r"(?m)^\d\d:\d\d:\d\d ", "[clock] "),
         // Told where the far side does not finish at once: on a busy machine.
         (r"(?m)^.*… accepted after \[duration\]\n", ""),
         (r#""elapsed_ms":\d+"#, r#""elapsed_ms":[ms]"#),

@@ -21,4 +21,5 @@ mod running;
 mod state;
 mod tools;
 mod usage;
+mod verbs;
 mod workloads;

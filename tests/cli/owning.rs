@@ -51,10 +51,7 @@ value "after" { input = simulator.exec.job.id }
         lab.run("unlock value.none --auto-approve").exits(1)
     );
     lab.run("apply --auto-approve --replace simulator.exec.job").exits(3);
-    insta::assert_snapshot!(
-        "unlocked",
-        lab.run("unlock simulator.exec.job --auto-approve").exits(0)
-    );
+    insta::assert_snapshot!("unlocked", lab.run("unlock simulator.exec.job --auto-approve").exits(0));
     std::fs::write(lab.path().join("go"), "").expect("it can be written");
     let ended = other.wait_with_output().expect("it ends");
     let told = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
