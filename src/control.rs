@@ -57,6 +57,8 @@ pub struct Now {
     pub is_news: bool,
     /// Until when it is held, where it is held until a time.
     pub until: Option<Timestamp>,
+    /// Why it is not so for long, where it is started against what is declared: in words.
+    pub undone: Option<String>,
 }
 
 impl Control {

@@ -37,7 +37,7 @@ use crate::config::{self, Config, Inputs, Instance, Names, NoResources};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::health;
 use crate::lower::Ruling;
-use crate::plan::{Holds, Mode, Moments, Plan, Planned, Planner, Selection, typed};
+use crate::plan::{Holds, Mode, Moments, Plan, Planned, Planner, PoolSize, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
@@ -276,6 +276,18 @@ impl Fleet {
         let planned = self.planner().plan(snapshot, observations)?;
         self.check_asked(&planned.plan)?;
         Ok(planned)
+    }
+
+    /// Returns the sizes that pools are to have, as far as that can be told without a look at what there is.
+    ///
+    /// # Errors
+    /// Why the state cannot be read.
+    pub async fn sizes(&self) -> Result<Vec<PoolSize>, FleetError> {
+        let snapshot = self.snapshot().await?;
+        let seen = recorded(&snapshot.state);
+        // What cannot be planned is told by a plan.
+        let planned = self.plan_from(snapshot, seen);
+        Ok(planned.map(|planned| planned.session.sizes()).unwrap_or_default())
     }
 
     /// Checks that there is what is to be made anew: a mistyped address must not look like nothing to do.

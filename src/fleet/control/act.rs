@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt};
 use simfleet_provider_api::{Act, Address, Provider, Token};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::super::{Fleet, FleetError};
 use super::look::Reached;
@@ -20,10 +20,11 @@ impl Fleet {
         act: &Act,
         targets: &[Address],
         progress: &mpsc::UnboundedSender<Progress>,
+        stop: &watch::Receiver<bool>,
     ) -> Result<Vec<Done>, FleetError> {
         let before = self.snapshot().await?;
         let locks = locks_of(targets.iter(), &before.state);
-        let mut journal = self.lock(&locks, progress).await?;
+        let mut journal = self.lock_or_stop(&locks, progress, Some(stop)).await?;
         let now = self.snapshot().await?;
         let providers = self.providers(&now);
         let control = Control::Act(act.clone());
