@@ -211,7 +211,7 @@ fn absent(schema: &AttributeSchema) -> Option<Field> {
             value: value.clone(),
             span: None,
         }),
-        Presence::Required | Presence::Optional => None,
+        Presence::Required | Presence::Needed | Presence::Optional => None,
     }
 }
 
