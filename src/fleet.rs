@@ -4,6 +4,7 @@
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
 //! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand; [`access`]: by whom over
 //!   HTTP
+//! - [`surroundings`]: what around a run is wrong for its providers
 //! - [`watched`]: what the scaler needs of it
 //! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
@@ -18,6 +19,7 @@ mod location;
 mod mark;
 mod runs;
 mod saved;
+mod surroundings;
 mod watched;
 
 use std::collections::BTreeSet;
@@ -43,7 +45,7 @@ use crate::refresh::{Observations, recorded, refresh};
 
 pub use access::Caller;
 pub use control::{Allocate, Reached};
-pub use edit::{Age, Held, Moves};
+pub use edit::{Age, Forgotten, Held, Moves};
 pub use error::FleetError;
 pub use history::{Happened, Moment, RunRecord};
 pub use intent::Goal;
@@ -241,6 +243,7 @@ impl Fleet {
         };
         let observations = self.with_imports(&snapshot, observations).await?;
         let mut planned = self.plan_from(snapshot, observations)?;
+        self.check_providers(&planned).await?;
         if self.options.mode == Mode::Apply {
             planned.warnings.extend(unhealthy);
         }

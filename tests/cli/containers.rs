@@ -264,3 +264,17 @@ fn a_host_that_is_no_engine_is_told_where_it_stands() {
     lab.write("fleet.hcl", "provider \"docker\" { host = \"tcp://lab\" }\n");
     lab.run("validate").exits(0);
 }
+
+#[test]
+fn surroundings_that_lead_to_no_engine_are_told_by_the_plan() {
+    let lab = Lab::new("provider \"docker\" {}\nservice \"s\" { image = \"x:1\" }\n");
+    let planned = |name: &str, value: &str| {
+        let ended = lab.command("plan").env(name, value).output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(1));
+        String::from_utf8(ended.stderr).expect("UTF-8")
+    };
+    insta::assert_snapshot!("docker_host_that_is_no_engine", planned("DOCKER_HOST", "nonsense"));
+    let told = planned("DOCKER_CONTEXT", "lab");
+    assert!(told.contains("the Docker context \"lab\" cannot be read: "), "{told}");
+    lab.run("plan").exits(0);
+}
