@@ -208,8 +208,22 @@ fn what_fails_is_sent_again_as_the_same_delivery_and_what_is_refused_is_not() {
         ended.out
     );
     // So it is in the log: what fails for hours does not fill it.
-    let logged = |what: &str| ended.err.lines().filter(|line| line.contains(what) && line.contains("webhook.refusing")).count();
-    assert_eq!((logged("an event was not delivered"), logged("events are delivered again")), (1, 1), "{}", ended.err);
+    let logged = |what: &str| {
+        ended
+            .err
+            .lines()
+            .filter(|line| line.contains(what) && line.contains("webhook.refusing"))
+            .count()
+    };
+    assert_eq!(
+        (
+            logged("an event was not delivered"),
+            logged("events are delivered again")
+        ),
+        (1, 1),
+        "{}",
+        ended.err
+    );
     assert!(
         ended.out.contains("404") && ended.out.contains("redirects are not followed"),
         "{}",
