@@ -59,8 +59,8 @@ impl Fleet {
         }
     }
 
-    /// Looks at the simulators that patterns stand for, for something that is only read of them or typed into them. That
-    /// this was asked for is in the audit log when this returns.
+    /// Looks at the simulators that patterns stand for, for something that is only read of them or typed into them; for logs
+    /// also at services and at what nodes run themselves. That this was asked for is in the audit log when this returns.
     ///
     /// # Errors
     /// A pattern stands for no simulator; one cannot do it, is gone, or cannot be reached; or the audit log cannot be
@@ -107,7 +107,10 @@ impl Fleet {
         patterns: &[Pattern],
     ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let snapshot = self.snapshot().await?;
-        let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
+        let targets = match verb {
+            "logs" => control::writers(&self.config, &snapshot.state, patterns)?,
+            _ => control::simulators(&self.config, &snapshot.state, patterns)?,
+        };
         let providers = self.providers(&snapshot);
         let mut reached = Vec::new();
         for one in self.look_for(&targets, &snapshot.state, &providers).await {
@@ -172,9 +175,10 @@ impl Fleet {
             let Ok(now) = &mut one.result else { continue };
             let change = planned.plan.changes.iter().find(|change| change.address == one.address);
             let wanted = change.and_then(|change| change.after.as_ref()?.str(STATE));
-            now.undone = wanted.filter(|state| *state != "running").map(|state| {
-                let why = planned.session.stops(&one.address);
-                why.map_or_else(|| format!("it is declared as {state}"), str::to_owned)
+            now.remark = wanted.filter(|state| *state != "running").map(|state| {
+                let why = planned.session.stops(&one.address).map(str::to_owned);
+                let why = why.unwrap_or_else(|| format!("it is declared as {state}"));
+                format!("until the next apply or a watch stops it: {why}")
             });
         }
         Ok(())
@@ -187,7 +191,7 @@ fn done(address: &Address, result: Result<bool, Diagnostic>, until: Option<Times
         result: result.map(|is_news| Now {
             is_news,
             until,
-            undone: None,
+            remark: None,
         }),
     }
 }

@@ -24,7 +24,7 @@ pub fn render(control: &Control, done: &[(&Address, &Now)], theme: Theme) -> Str
     let mut document = Document::new();
     for (address, now) in done {
         let line = Line::new().tone(Tone::Strong, address.to_string());
-        document.line(line.text(format!(" {}{}{}", what(control, now), held(control, now), undone(now))));
+        document.line(line.text(format!(" {}{}{}", what(control, now), held(control, now), remark(now))));
     }
     document.render(theme)
 }
@@ -65,10 +65,10 @@ fn what(control: &Control, now: &Now) -> String {
     if now.is_news { done } else { already }.to_owned()
 }
 
-/// Says that it is not so for long.
-fn undone(now: &Now) -> String {
-    let why = now.undone.as_ref();
-    why.map(|why| format!(", until the next apply or a watch stops it: {why}"))
+fn remark(now: &Now) -> String {
+    now.remark
+        .as_ref()
+        .map(|remark| format!(", {remark}"))
         .unwrap_or_default()
 }
 

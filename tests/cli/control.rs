@@ -108,8 +108,15 @@ simulator "exec" "leap" {
     );
     let lab = Running::new(&text);
     lab.run("apply --auto-approve").exits(0);
-    let all = "simulator start simulator.exec.off simulator.exec.leap simulator.exec.job[0]";
-    insta::assert_snapshot!("started_against_declared", lab.run(all).exits(0));
+    insta::assert_snapshot!(
+        "started_against_declared",
+        lab.run("simulator start simulator.exec.off simulator.exec.job[0]")
+            .exits(0)
+    );
+    insta::assert_snapshot!(
+        "started_out_of_schedule",
+        lab.run("simulator start simulator.exec.leap").exits(0)
+    );
     insta::assert_snapshot!(
         "started_against_declared_plan",
         lab.run("plan --detailed-exitcode").exits(2)
