@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use simfleet_provider_api::{Ability, Act, Address, Attributes};
-use simfleet_state::{HeldState, Hold, State};
+use simfleet_state::{HeldState, Hold, Resource, State};
 
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -57,6 +57,8 @@ pub struct Now {
     pub is_news: bool,
     /// Until when it is held, where it is held until a time.
     pub until: Option<Timestamp>,
+    /// What else there is to know of it, in words: why it is not so for long, what is gone because of it.
+    pub remark: Option<String>,
 }
 
 impl Control {
@@ -158,7 +160,32 @@ pub fn able(address: &Address, verb: &str, ability: Ability, abilities: &[Abilit
 /// # Errors
 /// One stands for nothing, for something that is no simulator, or for what is not made yet.
 pub fn simulators(config: &Config, state: &State, patterns: &[Pattern]) -> Result<Vec<Address>, Diagnostics> {
-    let recorded = || state.resources.keys().filter(|address| is_simulator(address));
+    meant(config, state, patterns, |address, _| is_simulator(address))
+}
+
+/// Returns what is recorded that patterns stand for and that writes: simulators, services, and what nodes run themselves.
+///
+/// # Errors
+/// As those of [`simulators`].
+pub fn writers(config: &Config, state: &State, patterns: &[Pattern]) -> Result<Vec<Address>, Diagnostics> {
+    meant(config, state, patterns, |address, resource| {
+        is_simulator(address) || matches!(resource.declared.kind.as_str(), "process" | "container")
+    })
+}
+
+fn meant(
+    config: &Config,
+    state: &State,
+    patterns: &[Pattern],
+    is_one: impl Fn(&Address, &Resource) -> bool,
+) -> Result<Vec<Address>, Diagnostics> {
+    let recorded = || {
+        let all = state
+            .resources
+            .iter()
+            .filter(|(address, resource)| is_one(address, resource));
+        all.map(|(address, _)| address)
+    };
     let mut diagnostics = Diagnostics::new();
     let mut found = BTreeSet::new();
     for pattern in patterns {

@@ -4,6 +4,7 @@
 //! - [`intent`]: what it is to be brought to, and going back; [`history`]: what happened; [`edit`]: the state changed by hand
 //! - [`import`]: objects that exist become those of resources; [`control`]: what is done by hand; [`access`]: by whom over
 //!   HTTP
+//! - [`surroundings`]: what around a run is wrong for its providers
 //! - [`watched`]: what the scaler needs of it
 //! - [`location`]: where the state is; [`mark`]: whose the things beside it are; [`error`]: why a run cannot go on
 
@@ -18,6 +19,7 @@ mod location;
 mod mark;
 mod runs;
 mod saved;
+mod surroundings;
 mod watched;
 
 use std::collections::BTreeSet;
@@ -37,13 +39,13 @@ use crate::config::{self, Config, Inputs, Instance, Names, NoResources};
 use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::health;
 use crate::lower::Ruling;
-use crate::plan::{Holds, Mode, Moments, Plan, Planned, Planner, Selection, typed};
+use crate::plan::{Holds, Mode, Moments, Plan, Planned, Planner, PoolSize, Selection, typed};
 use crate::providers::{Providers, Registry};
 use crate::refresh::{Observations, recorded, refresh};
 
 pub use access::Caller;
 pub use control::{Allocate, Reached};
-pub use edit::{Age, Held, Moves};
+pub use edit::{Age, Forgotten, Held, Moves};
 pub use error::FleetError;
 pub use history::{Happened, Moment, RunRecord};
 pub use intent::Goal;
@@ -241,6 +243,7 @@ impl Fleet {
         };
         let observations = self.with_imports(&snapshot, observations).await?;
         let mut planned = self.plan_from(snapshot, observations)?;
+        self.check_providers(&planned).await?;
         if self.options.mode == Mode::Apply {
             planned.warnings.extend(unhealthy);
         }
@@ -276,6 +279,18 @@ impl Fleet {
         let planned = self.planner().plan(snapshot, observations)?;
         self.check_asked(&planned.plan)?;
         Ok(planned)
+    }
+
+    /// Returns the sizes that pools are to have, as far as that can be told without a look at what there is.
+    ///
+    /// # Errors
+    /// Why the state cannot be read.
+    pub async fn sizes(&self) -> Result<Vec<PoolSize>, FleetError> {
+        let snapshot = self.snapshot().await?;
+        let seen = recorded(&snapshot.state);
+        // What cannot be planned is told by a plan.
+        let planned = self.plan_from(snapshot, seen);
+        Ok(planned.map(|planned| planned.session.sizes()).unwrap_or_default())
     }
 
     /// Checks that there is what is to be made anew: a mistyped address must not look like nothing to do.

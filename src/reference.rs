@@ -89,6 +89,8 @@ pub enum Setting {
 pub struct Inner {
     /// Its name, behind those of the blocks that it is in.
     pub path: String,
+    /// What its labels are, as they are written: `"NAME"`; without the one that its name says.
+    pub labels: String,
     /// How often it can be there, in words.
     pub times: String,
     /// Whether this version acts on it.
@@ -123,12 +125,10 @@ fn name_of(schema: &BlockSchema) -> String {
 
 fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
     let mut header = schema.name.to_owned();
-    for (i, label) in schema.labels.iter().enumerate() {
-        match &schema.kind {
-            Some(kind) if i == 0 => header.push_str(&format!(" \"{kind}\"")),
-            _ => header.push_str(&format!(" \"{}\"", label.to_uppercase())),
-        }
+    if let Some(kind) = &schema.kind {
+        header.push_str(&format!(" \"{kind}\""));
     }
+    header.push_str(&labels(schema));
     let mut entry = Entry {
         name: name_of(schema),
         group: Group::Block,
@@ -150,6 +150,12 @@ fn block(schema: &BlockSchema, registry: &Registry) -> Entry {
         row.replaces = replaces.get(goes_into(schema, root)).cloned().unwrap_or_default();
     }
     entry
+}
+
+/// Returns the labels of a block as they are written, but for the one that is its kind: ` "NAME"`.
+fn labels(schema: &BlockSchema) -> String {
+    let labels = schema.labels.iter().skip(usize::from(schema.kind.is_some()));
+    labels.map(|label| format!(" \"{}\"", label.to_uppercase())).collect()
 }
 
 /// Returns what every resource block takes.
@@ -176,7 +182,7 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
     for attribute in attributes {
         let path = format!("{within}{}", attribute.name);
         let presence = match &attribute.presence {
-            Presence::Required => Setting::Required,
+            Presence::Required | Presence::Needed => Setting::Required,
             Presence::Optional => Setting::Optional,
             Presence::Default { written, .. } => Setting::Default(written.clone()),
         };
@@ -204,6 +210,7 @@ fn fill(entry: &mut Entry, within: &str, attributes: &[AttributeSchema], blocks:
         };
         entry.blocks.push(Inner {
             path: path.clone(),
+            labels: labels(schema),
             times,
             available: schema.availability == Availability::Now,
             doc: schema.doc,

@@ -15,12 +15,14 @@ pub use self::asked::Asked;
 pub use self::health::Health;
 use crate::health::Verdict;
 use crate::lower::{number_of, waits};
-use crate::plan::STOPPED_BECAUSE;
+use crate::plan::{PoolSize, STOPPED_BECAUSE};
 use crate::refresh::Observations;
 
 /// What runs now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
+    /// The sizes of the pools, by address; empty where nobody asked.
+    pub pools: Vec<PoolSize>,
     /// The nodes, by address.
     pub nodes: Vec<Node>,
     /// The simulators, by address.

@@ -288,7 +288,7 @@ async fn a_service_that_was_forgotten_comes_back_with_its_volume() {
         .forget(&[Endpoint::Resource(broker.clone())], &progress)
         .await
         .expect("nobody has locks");
-    let forgotten = forgotten.iter().map(ToString::to_string).collect();
+    let forgotten = forgotten.objects.iter().map(ToString::to_string).collect();
     assert_eq!(names(forgotten), "service.broker, service.broker/data");
     let adopted = fleet.import(&broker, &"id of service.broker".into(), &progress).await;
     let adopted = adopted.expect("it is there").into_iter();

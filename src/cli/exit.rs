@@ -73,6 +73,7 @@ impl Failure {
         match self {
             Failure::Closed => 0,
             Failure::Fleet(FleetError::State(StateError::Locked(_))) => 3,
+            Failure::Fleet(FleetError::Interrupted(_)) => INTERRUPTED,
             Failure::Usage(_) => USAGE,
             Failure::Fleet(_) | Failure::Diagnostic(_) => 1,
         }

@@ -92,7 +92,8 @@ impl LookingAt {
         text: impl FnOnce(&status::Status) -> String,
     ) -> Result<Exit, Failure> {
         let fleet = self.looking.open(run, self.path.clone())?;
-        let status = now(&fleet).await?;
+        let mut status = now(&fleet).await?;
+        status.pools = fleet.sizes().await?;
         match self.is_json() {
             true => run.terminal.print_json(&json(&status))?,
             false => run.terminal.print(&text(&status))?,

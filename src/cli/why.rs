@@ -7,9 +7,10 @@ use super::exit::{Exit, Failure};
 use super::flags::{Planning, named, no_address, saved_plan};
 use super::run::Run;
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Mode, Plan};
+use crate::fleet::Fleet;
+use crate::plan::{Mode, Plan, Planned};
 use crate::view::why as view;
-use crate::why::{Link, chains};
+use crate::why::chains;
 
 /// Show what leads to a change of a resource, or to none
 ///
@@ -56,34 +57,32 @@ impl Why {
             Some(file) => {
                 let fleet = self.planning.open_saved(run, &file)?;
                 let planned = fleet.replan(&file).await?;
-                self.print(
-                    run,
-                    &planned.plan,
-                    &chains(&planned.plan, fleet.config(), &address),
-                    &address,
-                )
+                self.print(run, &fleet, &planned, &address)
             }
             None => {
                 let mode = if self.destroy { Mode::Destroy } else { Mode::Apply };
                 let fleet = self.planning.open(run, path, mode)?;
                 let planned = fleet.plan().await?;
-                self.print(
-                    run,
-                    &planned.plan,
-                    &chains(&planned.plan, fleet.config(), &address),
-                    &address,
-                )
+                self.print(run, &fleet, &planned, &address)
             }
         }
     }
 
-    fn print(&self, run: &Run, plan: &Plan, chains: &[Link], address: &Address) -> Result<Exit, Failure> {
-        if chains.is_empty() {
-            return Err(unknown(plan, address).into());
+    fn print(&self, run: &Run, fleet: &Fleet, planned: &Planned<'_>, address: &Address) -> Result<Exit, Failure> {
+        let chains = chains(&planned.plan, fleet.config(), address);
+        let pool = planned
+            .session
+            .sizes()
+            .into_iter()
+            .find(|pool| pool.address == *address);
+        if chains.is_empty() && pool.is_none() {
+            return Err(unknown(&planned.plan, address).into());
         }
         match self.json {
-            true => run.terminal.print_json(&view::json(chains))?,
-            false => run.terminal.print(&view::render(chains, run.terminal.out))?,
+            true => run.terminal.print_json(&view::json(pool.as_ref(), &chains))?,
+            false => run
+                .terminal
+                .print(&view::render(pool.as_ref(), &chains, run.terminal.out))?,
         }
         Ok(Exit::Success)
     }

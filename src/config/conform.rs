@@ -288,7 +288,7 @@ fn object(value: &Value, schemas: &[AttributeSchema]) -> Result<Value, Wrong> {
                 conform(given, &schema.ty).map_err(|wrong| wrong.within(format_args!(".{}", schema.name)))?
             }
             (None, Presence::Required) => return Err(Wrong::new(format!("lacks `{}`", schema.name))),
-            (None, Presence::Optional) => Value::NULL,
+            (None, Presence::Needed | Presence::Optional) => Value::NULL,
             (None, Presence::Default { value, .. }) => value.clone(),
         };
         kept.insert(Arc::<str>::from(schema.name), field);

@@ -47,6 +47,15 @@ struct Field {
 }
 
 impl Record {
+    /// Returns the values of a block as [`evaluate`](Record::evaluate) does, where all of them are sound: what fails is told once.
+    pub fn sound(body: &Body, scope: &dyn Scope, mode: Mode, diagnostics: &mut Diagnostics) -> Option<Record> {
+        let mut found = Diagnostics::new();
+        let record = Record::evaluate(body, scope, mode, &mut found);
+        let is_sound = !found.has_errors();
+        diagnostics.extend(found);
+        is_sound.then_some(record)
+    }
+
     /// Returns the values of a block. Expressions that are not evaluated with the block are left out; those are with
     /// whoever took them.
     ///
@@ -221,7 +230,7 @@ fn absent(schema: &AttributeSchema) -> Option<Field> {
             value: value.clone(),
             span: None,
         }),
-        Presence::Required | Presence::Optional => None,
+        Presence::Required | Presence::Needed | Presence::Optional => None,
     }
 }
 

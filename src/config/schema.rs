@@ -101,6 +101,8 @@ pub struct AttributeSchema {
 pub enum Presence {
     /// It must.
     Required,
+    /// It must; a rule of its block tells where it is not.
+    Needed,
     /// It may.
     Optional,
     /// It may; otherwise it is this.
@@ -391,6 +393,12 @@ impl AttributeSchema {
     /// It must be set.
     pub fn required(mut self) -> Self {
         self.presence = Presence::Required;
+        self
+    }
+
+    /// It must be set, and a rule of its block tells where it is not, in words of its own.
+    pub fn needed(mut self) -> Self {
+        self.presence = Presence::Needed;
         self
     }
 

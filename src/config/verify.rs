@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Value};
 
+use super::blocks::without_effect;
 use super::eval::{Reference, evaluate};
 use super::meta::ProviderReference;
 use super::names::{self, Place};
@@ -26,6 +27,20 @@ pub(super) fn verify(config: &mut Config, diagnostics: &mut Diagnostics) {
     refactoring::check(config, diagnostics);
     evaluate_locals(config, diagnostics);
     evaluate_all(config, diagnostics);
+    check_limits(config, diagnostics);
+}
+
+/// Checks that limits can hold for what is declared.
+fn check_limits(config: &Config, diagnostics: &mut Diagnostics) {
+    let modules = config.modules();
+    let declared = modules.iter().flat_map(|module| &module.declarations);
+    let simulators = declared
+        .map(|declared| &declared.address)
+        .filter(|address| address.block() == "simulator");
+    let simulators: Vec<_> = simulators.collect();
+    if let Some(warning) = without_effect(&config.limits, &simulators) {
+        diagnostics.push(warning);
+    }
 }
 
 /// Checks every name in every expression.

@@ -30,7 +30,8 @@ use crate::apply::{self, Progress};
 use crate::audit::AuditError;
 use crate::control::{self, Control, Done, Now, able};
 use crate::diagnostic::Diagnostic;
-use crate::plan::Pattern;
+use crate::plan::{Pattern, STATE};
+use crate::refresh::recorded;
 
 /// How often what is to be done is worked out at the most, where other runs change what it was worked out from.
 const ATTEMPTS: usize = 5;
@@ -58,8 +59,8 @@ impl Fleet {
         }
     }
 
-    /// Looks at the simulators that patterns stand for, for something that is only read of them or typed into them. That
-    /// this was asked for is in the audit log when this returns.
+    /// Looks at the simulators that patterns stand for, for something that is only read of them or typed into them; for logs
+    /// also at services and at what nodes run themselves. That this was asked for is in the audit log when this returns.
     ///
     /// # Errors
     /// A pattern stands for no simulator; one cannot do it, is gone, or cannot be reached; or the audit log cannot be
@@ -106,7 +107,10 @@ impl Fleet {
         patterns: &[Pattern],
     ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let snapshot = self.snapshot().await?;
-        let targets = control::simulators(&self.config, &snapshot.state, patterns)?;
+        let targets = match verb {
+            "logs" => control::writers(&self.config, &snapshot.state, patterns)?,
+            _ => control::simulators(&self.config, &snapshot.state, patterns)?,
+        };
         let providers = self.providers(&snapshot);
         let mut reached = Vec::new();
         for one in self.look_for(&targets, &snapshot.state, &providers).await {
@@ -136,28 +140,59 @@ impl Fleet {
             let mut busy = busy(&snapshot);
             busy.retain(|address| targets.contains(address));
             if !busy.is_empty() {
-                self.finish(&busy, progress).await?;
+                self.finish(&busy, progress, Some(&stop)).await?;
                 let left = self.snapshot().await?.state;
                 if let Some(open) = busy.iter().find(|address| left.intents.contains_key(*address)) {
                     return Err(still_open(open).into());
                 }
             }
             let done = match control {
-                Control::Act(act) => self.act(act, &targets, progress).await,
+                Control::Act(act) => self.act(act, &targets, progress, &stop).await,
                 _ => self.hold(control, &targets, progress, stop.clone()).await,
             };
             match done {
                 Err(FleetError::Stale { .. }) if attempts < ATTEMPTS => attempts += 1,
+                Ok(mut all) if matches!(control, Control::Start | Control::Resume) => {
+                    self.say_undone(&mut all).await?;
+                    return Ok(all);
+                }
                 done => return done,
             }
         }
     }
 }
 
+impl Fleet {
+    /// Says of what runs now that it is declared not to: the next apply, or a watch at once, has it be as declared.
+    async fn say_undone(&self, all: &mut [Done]) -> Result<(), FleetError> {
+        let snapshot = self.snapshot().await?;
+        let seen = recorded(&snapshot.state);
+        // What cannot be planned is told by a plan.
+        let Ok(planned) = self.plan_from(snapshot, seen) else {
+            return Ok(());
+        };
+        for one in all {
+            let Ok(now) = &mut one.result else { continue };
+            let change = planned.plan.changes.iter().find(|change| change.address == one.address);
+            let wanted = change.and_then(|change| change.after.as_ref()?.str(STATE));
+            now.remark = wanted.filter(|state| *state != "running").map(|state| {
+                let why = planned.session.stops(&one.address).map(str::to_owned);
+                let why = why.unwrap_or_else(|| format!("it is declared as {state}"));
+                format!("until the next apply or a watch stops it: {why}")
+            });
+        }
+        Ok(())
+    }
+}
+
 fn done(address: &Address, result: Result<bool, Diagnostic>, until: Option<Timestamp>) -> Done {
     Done {
         address: address.clone(),
-        result: result.map(|is_news| Now { is_news, until }),
+        result: result.map(|is_news| Now {
+            is_news,
+            until,
+            remark: None,
+        }),
     }
 }
 

@@ -14,11 +14,21 @@ use super::{Fleet, FleetError};
 use crate::apply::Progress;
 use crate::config::Endpoint;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::{allocated, described};
 
 mod moving;
 
 /// What a move moved, in order: old and new addresses.
 pub type Moves = Vec<(Address, Address)>;
+
+/// What was forgotten.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Forgotten {
+    /// The objects that are managed no more.
+    pub objects: Vec<Address>,
+    /// What somebody had asked for and ends with that, in words: `allocated to ann@lab since …`.
+    pub ended: Vec<(Address, String)>,
+}
 
 /// Who holds locks, and whether they are still there.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +79,7 @@ impl Fleet {
     }
 
     /// Forgets resources, with their instances and children, and what is in modules: nothing is done to the objects.
-    /// Returns the addresses of the objects that are managed no more.
+    /// Returns the addresses of the objects that are managed no more, and of whose they were, what ends with that.
     ///
     /// # Errors
     /// One is not recorded, something recorded runs on it, or an operation on it is still open.
@@ -77,7 +87,7 @@ impl Fleet {
         &self,
         named: &[Endpoint],
         progress: &mpsc::UnboundedSender<Progress>,
-    ) -> Result<Vec<Address>, FleetError> {
+    ) -> Result<Forgotten, FleetError> {
         self.edit(progress, |state| forgotten(state, named)).await
     }
 
@@ -267,7 +277,7 @@ fn check_open<'a>(state: &State, mut addresses: impl Iterator<Item = &'a Address
     }
 }
 
-fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Vec<Address>), Diagnostics> {
+fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Forgotten), Diagnostics> {
     let mut diagnostics = Diagnostics::new();
     let mut all = BTreeSet::new();
     for named in named {
@@ -289,7 +299,7 @@ fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Vec<Addre
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    let mut events = Vec::new();
+    let (mut events, mut ended) = (Vec::new(), Vec::new());
     let reason: Arc<str> = "state rm".into();
     let removed = |address: &Address, deposed| Event::Removed {
         address: address.clone(),
@@ -307,12 +317,14 @@ fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Vec<Addre
         }));
     }
     for address in &all {
-        if state.holds.contains_key(address) {
+        if let Some(hold) = state.holds.get(address) {
+            ended.push((address.clone(), described(hold)));
             events.push(Event::Unheld {
                 address: address.clone(),
             });
         }
         if let Some(allocation) = state.allocations.get(address) {
+            ended.push((address.clone(), allocated(allocation)));
             let (address, since) = (address.clone(), allocation.since);
             events.push(Event::Deallocated { address, since });
         }
@@ -326,7 +338,7 @@ fn forgotten(state: &State, named: &[Endpoint]) -> Result<(Vec<Event>, Vec<Addre
         .into_iter()
         .filter(|address| state.resources.contains_key(address))
         .collect();
-    Ok((events, objects))
+    Ok((events, Forgotten { objects, ended }))
 }
 
 /// Reads a state that was pulled.

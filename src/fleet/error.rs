@@ -47,6 +47,9 @@ pub enum FleetError {
         /// The lineage of the state.
         lineage: Arc<str>,
     },
+    /// It was asked to stop while it waited for another run.
+    #[error("stopped while waiting; nothing was done: {0}")]
+    Interrupted(String),
     /// What the plan was made from has changed.
     #[error("the plan is stale: {address} has changed since it was made")]
     Stale {

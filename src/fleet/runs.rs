@@ -15,6 +15,9 @@ use crate::plan::{Action, Plan, Planned};
 use crate::providers::Providers;
 use crate::refresh::{recorded, refresh};
 
+/// How often is looked whether locks are free by now, while that is waited for.
+const AGAIN: Duration = Duration::from_millis(250);
+
 impl Fleet {
     /// Waits for runs that are at work, and finishes what runs that died began, as far as that can be done now: what began
     /// on a node that is gone waits for the walk, which makes the node first. Does nothing where nothing is open. A run of
@@ -29,7 +32,7 @@ impl Fleet {
             let part = self.part(snapshot).await?;
             busy.retain(|address| part.contains(address));
         }
-        self.finish(&busy, progress).await
+        self.finish(&busy, progress, None).await
     }
 
     /// Waits for runs that are at work on some addresses, and finishes what is open there.
@@ -37,11 +40,13 @@ impl Fleet {
         &self,
         busy: &BTreeSet<Address>,
         progress: &mpsc::UnboundedSender<Progress>,
+        stop: Option<&watch::Receiver<bool>>,
     ) -> Result<(), FleetError> {
         if busy.is_empty() {
             return Ok(());
         }
-        let mut journal = self.lock(&LockSet::exclusive(busy.iter().cloned()), progress).await?;
+        let locks = LockSet::exclusive(busy.iter().cloned());
+        let mut journal = self.lock_or_stop(&locks, progress, stop).await?;
         let snapshot = self.snapshot().await?;
         let providers = self.providers(&snapshot);
         let there = self.hosts_of_intents(&snapshot.state, &providers).await;
@@ -115,7 +120,7 @@ impl Fleet {
         }
         facts.insert(0, self.began());
         let locks = locks_of(&planned.plan, &facts);
-        let (mut journal, _) = self.lock_as_planned(&locks, state, &facts, progress).await?;
+        let (mut journal, _) = self.lock_as_planned(&locks, state, &facts, progress, None).await?;
         let written = journal.append(&facts).await.map(drop);
         journal.close().await?;
         Ok(written?)
@@ -142,7 +147,8 @@ impl Fleet {
         facts.extend(self.intended(&before.state));
         facts.extend(facts_of_plan);
         let locks = locks_of(&plan, &facts);
-        let (mut journal, snapshot) = self.lock_as_planned(&locks, &before.state, &facts, progress).await?;
+        let locked = self.lock_as_planned(&locks, &before.state, &facts, progress, Some(&stop));
+        let (mut journal, snapshot) = locked.await?;
         if let Some(mark) = &self.mark {
             mark.set(journal.lineage());
         }
@@ -207,8 +213,9 @@ impl Fleet {
         before: &State,
         facts: &[Event],
         progress: &mpsc::UnboundedSender<Progress>,
+        stop: Option<&watch::Receiver<bool>>,
     ) -> Result<(Box<dyn Journal>, Snapshot), FleetError> {
-        let journal = self.lock(locks, progress).await?;
+        let journal = self.lock_or_stop(locks, progress, stop).await?;
         let now = self.snapshot().await?;
         let taken = || taken(facts, before, &now.state);
         match moved(locks, before, &now.state).or_else(taken) {
@@ -226,7 +233,18 @@ impl Fleet {
         locks: &LockSet,
         progress: &mpsc::UnboundedSender<Progress>,
     ) -> Result<Box<dyn Journal>, FleetError> {
+        self.lock_or_stop(locks, progress, None).await
+    }
+
+    /// Takes locks, waiting for them as long as the user allows, and until `stop` turns true.
+    pub(super) async fn lock_or_stop(
+        &self,
+        locks: &LockSet,
+        progress: &mpsc::UnboundedSender<Progress>,
+        stop: Option<&watch::Receiver<bool>>,
+    ) -> Result<Box<dyn Journal>, FleetError> {
         let holder = self.holder();
+        let mut stop = stop.cloned();
         let deadline = Instant::now() + self.options.lock_timeout;
         let mut told = None;
         loop {
@@ -238,9 +256,21 @@ impl Fleet {
                         let _ = progress.send(Progress::Waiting {
                             message: message.clone(),
                         });
-                        told = Some(message);
+                        told = Some(message.clone());
                     }
-                    tokio::time::sleep(Duration::from_millis(250)).await;
+                    let stopped = async {
+                        let stopped = match &mut stop {
+                            Some(stop) => stop.wait_for(|stop| *stop).await.is_ok(),
+                            None => false,
+                        };
+                        // Where nobody can ask it to stop, or not any more, nobody does.
+                        if !stopped {
+                            std::future::pending::<()>().await;
+                        }
+                    };
+                    if tokio::time::timeout(AGAIN, stopped).await.is_ok() {
+                        return Err(FleetError::Interrupted(message));
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -16,6 +16,7 @@ use super::recorded::{
 use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, STATE, Unplaced};
+use crate::scale::Reason;
 
 /// The node that `placement = "local"` stands for.
 pub const LOCAL_NODE: &str = "local";
@@ -65,6 +66,8 @@ pub struct Members {
     pub numbered: u64,
     /// Why there are so many.
     pub because: String,
+    /// How many there may be.
+    pub bounds: Bounds,
     /// How many may be away at once for a replacement.
     pub at_once: usize,
     /// What is declared.
@@ -250,7 +253,7 @@ impl Layout {
         let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
         let least = (needs.len() as u64).div_ceil(capacity);
         let before = wanted.map(|wanted| wanted.members).or(known.map(|pool| pool.size));
-        let size = size::size(bounds, before, least, needs.len(), fits);
+        let size = size::size(&bounds, before, least, needs.len(), fits);
         let size::Numbers { members, waiting } = there.members(size.members);
         let hosts = hosts(&members);
         let because = match known {
@@ -268,6 +271,7 @@ impl Layout {
                 waiting,
                 numbered,
                 because,
+                bounds,
                 at_once: size::at_once(pool.disruption_budget, size.members),
                 declared: Arc::new(pool.clone()),
             },
@@ -369,9 +373,14 @@ fn bounds(pool: &Pool, at: Timestamp) -> Bounds {
     let spec = autoscale::spec(pool, 0, at);
     let bounds = crate::scale::bounds(&spec, autoscale::seconds(at));
     let count = |bound: i64| u64::try_from(bound).unwrap_or(0);
+    let schedule = |reason| match reason {
+        Reason::Schedule(name) => Some(name),
+        _ => None,
+    };
     Bounds {
         min: count(bounds.min),
         max: count(bounds.cap),
+        schedules: bounds.reasons.into_iter().filter_map(schedule).collect(),
     }
 }
 

@@ -44,23 +44,33 @@ pub fn check_count(limits: &Limits, declared: &[(Address, Block)]) -> Result<(),
         .hint(hint))
 }
 
-/// Refuses a program that is larger than programs may be.
+/// Refuses a program that is empty, or larger than programs may be.
 pub(super) fn check_program(lowering: &Lowering<'_>, program: &Program) -> Result<(), Diagnostics> {
     let module = lowering.config.module(&lowering.address.module_path());
     let folder = module.map_or(lowering.config.folder.as_path(), |module| module.folder.as_path());
-    let Some(detail) = too_large(&lowering.config.limits, &folder.join(&*program.path), &program.path) else {
+    let file = folder.join(&*program.path);
+    let span = lowering.record.attribute_span("path").unwrap_or(lowering.record.span());
+    if is_empty(&file) {
+        let detail = format!("`{}` has 0 bytes: there is nothing in it to run.", program.path);
+        let diagnostic = Diagnostic::error(EMPTY, detail).on(lowering.address.clone());
+        return Err(diagnostic.at(span.clone()).hint("build it again").into());
+    }
+    let Some(detail) = too_large(&lowering.config.limits, &file, &program.path) else {
         return Ok(());
     };
-    let span = lowering.record.attribute_span("path").unwrap_or(lowering.record.span());
     let diagnostic = Diagnostic::error(TOO_LARGE, detail).on(lowering.address.clone());
     Err(diagnostic.at(span.clone()).hint(TOO_LARGE_HINT).into())
 }
 
-/// Refuses a program that is loaded by hand and larger than programs may be.
+/// Refuses a program that is loaded by hand and empty, or larger than programs may be.
 ///
 /// # Errors
-/// E35: how large it is.
+/// That it is empty; E35: how large it is.
 pub fn check_loaded(limits: &Limits, address: &Address, program: &Path) -> Result<(), Diagnostic> {
+    if is_empty(program) {
+        let detail = format!("`{}` has 0 bytes: there is nothing in it to run.", program.display());
+        return Err(Diagnostic::error(EMPTY, detail).on(address.clone()));
+    }
     match too_large(limits, program, &program.to_string_lossy()) {
         Some(detail) => Err(Diagnostic::error(TOO_LARGE, detail)
             .on(address.clone())
@@ -69,8 +79,15 @@ pub fn check_loaded(limits: &Limits, address: &Address, program: &Path) -> Resul
     }
 }
 
+const EMPTY: &str = "Empty program";
 const TOO_LARGE: &str = "E35 program too large";
 const TOO_LARGE_HINT: &str = "strip what is for debuggers only from it, or raise the limit";
+
+/// Whether a program is a file with nothing in it, as a build leaves that fails. One that cannot be looked at is told of by who
+/// reads it.
+fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0)
+}
 
 /// Says how large a program is that is too large. One that cannot be looked at is told of by who reads it.
 fn too_large(limits: &Limits, file: &Path, name: &str) -> Option<String> {

@@ -64,7 +64,7 @@ pub use policy::{Policy, Trigger, in_resource};
 pub use process::reached_by;
 pub use recorded::is_in_use;
 pub use simulator::ends_by_itself;
-pub use size::{Ruling, Wanted};
+pub use size::{Bounds, Ruling, Wanted};
 
 /// The provider of the implied node of this machine.
 const LOCAL_PROVIDER: &str = "local";

@@ -42,6 +42,7 @@ pub(super) fn resource(
     attributes.set("drives", list(qemu.drives.iter().map(|it| drive(lowering, it))));
     attributes.set("semihosting", qemu.semihosting);
     attributes.set("consoles", list(qemu.consoles.iter().map(|it| console(lowering, it))));
+    attributes.set("forwards", list(forwards(lowering, simulator, place).into_iter()));
     attributes.set("gdb", qemu.gdb.as_ref().map_or(Value::NULL, gdb));
     attributes.set("snapshot", snapshot(lowering, qemu.snapshot.as_ref()));
     let arguments = qemu.arguments.clone().filter(|arguments| !arguments.is_empty());
@@ -63,6 +64,19 @@ fn program(lowering: &Lowering<'_>, program: &Value) -> (Value, Value) {
     let path = part("path").unwrap_or_else(|| unknown("path"));
     let file = format_value(&path, |path| lowering.in_fleet(&module, path));
     (part("id").unwrap_or_else(|| unknown("id")), file)
+}
+
+/// Returns the ports of a machine that are reached at those of its node.
+fn forwards(lowering: &Lowering<'_>, simulator: &Simulator, place: &Place) -> Vec<Value> {
+    let forward = |(name, host): (&Arc<str>, &u16)| {
+        let guest = simulator.ports.get(name)?.guest?;
+        Some(record([
+            ("protocol", lowering.layout.protocol(lowering.address, name).into()),
+            ("host", u64::from(*host).into()),
+            ("guest", u64::from(guest).into()),
+        ]))
+    };
+    place.ports.iter().filter_map(forward).collect()
 }
 
 fn drive(lowering: &Lowering<'_>, drive: &Drive) -> Value {

@@ -5,12 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use simfleet_provider_api::Address;
 
 /// The bounds of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
     /// The fewest members.
     pub min: u64,
     /// The most members.
     pub max: u64,
+    /// The schedules that set them at the moment.
+    pub schedules: Vec<String>,
+}
+
+impl Bounds {
+    /// Returns the schedules that set them at the moment, in words: `, by schedule "office"`; nothing where none does.
+    pub fn by(&self) -> String {
+        let names: Vec<String> = self.schedules.iter().map(|name| format!("{name:?}")).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            [one] => format!(", by schedule {one}"),
+            several => format!(", by schedules {}", several.join(", ")),
+        }
+    }
 }
 
 /// What the scaler wants of a pool.
@@ -50,14 +64,14 @@ pub struct Size {
 ///
 /// `fits` says whether all simulators of the pool fit on so many members; it is asked from the smallest size on. The
 /// smallest useful size is `least`. Shrinking is the scaler's, so what fits on fewer members changes nothing.
-pub fn size(bounds: Bounds, recorded: Option<u64>, least: u64, simulators: usize, fits: impl Fn(u64) -> bool) -> Size {
+pub fn size(bounds: &Bounds, recorded: Option<u64>, least: u64, simulators: usize, fits: impl Fn(u64) -> bool) -> Size {
     let clamped = recorded
         .unwrap_or(bounds.min)
         .clamp(bounds.min, bounds.max.max(bounds.min));
     let because = match recorded {
-        Some(recorded) if recorded > clamped => format!("max = {}", bounds.max),
+        Some(recorded) if recorded > clamped => format!("max = {}{}", bounds.max, bounds.by()),
         Some(recorded) if recorded == clamped => "unchanged".to_owned(),
-        _ => format!("min = {}", bounds.min),
+        _ => format!("min = {}{}", bounds.min, bounds.by()),
     };
     if fits(clamped) {
         return Size {
@@ -158,9 +172,13 @@ mod tests {
 
     /// A pool of 2 to 4 members with 4 places each.
     fn sized(recorded: Option<u64>, simulators: u64) -> (u64, String) {
-        let bounds = Bounds { min: 2, max: 4 };
+        let bounds = Bounds {
+            min: 2,
+            max: 4,
+            schedules: Vec::new(),
+        };
         let fits = |members| simulators <= members * 4;
-        let size = size(bounds, recorded, simulators.div_ceil(4), simulators as usize, fits);
+        let size = size(&bounds, recorded, simulators.div_ceil(4), simulators as usize, fits);
         (size.members, size.because)
     }
 

@@ -22,6 +22,7 @@ mod order;
 mod planner;
 mod select;
 mod session;
+mod sized;
 mod values;
 mod work;
 
@@ -40,3 +41,4 @@ pub use moves::{Basis, Move};
 pub use planner::{Mode, Planned, Planner, Scaled, Signals};
 pub use select::{Pattern, Selection};
 pub use session::Session;
+pub use sized::PoolSize;

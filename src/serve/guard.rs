@@ -1,6 +1,6 @@
 //! Who may ask, how much, and what every answer says.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL,
-    HOST, HeaderMap, HeaderName, ORIGIN, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -24,8 +24,12 @@ use tokio::time::Instant;
 
 use super::listen::Peer;
 use super::passing::{self, Passed};
+use super::patience::patient;
 use super::{App, table};
 use crate::access::{Credential, NotKnown, known};
+
+/// How long a reason is at the most.
+const LONGEST: usize = 16 << 10;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -87,14 +91,12 @@ impl IntoResponse for Denied {
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let origin = origin(&app, request.headers());
     let proof = passing::proof(request.headers(), &app.shown.standing.borrow());
-    let mut response = match admit(&app, &mut request).await {
+    let response = match admit(&app, &mut request).await {
         Ok(()) if is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) => match passing::pass_on(&app, request).await {
-            Ok(answer) => answer,
-            Err(request) => next.run(request).await,
-        },
+        Ok(()) => answer(&app, request.map(patient), next).await,
         Err(denied) => denied.into_response(),
     };
+    let mut response = in_json(response).await;
     const SAID: [(HeaderName, &str); 4] = [
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -123,6 +125,43 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         }
     }
     response
+}
+
+/// Answers as long as who asks may. What only looks, or takes in a body, is ended with their token; what was begun goes on.
+async fn answer(app: &App, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let can_end = matches!(*request.method(), Method::GET | Method::PUT);
+    let answer = async {
+        match passing::pass_on(app, request).await {
+            Ok(answer) => answer,
+            Err(request) => next.run(request).await,
+        }
+    };
+    match caller.filter(|caller| can_end && caller.credential.is_some()) {
+        None => answer.await,
+        Some(caller) => tokio::select! {
+            answer = answer => answer,
+            () = app.clone().until_unknown(caller) => {
+                Denied::Unknown("the token is not known any more".to_owned()).into_response()
+            }
+        },
+    }
+}
+
+/// Returns what cannot be answered as JSON, where it was refused before it came to who answers it: a path that is no UTF-8.
+async fn in_json(response: Response) -> Response {
+    let is_text = |value: &HeaderValue| value.as_bytes().starts_with(b"text/plain");
+    let status = response.status();
+    let is_refused = status.is_client_error() || status.is_server_error();
+    if !is_refused || !response.headers().get(CONTENT_TYPE).is_some_and(is_text) {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), LONGEST).await;
+    let why = text.map_or_else(
+        |_| status.to_string(),
+        |text| String::from_utf8_lossy(&text).into_owned(),
+    );
+    Refused(status, why).into_response()
 }
 
 /// Returns the origin of a page that may ask.
@@ -215,9 +254,21 @@ fn log_in(
         let found: Result<&Credential, NotKnown> = known(secret, credentials, Timestamp::now());
         (found.is_err(), found)
     });
-    let found =
-        attempt.map_err(|wait| Denied::Late(wait, "these are more failed attempts to log in than a client has"))?;
+    let found = match attempt {
+        Ok(found) => found,
+        // Others behind its address guess: who was let in there lately goes on. That tells nobody whether a guess is right.
+        Err(wait) => match known(secret, credentials, Timestamp::now()) {
+            Ok(credential) if app.welcome.knows(from, credential, now) => Ok(credential),
+            _ => {
+                return Err(Denied::Late(
+                    wait,
+                    "these are more failed attempts to log in than a client has",
+                ));
+            }
+        },
+    };
     let credential = found.map_err(|why| Denied::Unknown(why.to_string()))?;
+    app.welcome.remember(from, credential, now);
     Ok(credential.clone())
 }
 
@@ -244,12 +295,19 @@ fn forwarded_for(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(&client) {
             break;
         }
-        match address.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
-            Err(_) => break,
+        match forwarded_address(address.trim()) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
         }
     }
     client
+}
+
+/// Reads an address as proxies write it: some with the port that it was asked from, and one of IPv6 in brackets then.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
+    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    bare.unwrap_or(text).parse().ok().or_else(with_port)
 }
 
 /// Whether a `Host` names this machine.
@@ -319,6 +377,9 @@ mod tests {
             ("10.0.0.1", "10.2.2.2", "10.2.2.2"),
             ("10.0.0.1", "unknown", "10.0.0.1"),
             ("::1", "::ffff:203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1", "203.0.113.9:49152, 10.1.1.1:443", "203.0.113.9"),
+            ("10.0.0.1", "[2001:db8::7]:49152", "2001:db8::7"),
+            ("10.0.0.1", "[2001:db8::7]", "2001:db8::7"),
         ] {
             let found = forwarded_for(peer.parse().unwrap(), forwarded, &trusted);
             assert_eq!(found.to_string(), client, "{peer} {forwarded}");

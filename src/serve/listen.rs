@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::guard::Refused;
+use super::peers::Peers;
 use super::settings::Settings;
 use crate::config::blocks::Certificate;
 use crate::diagnostic::{Diagnostic, Span};
@@ -58,6 +59,8 @@ struct Tls {
     changed: Option<(SystemTime, SystemTime)>,
     config: Arc<ServerConfig>,
     look: Instant,
+    /// Whether those that are there now cannot be used, as was told.
+    is_unusable: bool,
 }
 
 impl Listener {
@@ -112,7 +115,7 @@ impl Listener {
     /// Answers, for ever. Connections end with it.
     pub(super) async fn answer(mut self, router: Router) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let (mut connections, peers) = (JoinSet::new(), Peers::default());
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
@@ -126,16 +129,26 @@ impl Listener {
                 }
             };
             while connections.try_join_next().is_some() {}
+            let peer = peer.ip().to_canonical();
+            let is_proxy = self
+                .settings
+                .trusted_proxies
+                .iter()
+                .any(|proxies| proxies.contains(&peer));
+            // A proxy has those of all its clients.
+            let Some(counted) = is_proxy.then_some(None).or_else(|| peers.enter(peer).map(Some)) else {
+                continue;
+            };
             let tls = self.tls.as_mut().map(Tls::current);
             let answers = Answers {
                 router: TowerToHyperService::new(router.clone()),
-                peer: Peer(peer.ip().to_canonical()),
+                peer: Peer(peer),
                 base_path: Arc::clone(&self.settings.base_path),
             };
             connections.spawn(async move {
                 // What fails with one connection is over with it.
                 let _ = connection(stream, tls, answers).await;
-                drop(slot);
+                drop((slot, counted));
             });
         }
     }
@@ -250,6 +263,7 @@ impl Tls {
             files,
             changed,
             look: Instant::now() + RENEWED,
+            is_unusable: false,
         })
     }
 
@@ -259,14 +273,32 @@ impl Tls {
         if now >= self.look {
             self.look = now + RENEWED;
             let changed = changed(&self.files);
-            if changed != self.changed
-                && let Ok(config) = config(&self.files)
-            {
-                self.config = config;
-                self.changed = changed;
+            if changed != self.changed {
+                self.renew(changed);
             }
         }
         Arc::clone(&self.config)
+    }
+}
+
+impl Tls {
+    /// Takes over what is in the files now, and tells where that cannot be used: once, as it may be half written for a moment only.
+    fn renew(&mut self, changed: Option<(SystemTime, SystemTime)>) {
+        let file = self.files.cert.display();
+        match config(&self.files) {
+            Ok(config) => {
+                if std::mem::take(&mut self.is_unusable) {
+                    tracing::warn!(%file, "the renewed certificate can be used now");
+                }
+                (self.config, self.changed) = (config, changed);
+            }
+            Err(why) => {
+                if !std::mem::replace(&mut self.is_unusable, true) {
+                    let why = why.detail.as_str();
+                    tracing::warn!(%file, why, "the renewed certificate cannot be used: the one before goes on");
+                }
+            }
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! and what happens as it happens; and what is done with simulators there, as the verbs of the command line do it.
 //!
 //! - `table`: all that can be asked, of which the router and the OpenAPI document are made
-//! - `settings`: how it is reached; `listen`: connections and TLS; `guard`: who may ask, and what every answer says; `rates`: how
-//!   much
+//! - `settings`: how it is reached; `listen`: connections and TLS; `peers`: how many of one client; `guard`: who may ask, and what
+//!   every answer says; `rates`: how much; `welcome`: who was let in lately; `patience`: for how long a body is waited for
 //! - `routes`: what is only read; [`metrics`]: `/metrics`; [`events`]: what was told lately, and those who follow it; `requests`: how
 //!   many there were; `page`: the status page
 //! - `simulators`, `programs`, `locks`: what is changed; [`operations`]: what became of it; `console`: what simulators write
@@ -18,6 +18,8 @@ mod metrics;
 mod operations;
 mod page;
 mod passing;
+mod patience;
+mod peers;
 mod programs;
 mod rates;
 mod requests;
@@ -25,6 +27,7 @@ mod routes;
 mod settings;
 mod simulators;
 mod table;
+mod welcome;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +51,7 @@ use self::guard::{Caller, Refused};
 use self::programs::Programs;
 use self::rates::Buckets;
 use self::requests::Requests;
+use self::welcome::Welcome;
 use crate::access::Credential;
 use crate::config::blocks::{Serve, access};
 use crate::diagnostic::Diagnostics;
@@ -92,6 +96,8 @@ struct App {
     rates: Option<Arc<Buckets>>,
     /// How many failed attempts to log in.
     attempts: Arc<Buckets>,
+    /// Who was let in lately.
+    welcome: Arc<Welcome>,
     operations: Arc<Operations>,
     programs: Arc<Programs>,
     consoles: Arc<Semaphore>,
@@ -168,6 +174,7 @@ impl Listener {
         let app = App {
             rates,
             attempts: Arc::new(Buckets::new(settings.auth_per_minute)),
+            welcome: Arc::default(),
             to_leader: Arc::new(passing::client(&settings)),
             proven: Arc::default(),
             settings,

@@ -81,7 +81,7 @@ impl Buckets {
 }
 
 /// Returns what counts as one client: whoever has an address of IPv6 has 2^64 of them.
-fn group(client: IpAddr) -> IpAddr {
+pub(super) fn group(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V6(address) => {
             let network = address.to_bits() & (u128::MAX << 64);

@@ -60,8 +60,8 @@ struct Inner {
     waiting: VecDeque<Delivery>,
     is_at_work: bool,
     counts: Counts,
-    /// Whether the last event was not taken, and whether events were dropped since one was.
-    is_failing: bool,
+    /// How many events in a row were not taken up to the last one, and whether events were dropped since one was.
+    failing: u64,
     is_dropping: bool,
 }
 
@@ -95,7 +95,7 @@ impl Queue {
                 waiting: VecDeque::new(),
                 is_at_work: false,
                 counts: Counts::default(),
-                is_failing: false,
+                failing: 0,
                 is_dropping: false,
             }),
             changed: Notify::new(),
@@ -174,16 +174,22 @@ impl Queue {
             Ok(()) => {
                 inner.counts.delivered += 1;
                 inner.is_dropping = false;
-                if std::mem::take(&mut inner.is_failing) {
-                    self.tell(News::Delivers);
+                let missed = std::mem::take(&mut inner.failing);
+                if missed > 0 {
+                    tracing::warn!(webhook = %self.address, missed, "events are delivered again");
+                    self.tell(News::Delivers { missed });
                 }
             }
             Err(why) => {
                 inner.counts.failed += 1;
-                tracing::warn!(webhook = %self.address, why, "an event was not delivered");
-                if !std::mem::replace(&mut inner.is_failing, true) {
-                    self.tell(News::Failed(why));
+                inner.failing += 1;
+                // One that fails for hours is told once, and how much it missed when it is back.
+                if inner.failing > 1 {
+                    tracing::debug!(webhook = %self.address, why, missed = inner.failing, "an event was not delivered");
+                    return;
                 }
+                tracing::warn!(webhook = %self.address, why, "an event was not delivered");
+                self.tell(News::Failed(why));
             }
         }
     }

@@ -43,6 +43,10 @@ words! {
         NodeUnhealthy = "node.unhealthy",
         /// It is healthy again.
         NodeHealthy = "node.healthy",
+        /// A node or a member of a pool cannot be reached.
+        NodeUnreachable = "node.unreachable",
+        /// It can be again.
+        NodeReachable = "node.reachable",
         /// A node is gone, and nobody asked for that.
         NodeLost = "node.lost",
         /// It is there again.
@@ -132,6 +136,7 @@ impl EventName {
             | E::PoolAtMax
             | E::CheckNoData
             | E::NodeUnhealthy
+            | E::NodeUnreachable
             | E::NodeLost
             | E::MemberLost
             | E::SimulatorLost
@@ -155,6 +160,7 @@ impl EventName {
             E::PoolAtMax => E::PoolBelowMax,
             E::CheckNoData => E::CheckAnswers,
             E::NodeUnhealthy => E::NodeHealthy,
+            E::NodeUnreachable => E::NodeReachable,
             E::NodeLost => E::NodeFound,
             E::MemberLost => E::MemberFound,
             E::SimulatorLost => E::SimulatorFound,

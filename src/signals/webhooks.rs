@@ -25,7 +25,10 @@ pub enum News {
     /// It did not take an event, after it took those before; why.
     Failed(String),
     /// It takes events again.
-    Delivers,
+    Delivers {
+        /// How many it did not take until then.
+        missed: u64,
+    },
     /// Events for it are dropped now.
     Dropping,
 }

@@ -24,7 +24,7 @@ pub fn render(control: &Control, done: &[(&Address, &Now)], theme: Theme) -> Str
     let mut document = Document::new();
     for (address, now) in done {
         let line = Line::new().tone(Tone::Strong, address.to_string());
-        document.line(line.text(format!(" {}{}", what(control, now), held(control, now))));
+        document.line(line.text(format!(" {}{}{}", what(control, now), held(control, now), remark(now))));
     }
     document.render(theme)
 }
@@ -63,6 +63,13 @@ fn what(control: &Control, now: &Now) -> String {
         Control::Act(Act::Restore { name }) => return format!("is what it was as {name}"),
     };
     if now.is_news { done } else { already }.to_owned()
+}
+
+fn remark(now: &Now) -> String {
+    now.remark
+        .as_ref()
+        .map(|remark| format!(", {remark}"))
+        .unwrap_or_default()
 }
 
 fn held(control: &Control, now: &Now) -> String {

@@ -62,6 +62,7 @@ pub fn diagnostics(error: &FleetError) -> Diagnostics {
                     .into(),
             ),
         ),
+        FleetError::Interrupted(_) => ("Stopped", None),
         FleetError::Stale { .. } => (
             "The plan is stale",
             Some("run the command again, which plans from what is recorded now; a saved plan is to be made anew".into()),

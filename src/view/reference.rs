@@ -66,7 +66,7 @@ pub fn one(entry: &Entry, theme: Theme) -> String {
         document.line(
             Line::new()
                 .text("  ")
-                .tone(Tone::Strong, format!("{} {{ … }}", inner.path))
+                .tone(Tone::Strong, format!("{}{} {{ … }}", inner.path, inner.labels))
                 .tone(Tone::Faint, format!("  (block; {}{later})", inner.times)),
         );
         document.nest(6, |document| document.line(inner.doc));
@@ -129,8 +129,9 @@ pub fn markdown(group: Group, entries: &[Entry]) -> String {
             text.push_str("\n| block | how often | |\n|---|---|---|\n");
             for inner in &entry.blocks {
                 text.push_str(&format!(
-                    "| `{}` | {} | {} |\n",
+                    "| `{}{}` | {} | {} |\n",
                     inner.path,
+                    inner.labels,
                     inner.times,
                     cell(&noted(inner.doc, entry, inner.available))
                 ));

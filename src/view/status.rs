@@ -5,7 +5,7 @@ use simfleet_provider_api::Address;
 
 use super::document::{Document, Line, Theme, Tone};
 use super::table::fill;
-use crate::plan::{allocated, described};
+use crate::plan::{PoolSize, allocated, described};
 use crate::status::{Health, Node, Process, Service, Simulator, Status};
 
 /// Returns the whole: counts, nodes, simulators, and what is wrong with any of them.
@@ -13,6 +13,7 @@ pub fn render(status: &Status, theme: Theme) -> String {
     let mut document = Document::new();
     document.line(counts(status));
     for (title, table) in [
+        ("Pools", pool_table(&status.pools)),
         ("Nodes", node_table(&status.nodes)),
         ("Simulators", simulator_table(&status.simulators)),
         ("Services", service_table(&status.services)),
@@ -206,6 +207,24 @@ fn bare(table: &[Vec<String>], nothing: &str) -> String {
     document.render(Theme::Plain)
 }
 
+fn pool_table(pools: &[PoolSize]) -> Vec<Vec<String>> {
+    if pools.is_empty() {
+        return Vec::new();
+    }
+    let rows = pools.iter().map(|pool| {
+        let bounds = &pool.bounds;
+        vec![
+            pool.address.to_string(),
+            pool.members.to_string(),
+            format!("{} to {}{}", bounds.min, bounds.max, bounds.by()),
+            pool.because.clone(),
+        ]
+    });
+    std::iter::once(["POOL", "MEMBERS", "BOUNDS", "BECAUSE"].map(str::to_owned).to_vec())
+        .chain(rows)
+        .collect()
+}
+
 fn node_table(nodes: &[Node]) -> Vec<Vec<String>> {
     if nodes.is_empty() {
         return Vec::new();
@@ -298,6 +317,7 @@ fn or_dash(value: Option<&impl ToString>) -> String {
 /// Returns the whole as JSON.
 pub fn json(status: &Status) -> Json {
     json!({
+        "pools": status.pools.iter().map(pool_json).collect::<Vec<_>>(),
         "nodes": nodes_json(&status.nodes),
         "simulators": simulators_json(&status.simulators),
         "services": services_json(&status.services),
@@ -306,6 +326,18 @@ pub fn json(status: &Status) -> Json {
             .iter()
             .map(|(address, verb)| json!({"address": address, "action": verb}))
             .collect::<Vec<_>>(),
+    })
+}
+
+/// Returns the size that a pool is to have as JSON, with the schedules that set its bounds at the moment.
+pub(super) fn pool_json(pool: &PoolSize) -> Json {
+    json!({
+        "address": pool.address,
+        "members": pool.members,
+        "min": pool.bounds.min,
+        "max": pool.bounds.max,
+        "schedules": pool.bounds.schedules,
+        "because": pool.because,
     })
 }
 

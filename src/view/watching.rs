@@ -54,6 +54,12 @@ fn message(told: &Told) -> String {
         Told::SourceAnswers { pool, check } => format!("{pool}: check {check} has a value again"),
         Told::Unhealthy { node, because } => format!("{node} is unhealthy: {because}"),
         Told::Healthy { node } => format!("{node} is healthy again"),
+        Told::Unreachable { node, because } => {
+            format!(
+                "{node} cannot be reached: {because}; it is not taken for lost, and counts as unhealthy until it is back"
+            )
+        }
+        Told::Reachable { node } => format!("{node} can be reached again"),
         Told::Kept { address, allocation } => {
             format!(
                 "{address} is {}: what is to be done with it waits until it is released",
@@ -108,7 +114,8 @@ fn message(told: &Told) -> String {
             format!("{alert} is over: {}", about(on, &firing.because))
         }
         Told::WebhookFailed { webhook, because } => format!("{webhook} took no event: {because}"),
-        Told::WebhookDelivers { webhook } => format!("{webhook} takes events again"),
+        Told::WebhookDelivers { webhook, missed: 1 } => format!("{webhook} takes events again; it missed one"),
+        Told::WebhookDelivers { webhook, missed } => format!("{webhook} takes events again; it missed {missed}"),
         Told::WebhookDropped { webhook } => format!("{webhook} is too slow: its oldest events are dropped"),
         Told::Undelivered { webhook, events } => {
             format!("{webhook} was not sent {}, as the watch ended", count(*events, "event"))
@@ -213,6 +220,8 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         Told::SourceAnswers { pool, check } => ("source_answers", json!({ "pool": pool, "check": check })),
         Told::Unhealthy { node, because } => ("unhealthy", json!({ "address": node, "because": because })),
         Told::Healthy { node } => ("healthy", json!({ "address": node })),
+        Told::Unreachable { node, because } => ("unreachable", json!({ "address": node, "because": because })),
+        Told::Reachable { node } => ("reachable", json!({ "address": node })),
         Told::Kept { address, allocation } => (
             "kept",
             json!({ "address": address, "allocation": state::allocation(allocation) }),
@@ -266,7 +275,9 @@ pub fn event(told: &Told, at: Timestamp) -> Json {
         Told::WebhookFailed { webhook, because } => {
             ("webhook_failed", json!({ "webhook": webhook, "because": because }))
         }
-        Told::WebhookDelivers { webhook } => ("webhook_delivers", json!({ "webhook": webhook })),
+        Told::WebhookDelivers { webhook, missed } => {
+            ("webhook_delivers", json!({ "webhook": webhook, "events": missed }))
+        }
         Told::WebhookDropped { webhook } => ("webhook_dropped", json!({ "webhook": webhook })),
         Told::Undelivered { webhook, events } => {
             ("webhook_undelivered", json!({ "webhook": webhook, "events": events }))

@@ -3,12 +3,29 @@
 use serde_json::{Value as Json, json};
 
 use super::document::{Document, Line, Theme, Tone};
-use super::plan::look;
+use super::plan::{look, members};
+use super::status::pool_json;
+use crate::plan::PoolSize;
 use crate::why::{Cause, Link};
 
-/// Returns chains as text: each reason is indented below what it leads to.
-pub fn render(chains: &[Link], theme: Theme) -> String {
+/// Returns chains as text: each reason is indented below what it leads to. Before those of the members of a pool comes why
+/// it has so many.
+pub fn render(pool: Option<&PoolSize>, chains: &[Link], theme: Theme) -> String {
     let mut document = Document::new();
+    if let Some(pool) = pool {
+        let head = Line::new().tone(Tone::Strong, pool.address.to_string());
+        document.line(head.text(format!(" is to have {}", members(pool.members))));
+        document.nest(2, |document| {
+            let bounds = &pool.bounds;
+            document.line(format!("because {}", pool.because));
+            document.line(format!(
+                "within its bounds, {} to {}{}",
+                bounds.min,
+                bounds.max,
+                bounds.by()
+            ));
+        });
+    }
     for link in chains {
         document.blank();
         add(link, &mut document);
@@ -64,9 +81,10 @@ fn add_cause(cause: &Cause, document: &mut Document) {
 }
 
 /// Returns chains for programs.
-pub fn json(chains: &[Link]) -> Json {
+pub fn json(pool: Option<&PoolSize>, chains: &[Link]) -> Json {
     json!({
         "format_version": super::FORMAT_VERSION,
+        "pool": pool.map(pool_json),
         "chains": chains.iter().map(link).collect::<Vec<_>>(),
     })
 }

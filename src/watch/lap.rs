@@ -13,6 +13,7 @@ mod applying;
 mod deciding;
 mod listening;
 mod looking;
+mod reaching;
 mod retry;
 mod standby;
 mod telling;
@@ -170,6 +171,8 @@ pub struct Watch {
     unplaced: BTreeMap<Address, usize>,
     /// What is recorded and not there.
     lost: BTreeSet<Address>,
+    /// Nodes and members that cannot be reached, as was told.
+    unreachable: BTreeSet<Address>,
     /// The pools that would be larger than they may be.
     at_max: BTreeSet<Address>,
     alerts: Alerts,
@@ -193,6 +196,7 @@ impl Watch {
             webhook_news,
             unplaced: BTreeMap::new(),
             lost: BTreeSet::new(),
+            unreachable: BTreeSet::new(),
             at_max: BTreeSet::new(),
             alerts: Alerts::default(),
             stuck: BTreeMap::new(),
@@ -384,6 +388,7 @@ impl Watch {
         let known = self.read().await?;
         self.enforce(known.state());
         self.tell_lost(known.state());
+        self.tell_unreachable(known.state());
         self.decide(&known).await?;
         self.check_alerts(known.state()).await?;
         self.ask(&known);

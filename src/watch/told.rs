@@ -77,6 +77,18 @@ pub enum Told {
         /// The node.
         node: Address,
     },
+    /// A node or a member of a pool cannot be reached. It is not taken for lost.
+    Unreachable {
+        /// The node.
+        node: Address,
+        /// Why.
+        because: String,
+    },
+    /// It can be again.
+    Reachable {
+        /// The node.
+        node: Address,
+    },
     /// What a run does.
     Run(Progress),
     /// A run ended.
@@ -200,6 +212,8 @@ pub enum Told {
     WebhookDelivers {
         /// The webhook.
         webhook: Address,
+        /// How many events it did not take until then.
+        missed: u64,
     },
     /// More happened than it took: the oldest events are not sent.
     WebhookDropped {
@@ -228,6 +242,8 @@ impl Told {
             Told::SourceAnswers { .. } => E::CheckAnswers,
             Told::Unhealthy { .. } => E::NodeUnhealthy,
             Told::Healthy { .. } => E::NodeHealthy,
+            Told::Unreachable { .. } => E::NodeUnreachable,
+            Told::Reachable { .. } => E::NodeReachable,
             Told::Run(Progress::Finished { .. }) => E::ChangeDone,
             Told::Run(Progress::Failed { .. }) => E::ChangeFailed,
             Told::Run(_) | Told::Listening { .. } => return None,
@@ -269,14 +285,17 @@ impl Told {
             | Told::ScaleFailed { pool, .. }
             | Told::AtMax { pool, .. }
             | Told::BelowMax { pool } => Some(pool),
-            Told::Unhealthy { node, .. } | Told::Healthy { node } => Some(node),
+            Told::Unhealthy { node, .. }
+            | Told::Healthy { node }
+            | Told::Unreachable { node, .. }
+            | Told::Reachable { node } => Some(node),
             Told::Lost { address } | Told::Found { address } | Told::Kept { address, .. } => Some(address),
             Told::AlertFiring { on, .. } | Told::AlertResolved { on, .. } => Some(on),
             // Of several, the first stands for all.
             Told::Stuck { part, .. } | Told::Recovered { part } => part.first(),
             Told::Run(Progress::Finished { address, .. } | Progress::Failed { address, .. }) => Some(address),
             Told::WebhookFailed { webhook, .. }
-            | Told::WebhookDelivers { webhook }
+            | Told::WebhookDelivers { webhook, .. }
             | Told::WebhookDropped { webhook }
             | Told::Undelivered { webhook, .. } => Some(webhook),
             Told::Watching { .. }

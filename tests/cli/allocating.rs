@@ -69,6 +69,15 @@ fn what_is_allocated_is_nobody_elses_until_it_is_released() {
 }
 
 #[test]
+fn what_is_forgotten_says_whose_it_was() {
+    let lab = running();
+    lab.run("simulator allocate simulator.exec.job[0] --for 2h").exits(0);
+    lab.run("simulator stop simulator.exec.job[1]").exits(0);
+    insta::assert_snapshot!("forgotten", lab.run("state rm simulator.exec.job").exits(0));
+    lab.run("state check").exits(0);
+}
+
+#[test]
 fn any_that_is_free_is_given_and_waited_for() {
     let lab = running();
     let first = lab

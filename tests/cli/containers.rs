@@ -32,7 +32,6 @@ service "broker" {
   devices     = ["/dev/null"]
   ulimits     = { nofile = 1024 }
   tmpfs       = { "/run" = "size=16m" }
-  read_only   = true
   stop_grace  = "5s"
   stop_signal = "SIGINT"
   log_driver  = "json-file"
@@ -50,6 +49,7 @@ service "broker" {
 
 service "dashboard" {
   image      = "grafana/grafana:10.0.0"
+  read_only  = true
   networks   = [network.lab.id]
   env        = { BROKER = "mqtt://${service.broker.name}:1883" }
   publish    = ["3000:3000"]
@@ -145,7 +145,7 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 17] = [
     (
         "two_nodes_of_one_host",
         "node \"a\" { runtime = \"ssh://ann@lab\" }\nnode \"b\" { runtime = \"ssh://ann@lab\" }\n",
@@ -158,6 +158,15 @@ const REFUSED: [(&str, &str); 15] = [
         "program_on_an_engine",
         "node \"lab\" { runtime = \"ssh://ann@lab\" }\nsimulator \"exec\" \"s\" {\n  placement = node.lab\n  command   = \
          [\"true\"]\n}\n",
+    ),
+    (
+        "file_where_nothing_can_be_written",
+        "provider \"docker\" {}\nservice \"s\" {\n  image     = \"x:1\"\n  read_only = true\n  file \"conf\" {\n    target  = \"/etc/x\"\n    \
+         content = \"x\"\n  }\n}\n",
+    ),
+    (
+        "signal_that_is_none",
+        "provider \"docker\" {}\nservice \"s\" {\n  image       = \"x:1\"\n  stop_signal = \"SIGTREM\"\n}\n",
     ),
     (
         "engine_of_another_provider",
@@ -263,4 +272,18 @@ fn a_host_that_is_no_engine_is_told_where_it_stands() {
     insta::assert_snapshot!("no_engine", lab.run("validate").exits(1));
     lab.write("fleet.hcl", "provider \"docker\" { host = \"tcp://lab\" }\n");
     lab.run("validate").exits(0);
+}
+
+#[test]
+fn surroundings_that_lead_to_no_engine_are_told_by_the_plan() {
+    let lab = Lab::new("provider \"docker\" {}\nservice \"s\" { image = \"x:1\" }\n");
+    let planned = |name: &str, value: &str| {
+        let ended = lab.command("plan").env(name, value).output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(1));
+        String::from_utf8(ended.stderr).expect("UTF-8")
+    };
+    insta::assert_snapshot!("docker_host_that_is_no_engine", planned("DOCKER_HOST", "nonsense"));
+    let told = planned("DOCKER_CONTEXT", "lab");
+    assert!(told.contains("the Docker context \"lab\" cannot be read: "), "{told}");
+    lab.run("plan").exits(0);
 }

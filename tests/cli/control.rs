@@ -85,6 +85,45 @@ fn what_is_stopped_by_hand_stays_so_until_it_is_started() {
 }
 
 #[test]
+fn what_is_started_against_what_is_declared_says_so() {
+    let text = format!(
+        "{FLEET}{}",
+        r#"
+simulator "exec" "off" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+  state     = "stopped"
+}
+
+simulator "exec" "leap" {
+  placement = node.a
+  command   = ["sleep", "1000"]
+  schedule "leap_days" {
+    timezone = "UTC"
+    cron     = "0 0 29 2 *"
+    end      = "00:01"
+  }
+}
+"#
+    );
+    let lab = Running::new(&text);
+    lab.run("apply --auto-approve").exits(0);
+    insta::assert_snapshot!(
+        "started_against_declared",
+        lab.run("simulator start simulator.exec.off simulator.exec.job[0]")
+            .exits(0)
+    );
+    insta::assert_snapshot!(
+        "started_out_of_schedule",
+        lab.run("simulator start simulator.exec.leap").exits(0)
+    );
+    insta::assert_snapshot!(
+        "started_against_declared_plan",
+        lab.run("plan --detailed-exitcode").exits(2)
+    );
+}
+
+#[test]
 fn what_is_paused_by_hand_goes_on_where_it_was() {
     let lab = running();
     let pid = simulator(&lab, 0)["pid"].clone();
@@ -240,41 +279,6 @@ fn what_cannot_be_reached_is_left_alone() {
     assert!(run.stderr.contains("error: Not reachable"), "{run}");
     let now = simulator(&lab, 0);
     assert_eq!((&now["status"], &now["hold"]), (&json!("running"), &Json::Null));
-}
-
-#[test]
-fn what_another_run_works_on_is_waited_for() {
-    // It ends when it is told to and may.
-    let lab = Running::new(
-        &FLEET
-            .replace(
-                "count     = 2",
-                "count = 1\n  working_dir = abspath(path.root)\n  stop_grace = \"60s\"",
-            )
-            .replace(
-                "echo up; exec sleep 1000",
-                "trap 'while [ ! -e go ]; do sleep 0.1; done; exit 0' TERM; echo up; while :; do sleep 0.1; done",
-            ),
-    );
-    lab.run("apply --auto-approve").exits(0);
-    let mut other = lab
-        .command("apply --auto-approve --replace simulator.exec.job[0]")
-        .spawn()
-        .expect("it runs");
-    eventually("it is at work", || lab.run("unlock").stdout.contains("--replace"));
-    lab.run("simulator stop simulator.exec.job[0]").exits(3);
-    let mut waiting = lab
-        .command("simulator stop simulator.exec.job[0] --lock-timeout 120s")
-        .spawn()
-        .expect("it runs");
-    let told = BufReader::new(waiting.stderr.take().expect("it is piped")).lines();
-    let mut told = told.map(|line| line.expect("UTF-8"));
-    assert!(told.any(|line| line.contains("waiting: ")));
-    std::fs::write(lab.path().join("go"), "").expect("it can be written");
-    assert_eq!(told.find(|line| line.contains("error")), None);
-    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
-    assert_eq!(other.wait().expect("it ends").code(), Some(0));
-    assert_eq!(simulator(&lab, 0)["status"], "stopped");
 }
 
 #[test]

@@ -36,6 +36,23 @@ fn a_program_that_is_too_large() {
     insta::assert_snapshot!("too_large", lab.run("plan").exits(1));
     lab.write("large.elf", &"x".repeat(1024));
     lab.run("plan").exits(0);
+    // A build that failed leaves such a file.
+    lab.write("large.elf", "");
+    insta::assert_snapshot!("empty_program", lab.run("plan").exits(1));
+}
+
+#[test]
+fn a_limit_that_nobody_can_see_to_is_told() {
+    let lab = Lab::new(&format!(
+        "{SIMULATORS}\nlimits {{ idle_timeout = \"30m\" }}\n\
+         simulator \"vehicle\" \"v\" {{\n  placement = \"local\"\n  port \"gcs\" {{ host = 14560 }}\n}}\n"
+    ));
+    insta::assert_snapshot!("limit_without_effect", lab.run("validate").exits(0));
+    lab.write(
+        "fleet.hcl",
+        &format!("{SIMULATORS}\nlimits {{ idle_timeout = \"30m\" }}\n"),
+    );
+    assert_eq!(lab.run("validate").exits(0).stderr, "");
 }
 
 #[test]

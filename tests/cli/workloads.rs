@@ -91,6 +91,12 @@ fn members_run_a_process_each_from_the_first_to_the_last() {
         "pool.web/m1\npool.web/m1/worker\npool.web/m2\npool.web/m2/worker\n"
     );
 
+    // What a member writes is read as what a simulator writes, and nothing else is done with it by hand.
+    assert_eq!(lab.run("simulator logs pool.web/m1").exits(0).stdout, "up\n");
+    let both = lab.run("simulator logs pool.web").exits(0).stdout;
+    assert_eq!(both.matches(" up\n").count(), 2, "{both}");
+    lab.run("simulator stop pool.web/m1").exits(1);
+
     // It grows: the new member is there once its worker is.
     lab.write("fleet.hcl", &workers(3, "one"));
     lab.run("apply --auto-approve").exits(0);

@@ -268,9 +268,50 @@ fn what_is_larger_than_the_limits_is_not_kept() {
             said.contains("has 65537 bytes, and `limits.max_program` is 65536"),
             "{said}"
         );
+        std::fs::write(&large, []).expect("a file");
+        let said = refused(&fleet, "load", &[RISCV, large.to_str().expect("a path")]);
+        assert!(said.contains("error: Empty program"), "{said}");
         assert_eq!(fleet.planned(), Vec::<String>::new());
         fleet.ok(&["destroy", "--auto-approve"]);
     }
+}
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn the_oldest_snapshots_go_where_there_are_too_many_and_that_is_told() {
+    let fleet = board("  snapshot {\n    store = \"snapshots\"\n    keep  = 2\n  }\n");
+    fleet.applied();
+    counts_beyond(&fleet, BOARD_LOG, 1);
+    let said = ["one", "two", "two", "three"].map(|name| simulator(&fleet, "snapshot", &[RISCV, name]));
+    assert_eq!(
+        said,
+        [
+            "simulator.qemu.board is kept as one\n",
+            "simulator.qemu.board is kept as two\n",
+            "simulator.qemu.board is kept as two\n",
+            "simulator.qemu.board is kept as three, and no more is kept: one\n",
+        ]
+    );
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn a_port_of_a_machine_is_reached_at_one_of_its_node() {
+    let fleet = board("  port \"web\" {\n    host     = 18473\n    protocol = \"tcp\"\n    guest    = 80\n  }\n");
+    fleet.applied();
+    let endpoint = seen(&fleet, RISCV)["endpoints"]["web"].clone();
+    let address = endpoint
+        .as_str()
+        .and_then(|url| url.strip_prefix("tcp://"))
+        .expect("an endpoint");
+    // The firmware has no network: that QEMU takes the connection is what there is to see.
+    std::net::TcpStream::connect(address).expect("it is listened at");
+    assert_eq!(fleet.planned(), Vec::<String>::new());
+    let other = std::fs::read_to_string(fleet.path().join("fleet.hcl")).expect("a fleet");
+    fleet.write(&other.replace("= 80", "= 81"));
+    assert_eq!(fleet.planned(), ["replace simulator.qemu.board"]);
+    fleet.ok(&["destroy", "--auto-approve"]);
 }
 
 #[test]

@@ -51,6 +51,37 @@ fn a_member_that_is_killed_comes_back() {
     fleet.ok(&["destroy", "--auto-approve"]);
 }
 
+/// One that does not answer is no lost one: it is told, and not made anew.
+#[test]
+fn a_member_that_cannot_be_reached_is_told_and_not_lost() {
+    let load = Load::of(50.0);
+    let fleet = Fleet::new(&local(&load.url()));
+    fleet.applied();
+    let mut watcher = Watcher::start(&fleet, &[]);
+    watcher.wait_for_type("watching");
+    let before = agents(&fleet);
+    kill_process(before[0], Signal::STOP).expect("it runs");
+    let away = watcher.wait_for_type("unreachable");
+    assert_eq!(
+        (&away["event"], &away["address"]),
+        (&"node.unreachable".into(), &"pool.web/m1".into()),
+        "{away}"
+    );
+    assert_ne!(away["because"], "", "{away}");
+    kill_process(before[0], Signal::CONT).expect("it is stopped");
+    let back = watcher.wait_for_type("reachable");
+    assert_eq!(
+        (&back["event"], &back["address"]),
+        (&"node.reachable".into(), &"pool.web/m1".into()),
+        "{back}"
+    );
+    let ended = watcher.end();
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.out.contains("member.lost"), "{}", ended.out);
+    assert!(agents(&fleet).contains(&before[0]), "it is the same process");
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
+
 /// The load goes up and down while the watch is killed again and again. In the end the pool is as large as the load wants,
 /// no member is there twice and none is left behind.
 #[test]

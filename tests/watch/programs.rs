@@ -71,6 +71,12 @@ fn s3_04_programs_are_uploaded_by_their_content_and_no_larger_than_allowed() {
         served.call("DELETE", &format!("/v1/programs/{HELLO}"), &ops, "").status,
         404
     );
+    // Whoever is not known any more does not go on with what they began.
+    let more = format!("authorization: Bearer {ops}\r\ncontent-length: 10\r\n");
+    let mut other = served.asked("PUT", &format!("/v1/programs/{HELLO}"), &served.address, &more);
+    std::io::Write::write_all(&mut other, b"half").expect("it reads");
+    fleet.ok(&["token revoke", "ops"]);
+    refused(&Got::read(other), 401, "the token is not known any more");
     assert_eq!(served.watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }

@@ -327,6 +327,12 @@ fn s1_13_a_client_that_asks_too_much_is_told_when_to_ask_again() {
         .expect("a time");
     assert!((1..=20).contains(&after), "{after}");
     assert_eq!(call("203.0.113.2", SECRET).status, 200);
+    // Whoever works behind an address goes on while another one guesses behind it.
+    for _ in 0..3 {
+        refused(&call("203.0.113.2", "a-guess"), 401, "the token is not known");
+    }
+    refused(&call("203.0.113.2", "a-guess"), 429, "failed attempts to log in");
+    assert_eq!(call("203.0.113.2", SECRET).status, 200);
     // Requests without any token are no attempts.
     for _ in 0..5 {
         refused(&call("203.0.113.3", ""), 401, "a token is needed");

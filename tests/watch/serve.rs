@@ -165,6 +165,7 @@ fn what_cannot_be_answered_is_said_as_json_and_nothing_secret_is_shown() {
         ),
         ("GET", "/v1/events?laps=perhaps", 400, "laps"),
         ("POST", "/v1/pools", 405, "`/v1/pools` does not take POST"),
+        ("GET", "/v1/simulators/%ff", 400, "Invalid URL"),
     ] {
         let got = served.ask(method, path, &served.address);
         assert_eq!(got.status, status, "{path}: {}", got.body);

@@ -189,9 +189,10 @@ fn what_fails_is_sent_again_as_the_same_delivery_and_what_is_refused_is_not() {
     // It takes events again, and that is told once, as that it took none was.
     refusing.say(TAKEN);
     load.set(10.0);
-    served.watcher.wait_for("that it takes events again", |event| {
+    let again = served.watcher.wait_for("that it takes events again", |event| {
         event["type"] == "webhook_delivers" && event["webhook"] == "webhook.refusing"
     });
+    assert!(again["events"].as_u64() >= Some(2), "{again}");
     let ended = served.watcher.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let of = |name: &str| {
@@ -206,6 +207,23 @@ fn what_fails_is_sent_again_as_the_same_delivery_and_what_is_refused_is_not() {
         (1, 1, 0),
         "{}",
         ended.out
+    );
+    // So it is in the log: what fails for hours does not fill it.
+    let logged = |what: &str| {
+        ended
+            .err
+            .lines()
+            .filter(|line| line.contains(what) && line.contains("webhook.refusing"))
+            .count()
+    };
+    assert_eq!(
+        (
+            logged("an event was not delivered"),
+            logged("events are delivered again")
+        ),
+        (1, 1),
+        "{}",
+        ended.err
     );
     assert!(
         ended.out.contains("404") && ended.out.contains("redirects are not followed"),

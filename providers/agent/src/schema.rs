@@ -125,6 +125,12 @@ fn machine_attributes() -> Vec<Attribute> {
         )
         .replaces(),
         Attribute::new(
+            "forwards",
+            Type::list(forward_type()),
+            "its ports that are reached at those of the node; with any it has a network of its own",
+        )
+        .replaces(),
+        Attribute::new(
             "gdb",
             gdb_type(),
             "where a debugger gets in; without a port one is chosen, and kept",
@@ -153,6 +159,15 @@ fn drive_type() -> Type {
         ("path", Type::String, Required),
         ("format", Type::String, Required),
         ("interface", Type::String, Optional),
+    ])
+}
+
+fn forward_type() -> Type {
+    use Presence::Required;
+    Type::object([
+        ("protocol", Type::String, Required),
+        ("host", Type::Number, Required),
+        ("guest", Type::Number, Required),
     ])
 }
 

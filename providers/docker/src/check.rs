@@ -77,6 +77,10 @@ pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
     if cpu.is_some_and(|cpu| cpu.as_f64() <= 0.0) {
         problem("resources", "must give more `cpu` than 0".to_owned(), None);
     }
+    if let Some(signal) = desired.str("stop_signal").filter(|signal| !is_signal(signal)) {
+        let message = format!("must be a signal, but is {signal:?}");
+        problem("stop_signal", message, Some("for example \"SIGINT\", or its number"));
+    }
     for name in keys(desired, "env").filter(|name| name.is_empty() || name.contains('=')) {
         let message = format!("has {name:?}, which is no name of a variable: one has no `=` and is not empty");
         problem("env", message, None);
@@ -115,6 +119,30 @@ pub(crate) fn check(kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         problem("health_check", message, None);
     }
     problems
+}
+
+/// The signals of Linux, as an engine knows them: without `SIG`.
+const SIGNALS: &[&str] = &[
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
+    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+];
+
+/// Whether an engine takes a word for a signal: its name, with or without `SIG`, or its number. Real-time signals are counted from
+/// the first or from the last one.
+fn is_signal(word: &str) -> bool {
+    if let Ok(number) = word.parse::<u32>() {
+        return (1..=64).contains(&number);
+    }
+    let upper = word.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let counted = |from: &str, sign: char, most: u32| {
+        let rest = name.strip_prefix(from)?;
+        let number = rest.strip_prefix(sign).and_then(|number| number.parse::<u32>().ok());
+        Some(rest.is_empty() || number.is_some_and(|number| (1..=most).contains(&number)))
+    };
+    let is_counted = counted("RTMIN", '+', 15).or_else(|| counted("RTMAX", '-', 14));
+    is_counted.unwrap_or_else(|| SIGNALS.contains(&name))
 }
 
 /// Returns the names in a map.
@@ -206,6 +234,17 @@ mod tests {
                 "has \"host\", a network of the engine itself; containers are put into declared ones",
             ),
             (
+                "stop_signal",
+                "SIGSTOPP".into(),
+                "must be a signal, but is \"SIGSTOPP\"",
+            ),
+            ("stop_signal", "65".into(), "must be a signal, but is \"65\""),
+            (
+                "stop_signal",
+                "RTMIN+16".into(),
+                "must be a signal, but is \"RTMIN+16\"",
+            ),
+            (
                 "resources",
                 Value::object([("cpu", Value::from(0u64))]),
                 "must give more `cpu` than 0",
@@ -219,7 +258,10 @@ mod tests {
         let mut sound = Attributes::from_iter([("image", "nginx:1"), ("working_dir", "/tmp")]);
         sound.set("env", map("A"));
         sound.set("health_check", check("url", "http://localhost:80/".into()));
-        assert_eq!(check_of(&sound), []);
+        for signal in ["SIGINT", "term", "9", "SIGRTMIN+3", "rtmax"] {
+            sound.set("stop_signal", signal);
+            assert_eq!(check_of(&sound), [], "{signal}");
+        }
     }
 
     fn check_of(wanted: &Attributes) -> Vec<(String, String)> {

@@ -19,6 +19,8 @@ use crate::view::log::{Prefix, Prefixed};
 
 /// Print what simulators wrote, and with --follow what they write
 ///
+/// Services, and what nodes and members of pools run themselves, are read in the same way: service.db, pool.web/m1.
+///
 /// What they write to standard error goes to standard error, where it is kept apart: containers keep it, processes under an
 /// agent do not. Of several simulators each line begins with the address.
 #[derive(Debug, Args)]
@@ -27,7 +29,8 @@ use crate::view::log::{Prefix, Prefixed};
     after_help = "\
 Examples:
   simfleet simulator logs 'simulator.exec.job[0]' --tail 20
-  simfleet simulator logs simulator.px4.iris --follow --since 10m"
+  simfleet simulator logs simulator.px4.iris --follow --since 10m
+  simfleet simulator logs pool.web/m1                 what a member of a pool runs itself"
 )]
 pub(super) struct Logs {
     #[command(flatten)]

@@ -103,9 +103,11 @@ impl Rm {
         let (path, addresses) = addresses(&self.path_and_addresses)?;
         let fleet = self.editing.open(run, path)?;
         let forgotten = reported(run, false, async |progress| fleet.forget(&addresses, &progress).await).await?;
-        let lines = forgotten.iter().map(|address| format!("Forgot {address}.\n"));
-        run.terminal.print(&lines.collect::<String>())?;
-        if !forgotten.is_empty() {
+        let lines = forgotten.objects.iter().map(|address| format!("Forgot {address}.\n"));
+        let ended = forgotten.ended.iter();
+        let ended = ended.map(|(address, what)| format!("{address} was {what}: that ends.\n"));
+        run.terminal.print(&lines.chain(ended).collect::<String>())?;
+        if !forgotten.objects.is_empty() {
             run.terminal
                 .tell("Nothing was done to what is there; it is managed no more.\n");
         }

@@ -27,7 +27,7 @@ pub(in crate::config) fn read(
     constants: &Constants<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<AuditSettings> {
-    let record = Record::evaluate(body, constants, Mode::Plan, diagnostics);
+    let record = Record::sound(body, constants, Mode::Plan, diagnostics)?;
     let decode = || {
         let mut reader = Reader::new(&record);
         let (path, fsync) = (reader.take::<Arc<str>>("path"), reader.take("fsync"));

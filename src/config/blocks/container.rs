@@ -138,6 +138,7 @@ pub(super) fn schema(schema: BlockSchema) -> BlockSchema {
         .rule(build::image)
         .rule(latest)
         .rule(nameless)
+        .rule(sealed)
 }
 
 impl Container {
@@ -213,6 +214,19 @@ fn distinct(record: &Record, found: &mut Diagnostics) {
             found.push(diagnostic.related(first.clone(), "the first one"));
         }
     }
+}
+
+/// An engine puts no file into a container that cannot write to its own files, not even where a volume is.
+fn sealed(record: &Record, found: &mut Diagnostics) {
+    let is_sealed = record.get("read_only").and_then(Value::as_bool) == Some(true);
+    let Some(file) = record.blocks("file").next().filter(|_| is_sealed) else {
+        return;
+    };
+    let detail = "With `read_only`, the engine can put no file into it.";
+    let diagnostic = Diagnostic::error("Conflicting attributes", detail).at(Some(file.span().clone()));
+    let span = record.attribute_span("read_only").unwrap_or(record.span());
+    let diagnostic = diagnostic.related(span.clone(), "so that it cannot be written to");
+    found.push(diagnostic.hint("have the file in the image, or on the host and in it with a `volume`"));
 }
 
 /// In the network that containers are in by default an engine knows no names.

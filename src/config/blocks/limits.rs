@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use simfleet_provider_api::Address;
+
 use crate::config::check::Body;
 use crate::config::decode::{FromValue, Reader};
 use crate::config::record::{Mode, Record};
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::config::scope::Constants;
-use crate::diagnostic::{Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
 /// What no simulator of a fleet may go beyond.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,7 +56,7 @@ pub(super) fn schema() -> BlockSchema {
 
 /// Reads the block.
 pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Option<Limits> {
-    let record = Record::evaluate(body, constants, Mode::Plan, diagnostics);
+    let record = Record::sound(body, constants, Mode::Plan, diagnostics)?;
     let mut reader = Reader::new(&record);
     let (max_simulators, idle_timeout) = (limit(&mut reader, "max_simulators"), limit(&mut reader, "idle_timeout"));
     let (max_program, max_snapshot) = (limit(&mut reader, "max_program"), limit(&mut reader, "max_snapshot"));
@@ -70,6 +72,28 @@ pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostic
     };
     let limits = limits();
     diagnostics.keep(reader.finish(limits))
+}
+
+/// Warns of a limit that holds for none of some simulators: nobody sees whether they are used.
+pub(in crate::config) fn without_effect(limits: &Limits, simulators: &[&Address]) -> Option<Diagnostic> {
+    let limit = limits.idle_timeout.as_ref()?;
+    let is_seen = |address: &Address| {
+        address
+            .labels()
+            .first()
+            .is_some_and(|kind| matches!(&**kind, "exec" | "qemu"))
+    };
+    let others = simulators.iter().filter(|address| !is_seen(address));
+    let names: Vec<String> = others.map(ToString::to_string).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let detail = format!(
+        "`idle_timeout` holds for simulators of the kinds \"exec\" and \"qemu\" only, not for {}: nobody sees whether those are used.",
+        names.join(", ")
+    );
+    let diagnostic = Diagnostic::warning("Limit without effect", detail).at(limit.span.clone());
+    Some(diagnostic.hint("max_lifetime in a simulator's own block limits how long it runs"))
 }
 
 fn limit<T: FromValue>(reader: &mut Reader<'_>, name: &str) -> Option<Option<Limit<T>>> {

@@ -30,7 +30,7 @@ pub(in crate::config) fn read(
     constants: &Constants<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<RotatingSettings> {
-    let record = Record::evaluate(body, constants, Mode::Plan, diagnostics);
+    let record = Record::sound(body, constants, Mode::Plan, diagnostics)?;
     let mut reader = Reader::new(&record);
     let (path, max_size, keep) = (
         reader.take::<Arc<str>>("path"),

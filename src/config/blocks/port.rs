@@ -26,6 +26,8 @@ pub struct Port {
     pub protocol: Option<Protocol>,
     /// The port in the container; that of its kind where it is not set.
     pub container: Option<u16>,
+    /// The port in the machine that is reached at it.
+    pub guest: Option<u16>,
 }
 
 /// Where a port comes from.
@@ -55,7 +57,10 @@ pub(super) fn schema() -> BlockSchema {
                 "container",
                 "the port in the container; without it the same number, and PX4's own: 18570 + instance",
             ),
-            AttributeSchema::port("guest", "the port in the machine").later(),
+            AttributeSchema::port(
+                "guest",
+                "the port in a machine under QEMU, which gets a network of its own for that; without it nothing is forwarded",
+            ),
         ])
         // Some kinds of simulators have no typed form.
         .rule(|record, found| drop(found.keep(Port::decode(record))))
@@ -69,7 +74,7 @@ impl Port {
             reader.maybe::<u64>("host"),
             reader.maybe("protocol"),
         );
-        let container = reader.maybe("container");
+        let (container, guest) = (reader.maybe("container"), reader.maybe("guest"));
         let source = match (range, host) {
             (Some(Some(range)), Some(None)) => Some(PortSource::Range(range)),
             (Some(None), Some(Some(host))) => match u16::try_from(host) {
@@ -97,6 +102,7 @@ impl Port {
                 source: source?,
                 protocol: protocol?,
                 container: container?,
+                guest: guest?,
             })
         };
         let port = port();

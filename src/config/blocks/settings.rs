@@ -113,8 +113,9 @@ pub(super) fn provider_later(name: &str, settings: Vec<AttributeSchema>) -> Bloc
 impl Settings {
     /// Reads a `simfleet` block and checks the version that it asks for.
     pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostics: &mut Diagnostics) -> Settings {
-        let record = Record::evaluate(body, constants, Strictness::Plan, diagnostics);
-        diagnostics.keep(Settings::decode(&record)).unwrap_or_default()
+        let record = Record::sound(body, constants, Strictness::Plan, diagnostics);
+        let settings = record.and_then(|record| diagnostics.keep(Settings::decode(&record)));
+        settings.unwrap_or_default()
     }
 
     fn decode(record: &Record) -> Result<Self, Diagnostics> {

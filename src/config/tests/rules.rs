@@ -32,7 +32,7 @@ fn schedule(inside: &str) -> String {
 }
 
 fn check(strategy: &str) -> String {
-    autoscale(&format!("    check \"load\" {{\n      {strategy}\n    }}"))
+    autoscale(&format!("    check \"cpu\" {{\n      {strategy}\n    }}"))
 }
 
 /// Returns a fleet of two robots.
@@ -174,6 +174,14 @@ fn every_rule_is_there() {
     }
 }
 
+#[test]
+fn what_simfleet_does_not_measure_is_told() {
+    let text = autoscale(
+        "    check \"load\" {\n      query = \"cpu_utilisation\"\n      strategy \"target\" { target = 1 }\n    }\n    check \"qeue\" {\n      strategy \"queue\" { target = 1 }\n    }\n    check \"free_slots\" {\n      strategy \"target\" { target = 1 }\n    }",
+    );
+    insta::assert_snapshot!("unknown_metric", diagnostics::render(&load(&text), Theme::Plain));
+}
+
 /// What is next to a mistake is none.
 #[test]
 fn what_keeps_the_rules_is_not_told() {
@@ -193,7 +201,7 @@ fn what_keeps_the_rules_is_not_told() {
         ("W06", "network \"n\" {\n  rule \"ssh\" { sources = [\"10.0.0.0/8\"] }\n}\n".to_owned()),
         ("W09", schedule("      timezone = \"Europe/Berlin\"\n      days = [\"mon\"]\n      start = \"02:30\"\n      end = \"06:00\"\n      min = 3")),
         ("W09", schedule("      timezone = \"Asia/Kolkata\"\n      start = \"02:30\"\n      end = \"06:00\"\n      min = 3")),
-        ("W10", autoscale("    check \"memory\" {\n      query = \"cpu of {member}\"\n      strategy \"target\" { target = 70 }\n    }\n    check \"cpu\" {\n      strategy \"target\" { target = 70 }\n    }")),
+        ("W10", autoscale("    check \"memory\" {\n      source = \"http\"\n      query = \"cpu of {member}\"\n      strategy \"target\" { target = 70 }\n    }\n    check \"cpu\" {\n      strategy \"target\" { target = 70 }\n    }")),
     ];
     for (rule, text) in kept {
         let found = load(&text);

@@ -58,7 +58,8 @@ impl Fleet {
             return Ok(all);
         }
         let locks = locks_of(wanted.keys(), &before.state);
-        let (mut journal, now) = self.lock_as_planned(&locks, &before.state, &facts, progress).await?;
+        let locked = self.lock_as_planned(&locks, &before.state, &facts, progress, Some(&stop));
+        let (mut journal, now) = locked.await?;
         let mut state = now.state.clone();
         facts.insert(0, self.began());
         apply::record(&mut state, &mut *journal, facts)

@@ -495,7 +495,7 @@ fn heading(text: &str, document: &mut Document) {
     document.blank();
 }
 
-fn members(count: u64) -> String {
+pub(in crate::view) fn members(count: u64) -> String {
     of(usize::try_from(count).unwrap_or(usize::MAX), "member")
 }
 

@@ -5,6 +5,7 @@ mod human;
 pub mod json;
 
 pub(in crate::view) use changes::look;
+pub(in crate::view) use human::members;
 pub use human::{Detail, Purpose, View, unseen};
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Watch {
     pub(super) fn tell_webhook(&mut self, webhook: Address, news: News) {
         self.tell(match news {
             News::Failed(because) => Told::WebhookFailed { webhook, because },
-            News::Delivers => Told::WebhookDelivers { webhook },
+            News::Delivers { missed } => Told::WebhookDelivers { webhook, missed },
             News::Dropping => Told::WebhookDropped { webhook },
         });
     }

@@ -28,6 +28,9 @@ pub struct Machine {
     /// Its serial lines, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consoles: Vec<Console>,
+    /// Its ports that are reached at those of the node. With any it has a network of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<Forward>,
     /// Where a debugger gets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdb: Option<Gdb>,
@@ -77,6 +80,18 @@ pub struct Console {
     pub log: Option<String>,
     /// Bytes after which a new file is begun.
     pub max_size: u64,
+}
+
+/// A port of a machine that is reached at one of its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The port of the node.
+    pub host: u16,
+    /// The port in the machine.
+    pub guest: u16,
 }
 
 /// Where a debugger gets in.

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use simfleet_provider_api::Path;
 
 pub use self::machine::{
-    ActOnMachine, ActView, CONSOLE, Console, Drive, Gdb, Machine, MachineAct, MachineView, Program, RUNNING,
+    ActOnMachine, ActView, CONSOLE, Console, Drive, Forward, Gdb, Machine, MachineAct, MachineView, Program, RUNNING,
     SnapshotList, SnapshotStore, SnapshotView,
 };
 pub use self::process::{Desired, HealthCheck, HealthCheckType, Log, ProcessSpec, Ready, Resources, Restart, Status};

@@ -10,7 +10,7 @@ use simfleet_provider_api::{Attributes, Data, Path, PathStep, Value};
 
 use super::reader::Reader;
 use super::{Wrong, optional, text};
-use crate::protocol::{Console, Drive, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
+use crate::protocol::{Console, Drive, Forward, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
 
 /// Bytes after which a new file of a console's log is begun, unless it says otherwise.
 const CONSOLE_LOG_SIZE: u64 = 10 << 20;
@@ -52,6 +52,13 @@ pub(super) fn read(root: &Reader<'_>, folder: &FilePath) -> Result<Machine, Wron
                 max_size: console.whole("max_size")?.unwrap_or(CONSOLE_LOG_SIZE),
             })
         })?,
+        forwards: objects(root, "forwards", |forward| {
+            Ok(Forward {
+                protocol: required(forward, "protocol")?,
+                host: port(forward, "host")?,
+                guest: port(forward, "guest")?,
+            })
+        })?,
         gdb: root.object("gdb", |gdb| {
             Ok(Gdb {
                 bind: required(&gdb, "bind")?,
@@ -76,6 +83,12 @@ pub(super) fn read(root: &Reader<'_>, folder: &FilePath) -> Result<Machine, Wron
 fn required(reader: &Reader<'_>, name: &str) -> Result<String, Wrong> {
     let given = reader.string(name)?;
     given.ok_or_else(|| Wrong::new(reader.at(name), "is missing"))
+}
+
+fn port(reader: &Reader<'_>, name: &str) -> Result<u16, Wrong> {
+    let wrong = |message: String| Wrong::new(reader.at(name), message);
+    let given = reader.get(name)?.ok_or_else(|| wrong("is missing".to_owned()))?;
+    Reader::as_port(given).map_err(|message| wrong(message.to_string()))
 }
 
 fn objects<T>(root: &Reader<'_>, name: &str, read: impl Fn(&Reader<'_>) -> Result<T, Wrong>) -> Result<Vec<T>, Wrong> {
@@ -131,6 +144,14 @@ pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: 
         ])
     };
     attributes.set("consoles", list(machine.consoles.iter().map(console).collect()));
+    let forward = |forward: &Forward| {
+        Value::object([
+            ("protocol", forward.protocol.as_str().into()),
+            ("host", u64::from(forward.host).into()),
+            ("guest", u64::from(forward.guest).into()),
+        ])
+    };
+    attributes.set("forwards", list(machine.forwards.iter().map(forward).collect()));
     let gdb = |gdb: &Gdb| {
         Value::object([
             ("bind", gdb.bind.as_str().into()),

@@ -3,17 +3,18 @@
 //! QEMU runs in the folder `work` of its simulator, so that the paths of its sockets are short. It always starts held
 //! (`-S`): the agent lets it go once its monitor answers, so that nothing that it writes is lost.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::layout::{MONITOR, SimulatorFolder, line_socket};
-use crate::protocol::{Console, Drive, Gdb, Machine, ProcessSpec};
+use crate::protocol::{Console, Drive, Forward, Gdb, Machine, ProcessSpec};
 use crate::shim::console::Line;
 
 /// How many older files of a console's log are kept.
 const LOG_KEEP: u64 = 3;
 
 /// Returns the program and its arguments.
-pub(super) fn command(machine: &Machine, gdb_port: Option<u16>, program: Option<&Path>) -> Vec<String> {
+pub(super) fn command(machine: &Machine, gdb_port: Option<u16>, program: Option<&Path>, at: IpAddr) -> Vec<String> {
     let mut command = vec![machine.binary.clone(), "-machine".to_owned(), machine.machine.clone()];
     let mut add = |arguments: &[&str]| command.extend(arguments.iter().map(|&argument| argument.to_owned()));
     if let Some(cpu) = &machine.cpu {
@@ -36,6 +37,14 @@ pub(super) fn command(machine: &Machine, gdb_port: Option<u16>, program: Option<
     }
     for drive in &machine.drives {
         add(&["-drive", &self::drive(drive)]);
+    }
+    if !machine.forwards.is_empty() {
+        let forward = |forward: &Forward| {
+            let Forward { protocol, host, guest } = forward;
+            format!(",hostfwd={}:{at}:{host}-:{guest}", escaped(protocol))
+        };
+        let forwards: String = machine.forwards.iter().map(forward).collect();
+        add(&["-nic", &format!("user{forwards}")]);
     }
     if machine.semihosting {
         add(&["-semihosting-config", "enable=on,target=native"]);
@@ -93,17 +102,27 @@ mod tests {
             "drives": [{ "name": "sd", "path": "/a,b.qcow2", "format": "qcow2", "interface": "sd" }],
             "semihosting": true,
             "consoles": [{ "name": "uart0", "stream": true, "max_size": 1024 }],
+            "forwards": [
+                { "protocol": "udp", "host": 14560, "guest": 14550 },
+                { "protocol": "tcp", "host": 8080, "guest": 80 },
+            ],
             "gdb": { "bind": "127.0.0.1", "wait": false },
             "arguments": ["-icount", "shift=0"],
         }))
         .expect("it is a machine");
-        let command = command(&machine, Some(20_001), Some(Path::new("/programs/ab")));
+        let command = command(
+            &machine,
+            Some(20_001),
+            Some(Path::new("/programs/ab")),
+            [127, 1, 2, 3].into(),
+        );
         assert_eq!(
             command.join(" "),
             "qemu-system-arm -machine lm3s6965evb -cpu cortex-m3 -m 16384K -nodefaults -no-user-config -display none -S \
              -qmp unix:../qmp,server=on,wait=off -chardev socket,id=console0,path=../line.0 -serial chardev:console0 \
              -chardev socket,id=debugger,host=127.0.0.1,port=20001,server=on,wait=off -gdb chardev:debugger \
-             -drive file=/a,,b.qcow2,format=qcow2,id=sd,if=sd -semihosting-config enable=on,target=native \
+             -drive file=/a,,b.qcow2,format=qcow2,id=sd,if=sd \
+             -nic user,hostfwd=udp:127.1.2.3:14560-:14550,hostfwd=tcp:127.1.2.3:8080-:80 -semihosting-config enable=on,target=native \
              -kernel /programs/ab -icount shift=0"
         );
     }

@@ -54,7 +54,7 @@ pub(super) fn write_spec(shared: &Shared, folder: &SimulatorFolder, record: &Rec
     if let Some(machine) = &record.machine() {
         let program = machine.program.as_ref();
         let program = program.map(|program| shared.programs.path(&program.sha256));
-        command = machine::command(machine, record.gdb_port, program.as_deref());
+        command = machine::command(machine, record.gdb_port, program.as_deref(), shared.listen.ip());
         if record.incoming.is_some() {
             command.extend(["-incoming".to_owned(), format!("unix:../{INCOMING}")]);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use simfleet_provider_api::{Address, Value};
+use simfleet_provider_api::{Address, Metric, Value};
 
 use crate::config::blocks::webhook;
 use crate::config::decode::{FromValue, Needs, Reader, words};
@@ -139,6 +139,7 @@ pub(super) fn schema() -> BlockSchema {
     let strategy = |kind, doc| BlockSchema::new("strategy", doc).kind(kind).labels(&["strategy"]);
     BlockSchema::new("check", "What the size depends on.")
         .labels(&["name"])
+        .rule(known)
         .attributes([
             AttributeSchema::new(
                 "source",
@@ -148,7 +149,8 @@ pub(super) fn schema() -> BlockSchema {
             AttributeSchema::string(
                 "query",
                 "what is asked for there; of \"simfleet\" `cpu_utilization` or `memory_utilization`, in percent of what a member may \
-                 use. Without it, the name of the check",
+                 use, `real_time_factor` of vehicles (1 keeps up), `queue` (simulators without a place) or `simulators` (those that \
+                 are declared there). Without it, the name of the check",
             ),
             AttributeSchema::string("match", "which samples belong to which member"),
             AttributeSchema::duration("window", "over what time samples are joined").default("60s"),
@@ -247,6 +249,48 @@ impl Check {
         let check = check();
         reader.finish(check)
     }
+}
+
+/// What simfleet knows by itself, by the names that are documented; those of one word are known, too.
+const OWN: [&str; 5] = [
+    "cpu_utilization",
+    "memory_utilization",
+    "real_time_factor",
+    "queue",
+    "simulators",
+];
+
+/// What is asked of simfleet itself must be something that it knows: another name never gets a value, so that the pool stays
+/// as it is.
+fn known(record: &Record, found: &mut Diagnostics) {
+    let Ok(check) = Check::decode(record) else { return };
+    let is_counted = matches!(check.strategy, Strategy::Buffer { .. } | Strategy::Webhook { .. });
+    if is_counted || !matches!(check.source, None | Some(Source::Simfleet)) {
+        return;
+    }
+    let metric = check.metric(&record.label(0));
+    let Some(asked) = metric
+        .as_str()
+        .filter(|asked| !OWN.contains(asked) && Metric::of(asked).is_none())
+    else {
+        return;
+    };
+    let mut detail = match asked {
+        "free_slots" => "`free_slots` is what the strategy \"buffer\" keeps; no other one can ask for it.".to_owned(),
+        _ => format!(
+            "simfleet measures `cpu_utilization` and `memory_utilization` of members and `real_time_factor` of vehicles, \
+             and counts `queue` and `simulators`; it knows no {asked:?}, so the check never has a value."
+        ),
+    };
+    if check.query.is_none() {
+        detail += " Without `query` and `source`, the name of the check says what is asked for.";
+    }
+    let span = record.attribute_span("query").unwrap_or(record.span());
+    let diagnostic = Diagnostic::warning("Unknown metric", detail).at(span.clone());
+    found.push(match asked.contains("://") {
+        true => diagnostic.hint("a URL needs source = \"http\""),
+        false => diagnostic.nearest(asked, OWN),
+    });
 }
 
 impl Strategy {

@@ -73,11 +73,14 @@ pub(in crate::config::blocks) fn times(doc: &'static str) -> BlockSchema {
     BlockSchema::new("schedule", doc)
         .labels(&["name"])
         .attributes([
-            AttributeSchema::text("timezone", &forms::TIMEZONE, "the IANA name of the time zone"),
+            AttributeSchema::text("timezone", &forms::TIMEZONE, "the IANA name of the time zone").needed(),
             AttributeSchema::strings("days", "on which days it starts: mon, tue, …"),
-            AttributeSchema::string("start", "when it starts: \"09:00\""),
-            AttributeSchema::string("end", "when it ends: \"17:00\""),
-            AttributeSchema::string("cron", "when it starts, as a cron expression"),
+            AttributeSchema::string("start", "when it starts: \"09:00\"; this or `cron` must be set"),
+            AttributeSchema::string("end", "when it ends: \"17:00\"").needed(),
+            AttributeSchema::string(
+                "cron",
+                "when it starts, as a cron expression, instead of `start` and `days`",
+            ),
         ])
         .rule(skipped)
 }

@@ -186,6 +186,18 @@ impl Simulator {
                 }
             }
         }
+        if !kind.as_ref().is_none_or(|kind| matches!(kind, Kind::Qemu(_))) {
+            for port in reader.record().blocks("port") {
+                if let Some(span) = port.attribute_span("guest") {
+                    let detail = "`guest` is the port in a machine under QEMU, and this is none.";
+                    reader.push(
+                        Diagnostic::error("Unknown attribute", detail)
+                            .at(span.clone())
+                            .hint("take it out"),
+                    );
+                }
+            }
+        }
         Some(Simulator {
             placement: placement?,
             instance: instance?,
