@@ -74,14 +74,15 @@ pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostic
     diagnostics.keep(reader.finish(limits))
 }
 
-/// Warns of a limit that holds for none of some simulators: nobody sees whether they are used.
+/// Warns of a limit that does not hold for all of some simulators: nobody sees whether the others are used. Those under Renode
+/// are told to be not available yet.
 pub(in crate::config) fn without_effect(limits: &Limits, simulators: &[&Address]) -> Option<Diagnostic> {
     let limit = limits.idle_timeout.as_ref()?;
     let is_seen = |address: &Address| {
         address
             .labels()
             .first()
-            .is_some_and(|kind| matches!(&**kind, "exec" | "qemu"))
+            .is_some_and(|kind| matches!(&**kind, "exec" | "qemu" | "renode"))
     };
     let others = simulators.iter().filter(|address| !is_seen(address));
     let names: Vec<String> = others.map(ToString::to_string).collect();
