@@ -12,11 +12,14 @@ use super::{Desired, Lowering, Objects, name_of};
 use crate::config::Record;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
+mod adopted;
 mod boot;
 mod group;
 mod login;
 
-pub use group::{groups, is_found};
+pub(super) use adopted::members as adopted_members;
+pub use adopted::{frame, set_of_instance};
+pub use group::groups;
 pub use login::with_parts;
 pub(super) use login::{declares_machine, engine_of, login};
 
@@ -65,6 +68,11 @@ pub fn is_machine(kind: &Kind) -> bool {
     *kind == VM
 }
 
+/// Whether an object was there before the fleet.
+pub fn is_found(kind: &Kind, seen: Option<&Attributes>) -> bool {
+    adopted::is_set(kind) || seen.is_some_and(|seen| group::is_found(kind, seen))
+}
+
 /// Whether a provider has machines and their parts one by one.
 pub(super) fn is_of(lowering: &Lowering<'_>, provider: &str) -> bool {
     let has = |kind: &Kind| lowering.registry.schema(provider, kind).is_some();
@@ -84,6 +92,10 @@ fn provider(lowering: &Lowering<'_>) -> Result<Option<ProviderConfig>, Diagnosti
 
 /// Returns what needs nothing else of the block: public addresses, the frame of a pool, a network and its rules.
 pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics> {
+    let pool = lowering.layout.pools.get(lowering.address);
+    if let Some(adopts) = pool.and_then(|pool| pool.declared.import.as_ref()) {
+        return Ok(vec![adopted::set(lowering, adopts)?]);
+    }
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };

@@ -196,7 +196,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn scaled(&self, state: &State) -> Result<Scaled, Diagnostics> {
-        let session = Session::new(self, state)?;
+        let session = Session::new(self, state, &Observations::new())?;
         let pools = session.layout.pools.into_iter();
         Ok(Scaled {
             pools: pools.map(|(address, members)| (address, members.declared)).collect(),
@@ -213,10 +213,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns what is decided of sizes.
-    pub(super) fn decided(&self) -> Decided<'a> {
+    pub(super) fn decided<'s>(&'s self, seen: &'s Observations) -> Decided<'s> {
         Decided {
             ruling: self.ruling,
             at: self.at,
+            seen,
         }
     }
 

@@ -32,6 +32,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Layout, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
+use crate::refresh::Observations;
 
 /// One instance of a declaration.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Cycles, counts that are not known, declarations that do not fit.
-    pub(super) fn new(planner: &Planner<'a>, state: &State) -> Result<Self, Diagnostics> {
+    pub(super) fn new(planner: &Planner<'a>, state: &State, seen: &Observations) -> Result<Self, Diagnostics> {
         let config = planner.config;
         let mut session = Session {
             planned: planner.moment(),
@@ -146,7 +147,7 @@ impl<'a> Session<'a> {
             return Err(diagnostics);
         }
         session.spread_create_before_destroy();
-        session.layout = Layout::of(&typed, state, planner.decided());
+        session.layout = Layout::of(&typed, state, planner.decided(seen));
         for (address, block) in typed {
             match block {
                 Block::Metrics(metrics) => _ = session.signals.metrics.insert(address, metrics),

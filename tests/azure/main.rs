@@ -4,10 +4,12 @@
 //! - [`simulators`]: what runs on nodes; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
 //! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
+//! - [`adopted`]: scale sets that exist
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
 //! - [`cloud`]: an emulator; [`machines`]: a fleet of alike machines
 #![cfg(feature = "azure")]
 
+mod adopted;
 mod by_hand;
 mod cloud;
 #[cfg(feature = "fake")]

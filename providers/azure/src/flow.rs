@@ -130,6 +130,12 @@ pub(crate) async fn create(
     let wanted = Wanted::of(kinds::schema(&resource.kind())?, planned)?;
     let body = new_body(site, resource, &wanted, token)?;
     let id = resource.id(site, &wanted, token);
+    if !resource.is_made() && get(site, resource, &id).await?.is_none() {
+        return Err(ProviderError::Rejected {
+            message: format!("there is no {} `{id}`, and none is made", resource.kind()),
+            attribute: None,
+        });
+    }
     if !resource.is_conditional()
         && let Some(seen) = get(site, resource, &id).await?
     {
@@ -213,9 +219,10 @@ pub(crate) async fn update(
             });
         };
         let seen = object(site, resource, &current)?;
-        let is_done = match resource.is_tracked() {
-            true => Tags::of(&current).get(tags::CHANGE) == Some(&*token.0),
-            false => is_as_wanted(schema, planned, &seen),
+        let is_done = match (resource.is_done(&current, &wanted), resource.is_tracked()) {
+            (Some(is_done), _) => is_done,
+            (None, true) => Tags::of(&current).get(tags::CHANGE) == Some(&*token.0),
+            (None, false) => is_as_wanted(schema, planned, &seen),
         };
         if is_done {
             let operation = Operation {
@@ -236,6 +243,7 @@ pub(crate) async fn update(
                 message: format!("the {kind} `{id}` is not as it was when the change was planned"),
             });
         }
+        resource.may_change(site, &current, &wanted).await?;
         let request = change(resource, &id, &current, &wanted, token).await?;
         match site.arm.send(&request).await {
             Ok(answer) => return answered(site, resource, id, Purpose::Update, &request, answer).await,

@@ -139,7 +139,14 @@ impl Provider for AzureProvider {
     }
 
     async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
-        flow::list(&self.site, kinds::resource(kind)?).await.map(Some)
+        if *kind == kinds::INSTANCE {
+            return kinds::listed_instances(&self.site).await.map(Some);
+        }
+        let resource = kinds::resource(kind)?;
+        match resource.is_made() {
+            true => flow::list(&self.site, resource).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     async fn find(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Found, ProviderError> {

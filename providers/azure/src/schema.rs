@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use simfleet_provider_api::{Attribute, Type};
 
-pub use crate::kinds::{LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, VM};
+pub use crate::kinds::{
+    INSTANCE, LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, UNIFORM_SET,
+    VM,
+};
 
 /// Returns the settings of a `provider "azure"` block.
 pub(crate) fn settings() -> &'static [Attribute] {

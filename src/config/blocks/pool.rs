@@ -13,7 +13,12 @@ use super::scale::warnings;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
+
+/// The attribute that names what is adopted, and what that is called in it.
+pub(in crate::config) const IMPORT: &str = "import";
+const SCALE_SET_ID: &str = "scale_set_id";
+const INSTANCE_POOL_ID: &str = "instance_pool_id";
 
 words! {
     /// What a member waits for before it goes.
@@ -68,6 +73,26 @@ pub struct Pool {
     pub price_hourly: Option<f64>,
     /// How many members may be away at once for a replacement, in percent; one may always be.
     pub disruption_budget: f64,
+    /// The pool of a cloud that exists and is adopted.
+    pub import: Option<Adopts>,
+}
+
+/// A pool of a cloud that exists. Only its size becomes ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adopts {
+    /// The scale set in Azure with this id, in lower case.
+    ScaleSet(Arc<str>),
+    /// The instance pool in OCI with this id.
+    InstancePool(Arc<str>),
+}
+
+impl Adopts {
+    /// Returns its id.
+    pub fn id(&self) -> &Arc<str> {
+        match self {
+            Adopts::ScaleSet(id) | Adopts::InstancePool(id) => id,
+        }
+    }
 }
 
 /// How a member is emptied before it goes.
@@ -143,6 +168,10 @@ pub(super) fn schema() -> BlockSchema {
                 "how many members may be away at once for a replacement, in percent; one may always be",
             )
             .default(10u64),
+            AttributeSchema::string_map(
+                IMPORT,
+                "the pool of a cloud that exists, which is adopted with its size: scale_set_id",
+            ),
         ])
         .attributes(
             [
@@ -152,7 +181,6 @@ pub(super) fn schema() -> BlockSchema {
                     &["create", "power"],
                     "whether members are made or switched on",
                 ),
-                AttributeSchema::string_map("import", "the pool of a cloud that exists, which is adopted"),
                 AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
             ]
             .map(AttributeSchema::later),
@@ -236,6 +264,7 @@ impl Pool {
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
         let disruption_budget = reader.take("disruption_budget");
+        let import = adopts(&mut reader);
         if let Some(autoscale) = &autoscale
             && autoscale.budget.is_some()
             && price_hourly == Some(None)
@@ -255,6 +284,7 @@ impl Pool {
                 spread: spread?,
                 price_hourly: price_hourly?,
                 disruption_budget: disruption_budget?,
+                import: import?,
             })
         };
         let pool = pool();
@@ -262,9 +292,55 @@ impl Pool {
     }
 }
 
+/// Reads which pool of a cloud is adopted.
+fn adopts(reader: &mut Reader<'_>) -> Option<Option<Adopts>> {
+    let Some(import) = reader.record().get(IMPORT).filter(|import| !import.is_null()).cloned() else {
+        return Some(None);
+    };
+    let mut refuse = |summary: &'static str, detail: String, hint: &'static str| {
+        reader.error(Diagnostic::error(summary, detail).hint(hint), IMPORT);
+    };
+    const HINT: &str = "import = { scale_set_id = \"/subscriptions/…/virtualMachineScaleSets/NAME\" }";
+    if let Some(origin) = import.unknown_origin() {
+        let detail = format!("`{IMPORT}` depends on `{origin}`, which is known after apply only.");
+        refuse(NOT_KNOWN, detail, "have the id in a variable: a plan looks at the set");
+        return None;
+    }
+    if import.has_sensitive() {
+        let detail = format!("`{IMPORT}` is sensitive, but plans show it.");
+        refuse(
+            "Sensitive value",
+            detail,
+            "what env() gives is sensitive: nonsensitive(env(\"NAME\")) is not",
+        );
+        return None;
+    }
+    let fields = import.as_fields().into_iter().flatten();
+    let fields: Vec<(&str, &str)> = fields
+        .map(|(name, id)| (&**name, id.as_str().unwrap_or_default()))
+        .collect();
+    match fields[..] {
+        [(SCALE_SET_ID, id)] if !id.is_empty() => {
+            let id = id.trim_end_matches('/').to_lowercase();
+            Some(Some(Adopts::ScaleSet(id.into())))
+        }
+        [(INSTANCE_POOL_ID, id)] if !id.is_empty() => Some(Some(Adopts::InstancePool(id.into()))),
+        _ => {
+            let names: Vec<String> = fields.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let has = match names.is_empty() {
+                true => "nothing".to_owned(),
+                false => names.join(" and "),
+            };
+            let detail = format!("`{IMPORT}` names one pool of a cloud, by its `{SCALE_SET_ID}`; it has {has}.");
+            refuse("Invalid value", detail, HINT);
+            None
+        }
+    }
+}
+
 /// Reads the template of members. What is adopted is there already, and needs none.
 fn template(reader: &mut Reader<'_>) -> Option<Node> {
-    let is_adopted = reader.record().get("import").is_some();
+    let is_adopted = reader.record().get(IMPORT).is_some_and(|import| !import.is_null());
     match reader.block("node", Node::decode)? {
         Some(node) => Some(node),
         None if is_adopted => Some(Node::default()),
