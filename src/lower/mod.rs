@@ -5,7 +5,7 @@
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
 //! - [`autoscale`]: what is declared of a pool's size; [`ahead`]: what a pool that looks ahead expects
-//! - [`limits`]: what no simulator may go beyond
+//! - [`price`]: what members cost; [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
 //!   healthy; [`container_node`]: nodes that are containers; [`azure`]: nodes, pools and networks that are made of several
@@ -46,6 +46,7 @@ mod node_process;
 mod paths;
 mod placement;
 mod policy;
+mod price;
 mod process;
 mod px4;
 mod qemu;
@@ -64,6 +65,7 @@ pub use limits::{check_count, check_loaded};
 pub use load_balancer::served;
 pub use node::{about, private_ip};
 pub use policy::{Policy, Trigger, in_resource};
+pub use price::price;
 pub use process::reached_by;
 pub use recorded::is_in_use;
 pub use simulator::ends_by_itself;

@@ -8,6 +8,7 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Event, Snapshot, State};
 
 use super::beside::{deposed, interrupts, pools, unfinished};
+use super::cost::Costs;
 use super::disruption;
 use super::hold::{Holding, Holds};
 use super::moments::Moments;
@@ -174,8 +175,10 @@ impl<'a> Planner<'a> {
             rolls: Vec::new(),
             unheld: Vec::new(),
             deallocated: Vec::new(),
+            costs: Costs::default(),
         };
         self.selection.apply(&mut plan)?;
+        plan.costs = Costs::of(&plan.changes, &session.layout, self.registry);
         plan.rolls = disruption::rolls(&plan.changes, |pool| Some(session.layout.pools.get(pool)?.at_once));
         let holding = self.holding(state);
         plan.unheld = holding.ended(self.mode, &plan.changes, plan.is_partial);

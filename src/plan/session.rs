@@ -27,7 +27,7 @@ use super::planner::{Planner, Signals};
 use super::values::Values;
 use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
-use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Moment, Names, Need, Record};
+use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Moment, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Layout, Objects, Trigger};
 use crate::plan::{Action, Change};
@@ -198,7 +198,13 @@ impl<'a> Session<'a> {
                     values.push(Value::unknown(one.address.to_string()));
                     continue;
                 };
-                if let Some(decoded) = diagnostics.keep(declaration.decode(&record)) {
+                if let Some(mut decoded) = diagnostics.keep(declaration.decode(&record)) {
+                    if let Block::Pool(pool) = &mut decoded {
+                        let settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
+                        let of = (declaration, &record);
+                        let priced = lower::price(pool, self.config, self.registry, of, &settings);
+                        diagnostics.keep(priced);
+                    }
                     typed.push((one.address.clone(), decoded));
                 }
                 values.push(placeholder(declaration, &one.address, &record));

@@ -3,6 +3,7 @@
 //! - [`infrastructure`]: networks, nodes and pools, from nothing to nothing
 //! - [`simulators`]: what runs on nodes; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
 //! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
+//! - [`prices`]: what machines cost, and budgets
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
 //! - [`adopted`]: scale sets that exist
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
@@ -19,6 +20,7 @@ mod infrastructure;
 mod live;
 mod machines;
 mod metering;
+mod prices;
 mod refreshing;
 mod simulators;
 #[path = "../support/mod.rs"]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Meter, Object, ObjectId, Observed, Path, Problem,
-    Provider, ProviderError, ProviderType, Rate, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Meter, Object, ObjectId, Observed, Path, Price,
+    Problem, Provider, ProviderError, ProviderType, Rate, Schema, Step, Token,
 };
 
 use crate::arm::Arm;
@@ -16,7 +16,7 @@ use crate::cloud::Cloud;
 use crate::credentials::Variables;
 use crate::kinds;
 use crate::resource::Site;
-use crate::{flow, schema};
+use crate::{flow, prices, schema};
 
 /// The provider before it is configured.
 #[derive(Clone)]
@@ -81,6 +81,10 @@ impl ProviderType for AzureType {
 
     fn check(&self, kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         kinds::check(kind, desired)
+    }
+
+    fn price(&self, settings: &Attributes, kind: &Kind, attributes: &Attributes) -> Option<Price> {
+        prices::price(settings, kind, attributes)
     }
 
     /// Reads the settings; nothing is sent before the first call.

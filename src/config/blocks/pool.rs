@@ -268,6 +268,8 @@ impl Pool {
         if let Some(autoscale) = &autoscale
             && autoscale.budget.is_some()
             && price_hourly == Some(None)
+            // Of a size of a cloud a plan may know the price.
+            && !has_size(reader.record())
         {
             let detail = "A `budget` needs to know what a member costs.";
             let diagnostic = Diagnostic::error("E25 budget without a price", detail);
@@ -290,6 +292,12 @@ impl Pool {
         let pool = pool();
         reader.finish(pool)
     }
+}
+
+/// Whether members are machines of a size in the words of their provider.
+fn has_size(pool: &Record) -> bool {
+    let mut templates = pool.blocks("node");
+    templates.any(|node| node.get("size").is_some_and(|size| !size.is_null()))
 }
 
 /// Reads which pool of a cloud is adopted.

@@ -35,6 +35,8 @@ impl Resource for Instance {
                 "Whether it is protected from a set that shrinks: then it is removed by nobody.",
             )
             .live(),
+            text("size", "Its size.").live(),
+            text("location", "Its region.").live(),
             text("status", "What it does: running, stopped, deallocated …").live(),
         ];
         let doc = "An instance of a scale set with uniform orchestration. The set makes it.";
@@ -91,6 +93,8 @@ impl Resource for Instance {
             "scale_set": id.split(COLLECTION).next(),
             "instance": seen.get("instanceId"),
             "protected": is_protected(seen),
+            "size": seen.pointer("/sku/name"),
+            "location": seen.get("location"),
             "status": status(seen),
         })
     }
