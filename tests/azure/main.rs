@@ -6,11 +6,13 @@
 //! - [`prices`]: what machines cost, and budgets
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
 //! - [`adopted`]: scale sets that exist
+//! - [`balancers`]: load balancers before pools
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
 //! - [`cloud`]: an emulator; [`machines`]: a fleet of alike machines
 #![cfg(feature = "azure")]
 
 mod adopted;
+mod balancers;
 mod by_hand;
 mod cloud;
 #[cfg(feature = "fake")]

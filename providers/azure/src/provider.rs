@@ -147,7 +147,7 @@ impl Provider for AzureProvider {
             return kinds::listed_instances(&self.site).await.map(Some);
         }
         let resource = kinds::resource(kind)?;
-        match resource.is_made() {
+        match resource.is_made() && !resource.is_part() {
             true => flow::list(&self.site, resource).await.map(Some),
             false => Ok(None),
         }

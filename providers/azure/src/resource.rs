@@ -93,6 +93,11 @@ pub(crate) trait Resource: Send + Sync {
         false
     }
 
+    /// Whether it is a part of another object, which is changed for it.
+    fn is_part(&self) -> bool {
+        false
+    }
+
     /// Whether it is made here. What is not is there, or cannot be had.
     fn is_made(&self) -> bool {
         true
@@ -149,9 +154,14 @@ pub(crate) trait Resource: Send + Sync {
         Ok(())
     }
 
-    /// Adds what only other addresses show of an object.
-    async fn complete(&self, _site: &Site, seen: Json) -> Result<Json, ProviderError> {
-        Ok(seen)
+    /// Adds what only other addresses show of what has an id; `None` where it is not there after all.
+    async fn complete(&self, _site: &Site, _id: &str, seen: Json) -> Result<Option<Json>, ProviderError> {
+        Ok(Some(seen))
+    }
+
+    /// Returns the request that has a part of another object be there, or not; `None` of what is an object of its own.
+    async fn as_part(&self, _site: &Site, _id: &str, _is_there: bool) -> Result<Option<Request>, ProviderError> {
+        Ok(None)
     }
 
     /// Checks that an object may be deleted.
@@ -216,7 +226,7 @@ pub(crate) async fn get(site: &Site, resource: &dyn Resource, id: &str) -> Resul
             if let (Some(fields), Some(etag)) = (body.as_object_mut(), answer.etag) {
                 fields.entry("etag").or_insert(etag.into());
             }
-            resource.complete(site, body).await.map(Some)
+            resource.complete(site, id, body).await
         }
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error.into()),

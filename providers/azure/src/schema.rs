@@ -7,8 +7,8 @@ use simfleet_provider_api::{Attribute, Type};
 use crate::prices::PRICES;
 
 pub use crate::kinds::{
-    INSTANCE, LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, UNIFORM_SET,
-    VM,
+    BACKEND, INSTANCE, LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET,
+    UNIFORM_SET, VM,
 };
 
 /// Returns the settings of a `provider "azure"` block.

@@ -59,7 +59,7 @@ pub use health_check::{HealthCheck, HealthCheckType};
 pub use import::{Adoption, Import};
 pub(super) use limits::read as limits;
 pub use limits::{Limit, Limits};
-pub use load_balancer::Nginx;
+pub use load_balancer::{AzureBalancer, Nginx};
 pub(super) use log::read as log;
 pub use metrics::{Metrics, MetricsType};
 pub use moved::Moved;

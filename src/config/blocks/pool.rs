@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simfleet_provider_api::Value;
 
-use super::load_balancer::{self, Nginx};
+use super::load_balancer::{self, AzureBalancer, Nginx};
 use super::node::{self, Node};
 use super::scale::autoscale::{self, Autoscale};
 use super::scale::warnings;
@@ -65,6 +65,8 @@ pub struct Pool {
     pub warm: Warm,
     /// What spreads requests over the members.
     pub load_balancer: Option<Nginx>,
+    /// The load balancer of Azure that does.
+    pub azure_balancer: Option<AzureBalancer>,
     /// The zones that members are spread over.
     pub zones: Vec<Arc<str>>,
     /// How they are spread.
@@ -261,6 +263,7 @@ impl Pool {
         let drain = reader.block("drain", Drain::decode);
         let warm = reader.block("warm", Warm::decode);
         let load_balancers = reader.blocks("load_balancer", Nginx::decode);
+        let of_azure = reader.blocks("load_balancer", AzureBalancer::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
         let disruption_budget = reader.take("disruption_budget");
@@ -282,6 +285,7 @@ impl Pool {
                 drain: drain?.unwrap_or_default(),
                 warm: warm?.unwrap_or_default(),
                 load_balancer: load_balancers?.into_iter().flatten().next(),
+                azure_balancer: of_azure?.into_iter().flatten().next(),
                 zones: zones?.unwrap_or_default(),
                 spread: spread?,
                 price_hourly: price_hourly?,

@@ -1,5 +1,6 @@
 //! The kinds, one a file.
 
+mod backend;
 mod instance;
 mod load_balancer;
 mod network;
@@ -20,6 +21,7 @@ use simfleet_provider_api::{Attribute, Attributes, Kind, Path, Problem, Provider
 use crate::resource::Resource;
 use crate::tags;
 
+pub use backend::BACKEND;
 pub use instance::INSTANCE;
 pub(crate) use instance::listed as listed_instances;
 pub use load_balancer::LOAD_BALANCER;
@@ -39,7 +41,7 @@ const NETWORK_API: &str = "2024-05-01";
 const COMPUTE_API: &str = "2024-07-01";
 
 /// All kinds, those first that others need.
-static RESOURCES: [&dyn Resource; 11] = [
+static RESOURCES: [&dyn Resource; 12] = [
     &resource_group::ResourceGroup,
     &network::Network,
     &security_group::SecurityGroup,
@@ -51,6 +53,7 @@ static RESOURCES: [&dyn Resource; 11] = [
     &vm::Vm,
     &uniform_set::UniformSet,
     &instance::Instance,
+    &backend::Backend,
 ];
 
 /// Returns the schemas of all kinds.

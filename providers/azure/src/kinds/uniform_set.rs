@@ -166,8 +166,7 @@ impl Resource for UniformSet {
     }
 
     /// Which instances it has, another address says.
-    async fn complete(&self, site: &Site, mut seen: Json) -> Result<Json, ProviderError> {
-        let id = seen.get("id").and_then(Json::as_str).unwrap_or_default().to_owned();
+    async fn complete(&self, site: &Site, id: &str, mut seen: Json) -> Result<Option<Json>, ProviderError> {
         let mode = property(&seen, "orchestrationMode").as_str().unwrap_or("Uniform");
         if !mode.eq_ignore_ascii_case("Uniform") {
             return Err(ProviderError::Rejected {
@@ -180,7 +179,7 @@ impl Resource for UniformSet {
         }
         let what = format!(
             "list the instances of the scale set `{}`",
-            id.rsplit('/').next().unwrap_or(&id)
+            id.rsplit('/').next().unwrap_or(id)
         );
         let target = format!("{id}/virtualMachines?api-version={COMPUTE_API}");
         let instances = site.arm.list(&what, target).await?;
@@ -191,7 +190,7 @@ impl Resource for UniformSet {
         if let Some(fields) = seen.as_object_mut() {
             fields.insert(INSTANCES.to_owned(), numbers.into());
         }
-        Ok(seen)
+        Ok(Some(seen))
     }
 }
 
