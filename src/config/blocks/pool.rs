@@ -13,7 +13,7 @@ use super::scale::warnings;
 use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
-use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The attribute that names what is adopted, and what that is called in it.
 pub(in crate::config) const IMPORT: &str = "import";
@@ -86,13 +86,15 @@ pub enum Adopts {
     ScaleSet(Arc<str>),
     /// The instance pool in OCI with this id.
     InstancePool(Arc<str>),
+    /// One that is not known before something is made: what its id depends on.
+    Unknown(Arc<str>),
 }
 
 impl Adopts {
-    /// Returns its id.
+    /// Returns its id, or what that depends on.
     pub fn id(&self) -> &Arc<str> {
         match self {
-            Adopts::ScaleSet(id) | Adopts::InstancePool(id) => id,
+            Adopts::ScaleSet(id) | Adopts::InstancePool(id) | Adopts::Unknown(id) => id,
         }
     }
 }
@@ -314,9 +316,7 @@ fn adopts(reader: &mut Reader<'_>) -> Option<Option<Adopts>> {
     };
     const HINT: &str = "import = { scale_set_id = \"/subscriptions/…/virtualMachineScaleSets/NAME\" }";
     if let Some(origin) = import.unknown_origin() {
-        let detail = format!("`{IMPORT}` depends on `{origin}`, which is known after apply only.");
-        refuse(NOT_KNOWN, detail, "have the id in a variable: a plan looks at the set");
-        return None;
+        return Some(Some(Adopts::Unknown(origin.to_string().into())));
     }
     if import.has_sensitive() {
         let detail = format!("`{IMPORT}` is sensitive, but plans show it.");

@@ -10,7 +10,7 @@ use super::super::layout::member;
 use super::super::{Desired, Lowering};
 use super::group;
 use crate::config::blocks::{Adopts, Pool};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN};
 use crate::plan::Reason;
 
 const UNIFORM_SET: Kind = Kind::new("uniform_set");
@@ -33,10 +33,21 @@ pub fn frame(pool: &Address) -> Address {
 
 /// Returns the set that a pool adopts.
 pub(super) fn set(lowering: &Lowering<'_>, adopts: &Adopts) -> Result<Desired, Diagnostics> {
-    let Adopts::ScaleSet(id) = adopts else {
-        let detail = "Instance pools of OCI are not adopted by this version.".to_owned();
-        let diagnostic = Diagnostic::error("Not available yet", detail).on(lowering.address.clone());
-        return Err(diagnostic.at(lowering.record.attribute_span("import").cloned()).into());
+    let at = || lowering.record.attribute_span("import").cloned();
+    let refused = |summary: &'static str, detail: String| {
+        Diagnostic::error(summary, detail).on(lowering.address.clone()).at(at())
+    };
+    let id = match adopts {
+        Adopts::ScaleSet(id) => id,
+        Adopts::InstancePool(_) => {
+            let detail = "Instance pools of OCI are not adopted by this version.".to_owned();
+            return Err(refused("Not available yet", detail).into());
+        }
+        Adopts::Unknown(origin) => {
+            let detail = format!("`import` depends on `{origin}`, which is known after apply only.");
+            let hint = "have the id in a variable: a plan looks at the set";
+            return Err(refused(NOT_KNOWN, detail).hint(hint).into());
+        }
     };
     let provider = provider(lowering)?;
     refuse_others(lowering, &provider)?;
