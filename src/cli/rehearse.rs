@@ -10,8 +10,10 @@ use super::flags::{Looking, duration};
 use super::run::Run;
 use crate::config::Config;
 use crate::config::blocks::{Block, Pool};
-use crate::config::{Instance, Names, NoResources};
+use crate::config::{Instance, Names, NoResources, ProviderBlock};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lower::price;
+use crate::providers::Registry;
 use crate::rehearse::{Capacity, Rehearsal, Settings, Trace, replay};
 use crate::view::rehearsal as view;
 
@@ -121,7 +123,11 @@ impl Rehearse {
         let names = Names::new(config, &NoResources);
         let record = declared.evaluate(&names.scope(Instance::default()))?;
         match declared.decode(&record)? {
-            Block::Pool(pool) => Ok(*pool),
+            Block::Pool(mut pool) => {
+                let settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
+                price(&mut pool, config, &Registry::built_in(), (declared, &record), &settings)?;
+                Ok(*pool)
+            }
             _ => Err(Diagnostics::from(Diagnostic::error(
                 "Unknown pool",
                 format!("{:?} is no pool.", self.pool),

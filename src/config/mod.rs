@@ -245,6 +245,12 @@ impl Config {
         }
     }
 
+    /// Returns the pools that are to adopt pools of a cloud, in this module and all in it.
+    pub fn adopting(&self) -> impl Iterator<Item = &Declaration> {
+        let all = self.modules().into_iter().flat_map(|module| &module.declarations);
+        all.filter(|it| it.address.block() == "pool" && it.body.attribute(blocks::IMPORT).is_some())
+    }
+
     /// Checks every name in an expression that stands alone, outside of any block of the fleet.
     ///
     /// # Errors

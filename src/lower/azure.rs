@@ -12,11 +12,16 @@ use super::{Desired, Lowering, Objects, name_of};
 use crate::config::Record;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
+mod adopted;
+mod balancer;
 mod boot;
 mod group;
 mod login;
 
-pub use group::{groups, is_found};
+pub(super) use adopted::members as adopted_members;
+pub use adopted::{frame, set_of_instance};
+pub(super) use balancer::{backends, refuse as refuse_balancer};
+pub use group::groups;
 pub use login::with_parts;
 pub(super) use login::{declares_machine, engine_of, login};
 
@@ -65,6 +70,11 @@ pub fn is_machine(kind: &Kind) -> bool {
     *kind == VM
 }
 
+/// Whether an object was there before the fleet.
+pub fn is_found(kind: &Kind, seen: Option<&Attributes>) -> bool {
+    adopted::is_set(kind) || seen.is_some_and(|seen| group::is_found(kind, seen))
+}
+
 /// Whether a provider has machines and their parts one by one.
 pub(super) fn is_of(lowering: &Lowering<'_>, provider: &str) -> bool {
     let has = |kind: &Kind| lowering.registry.schema(provider, kind).is_some();
@@ -82,8 +92,17 @@ fn provider(lowering: &Lowering<'_>) -> Result<Option<ProviderConfig>, Diagnosti
     }
 }
 
+/// Whether a pool has such machines.
+pub(super) fn of_machines(lowering: &Lowering<'_>) -> Result<bool, Diagnostics> {
+    Ok(provider(lowering)?.is_some())
+}
+
 /// Returns what needs nothing else of the block: public addresses, the frame of a pool, a network and its rules.
 pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics> {
+    let pool = lowering.layout.pools.get(lowering.address);
+    if let Some(adopts) = pool.and_then(|pool| pool.declared.import.as_ref()) {
+        return Ok(vec![adopted::set(lowering, adopts)?]);
+    }
     let Some(provider) = provider(lowering)? else {
         return Ok(Vec::new());
     };
@@ -91,6 +110,7 @@ pub(super) fn parts(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         "node" => Ok(vec![public_ip(lowering, &provider, lowering.address, lowering.record)]),
         "pool" => {
             let mut parts = vec![scale_set(lowering, &provider)];
+            parts.extend(balancer::address(lowering, &provider));
             each_member(
                 lowering,
                 |_| true,
@@ -130,6 +150,10 @@ pub(super) fn links(lowering: &Lowering<'_>) -> Result<Vec<Desired>, Diagnostics
         "node" => Ok(vec![nic(lowering, &provider, lowering.address, lowering.record)?]),
         "pool" => {
             let mut links = Vec::new();
+            let pool = lowering.layout.pools.get(lowering.address);
+            if let Some(pool) = pool.map(|pool| &pool.declared) {
+                links.extend(balancer::balancer(lowering, pool, &provider)?);
+            }
             each_member(
                 lowering,
                 |_| true,

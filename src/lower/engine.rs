@@ -109,5 +109,5 @@ pub fn adopted_host(desired: &Desired) -> Option<&str> {
 /// known of it.
 pub fn is_adopted(declared: &Declaration, seen: Option<&Attributes>) -> bool {
     let is_engine = declared.kind == ENGINE && &*declared.provider.name == PROVIDER;
-    is_engine || seen.is_some_and(|seen| azure::is_found(&declared.kind, seen))
+    is_engine || azure::is_found(&declared.kind, seen)
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use simfleet_provider_api::Address;
 use simfleet_state::{Declaration, Operation, Port, Protocol, State};
 
+use super::adopted::{Adopted, Set};
 use super::autoscale;
 use super::placement::{Host, Need, Place, PortNeed, PortRange, PortSource, place};
 use super::recorded::{
@@ -16,6 +17,7 @@ use super::recorded::{
 use super::size::{self, Bounds, Ruling};
 use crate::config::blocks::{self, Block, Node, Placement, Pool, Simulator};
 use crate::plan::{PortChange, STATE, Unplaced};
+use crate::refresh::Observations;
 use crate::scale::Reason;
 
 /// The node that `placement = "local"` stands for.
@@ -53,6 +55,8 @@ pub struct Decided<'a> {
     pub ruling: &'a Ruling,
     /// The instant, for bounds that hold at some times only.
     pub at: Timestamp,
+    /// What was seen: of a pool that is adopted, which instances it has.
+    pub seen: &'a Observations,
 }
 
 /// The members of a pool.
@@ -72,6 +76,8 @@ pub struct Members {
     pub at_once: usize,
     /// What is declared.
     pub declared: Arc<Pool>,
+    /// Of a pool that adopts one: which instances the members are.
+    pub adopted: Option<Adopted>,
 }
 
 /// Returns the addresses of what belongs to an instance of a block.
@@ -207,10 +213,13 @@ impl Layout {
         let (waiting, existing): (Vec<u64>, Vec<u64>) = recorded_members
             .into_iter()
             .partition(|number| waits(state, &member(address, *number)));
-        let occupied: BTreeSet<u64> = needs
+        let set = pool.import.as_ref().map(|_| Set::of(address, state, decided.seen));
+        let occupied = needs
             .iter()
-            .filter_map(|need| number_of(&recorded.get(&need.address)?.host))
-            .collect();
+            .filter_map(|need| number_of(&recorded.get(&need.address)?.host));
+        // Who is protected there goes as late as who has something to do.
+        let protected = set.iter().flat_map(|set| &set.protected).copied();
+        let occupied: BTreeSet<u64> = occupied.chain(protected).collect();
         let is_cordoned = |number: &u64| {
             let recorded = state.resources.get(&member(address, *number));
             recorded.is_some_and(|resource| resource.cordoned.is_some())
@@ -253,6 +262,7 @@ impl Layout {
         let capacity = pool.node.max_simulators.unwrap_or(u64::MAX).max(1);
         let least = (needs.len() as u64).div_ceil(capacity);
         let before = wanted.map(|wanted| wanted.members).or(known.map(|pool| pool.size));
+        let before = before.or_else(|| set.as_ref()?.size());
         let size = size::size(&bounds, before, least, needs.len(), fits);
         let size::Numbers { members, waiting } = there.members(size.members);
         let hosts = hosts(&members);
@@ -267,6 +277,7 @@ impl Layout {
         self.pools.insert(
             address.clone(),
             Members {
+                adopted: set.map(|set| set.adopted(&members)),
                 members,
                 waiting,
                 numbered,

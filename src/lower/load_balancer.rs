@@ -1,12 +1,12 @@
 //! What spreads requests over the members of a pool: the upstream of an nginx, `pool.web/nginx`, and each member that takes
-//! part in it, `pool.web/nginx/m1`.
+//! part in it, `pool.web/nginx/m1`. Those of clouds are beside the machines of the cloud.
 
 use simfleet_provider_api::{Address, Attributes, Kind, Value};
 use simfleet_state::ProviderConfig;
 
-use super::layout::member;
+use super::layout::{member, number_of};
 use super::workload::{format_value, health_check, seconds};
-use super::{Desired, LOCAL_PROVIDER, Lowering, container_node, engine, name_of, node};
+use super::{Desired, LOCAL_PROVIDER, Lowering, azure, container_node, engine, name_of, node};
 use crate::config::blocks::{Nginx, Pool, WaitFor};
 use crate::config::{Record, forms};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -20,18 +20,29 @@ const SERVER: Kind = Kind::new("server");
 /// How what answers no more says it is.
 const UNHEALTHY: &str = "unhealthy";
 
+/// What the child of a pool is called that is a load balancer of Azure.
+pub(super) const AZURE: &str = "azure";
+
 /// Returns the member of a pool that something is the server of a load balancer for.
 pub fn served(address: &Address) -> Option<Address> {
-    let member = address.child_name()?.strip_prefix(NGINX)?.strip_prefix('/')?;
-    Some(address.parent().child(member))
+    let (balancer, name) = address.child_name()?.split_once('/')?;
+    let member = address.parent().child(name);
+    ([NGINX, AZURE].contains(&balancer) && number_of(&member).is_some()).then_some(member)
 }
 
 /// Returns the upstream of a pool, and its servers: the members that are in service.
 pub(super) fn of_pool(lowering: &Lowering<'_>, pool: &Pool) -> Result<Vec<Desired>, Diagnostics> {
+    let mut all = match azure::of_machines(lowering)? {
+        true => azure::backends(lowering, pool)?,
+        false => {
+            azure::refuse_balancer(lowering)?;
+            Vec::new()
+        }
+    };
     let blocks = lowering.record.blocks("load_balancer");
     let block = blocks.into_iter().find(|block| &*block.label(0) == NGINX);
     let (Some(nginx), Some(block)) = (&pool.load_balancer, block) else {
-        return Ok(Vec::new());
+        return Ok(all);
     };
     let provider = provider(lowering, pool, nginx, block)?;
     let upstream = upstream(lowering, nginx, block, &provider);
@@ -43,12 +54,14 @@ pub(super) fn of_pool(lowering: &Lowering<'_>, pool: &Pool) -> Result<Vec<Desire
         is_in_service(lowering, pool, &member).then_some(server)
     });
     let servers: Vec<Desired> = servers.collect();
-    Ok(std::iter::once(upstream).chain(servers).collect())
+    all.push(upstream);
+    all.extend(servers);
+    Ok(all)
 }
 
 /// Whether requests may go to a member: nobody finds it unhealthy, and neither it nor what it runs says so. What was seen
 /// last counts.
-fn is_in_service(lowering: &Lowering<'_>, pool: &Pool, member: &Address) -> bool {
+pub(super) fn is_in_service(lowering: &Lowering<'_>, pool: &Pool, member: &Address) -> bool {
     if lowering.layout.unhealthy.contains(member) {
         return false;
     }

@@ -5,11 +5,12 @@
 //! - [`policy`]: how changes of a resource are made
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
 //! - [`autoscale`]: what is declared of a pool's size; [`ahead`]: what a pool that looks ahead expects
-//! - [`limits`]: what no simulator may go beyond
+//! - [`price`]: what members cost; [`limits`]: what no simulator may go beyond
 //! - [`engine`]: nodes that are Docker engines
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
 //!   healthy; [`container_node`]: nodes that are containers; [`azure`]: nodes, pools and networks that are made of several
 //!   objects each
+//! - [`adopted`]: pools of a cloud that exist, and which instance each member is
 //! - [`load_balancer`]: what spreads requests over the members of a pool
 //! - [`process`], [`container`]: the two things that a simulator can be; [`workload`] is what they share. [`px4`] is one of
 //!   the latter, [`qemu`] one of the former
@@ -28,6 +29,7 @@ use crate::plan::{Reason, same};
 use crate::providers::Registry;
 use crate::reference::FOR_TESTS;
 
+mod adopted;
 mod ahead;
 pub mod autoscale;
 mod azure;
@@ -44,6 +46,7 @@ mod node_process;
 mod paths;
 mod placement;
 mod policy;
+mod price;
 mod process;
 mod px4;
 mod qemu;
@@ -52,8 +55,9 @@ mod simulator;
 mod size;
 mod workload;
 
+pub use adopted::Adopted;
 pub use ahead::Ahead;
-pub use azure::{groups, is_machine, with_parts};
+pub use azure::{frame, groups, is_machine, set_of_instance, with_parts};
 pub use container::{holds_data, mounted_at, volume_at};
 pub use engine::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};
@@ -61,6 +65,7 @@ pub use limits::{check_count, check_loaded};
 pub use load_balancer::served;
 pub use node::{about, private_ip};
 pub use policy::{Policy, Trigger, in_resource};
+pub use price::price;
 pub use process::reached_by;
 pub use recorded::is_in_use;
 pub use simulator::ends_by_itself;

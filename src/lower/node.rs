@@ -27,6 +27,9 @@ pub(super) fn members(lowering: &Lowering<'_>, declared: &Pool) -> Result<Vec<De
     let Some(pool) = lowering.layout.pools.get(lowering.address) else {
         return Ok(Vec::new());
     };
+    if let Some(adopts) = &declared.import {
+        return azure::adopted_members(lowering, declared, adopts);
+    }
     let mut members = Vec::new();
     let is_meant = |member: &Address| lowering.is_meant(member);
     let mut lower = |address: Address, template: &Record, is_waiting: bool| {

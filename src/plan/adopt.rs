@@ -13,9 +13,9 @@ use super::moves::Basis;
 use super::planner::Planner;
 use super::{Action, Change, NAME, marked, typed};
 use crate::apply::declaration;
-use crate::config::Import;
+use crate::config::{Declaration, Import};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::lower::{mounted_at, volume_at};
+use crate::lower::{frame, mounted_at, volume_at};
 use crate::providers::Registry;
 use crate::refresh::Observations;
 
@@ -247,13 +247,22 @@ impl Planner<'_> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn adoptees(&self, state: &State, observations: &Observations) -> Result<Vec<Adoptee>, Diagnostics> {
-        if self.config.imports.is_empty() {
+        if self.config.imports.is_empty() && !self.adopts(state) {
             return Ok(Vec::new());
         }
         match Basis::moved(self.config, state, observations)? {
             Some(basis) => self.adoptees_of(&basis.state, &basis.seen, Some(&basis)),
             None => self.adoptees_of(state, observations, None),
         }
+    }
+
+    /// Whether a pool may have a set to adopt that is not recorded yet.
+    fn adopts(&self, state: &State) -> bool {
+        let is_done = |pool: &Declaration| {
+            let is_one = pool.meta.count.is_none() && pool.meta.for_each.is_none() && pool.address.modules().is_empty();
+            is_one && state.resources.contains_key(&frame(&pool.address))
+        };
+        !self.config.adopting().all(is_done)
     }
 
     fn adoptees_of(
@@ -263,12 +272,32 @@ impl Planner<'_> {
         basis: Option<&Basis>,
     ) -> Result<Vec<Adoptee>, Diagnostics> {
         let is_done = |import: &Import| import.single().is_some_and(|to| state.resources.contains_key(to));
-        if self.config.imports.iter().all(is_done) {
+        if self.config.imports.iter().all(is_done) && !self.adopts(state) {
             return Ok(Vec::new());
         }
         let (session, work) = self.assess(state, seen, basis)?;
         let mut diagnostics = Diagnostics::new();
         let mut adoptees = Vec::new();
+        let mut sets: BTreeMap<Arc<str>, &Address> = BTreeMap::new();
+        for (pool, members) in &session.layout.pools {
+            let Some(adopts) = &members.declared.import else {
+                continue;
+            };
+            let span = self.config.declaration_of(pool).map(|declared| declared.span.clone());
+            if let Some(first) = sets.insert(Arc::clone(adopts.id()), pool) {
+                let detail = format!("It and {first} adopt the same set, `{}`.", adopts.id());
+                let diagnostic = Diagnostic::error("Adopted twice", detail)
+                    .on(pool.clone())
+                    .at(span.clone());
+                diagnostics.push(diagnostic.hint("have one pool of it"));
+                continue;
+            }
+            let frame = frame(pool);
+            if !state.resources.contains_key(&frame) {
+                let adoptee = Adoptee::of(&work.found.changes, state, &frame, adopts.id(), span);
+                adoptees.extend(diagnostics.keep(adoptee.map_err(Diagnostics::from)));
+            }
+        }
         for import in &self.config.imports {
             let adoptions = diagnostics.keep(import.adoptions(&session.names())).unwrap_or_default();
             // What is recorded already has its object.

@@ -8,6 +8,7 @@ use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Va
 use simfleet_state::{Allocation, DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
+use super::cost::Costs;
 use super::difference::same;
 use super::disruption::Roll;
 use super::hold::{EndedAllocation, EndedHold, HoldEnd, described};
@@ -52,6 +53,8 @@ pub struct Plan {
     pub unheld: Vec<EndedHold>,
     /// The allocations that end.
     pub deallocated: Vec<EndedAllocation>,
+    /// What the machines cost.
+    pub costs: Costs,
 }
 
 /// A port of a node that is taken or given back.

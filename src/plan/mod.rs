@@ -5,13 +5,15 @@
 //!   attributes differ
 //! - [`hold`]: what somebody stopped or paused by hand; [`moments`]: what depends only on when a plan is made
 //! - [`moves`], [`adopt`]: addresses and objects that a plan is made with as if they were recorded already
-//! - [`disruption`]: how many members of a pool go at once; [`select`]: a part of a plan; [`beside`]: what else it tells
+//! - [`disruption`]: how many members of a pool go at once; [`select`]: a part of a plan; [`beside`]: what else it tells;
+//!   [`cost`]: what machines cost
 //! - [`file`]: saved plans
 
 mod adopt;
 mod assess;
 mod beside;
 mod change;
+mod cost;
 mod difference;
 mod disruption;
 mod file;
@@ -32,6 +34,7 @@ pub use change::{
     Action, AttributeDrift, Change, Drift, DriftKind, Interrupt, OutputChange, Plan, PoolChange, PortChange, Reason,
     Summary, Unfinished, Unplaced,
 };
+pub use cost::Costs;
 pub use difference::{compare, drift, marked, same, typed};
 pub use disruption::{Emptied, Roll, away, has_ended, member_of};
 pub use file::{Origin, PlanFile, PlanFileError};

@@ -8,6 +8,7 @@ use simfleet_provider_api::Address;
 use simfleet_state::{Event, Snapshot, State};
 
 use super::beside::{deposed, interrupts, pools, unfinished};
+use super::cost::Costs;
 use super::disruption;
 use super::hold::{Holding, Holds};
 use super::moments::Moments;
@@ -174,8 +175,10 @@ impl<'a> Planner<'a> {
             rolls: Vec::new(),
             unheld: Vec::new(),
             deallocated: Vec::new(),
+            costs: Costs::default(),
         };
         self.selection.apply(&mut plan)?;
+        plan.costs = Costs::of(&plan.changes, &session.layout, self.registry);
         plan.rolls = disruption::rolls(&plan.changes, |pool| Some(session.layout.pools.get(pool)?.at_once));
         let holding = self.holding(state);
         plan.unheld = holding.ended(self.mode, &plan.changes, plan.is_partial);
@@ -196,7 +199,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Everything of the configuration that cannot be planned.
     pub fn scaled(&self, state: &State) -> Result<Scaled, Diagnostics> {
-        let session = Session::new(self, state)?;
+        let session = Session::new(self, state, &Observations::new())?;
         let pools = session.layout.pools.into_iter();
         Ok(Scaled {
             pools: pools.map(|(address, members)| (address, members.declared)).collect(),
@@ -213,10 +216,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns what is decided of sizes.
-    pub(super) fn decided(&self) -> Decided<'a> {
+    pub(super) fn decided<'s>(&'s self, seen: &'s Observations) -> Decided<'s> {
         Decided {
             ruling: self.ruling,
             at: self.at,
+            seen,
         }
     }
 

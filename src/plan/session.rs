@@ -27,11 +27,12 @@ use super::planner::{Planner, Signals};
 use super::values::Values;
 use crate::config::blocks::alert::check_alerts;
 use crate::config::eval::evaluate;
-use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Moment, Names, Need, Record};
+use crate::config::{Block, Config, Declaration, Instance, InstanceScope, Moment, Names, Need, ProviderBlock, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::{self, Layout, Objects, Trigger};
 use crate::plan::{Action, Change};
 use crate::providers::Registry;
+use crate::refresh::Observations;
 
 /// One instance of a declaration.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Cycles, counts that are not known, declarations that do not fit.
-    pub(super) fn new(planner: &Planner<'a>, state: &State) -> Result<Self, Diagnostics> {
+    pub(super) fn new(planner: &Planner<'a>, state: &State, seen: &Observations) -> Result<Self, Diagnostics> {
         let config = planner.config;
         let mut session = Session {
             planned: planner.moment(),
@@ -146,7 +147,7 @@ impl<'a> Session<'a> {
             return Err(diagnostics);
         }
         session.spread_create_before_destroy();
-        session.layout = Layout::of(&typed, state, planner.decided());
+        session.layout = Layout::of(&typed, state, planner.decided(seen));
         for (address, block) in typed {
             match block {
                 Block::Metrics(metrics) => _ = session.signals.metrics.insert(address, metrics),
@@ -197,7 +198,13 @@ impl<'a> Session<'a> {
                     values.push(Value::unknown(one.address.to_string()));
                     continue;
                 };
-                if let Some(decoded) = diagnostics.keep(declaration.decode(&record)) {
+                if let Some(mut decoded) = diagnostics.keep(declaration.decode(&record)) {
+                    if let Block::Pool(pool) = &mut decoded {
+                        let settings = |block: &ProviderBlock| block.evaluate(&names.scope(Instance::default()));
+                        let of = (declaration, &record);
+                        let priced = lower::price(pool, self.config, self.registry, of, &settings);
+                        diagnostics.keep(priced);
+                    }
                     typed.push((one.address.clone(), decoded));
                 }
                 values.push(placeholder(declaration, &one.address, &record));

@@ -19,7 +19,9 @@ use super::{
 use crate::builtin;
 use crate::config::{Held, Names, published};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{Desired, Lowering, Objects, Trigger, adopted_host, implied_local_node, is_adopted, served};
+use crate::lower::{
+    Desired, Lowering, Objects, Trigger, adopted_host, implied_local_node, is_adopted, served, set_of_instance,
+};
 use crate::plan::difference::{drift, same};
 use crate::refresh::Observations;
 
@@ -44,7 +46,7 @@ impl<'a> Planner<'a> {
         };
         let session = match self.mode {
             Mode::Apply => {
-                let mut session = Session::new(self, state)?;
+                let mut session = Session::new(self, state, seen)?;
                 work.declared(&mut session)?;
                 session.planned(&work.found.changes);
                 session
@@ -350,7 +352,9 @@ impl Work<'_, '_> {
                 (_, None) => (None, self.is_host_seen(declared)),
             };
             // A host that exists is left alone.
-            let lost = (!is_seen && self.does_host_go(declared)) || is_adopted(declared, before.as_ref());
+            let lost = (!is_seen && self.does_host_go(declared))
+                || is_adopted(declared, before.as_ref())
+                || self.is_left(address, declared);
             let mut removed = modules.iter().flat_map(|module| &module.removed);
             let removed = removed.find(|removed| removed.covers(address));
             let mut change = match removed {
@@ -377,6 +381,12 @@ impl Work<'_, '_> {
     /// Whether what an earlier run began on a node can only go with that node.
     fn is_lost(&self, begun: &Declaration) -> bool {
         !self.is_host_seen(begun) && self.does_host_go(begun)
+    }
+
+    /// Whether something is an instance of a set that was adopted, and is not ours any more: it stays with it.
+    fn is_left(&self, address: &Address, declared: &Declaration) -> bool {
+        let stays = |set: &Address| self.found.changes.get(set).is_some_and(|it| it.after.is_some());
+        set_of_instance(address, declared).is_some_and(|set| !stays(&set))
     }
 
     /// Whether the node of something answers now.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use simfleet_provider_api::{Address, Observed};
+use simfleet_provider_api::{Address, Observed, Value};
 use simfleet_state::{Allocation, Operation, State};
 
 use super::looks::Sight;
@@ -186,7 +186,7 @@ impl Recorded {
                     _ => healthy,
                 },
                 unhealthy_since: remembered.unhealthy.map(seconds),
-                protected: one.is_protected,
+                protected: one.is_protected || is_protected(looked.as_deref()),
                 created: remembered.pending.or(one.created).map_or(0.0, seconds),
                 ready_at: remembered.ready.map_or(f64::NEG_INFINITY, seconds),
                 idle_since: remembered.idle.map_or(0.0, seconds),
@@ -203,6 +203,14 @@ impl Recorded {
 
 fn is_gone(seen: Option<&Observed>) -> bool {
     matches!(seen, Some(Observed::Absent))
+}
+
+/// Whether its provider keeps a member from being removed.
+fn is_protected(seen: Option<&Observed>) -> bool {
+    let Some(Observed::Present(object)) = seen else {
+        return false;
+    };
+    object.attributes.get("protected").and_then(Value::as_bool) == Some(true)
 }
 
 fn is_healthy(seen: Option<&Observed>) -> bool {

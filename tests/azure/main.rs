@@ -3,11 +3,16 @@
 //! - [`infrastructure`]: networks, nodes and pools, from nothing to nothing
 //! - [`simulators`]: what runs on nodes; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
 //! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
+//! - [`prices`]: what machines cost, and budgets
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls
+//! - [`adopted`]: scale sets that exist
+//! - [`balancers`]: load balancers before pools
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
 //! - [`cloud`]: an emulator; [`machines`]: a fleet of alike machines
 #![cfg(feature = "azure")]
 
+mod adopted;
+mod balancers;
 mod by_hand;
 mod cloud;
 #[cfg(feature = "fake")]
@@ -17,6 +22,7 @@ mod infrastructure;
 mod live;
 mod machines;
 mod metering;
+mod prices;
 mod refreshing;
 mod simulators;
 #[path = "../support/mod.rs"]

@@ -150,6 +150,7 @@ impl Bench {
             rolls: vec![],
             unheld: vec![],
             deallocated: vec![],
+            costs: Default::default(),
         };
         (plan, state, seen)
     }

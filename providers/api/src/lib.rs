@@ -40,7 +40,8 @@ pub use meter::{Meter, Metric};
 pub use notice::{Notice, Notices};
 pub use number::{Number, NumberError};
 pub use provider::{
-    Context, Found, Handle, Hosting, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token,
+    Context, Found, Handle, Hosting, Object, ObjectId, Observed, Price, Provider, ProviderError, ProviderType, Step,
+    Token,
 };
 pub use runtime::{Ability, Act, Runtime};
 pub use schema::{Attribute, ChangeEffect, Kind, Mode, Problem, ProviderName, Schema};

@@ -53,12 +53,34 @@ pub trait ProviderType: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Returns what an object costs while it is there; `None` of what costs nothing, as far as this provider knows. No I/O.
+    fn price(&self, _settings: &Attributes, _kind: &Kind, _attributes: &Attributes) -> Option<Price> {
+        None
+    }
+
     /// Removes what it keeps in `context.folder`, unless something of it is in use. Called when nothing of a fleet is
     /// recorded any more; a run that died may have left empty folders.
     fn tidy(&self, _context: &Context) {}
 
     /// Makes a configured provider. Makes no object and changes nothing outside `context.folder`.
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError>;
+}
+
+/// What an object costs while it is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Price {
+    /// So much an hour.
+    Hourly {
+        /// How much.
+        amount: f64,
+        /// Of what: `USD`.
+        currency: Arc<str>,
+    },
+    /// Something, and nobody knows how much.
+    Unknown {
+        /// Of what: `Standard_B2ms in westeurope`.
+        of: String,
+    },
 }
 
 /// How simulators on the nodes of a provider are managed.

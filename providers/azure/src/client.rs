@@ -54,7 +54,7 @@ pub(crate) async fn machine(resource: &dyn Resource, id: &str, call: Call) -> Re
     let recorder = Arc::new(Recorder::default());
     let machines = client(&recorder)?.virtual_machines_client();
     let (body, condition) = match call {
-        Call::Get => return Ok(plain_request(resource, id, Call::Get)),
+        call @ (Call::Get | Call::Post(..)) => return Ok(plain_request(resource, id, call)),
         Call::Put(body, condition) => {
             let machine: VirtualMachine = model(&what, &body)?;
             let built = machines.create_or_update(group, name, machine, subscription);
@@ -87,7 +87,7 @@ pub(crate) async fn scale_set(resource: &dyn Resource, id: &str, call: Call) -> 
     let recorder = Arc::new(Recorder::default());
     let sets = client(&recorder)?.virtual_machine_scale_sets_client();
     let (body, condition) = match call {
-        Call::Get => return Ok(plain_request(resource, id, Call::Get)),
+        call @ (Call::Get | Call::Post(..)) => return Ok(plain_request(resource, id, call)),
         Call::Put(body, condition) => {
             let set: VirtualMachineScaleSet = model(&what, &body)?;
             let built = sets.create_or_update(group, name, set, subscription);

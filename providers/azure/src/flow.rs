@@ -130,10 +130,19 @@ pub(crate) async fn create(
     let wanted = Wanted::of(kinds::schema(&resource.kind())?, planned)?;
     let body = new_body(site, resource, &wanted, token)?;
     let id = resource.id(site, &wanted, token);
+    if !resource.is_made() && get(site, resource, &id).await?.is_none() {
+        return Err(ProviderError::Rejected {
+            message: format!("there is no {} `{id}`, and none is made", resource.kind()),
+            attribute: None,
+        });
+    }
     if !resource.is_conditional()
         && let Some(seen) = get(site, resource, &id).await?
     {
         return adopt(site, resource, id, &seen, token).await;
+    }
+    if let Some(step) = as_part(site, resource, &id, Purpose::Create).await? {
+        return Ok(step);
     }
     let request = Call::Put(body, Condition::IsNew).request(resource, &id).await?;
     let answer = match site.arm.send(&request).await {
@@ -147,6 +156,37 @@ pub(crate) async fn create(
         Err(error) => return Err(error.into()),
     };
     answered(site, resource, id, Purpose::Create, &request, answer).await
+}
+
+/// Has a part of another object be there, or not; `None` of what is an object of its own.
+async fn as_part(
+    site: &Site,
+    resource: &dyn Resource,
+    id: &str,
+    purpose: Purpose,
+) -> Result<Option<Step>, ProviderError> {
+    let is_there = matches!(purpose, Purpose::Create);
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        let Some(request) = resource.as_part(site, id, is_there).await? else {
+            return Ok(None);
+        };
+        match site.arm.send(&request).await {
+            Ok(answer) => {
+                let id = id.to_owned();
+                return answered(site, resource, id, purpose, &request, answer).await.map(Some);
+            }
+            // Something of the whole has changed since it was looked at.
+            Err(error) if error.status() == Some(412) => last = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(last.map_or_else(
+        || ProviderError::Broken {
+            message: format!("the {} `{id}` was not changed", resource.kind()),
+        },
+        ProviderError::from,
+    ))
 }
 
 /// Takes what has the name already, if it was made with this token.
@@ -213,9 +253,10 @@ pub(crate) async fn update(
             });
         };
         let seen = object(site, resource, &current)?;
-        let is_done = match resource.is_tracked() {
-            true => Tags::of(&current).get(tags::CHANGE) == Some(&*token.0),
-            false => is_as_wanted(schema, planned, &seen),
+        let is_done = match (resource.is_done(&current, &wanted), resource.is_tracked()) {
+            (Some(is_done), _) => is_done,
+            (None, true) => Tags::of(&current).get(tags::CHANGE) == Some(&*token.0),
+            (None, false) => is_as_wanted(schema, planned, &seen),
         };
         if is_done {
             let operation = Operation {
@@ -236,6 +277,7 @@ pub(crate) async fn update(
                 message: format!("the {kind} `{id}` is not as it was when the change was planned"),
             });
         }
+        resource.may_change(site, &current, &wanted).await?;
         let request = change(resource, &id, &current, &wanted, token).await?;
         match site.arm.send(&request).await {
             Ok(answer) => return answered(site, resource, id, Purpose::Update, &request, answer).await,
@@ -278,6 +320,13 @@ async fn change(
 
 pub(crate) async fn delete(site: &Site, resource: &dyn Resource, prior: &Object) -> Result<Step, ProviderError> {
     let id = prior.id.to_string();
+    if resource.is_part() {
+        if get(site, resource, &id).await?.is_none() {
+            return Ok(Step::Gone);
+        }
+        let step = as_part(site, resource, &id, Purpose::Delete).await?;
+        return Ok(step.unwrap_or(Step::Gone));
+    }
     let request = Call::Delete.request(resource, &id).await?;
     resource.may_delete(site, &id).await?;
     match site.arm.send(&request).await {
@@ -397,6 +446,9 @@ async fn failed(
             });
         }
         _ => return Err(ProviderError::Rejected { message, attribute }),
+    }
+    if resource.is_part() {
+        return Err(ProviderError::Rejected { message, attribute });
     }
     let undo = Purpose::Undo { message, attribute };
     let request = Call::Delete.request(resource, &id).await?;

@@ -17,6 +17,7 @@ mod flow;
 mod kinds;
 mod meter;
 mod names;
+mod prices;
 mod provider;
 mod resource;
 pub mod schema;

@@ -20,7 +20,7 @@ use simfleet_provider_api::{Kind, Meter, Metric, ObjectId, ProviderError};
 use crate::arm::{CallError, Condition, Request};
 use crate::provider::AzureProvider;
 use crate::resource::{Site, is_absent};
-use crate::schema::{SCALE_SET, VM};
+use crate::schema::{INSTANCE, SCALE_SET, VM};
 use crate::wanted::folded;
 
 /// The version of the API of Microsoft.Insights.
@@ -45,7 +45,7 @@ fn named(metric: Metric) -> (&'static str, fn(f64) -> f64) {
 #[async_trait]
 impl Meter for AzureProvider {
     async fn measure(&self, metric: Metric, kind: &Kind, ids: &[ObjectId]) -> Vec<Result<f64, ProviderError>> {
-        if *kind != VM && *kind != SCALE_SET {
+        if ![VM, SCALE_SET, INSTANCE].contains(kind) {
             return ids
                 .iter()
                 .map(|_| Err(none(format!("of a {kind} Monitor measures nothing"))))

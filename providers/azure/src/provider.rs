@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Meter, Object, ObjectId, Observed, Path, Problem,
-    Provider, ProviderError, ProviderType, Rate, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Meter, Object, ObjectId, Observed, Path, Price,
+    Problem, Provider, ProviderError, ProviderType, Rate, Schema, Step, Token,
 };
 
 use crate::arm::Arm;
@@ -16,7 +16,7 @@ use crate::cloud::Cloud;
 use crate::credentials::Variables;
 use crate::kinds;
 use crate::resource::Site;
-use crate::{flow, schema};
+use crate::{flow, prices, schema};
 
 /// The provider before it is configured.
 #[derive(Clone)]
@@ -83,6 +83,10 @@ impl ProviderType for AzureType {
         kinds::check(kind, desired)
     }
 
+    fn price(&self, settings: &Attributes, kind: &Kind, attributes: &Attributes) -> Option<Price> {
+        prices::price(settings, kind, attributes)
+    }
+
     /// Reads the settings; nothing is sent before the first call.
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
         let needed = |name: &'static str| {
@@ -139,7 +143,14 @@ impl Provider for AzureProvider {
     }
 
     async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
-        flow::list(&self.site, kinds::resource(kind)?).await.map(Some)
+        if *kind == kinds::INSTANCE {
+            return kinds::listed_instances(&self.site).await.map(Some);
+        }
+        let resource = kinds::resource(kind)?;
+        match resource.is_made() && !resource.is_part() {
+            true => flow::list(&self.site, resource).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     async fn find(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Found, ProviderError> {

@@ -44,6 +44,8 @@ pub(crate) enum Call {
     Get,
     Put(Json, Condition),
     Patch(Json, Condition),
+    /// Does something that is no change of what it shows: `…/NAME/ACTION`.
+    Post(&'static str, Json),
     Delete,
 }
 
@@ -53,7 +55,7 @@ impl Call {
         match self {
             Call::Get => "look at",
             Call::Put(_, Condition::IsNew) => "make",
-            Call::Put(..) | Call::Patch(..) => "change",
+            Call::Put(..) | Call::Patch(..) | Call::Post(..) => "change",
             Call::Delete => "delete",
         }
     }
@@ -91,6 +93,16 @@ pub(crate) trait Resource: Send + Sync {
         false
     }
 
+    /// Whether it is a part of another object, which is changed for it.
+    fn is_part(&self) -> bool {
+        false
+    }
+
+    /// Whether it is made here. What is not is there, or cannot be had.
+    fn is_made(&self) -> bool {
+        true
+    }
+
     /// Checks wanted attributes beyond their types and the name.
     fn check(&self, _desired: &Attributes) -> Vec<Problem> {
         Vec::new()
@@ -107,6 +119,11 @@ pub(crate) trait Resource: Send + Sync {
 
     /// Returns what is sent to change it, from what is there now: what no attribute says stays as it is.
     fn change(&self, current: &Json, wanted: &Wanted) -> Call;
+
+    /// Whether nothing of a change is left to do, where the object itself says so.
+    fn is_done(&self, _current: &Json, _wanted: &Wanted) -> Option<bool> {
+        None
+    }
 
     /// Returns the attributes of its own that an object shows.
     fn attributes(&self, seen: &Json) -> Json;
@@ -132,6 +149,21 @@ pub(crate) trait Resource: Send + Sync {
         items.into_iter().filter(|item| Tags::of(item).is_of(lineage)).collect()
     }
 
+    /// Checks that an object may be changed so.
+    async fn may_change(&self, _site: &Site, _current: &Json, _wanted: &Wanted) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    /// Adds what only other addresses show of what has an id; `None` where it is not there after all.
+    async fn complete(&self, _site: &Site, _id: &str, seen: Json) -> Result<Option<Json>, ProviderError> {
+        Ok(Some(seen))
+    }
+
+    /// Returns the request that has a part of another object be there, or not; `None` of what is an object of its own.
+    async fn as_part(&self, _site: &Site, _id: &str, _is_there: bool) -> Result<Option<Request>, ProviderError> {
+        Ok(None)
+    }
+
     /// Checks that an object may be deleted.
     async fn may_delete(&self, _site: &Site, _id: &str) -> Result<(), ProviderError> {
         Ok(())
@@ -146,9 +178,13 @@ pub(crate) trait Resource: Send + Sync {
 /// Returns the request of a call as Resource Manager takes it of every kind.
 pub(crate) fn plain_request<R: Resource + ?Sized>(resource: &R, id: &str, call: Call) -> Request {
     let what = what(&resource.kind(), call.verb(), id);
-    let target = format!("{id}?api-version={}", resource.api());
+    let mut target = format!("{id}?api-version={}", resource.api());
     let (method, body, condition) = match call {
         Call::Get => return Request::get(what, target),
+        Call::Post(action, body) => {
+            target = format!("{id}/{action}?api-version={}", resource.api());
+            (Method::POST, Some(body), Condition::None)
+        }
         Call::Put(body, condition) => (Method::PUT, Some(body), condition),
         Call::Patch(body, condition) => (Method::PATCH, Some(body), condition),
         Call::Delete => (Method::DELETE, None, Condition::None),
@@ -190,7 +226,7 @@ pub(crate) async fn get(site: &Site, resource: &dyn Resource, id: &str) -> Resul
             if let (Some(fields), Some(etag)) = (body.as_object_mut(), answer.etag) {
                 fields.entry("etag").or_insert(etag.into());
             }
-            Ok(Some(body))
+            resource.complete(site, id, body).await
         }
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error.into()),

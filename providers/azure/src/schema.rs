@@ -4,7 +4,12 @@ use std::sync::LazyLock;
 
 use simfleet_provider_api::{Attribute, Type};
 
-pub use crate::kinds::{LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, VM};
+use crate::prices::PRICES;
+
+pub use crate::kinds::{
+    BACKEND, INSTANCE, LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET,
+    UNIFORM_SET, VM,
+};
 
 /// Returns the settings of a `provider "azure"` block.
 pub(crate) fn settings() -> &'static [Attribute] {
@@ -28,6 +33,11 @@ pub(crate) fn settings() -> &'static [Attribute] {
                 "Azure Resource Manager; without it the one of the public cloud.",
             )
             .replaces(),
+            Attribute::new(
+                PRICES,
+                Type::map(Type::Number),
+                "What machines cost an hour by their size, in USD, where that is not what is listed: `{ Standard_B4ms = 0.15 }`.",
+            ),
             text(
                 "authority",
                 "Where tokens are had; without it what the endpoint says: `https://login.microsoftonline.com`.",

@@ -40,6 +40,46 @@ pub struct Nginx {
     pub health_check: Option<HealthCheck>,
 }
 
+/// The label of one that is a load balancer of Azure.
+pub const AZURE: &str = "azure";
+
+/// A load balancer of Azure before the members of a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AzureBalancer {
+    /// Where it listens, and where each member answers.
+    pub port: u16,
+    /// What of a client goes to one member.
+    pub algorithm: Option<Arc<str>>,
+    /// How Azure asks whether a member answers.
+    pub health_check: Option<HealthCheck>,
+}
+
+impl AzureBalancer {
+    /// Returns what of a client goes to one member; nothing where each of its connections may go to another.
+    pub fn distribution(&self) -> Option<&str> {
+        self.algorithm.as_deref().filter(|algorithm| *algorithm != "default")
+    }
+
+    /// Reads a `load_balancer`; `None` where it is none of Azure.
+    pub(super) fn decode(record: &Record) -> Result<Option<Self>, Diagnostics> {
+        if &*record.label(0) != AZURE {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(record);
+        let (port, algorithm) = (reader.take("port"), reader.maybe("algorithm"));
+        let health_check = reader.block("health_check", answered);
+        let balancer = || {
+            Some(Some(AzureBalancer {
+                port: port?,
+                algorithm: algorithm?,
+                health_check: health_check?,
+            }))
+        };
+        let balancer = balancer();
+        reader.finish(balancer)
+    }
+}
+
 /// Returns the schema of each kind.
 pub(super) fn schemas() -> [BlockSchema; 3] {
     let shared = |kind: &str, doc, algorithms| {
@@ -63,7 +103,7 @@ pub(super) fn schemas() -> [BlockSchema; 3] {
         &["round_robin", "least_connections", "ip_hash"],
     );
     let azure = shared(
-        "azure",
+        AZURE,
         "A load balancer of Azure spreads requests over the members.",
         &["default", "source_ip", "source_ip_protocol"],
     );
@@ -83,7 +123,7 @@ pub(super) fn schemas() -> [BlockSchema; 3] {
                 AttributeSchema::duration("fail_timeout", "for how long").default("10s"),
             ])
             .rule(tested),
-        azure.later(),
+        azure,
         oci.later().attributes([
             AttributeSchema::string("id", "its identity at OCI").required(),
             AttributeSchema::string("backend_set", "the set that members are in").required(),

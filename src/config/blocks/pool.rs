@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simfleet_provider_api::Value;
 
-use super::load_balancer::{self, Nginx};
+use super::load_balancer::{self, AzureBalancer, Nginx};
 use super::node::{self, Node};
 use super::scale::autoscale::{self, Autoscale};
 use super::scale::warnings;
@@ -14,6 +14,11 @@ use crate::config::decode::{Reader, words};
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, AttributeType, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The attribute that names what is adopted, and what that is called in it.
+pub(in crate::config) const IMPORT: &str = "import";
+const SCALE_SET_ID: &str = "scale_set_id";
+const INSTANCE_POOL_ID: &str = "instance_pool_id";
 
 words! {
     /// What a member waits for before it goes.
@@ -60,6 +65,8 @@ pub struct Pool {
     pub warm: Warm,
     /// What spreads requests over the members.
     pub load_balancer: Option<Nginx>,
+    /// The load balancer of Azure that does.
+    pub azure_balancer: Option<AzureBalancer>,
     /// The zones that members are spread over.
     pub zones: Vec<Arc<str>>,
     /// How they are spread.
@@ -68,6 +75,28 @@ pub struct Pool {
     pub price_hourly: Option<f64>,
     /// How many members may be away at once for a replacement, in percent; one may always be.
     pub disruption_budget: f64,
+    /// The pool of a cloud that exists and is adopted.
+    pub import: Option<Adopts>,
+}
+
+/// A pool of a cloud that exists. Only its size becomes ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adopts {
+    /// The scale set in Azure with this id, in lower case.
+    ScaleSet(Arc<str>),
+    /// The instance pool in OCI with this id.
+    InstancePool(Arc<str>),
+    /// One that is not known before something is made: what its id depends on.
+    Unknown(Arc<str>),
+}
+
+impl Adopts {
+    /// Returns its id, or what that depends on.
+    pub fn id(&self) -> &Arc<str> {
+        match self {
+            Adopts::ScaleSet(id) | Adopts::InstancePool(id) | Adopts::Unknown(id) => id,
+        }
+    }
 }
 
 /// How a member is emptied before it goes.
@@ -143,6 +172,10 @@ pub(super) fn schema() -> BlockSchema {
                 "how many members may be away at once for a replacement, in percent; one may always be",
             )
             .default(10u64),
+            AttributeSchema::string_map(
+                IMPORT,
+                "the pool of a cloud that exists, which is adopted with its size: scale_set_id",
+            ),
         ])
         .attributes(
             [
@@ -152,7 +185,6 @@ pub(super) fn schema() -> BlockSchema {
                     &["create", "power"],
                     "whether members are made or switched on",
                 ),
-                AttributeSchema::string_map("import", "the pool of a cloud that exists, which is adopted"),
                 AttributeSchema::string("compartment_id", "the compartment of OCI that it is in"),
             ]
             .map(AttributeSchema::later),
@@ -233,12 +265,16 @@ impl Pool {
         let drain = reader.block("drain", Drain::decode);
         let warm = reader.block("warm", Warm::decode);
         let load_balancers = reader.blocks("load_balancer", Nginx::decode);
+        let of_azure = reader.blocks("load_balancer", AzureBalancer::decode);
         let zones = reader.maybe::<Vec<Arc<str>>>("zones");
         let (spread, price_hourly) = (reader.take("spread"), reader.maybe::<f64>("price_hourly"));
         let disruption_budget = reader.take("disruption_budget");
+        let import = adopts(&mut reader);
         if let Some(autoscale) = &autoscale
             && autoscale.budget.is_some()
             && price_hourly == Some(None)
+            // Of a size of a cloud a plan may know the price.
+            && !has_size(reader.record())
         {
             let detail = "A `budget` needs to know what a member costs.";
             let diagnostic = Diagnostic::error("E25 budget without a price", detail);
@@ -251,10 +287,12 @@ impl Pool {
                 drain: drain?.unwrap_or_default(),
                 warm: warm?.unwrap_or_default(),
                 load_balancer: load_balancers?.into_iter().flatten().next(),
+                azure_balancer: of_azure?.into_iter().flatten().next(),
                 zones: zones?.unwrap_or_default(),
                 spread: spread?,
                 price_hourly: price_hourly?,
                 disruption_budget: disruption_budget?,
+                import: import?,
             })
         };
         let pool = pool();
@@ -262,9 +300,59 @@ impl Pool {
     }
 }
 
+/// Whether members are machines of a size in the words of their provider.
+fn has_size(pool: &Record) -> bool {
+    let mut templates = pool.blocks("node");
+    templates.any(|node| node.get("size").is_some_and(|size| !size.is_null()))
+}
+
+/// Reads which pool of a cloud is adopted.
+fn adopts(reader: &mut Reader<'_>) -> Option<Option<Adopts>> {
+    let Some(import) = reader.record().get(IMPORT).filter(|import| !import.is_null()).cloned() else {
+        return Some(None);
+    };
+    let mut refuse = |summary: &'static str, detail: String, hint: &'static str| {
+        reader.error(Diagnostic::error(summary, detail).hint(hint), IMPORT);
+    };
+    const HINT: &str = "import = { scale_set_id = \"/subscriptions/…/virtualMachineScaleSets/NAME\" }";
+    if let Some(origin) = import.unknown_origin() {
+        return Some(Some(Adopts::Unknown(origin.to_string().into())));
+    }
+    if import.has_sensitive() {
+        let detail = format!("`{IMPORT}` is sensitive, but plans show it.");
+        refuse(
+            "Sensitive value",
+            detail,
+            "what env() gives is sensitive: nonsensitive(env(\"NAME\")) is not",
+        );
+        return None;
+    }
+    let fields = import.as_fields().into_iter().flatten();
+    let fields: Vec<(&str, &str)> = fields
+        .map(|(name, id)| (&**name, id.as_str().unwrap_or_default()))
+        .collect();
+    match fields[..] {
+        [(SCALE_SET_ID, id)] if !id.is_empty() => {
+            let id = id.trim_end_matches('/').to_lowercase();
+            Some(Some(Adopts::ScaleSet(id.into())))
+        }
+        [(INSTANCE_POOL_ID, id)] if !id.is_empty() => Some(Some(Adopts::InstancePool(id.into()))),
+        _ => {
+            let names: Vec<String> = fields.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let has = match names.is_empty() {
+                true => "nothing".to_owned(),
+                false => names.join(" and "),
+            };
+            let detail = format!("`{IMPORT}` names one pool of a cloud, by its `{SCALE_SET_ID}`; it has {has}.");
+            refuse("Invalid value", detail, HINT);
+            None
+        }
+    }
+}
+
 /// Reads the template of members. What is adopted is there already, and needs none.
 fn template(reader: &mut Reader<'_>) -> Option<Node> {
-    let is_adopted = reader.record().get("import").is_some();
+    let is_adopted = reader.record().get(IMPORT).is_some_and(|import| !import.is_null());
     match reader.block("node", Node::decode)? {
         Some(node) => Some(node),
         None if is_adopted => Some(Node::default()),

@@ -97,6 +97,7 @@ pub(super) fn by_hand(changes: Vec<plan::Change>, snapshot: &Snapshot) -> Plan {
         rolls: Vec::new(),
         unheld: Vec::new(),
         deallocated: Vec::new(),
+        costs: Default::default(),
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn of(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Result<O
 }
 
 /// Whether an object is a group that was there before the fleet.
-pub fn is_found(kind: &Kind, seen: &Attributes) -> bool {
+pub(super) fn is_found(kind: &Kind, seen: &Attributes) -> bool {
     *kind == RESOURCE_GROUP && seen.get("made").and_then(Value::as_bool) == Some(false)
 }
 

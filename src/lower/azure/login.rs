@@ -24,6 +24,18 @@ pub(in crate::lower) fn engine_of(
     if !declares_machine(lowering, declaration) {
         return Ok(None);
     }
+    if let Some(import) = declaration.body.attribute("import") {
+        let detail = format!(
+            "{} adopts a scale set, and how its instances are logged in to is not known.",
+            declaration.address
+        );
+        let diagnostic = Diagnostic::error("No engine there", detail).on(lowering.address.clone());
+        let hint = format!(
+            "place it on a pool that simfleet makes; {} only has its size kept",
+            declaration.address
+        );
+        return Err(diagnostic.at(import.value_span.clone()).hint(hint).into());
+    }
     let record = (lowering.of_host)(host)?;
     let machine = lowering.objects.attributes(host).unwrap_or_default();
     let settings = Attributes::from_iter([

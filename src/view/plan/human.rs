@@ -3,6 +3,7 @@
 use simfleet_provider_api::{Address, Path, Value};
 
 use super::changes::{self, look, secrets};
+use super::costs;
 use crate::apply::Estimate;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
@@ -92,6 +93,9 @@ impl View<'_> {
         self.moves(&mut document);
         self.imports(&mut document);
         self.pools(&mut document);
+        if !self.plan.is_empty() {
+            costs::show(&self.plan.costs, &mut document);
+        }
         self.outputs(&mut document);
         self.unplaced(&mut document);
         self.holds(&mut document);
@@ -489,7 +493,7 @@ impl View<'_> {
     }
 }
 
-fn heading(text: &str, document: &mut Document) {
+pub(super) fn heading(text: &str, document: &mut Document) {
     document.blank();
     document.line(Line::new().tone(Tone::Strong, text));
     document.blank();
@@ -500,7 +504,7 @@ pub(in crate::view) fn members(count: u64) -> String {
 }
 
 /// Returns a count with its noun: `1 member`, `2 members`.
-fn of(count: usize, noun: &str) -> String {
+pub(super) fn of(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }

@@ -88,6 +88,18 @@ pub fn document(plan: &Plan, estimate: Option<Estimate>) -> Json {
             .map(|roll| json!({"pool": roll.pool, "at_once": roll.at_once, "members": roll.members}))
             .collect::<Vec<_>>(),
         "holds": holds(plan),
+        "costs": plan
+            .costs
+            .hourly
+            .iter()
+            .map(|(currency, (before, after))| json!({"currency": currency, "before": before, "after": after}))
+            .collect::<Vec<_>>(),
+        "unpriced": plan
+            .costs
+            .unpriced
+            .iter()
+            .map(|(address, of)| json!({"address": address, "of": of}))
+            .collect::<Vec<_>>(),
         "partial": plan.is_partial,
         "eta_ms": estimate.map(|estimate| milliseconds(estimate.length())),
         "eta_at_least": matches!(estimate, Some(Estimate::AtLeast(_))),

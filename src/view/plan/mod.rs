@@ -1,6 +1,7 @@
 //! A plan, for people and for programs.
 
 mod changes;
+mod costs;
 mod human;
 pub mod json;
 

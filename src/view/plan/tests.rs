@@ -79,6 +79,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         rolls: Vec::new(),
         unheld: Vec::new(),
         deallocated: Vec::new(),
+        costs: Default::default(),
     };
     plan.changes.sort_by(|a, b| a.address.cmp(&b.address));
     plan

@@ -103,11 +103,10 @@ impl World {
                 member.state = State::Deleting;
             }
         }
-        let left = self
-            .members_of(&set.key())
-            .iter()
-            .filter(|key| !keys.contains(key))
-            .count();
+        let members = self.members_of(&set.key());
+        // Those that other calls have named count no more.
+        let is_leaving = |key: &&String| self.resources.get(*key).is_some_and(|it| it.state == State::Deleting);
+        let left = members.iter().filter(|key| !is_leaving(key)).count();
         if let Some(set) = self.resources.get_mut(&set.key()) {
             set.version += 1;
             if let Some(Value::Object(sku)) = set.body.get_mut("sku") {

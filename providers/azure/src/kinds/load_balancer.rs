@@ -18,6 +18,9 @@ pub const LOAD_BALANCER: Kind = Kind::new("load_balancer");
 const FRONTEND: &str = "frontend";
 const POOL: &str = "members";
 
+/// How connections are spread, in our words and in Azure's.
+const DISTRIBUTIONS: [(&str, &str); 2] = [("source_ip", "SourceIP"), ("source_ip_protocol", "SourceIPProtocol")];
+
 pub(super) struct LoadBalancer;
 
 #[async_trait]
@@ -41,6 +44,7 @@ impl Resource for LoadBalancer {
             ("port", Type::Number, Required),
             ("backend_port", Type::Number, Required),
             ("probe", Type::String, Optional),
+            ("distribution", Type::String, Optional),
         ]);
         let set = |name, ty, doc| Attribute::new(name, Type::Set(Box::new(ty)), doc);
         let mut own = vec![
@@ -59,7 +63,8 @@ impl Resource for LoadBalancer {
             set(
                 "rules",
                 rule,
-                "Which port is answered by which port of the members (tcp, udp), and the probe that decides.",
+                "Which port is answered by which port of the members (tcp, udp), the probe that decides, and what of a client goes to one member \
+                 (source_ip, source_ip_protocol; without it each connection may go to another).",
             ),
         ];
         own.extend(tracked());
@@ -98,6 +103,13 @@ impl Resource for LoadBalancer {
         let field = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         for rule in list("rules") {
             let known = list("probes").iter().filter_map(|probe| field(probe, "name"));
+            let distribution = field(rule, "distribution");
+            if let Some(word) = distribution.filter(|word| !DISTRIBUTIONS.iter().any(|(known, _)| known == word)) {
+                problem(
+                    "rules",
+                    format!("has the distribution {word:?}; there are source_ip and source_ip_protocol"),
+                );
+            }
             if let Some(probe) = field(rule, "probe")
                 && desired.get("probes").is_none_or(Value::is_known)
                 && !known.into_iter().any(|name| name == probe)
@@ -207,6 +219,12 @@ fn sent_rule(id: &str, rule: &Json) -> Json {
         "frontendIPConfiguration": part("frontendIPConfigurations", FRONTEND),
         "backendAddressPool": part("backendAddressPools", POOL),
     });
+    let distribution = DISTRIBUTIONS
+        .iter()
+        .find(|(word, _)| text("distribution") == Some(word));
+    if let Some((_, distribution)) = distribution {
+        properties["loadDistribution"] = (*distribution).into();
+    }
     if let Some(probe) = text("probe") {
         properties["probe"] = part("probes", probe);
     }
@@ -215,11 +233,14 @@ fn sent_rule(id: &str, rule: &Json) -> Json {
 
 fn shown_rule(rule: &Json) -> Json {
     let probe = property(rule, "probe").get("id").and_then(Json::as_str);
+    let distribution = property(rule, "loadDistribution").as_str();
+    let distribution = DISTRIBUTIONS.iter().find(|(_, theirs)| distribution == Some(theirs));
     json!({
         "name": rule.get("name"),
         "protocol": property(rule, "protocol").as_str().map(str::to_ascii_lowercase),
         "port": property(rule, "frontendPort"),
         "backend_port": property(rule, "backendPort"),
         "probe": probe.and_then(|id| id.rsplit('/').next()),
+        "distribution": distribution.map(|(word, _)| word),
     })
 }

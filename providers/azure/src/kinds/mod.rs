@@ -1,5 +1,7 @@
 //! The kinds, one a file.
 
+mod backend;
+mod instance;
 mod load_balancer;
 mod network;
 mod nic;
@@ -8,6 +10,7 @@ mod resource_group;
 mod scale_set;
 mod security_group;
 mod subnet;
+mod uniform_set;
 mod vm;
 
 use std::sync::LazyLock;
@@ -18,6 +21,9 @@ use simfleet_provider_api::{Attribute, Attributes, Kind, Path, Problem, Provider
 use crate::resource::Resource;
 use crate::tags;
 
+pub use backend::BACKEND;
+pub use instance::INSTANCE;
+pub(crate) use instance::listed as listed_instances;
 pub use load_balancer::LOAD_BALANCER;
 pub use network::NETWORK;
 pub use nic::NIC;
@@ -26,6 +32,7 @@ pub use resource_group::RESOURCE_GROUP;
 pub use scale_set::SCALE_SET;
 pub use security_group::SECURITY_GROUP;
 pub use subnet::SUBNET;
+pub use uniform_set::UNIFORM_SET;
 pub use vm::VM;
 
 /// The version of the API of Microsoft.Network.
@@ -34,7 +41,7 @@ const NETWORK_API: &str = "2024-05-01";
 const COMPUTE_API: &str = "2024-07-01";
 
 /// All kinds, those first that others need.
-static RESOURCES: [&dyn Resource; 9] = [
+static RESOURCES: [&dyn Resource; 12] = [
     &resource_group::ResourceGroup,
     &network::Network,
     &security_group::SecurityGroup,
@@ -44,6 +51,9 @@ static RESOURCES: [&dyn Resource; 9] = [
     &nic::Nic,
     &scale_set::ScaleSet,
     &vm::Vm,
+    &uniform_set::UniformSet,
+    &instance::Instance,
+    &backend::Backend,
 ];
 
 /// Returns the schemas of all kinds.

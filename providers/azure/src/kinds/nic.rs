@@ -28,12 +28,14 @@ impl Resource for Nic {
                 .replaces(),
             text("public_ip", "The id of its public address."),
             text("security_group", "The id of the security group that holds for it."),
-            texts("pools", "The ids of the pools of load balancers that it is in."),
             flag("forwarding", "Whether it passes on what is for others.").default(false),
             flag("accelerated", "Whether the machine has the card to itself (SR-IOV).").default(false),
         ];
         own.extend(tracked());
-        own.push(text("private_ip", "Its address in the subnet.").computed());
+        own.extend([
+            text("private_ip", "Its address in the subnet.").computed(),
+            texts("pools", "The ids of the pools of load balancers that it is in.").live(),
+        ]);
         schema_of(NIC, "A network interface.", own)
     }
 
@@ -62,7 +64,6 @@ impl Resource for Nic {
                     "privateIPAddressVersion": "IPv4",
                     "subnet": wanted.reference("subnet"),
                     "publicIPAddress": wanted.reference("public_ip"),
-                    "loadBalancerBackendAddressPools": pools(wanted),
                 },
             }],
         } })
@@ -71,15 +72,9 @@ impl Resource for Nic {
     fn change(&self, current: &Json, wanted: &Wanted) -> Call {
         let mut configurations = property(current, "ipConfigurations").clone();
         if let Some(Json::Object(properties)) = configurations.pointer_mut("/0/properties") {
-            let changes = [
-                ("publicIPAddress", wanted.reference("public_ip")),
-                ("loadBalancerBackendAddressPools", pools(wanted)),
-            ];
-            for (name, change) in changes {
-                match change {
-                    Json::Null => drop(properties.remove(name)),
-                    change => drop(properties.insert(name.to_owned(), change)),
-                }
+            match wanted.reference("public_ip") {
+                Json::Null => drop(properties.remove("publicIPAddress")),
+                address => drop(properties.insert("publicIPAddress".to_owned(), address)),
             }
         }
         let changes = json!({
@@ -107,9 +102,4 @@ impl Resource for Nic {
             "private_ip": property(first, "privateIPAddress"),
         })
     }
-}
-
-fn pools(wanted: &Wanted) -> Json {
-    let pools: Vec<Json> = wanted.items("pools").map(|id| json!({ "id": id })).collect();
-    super::or_null(&pools.into())
 }

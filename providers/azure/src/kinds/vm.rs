@@ -427,7 +427,7 @@ fn spot(seen: &Json) -> Json {
 }
 
 /// Returns what a machine does: `PowerState/running` is `running`.
-fn status(seen: &Json) -> Json {
+pub(super) fn status(seen: &Json) -> Json {
     let statuses = property(seen, "instanceView").get("statuses").and_then(Json::as_array);
     let codes = statuses
         .into_iter()

@@ -8,7 +8,7 @@ use serde_json::json;
 use simfleet_azure_emulator::{Fault, FaultEffect, SUBSCRIPTION};
 use simfleet_provider_api::conformance::{Able, Bench, Failure, Harness, Samples, UsedTokens};
 use simfleet_provider_api::{Attributes, Context, Kind, Object, ObjectId, ProviderType};
-use simfleet_provider_azure::schema::SUBNET;
+use simfleet_provider_azure::schema::{BACKEND, INSTANCE, SUBNET, UNIFORM_SET};
 
 use crate::rig::{GROUP, Rig, api_of, settings};
 use crate::samples;
@@ -66,6 +66,16 @@ impl Harness for AzureHarness {
 
     fn context(&self, lineage: &str) -> Context {
         Rig::context(lineage)
+    }
+
+    /// Those that it makes. A set that is adopted and its instances are there, and that an interface is behind a load balancer is a
+    /// part of the interface, which bears no token: fleets against the emulator show those.
+    fn kinds(&self) -> Vec<Kind> {
+        let schemas = self.provider_type();
+        let kinds = schemas.schemas().iter().map(|schema| schema.kind.clone());
+        kinds
+            .filter(|kind| ![UNIFORM_SET, INSTANCE, BACKEND].contains(kind))
+            .collect()
     }
 
     async fn samples(&self, kind: &Kind, bench: &mut Bench) -> Result<Samples, Failure> {

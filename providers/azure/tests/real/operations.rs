@@ -9,7 +9,7 @@ use simfleet_provider_api::{
     Attributes, Found, Kind, Object, ObjectId, Observed, Provider, ProviderError, ProviderType, Step, Token, Value,
 };
 use simfleet_provider_azure::schema::{
-    LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, VM,
+    BACKEND, LOAD_BALANCER, NETWORK, NIC, PUBLIC_IP, RESOURCE_GROUP, SCALE_SET, SECURITY_GROUP, SUBNET, VM,
 };
 
 use crate::rig::{GROUP, Rig};
@@ -339,12 +339,10 @@ async fn a_scale_set_with_named_members_behind_a_load_balancer() {
         .await;
     for number in 1..=4u64 {
         let name = format!("agents-m{number}");
-        let nic = attributes([
-            ("name", name.as_str().into()),
-            ("subnet", id(&subnet)),
-            ("pools", Value::tuple([pool.clone()])),
-        ]);
+        let nic = attributes([("name", name.as_str().into()), ("subnet", id(&subnet))]);
         let nic = run.made(&NIC, 20 + number, &nic).await;
+        let backend = attributes([("nic", id(&nic)), ("pool", pool.clone()), ("member", "m".into())]);
+        run.made(&BACKEND, 50 + number, &backend).await;
         let zone = if number % 2 == 0 { "2" } else { "1" };
         let member = with(
             &machine,
