@@ -17,6 +17,7 @@ mod nginx;
 mod reading;
 mod rehearsing;
 mod running;
+mod schedules;
 mod sizes;
 mod state;
 mod tools;

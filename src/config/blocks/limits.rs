@@ -77,13 +77,11 @@ pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostic
 /// Warns of a limit that holds for none of some simulators: nobody sees whether they are used.
 pub(in crate::config) fn without_effect(limits: &Limits, simulators: &[&Address]) -> Option<Diagnostic> {
     let limit = limits.idle_timeout.as_ref()?;
-    let is_seen = |address: &Address| {
-        address
-            .labels()
-            .first()
-            .is_some_and(|kind| matches!(&**kind, "exec" | "qemu"))
+    let is_unseen = |address: &Address| {
+        let kind = address.labels().first();
+        kind.is_some_and(|kind| matches!(&**kind, "vehicle" | "container" | "px4"))
     };
-    let others = simulators.iter().filter(|address| !is_seen(address));
+    let others = simulators.iter().filter(|address| is_unseen(address));
     let names: Vec<String> = others.map(ToString::to_string).collect();
     if names.is_empty() {
         return None;
