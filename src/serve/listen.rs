@@ -343,6 +343,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_that_was_renewed_badly_is_told_once_and_the_one_before_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+        let make = || {
+            let made = rcgen::generate_simple_self_signed(vec!["lab".to_owned()]).unwrap();
+            std::fs::write(&cert, made.cert.pem()).unwrap();
+            std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        };
+        make();
+        let file = crate::diagnostic::SourceFile {
+            path: "fleet.hcl".into(),
+            text: String::new(),
+        };
+        let span = Span {
+            file: Arc::new(file),
+            range: 0..0,
+        };
+        let (cert, key) = (cert.clone(), key.clone());
+        let mut tls = Tls::read(Certificate {
+            cert: cert.clone(),
+            key,
+            span,
+        })
+        .unwrap();
+        let first = Arc::clone(&tls.config);
+        std::fs::write(&cert, "half of").unwrap();
+        for _ in 0..2 {
+            tls.renew(None);
+            assert!(Arc::ptr_eq(&tls.config, &first) && tls.is_unusable);
+        }
+        make();
+        tls.renew(None);
+        assert!(!Arc::ptr_eq(&tls.config, &first) && !tls.is_unusable);
+    }
+
+    #[test]
     fn behind_a_proxy_every_path_has_its_beginning() {
         let inside = |path: &str, base: &str| inside(&path.parse().unwrap(), base);
         let is = |path: &str| Inside::As(path.parse().unwrap());

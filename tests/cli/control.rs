@@ -85,45 +85,6 @@ fn what_is_stopped_by_hand_stays_so_until_it_is_started() {
 }
 
 #[test]
-fn what_is_started_against_what_is_declared_says_so() {
-    let text = format!(
-        "{FLEET}{}",
-        r#"
-simulator "exec" "off" {
-  placement = node.a
-  command   = ["sleep", "1000"]
-  state     = "stopped"
-}
-
-simulator "exec" "leap" {
-  placement = node.a
-  command   = ["sleep", "1000"]
-  schedule "leap_days" {
-    timezone = "UTC"
-    cron     = "0 0 29 2 *"
-    end      = "00:01"
-  }
-}
-"#
-    );
-    let lab = Running::new(&text);
-    lab.run("apply --auto-approve").exits(0);
-    insta::assert_snapshot!(
-        "started_against_declared",
-        lab.run("simulator start simulator.exec.off simulator.exec.job[0]")
-            .exits(0)
-    );
-    insta::assert_snapshot!(
-        "started_out_of_schedule",
-        lab.run("simulator start simulator.exec.leap").exits(0)
-    );
-    insta::assert_snapshot!(
-        "started_against_declared_plan",
-        lab.run("plan --detailed-exitcode").exits(2)
-    );
-}
-
-#[test]
 fn what_is_paused_by_hand_goes_on_where_it_was() {
     let lab = running();
     let pid = simulator(&lab, 0)["pid"].clone();

@@ -20,6 +20,7 @@ mod reading;
 mod rehearsing;
 mod running;
 mod saving;
+mod schedules;
 mod sizes;
 mod state;
 mod tools;

@@ -74,17 +74,14 @@ pub(in crate::config) fn read(body: &Body, constants: &Constants<'_>, diagnostic
     diagnostics.keep(reader.finish(limits))
 }
 
-/// Warns of a limit that does not hold for all of some simulators: nobody sees whether the others are used. Those under Renode
-/// are told to be not available yet.
+/// Warns of a limit that does not hold for all of some simulators: nobody sees whether the others are used.
 pub(in crate::config) fn without_effect(limits: &Limits, simulators: &[&Address]) -> Option<Diagnostic> {
     let limit = limits.idle_timeout.as_ref()?;
-    let is_seen = |address: &Address| {
-        address
-            .labels()
-            .first()
-            .is_some_and(|kind| matches!(&**kind, "exec" | "qemu" | "renode"))
+    let is_unseen = |address: &Address| {
+        let kind = address.labels().first();
+        kind.is_some_and(|kind| matches!(&**kind, "vehicle" | "container" | "px4"))
     };
-    let others = simulators.iter().filter(|address| !is_seen(address));
+    let others = simulators.iter().filter(|address| is_unseen(address));
     let names: Vec<String> = others.map(ToString::to_string).collect();
     if names.is_empty() {
         return None;
