@@ -162,6 +162,7 @@ const REFUSED: [(&str, &str); 17] = [
     (
         "file_where_nothing_can_be_written",
         "provider \"docker\" {}\nservice \"s\" {\n  image     = \"x:1\"\n  read_only = true\n  file \"conf\" {\n    target  = \"/etc/x\"\n    \
+         content = \"x\"\n  }\n  volume \"data\" { target = \"/data\" }\n  file \"data\" {\n    target  = \"/data/x\"\n    \
          content = \"x\"\n  }\n}\n",
     ),
     (

@@ -4,7 +4,7 @@ use crate::support::Fleet;
 use crate::support::engine::{IMAGE, WAITS, docker, lineage, objects, provider};
 
 /// What is added to the service, and what the plan says.
-const EDITS: [(&str, &str); 28] = [
+const EDITS: [(&str, &str); 29] = [
     ("restart = \"always\"", "update"),
     ("resources = { cpu = 0.5 }", "update"),
     ("resources = { cpu = 0.5, memory = \"64MiB\" }", "update"),
@@ -38,6 +38,11 @@ const EDITS: [(&str, &str); 28] = [
         "replace",
     ),
     ("volume \"data\" { target = \"/data\" }", "replace"),
+    // Into what cannot write to its own files a file is put in a volume only.
+    (
+        "read_only = true\n  volume \"data\" { target = \"/data\" }\n  file \"seed\" {\n    target  = \"/data/seed\"\n    content = \"one\"\n  }",
+        "replace",
+    ),
     (
         "health_check {\n    command  = [\"true\"]\n    interval = \"1s\"\n  }",
         "replace",

@@ -216,17 +216,29 @@ fn distinct(record: &Record, found: &mut Diagnostics) {
     }
 }
 
-/// An engine puts no file into a container that cannot write to its own files, not even where a volume is.
+/// Into a container that cannot write to its own files an engine puts files in volumes only, that it can write to.
 fn sealed(record: &Record, found: &mut Diagnostics) {
-    let is_sealed = record.get("read_only").and_then(Value::as_bool) == Some(true);
-    let Some(file) = record.blocks("file").next().filter(|_| is_sealed) else {
-        return;
+    let is_true = |record: &Record| record.get("read_only").and_then(Value::as_bool) == Some(true);
+    let target = |record: &Record| record.get("target").and_then(Value::as_str).map(str::to_owned);
+    let is_in_a_volume = |file: &Record| {
+        let mut volumes = record.blocks("volume").filter(|volume| !is_true(volume));
+        volumes.any(|volume| {
+            let (folder, file) = (target(volume), target(file));
+            let rest = file.as_deref().zip(folder.as_deref());
+            let rest = rest.and_then(|(file, folder)| file.strip_prefix(folder.trim_end_matches('/')));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        })
     };
-    let detail = "With `read_only`, the engine can put no file into it.";
-    let diagnostic = Diagnostic::error("Conflicting attributes", detail).at(Some(file.span().clone()));
-    let span = record.attribute_span("read_only").unwrap_or(record.span());
-    let diagnostic = diagnostic.related(span.clone(), "so that it cannot be written to");
-    found.push(diagnostic.hint("have the file in the image, or on the host and in it with a `volume`"));
+    if !is_true(record) {
+        return;
+    }
+    for file in record.blocks("file").filter(|file| !is_in_a_volume(file)) {
+        let detail = "With `read_only`, the engine can put a file into a volume only.";
+        let diagnostic = Diagnostic::error("Conflicting attributes", detail).at(Some(file.span().clone()));
+        let span = record.attribute_span("read_only").unwrap_or(record.span());
+        let diagnostic = diagnostic.related(span.clone(), "so that it cannot be written to");
+        found.push(diagnostic.hint("have the file in the image, or on the host and in it with a `volume`"));
+    }
 }
 
 /// In the network that containers are in by default an engine knows no names.
