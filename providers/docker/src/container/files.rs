@@ -23,17 +23,31 @@ pub(super) fn paths(labels: &BTreeMap<String, String>) -> Vec<String> {
     paths.unwrap_or_default()
 }
 
-/// Returns files as an archive, laid out from the root of a container. All can be read by everybody there.
-pub(super) fn archive(files: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
+/// Returns files as archives, each with the folder that it is laid out from: the mount that its files are in, or the root. All
+/// can be read by everybody there.
+///
+/// An engine puts nothing into a container that cannot write to its own files, other than by the path of a mount.
+pub(super) fn archives<'a>(files: &BTreeMap<String, String>, mounts: &[&'a str]) -> BTreeMap<&'a str, Vec<u8>> {
+    let mut archives: BTreeMap<&str, tar::Builder<Vec<u8>>> = BTreeMap::new();
     for (path, content) in files {
+        let is_in = |folder: &&&str| {
+            let rest = path.strip_prefix(folder.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let folder = mounts.iter().filter(is_in).max_by_key(|folder| folder.len());
+        let folder = folder.copied().unwrap_or("/");
+        let path = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
+        let archive = archives.entry(folder).or_insert_with(|| tar::Builder::new(Vec::new()));
         // Writing to memory does not fail; a path that cannot be written is refused by the engine as missing.
-        let _ = archive.append_data(&mut header, path.trim_start_matches('/'), content.as_bytes());
+        let _ = archive.append_data(&mut header, path, content.as_bytes());
     }
-    archive.into_inner().unwrap_or_default()
+    let archives = archives.into_iter();
+    archives
+        .map(|(folder, archive)| (folder, archive.into_inner().unwrap_or_default()))
+        .collect()
 }
 
 /// Returns files of a container; those that are gone are left out.
@@ -58,4 +72,32 @@ fn content(archive: &[u8]) -> std::io::Result<String> {
         entry?.read_to_end(&mut bytes)?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_by_the_innermost_mount_that_they_are_in() {
+        let files = ["/etc/motd", "/data/a/x", "/data/b/y", "/database"].map(|path| (path.to_owned(), path.to_owned()));
+        let archives = archives(&BTreeMap::from(files), &["/data", "/data/b/"]);
+        let laid_out = archives.into_iter().map(|(folder, archive)| {
+            let mut archive = tar::Archive::new(&archive[..]);
+            let entries = archive.entries().expect("an archive");
+            let path = |entry: std::io::Result<tar::Entry<'_, _>>| {
+                let entry = entry.expect("an entry");
+                entry.path().expect("a path").display().to_string()
+            };
+            (folder, entries.map(path).collect::<Vec<_>>().join(" "))
+        });
+        assert_eq!(
+            laid_out.collect::<Vec<_>>(),
+            [
+                ("/", "database etc/motd".to_owned()),
+                ("/data", "a/x".to_owned()),
+                ("/data/b/", "y".to_owned())
+            ]
+        );
+    }
 }

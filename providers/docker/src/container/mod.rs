@@ -172,8 +172,10 @@ fn gone(name: &str) -> ProviderError {
 /// Brings a container that was made to where it should be.
 async fn complete(engine: &Engine, seen: SeenContainer, wanted: &Wanted) -> Result<(), CallError> {
     if seen.status == Status::Created {
-        if !wanted.files.is_empty() {
-            engine.upload(&seen.id, files::archive(&wanted.files)).await?;
+        let mounts = wanted.spec.mounts.iter().flatten();
+        let mounts: Vec<&str> = mounts.map(|mount| mount.target.as_str()).collect();
+        for (folder, archive) in files::archives(&wanted.files, &mounts) {
+            engine.upload(&seen.id, folder, archive).await?;
         }
         join(engine, &seen, wanted).await?;
         if wanted.state != State::Stopped {

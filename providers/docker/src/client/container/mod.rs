@@ -213,10 +213,10 @@ impl Engine {
         }
     }
 
-    /// Puts files into a container: an archive in the form of tar, laid out from its root.
-    pub(crate) async fn upload(&self, id: &str, archive: Vec<u8>) -> Result<(), CallError> {
+    /// Puts files into a container: an archive in the form of tar, laid out from a folder of it that is there.
+    pub(crate) async fn upload(&self, id: &str, folder: &str, archive: Vec<u8>) -> Result<(), CallError> {
         let options = UploadToContainerOptions {
-            path: "/".to_owned(),
+            path: folder.to_owned(),
             ..UploadToContainerOptions::default()
         };
         let body = bollard::body_full(archive.into());
