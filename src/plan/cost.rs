@@ -70,8 +70,8 @@ fn price(
 ) -> Option<Price> {
     let (provider, machine) = (provider?, machine?);
     let is_member = change.address.block() == "pool" && number_of(&change.address).is_some();
-    let pool = layout.pools.get(&change.address.parent()).filter(|_| is_member);
-    let own = pool.and_then(|pool| {
+    let pool = is_member.then(|| layout.pools.get(&change.address.parent()));
+    let own = pool.flatten().and_then(|pool| {
         Some(Price::Hourly {
             amount: pool.declared.price_hourly?,
             currency: pool.declared.currency().into(),

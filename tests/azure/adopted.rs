@@ -346,8 +346,11 @@ fn killed_at_every_write_the_set_has_the_size_that_is_wanted() {
     let undisturbed = fleet();
     undisturbed.ok(&APPLY);
     undisturbed.ok(&DESTROY);
-    let check = |fleet: &Fleet, _applied: bool, case: &str| {
-        assert_eq!(instances(&of(fleet)), ["0", "1", "2", "3"], "{case}");
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let there = instances(&of(fleet));
+        // What was killed before the set grew is forgotten as it was.
+        let is_as_before = !applied && there == ["0", "1"];
+        assert!(is_as_before || there == ["0", "1", "2", "3"], "{case}: {there:?}");
     };
     sweep(every(20), &check, &fleet, &|_| ());
 }
