@@ -13,6 +13,7 @@ use crate::support::{Fleet, every};
 use crate::watcher::Watcher;
 
 const COMPUTE: &str = "2024-07-01";
+const NETWORK: &str = "2024-05-01";
 
 /// Returns the id of the set.
 fn set() -> String {
@@ -28,7 +29,11 @@ fn make(cloud: &Cloud, capacity: u64) {
     let space = json!({ "addressPrefixes": ["10.9.0.0/16"] });
     let subnets = json!([{ "name": "all", "properties": { "addressPrefix": "10.9.0.0/20" } }]);
     let body = json!({ "location": "eastus", "properties": { "addressSpace": space, "subnets": subnets } });
-    cloud.az("PUT", &net, "2024-05-01", &body);
+    cloud.az("PUT", &net, NETWORK, &body);
+    // A network that is still being made refuses who wants to be in it.
+    until("the network", || {
+        cloud.az("GET", &net, NETWORK, &json!({}))["properties"]["provisioningState"] == "Succeeded"
+    });
     let address = json!({ "name": "a", "properties": { "subnet": { "id": format!("{net}/subnets/all") } } });
     let key = json!({ "path": "/home/ann/.ssh/authorized_keys", "keyData": KEY });
     let image = json!({ "publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest" });
@@ -72,15 +77,21 @@ fn instances(cloud: &Cloud) -> Vec<String> {
 
 /// Waits until there are so many of them, and the set is at rest.
 fn settled(cloud: &Cloud, capacity: u64) {
-    for _ in 0..500 {
+    until("the set at rest", || {
         let seen = cloud.az("GET", &set(), COMPUTE, &json!({}));
         let is_done = seen["properties"]["provisioningState"] == "Succeeded";
-        if is_done && u64::try_from(instances(cloud).len()).expect("few") == capacity {
+        is_done && u64::try_from(instances(cloud).len()).expect("few") == capacity
+    });
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if is_so() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("{:?}", instances(cloud));
+    panic!("{what}: not within 5 s and more");
 }
 
 fn scale_by_hand(cloud: &Cloud, capacity: u64) {
