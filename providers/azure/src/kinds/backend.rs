@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use simfleet_provider_api::{Kind, ProviderError, Schema, Token};
 
 use super::nic::Nic;
-use super::{NETWORK_API, items, property, schema_of, text};
+use super::{NETWORK_API, items, property, schema_without_name, text};
 use crate::arm::operation::{Provisioning, provisioning};
 use crate::arm::{Condition, Request};
 use crate::names::Rule;
@@ -64,10 +64,7 @@ impl Resource for Backend {
             .replaces(),
         ];
         let doc = "An interface that takes part in a load balancer.";
-        let mut schema = schema_of(BACKEND, doc, own);
-        // Its name would be that of the interface.
-        schema.attributes.retain(|attribute| attribute.name != "name");
-        schema
+        schema_without_name(BACKEND, doc, own)
     }
 
     fn names(&self) -> Rule {

@@ -7,7 +7,7 @@ use simfleet_provider_api::{Kind, Object, Path, ProviderError, Schema, Token};
 
 use super::uniform_set::UniformSet;
 use super::vm::status;
-use super::{COMPUTE_API, flag, property, schema_of, text};
+use super::{COMPUTE_API, flag, property, schema_without_name, text};
 use crate::arm::Request;
 use crate::names::Rule;
 use crate::resource::{Call, Resource, Site, get, is_absent, object, plain_request};
@@ -40,15 +40,7 @@ impl Resource for Instance {
             text("status", "What it does: running, stopped, deallocated …").live(),
         ];
         let doc = "An instance of a scale set with uniform orchestration. The set makes it.";
-        Schema {
-            // Its name is of its set and its number.
-            attributes: schema_of(INSTANCE, doc, own)
-                .attributes
-                .into_iter()
-                .filter(|attribute| attribute.name != "name")
-                .collect(),
-            ..schema_of(INSTANCE, doc, Vec::new())
-        }
+        schema_without_name(INSTANCE, doc, own)
     }
 
     fn names(&self) -> Rule {

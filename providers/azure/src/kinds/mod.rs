@@ -155,6 +155,13 @@ fn schema_of(kind: Kind, doc: &'static str, own: Vec<Attribute>) -> Schema {
     }
 }
 
+/// Returns the schema of what is named by something else: its set, or the interface that takes part.
+fn schema_without_name(kind: Kind, doc: &'static str, own: Vec<Attribute>) -> Schema {
+    let mut schema = schema_of(kind, doc, own);
+    schema.attributes.retain(|attribute| attribute.name != "name");
+    schema
+}
+
 /// Returns the attributes of what has a region and tags.
 fn tracked() -> [Attribute; 2] {
     [

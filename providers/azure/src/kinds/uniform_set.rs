@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use simfleet_provider_api::{Attribute, Attributes, Kind, Path, Problem, ProviderError, Schema, Token, Type};
 
-use super::{COMPUTE_API, number, property, schema_of, text, texts};
+use super::{COMPUTE_API, number, property, schema_without_name, text, texts};
 use crate::arm::{Condition, Request};
 use crate::client;
 use crate::kinds::instance;
@@ -58,15 +58,7 @@ impl Resource for UniformSet {
             text("size", "The size of its instances.").live(),
         ];
         let doc = "A scale set with uniform orchestration that exists. Its size is changed, and nothing else of it.";
-        Schema {
-            // Its name is its own.
-            attributes: schema_of(UNIFORM_SET, doc, own)
-                .attributes
-                .into_iter()
-                .filter(|attribute| attribute.name != "name")
-                .collect(),
-            ..schema_of(UNIFORM_SET, doc, Vec::new())
-        }
+        schema_without_name(UNIFORM_SET, doc, own)
     }
 
     fn names(&self) -> Rule {
