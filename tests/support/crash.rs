@@ -22,6 +22,20 @@ pub fn crashes(fleet: &Fleet, arguments: &[&str], crash: &str) -> bool {
     }
 }
 
+/// Runs to its end, by another run where all answers to one call were lost: of some hundred thousand calls with one answer of
+/// four lost, that happens to some.
+#[track_caller]
+fn ends(fleet: &Fleet, arguments: &[&str]) {
+    let ended = fleet.run(arguments);
+    let is_bad_luck = ended.code == Some(1) && ended.err.contains("so the next run finds out");
+    if is_bad_luck {
+        fleet.ok(arguments);
+        return;
+    }
+    let Ended { code, out, err } = ended;
+    assert_eq!(code, Some(0), "{arguments:?}: {err}\n{out}");
+}
+
 /// Kills an apply at every `step`-th write, and a destroy; after each, one more apply ends with what there should be, and
 /// one more destroy with nothing. The four kinds of crash are swept at once: most of the time is waiting.
 ///
@@ -37,21 +51,21 @@ pub fn sweep(
             let case = format!("{} killed {when} write {write}", verb[0]);
             let fleet = fleet();
             if verb[0] == "destroy" {
-                fleet.ok(&APPLY);
+                ends(&fleet, &APPLY);
             }
             if !crashes(&fleet, verb, &format!("{when}:{write}")) {
                 assert!(write > 5, "{case}: a run writes more often than that");
-                fleet.ok(&DESTROY);
+                ends(&fleet, &DESTROY);
                 check(&fleet, false, &case);
                 return;
             }
             meanwhile(&fleet);
             // A destroy goes on as well as an apply does.
             if write % 2 == 0 {
-                fleet.ok(&DESTROY);
+                ends(&fleet, &DESTROY);
                 check(&fleet, false, &case);
             }
-            fleet.ok(&APPLY);
+            ends(&fleet, &APPLY);
             check(&fleet, true, &case);
             let again = fleet.run(&["plan", "--detailed-exitcode"]);
             assert_eq!(
@@ -61,7 +75,7 @@ pub fn sweep(
                 again.out,
                 again.err
             );
-            fleet.ok(&DESTROY);
+            ends(&fleet, &DESTROY);
             check(&fleet, false, &case);
         }
     };
