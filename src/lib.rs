@@ -12,9 +12,9 @@
 //!
 //! - [`fleet`]: one fleet and the runs over it; the way in for the command line
 //! - [`config`]: text to declarations. [`config::blocks`] has a file for each block, [`config::eval`] the expressions
-//! - [`lower`]: what a node, pool, network, service or simulator expands to; sizes of pools, places and ports of simulators
+//! - [`lower`]: what a node, pool, network, service or simulator expands to; sizes and prices of pools, places and ports of simulators
 //! - [`refresh`]: recorded objects to observed ones
-//! - [`plan`]: what would change, and why; pure
+//! - [`plan`]: what would change, why, and what it costs; pure
 //! - [`apply`]: the walk along the changes, retries, what a run that died left
 //! - [`scale`]: how many members a pool should have; pure. [`rehearse`]: what that makes of a load trace
 //! - [`watch`]: the loop that keeps a fleet as it was applied, and sizes its pools; which watch leads, and those that stand by

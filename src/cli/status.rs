@@ -85,18 +85,20 @@ impl LookingAt {
         self.json || self.output == Format::Json
     }
 
-    async fn print(
+    fn open(&self, run: &Run) -> Result<Fleet, Failure> {
+        self.looking.open(run, self.path.clone())
+    }
+
+    fn print(
         &self,
         run: &Run,
+        status: &status::Status,
         json: impl FnOnce(&status::Status) -> Json,
         text: impl FnOnce(&status::Status) -> String,
     ) -> Result<Exit, Failure> {
-        let fleet = self.looking.open(run, self.path.clone())?;
-        let mut status = now(&fleet).await?;
-        status.pools = fleet.sizes().await?;
         match self.is_json() {
-            true => run.terminal.print_json(&json(&status))?,
-            false => run.terminal.print(&text(&status))?,
+            true => run.terminal.print_json(&json(status))?,
+            false => run.terminal.print(&text(status))?,
         }
         Ok(Exit::Success)
     }
@@ -108,8 +110,11 @@ impl Status {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let fleet = self.looking.open(run)?;
+        let mut status = now(&fleet).await?;
+        status.pools = fleet.sizes().await?;
         let text = |status: &status::Status| view::render(status, run.terminal.out);
-        self.looking.print(run, view::json, text).await
+        self.looking.print(run, &status, view::json, text)
     }
 }
 
@@ -119,8 +124,10 @@ impl Nodes {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let status = now(&self.looking.open(run)?).await?;
         let json = |status: &status::Status| view::nodes_json(&status.nodes);
-        self.looking.print(run, json, |status| view::nodes(&status.nodes)).await
+        let text = |status: &status::Status| view::nodes(&status.nodes);
+        self.looking.print(run, &status, json, text)
     }
 }
 
@@ -130,9 +137,9 @@ impl Simulators {
     }
 
     pub(super) async fn run(&self, run: &Run) -> Result<Exit, Failure> {
+        let status = now(&self.looking.open(run)?).await?;
         let json = |status: &status::Status| view::simulators_json(&status.simulators);
-        self.looking
-            .print(run, json, |status| view::simulators(&status.simulators))
-            .await
+        let text = |status: &status::Status| view::simulators(&status.simulators);
+        self.looking.print(run, &status, json, text)
     }
 }

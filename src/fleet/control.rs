@@ -107,9 +107,9 @@ impl Fleet {
         patterns: &[Pattern],
     ) -> Result<Vec<(Reached, Ability)>, FleetError> {
         let snapshot = self.snapshot().await?;
-        let targets = match verb {
-            "logs" => control::writers(&self.config, &snapshot.state, patterns)?,
-            _ => control::simulators(&self.config, &snapshot.state, patterns)?,
+        let targets = match abilities.contains(&Ability::Logs) {
+            true => control::writers(&self.config, &snapshot.state, patterns)?,
+            false => control::simulators(&self.config, &snapshot.state, patterns)?,
         };
         let providers = self.providers(&snapshot);
         let mut reached = Vec::new();

@@ -11,7 +11,7 @@ use super::look::Reached;
 use super::{done, locks_of, not_done};
 use crate::apply::{self, Progress};
 use crate::config::blocks::Limits;
-use crate::control::{Control, Done, able};
+use crate::control::{Control, Done, Now, able};
 use crate::diagnostic::Diagnostic;
 use crate::lower::check_loaded;
 
@@ -35,15 +35,15 @@ impl Fleet {
             let acts = reached.into_iter().map(async |one| match one {
                 Ok(one) => {
                     let acted = act_on(&control, act, &one, &self.config.limits).await;
-                    let (result, remark) = match acted {
-                        Ok(remark) => (Ok(true), remark),
-                        Err(why) => (Err(why), None),
+                    let now = |remark| Now {
+                        is_news: true,
+                        until: None,
+                        remark,
                     };
-                    let mut done = done(&one.address, result, None);
-                    if let Ok(now) = &mut done.result {
-                        now.remark = remark;
+                    Done {
+                        address: one.address,
+                        result: acted.map(now),
                     }
-                    done
                 }
                 Err((address, why)) => done(&address, Err(why), None),
             });

@@ -57,13 +57,11 @@ pub(super) fn set(lowering: &Lowering<'_>, adopts: &Adopts) -> Result<Desired, D
             "{} has adopted `{recorded}`, and is to adopt another set now.",
             lowering.address
         );
-        let diagnostic = Diagnostic::error("Another scale set", detail).on(lowering.address.clone());
-        let at = lowering.record.attribute_span("import").cloned();
         let hint = format!(
             "give the pool another name: {} and its instances are forgotten then, and stay",
             lowering.address
         );
-        return Err(diagnostic.at(at).hint(hint).into());
+        return Err(refused("Another scale set", detail).hint(hint).into());
     }
     let mut attributes = Attributes::from_iter([(SCALE_SET, &**id)]);
     let mut because = None;
