@@ -4,20 +4,19 @@
 //! member of a pool by itself.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use simfleet_provider_agent::{AgentClient, Probe};
-use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Address, Attributes, Observed};
 use simfleet_state::{HealthCheck, Login, Look, State};
 use tokio::time::Instant;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::lower::{self, name_of};
+use crate::lower;
+use crate::placeholder::{self, filled, in_url, private_ip};
 use crate::refresh::Observations;
 
 /// How often a node is looked at whose health is waited for, where its check does not look more often.
@@ -171,17 +170,8 @@ async fn logged_in(
     node: &Address,
     attributes: &Attributes,
 ) -> Result<String, String> {
-    let host = filled(&login.host, node, attributes)?;
-    let ssh = Ssh {
-        destination: format!("{}@{host}", login.user),
-        port: login.port,
-        key: login.key.as_ref().map(PathBuf::from),
-        known_hosts: login.known_hosts.as_ref().map(PathBuf::from),
-        host_key_alias: match login.known_hosts {
-            Some(_) => None,
-            None => attributes.str("azure_name").map(str::to_owned),
-        },
-    };
+    let ssh = placeholder::login(login, node, attributes)?;
+    let host = ssh.host();
     let mut command = ssh.command(words.iter().copied());
     command.stdin(Stdio::null());
     let output = match tokio::time::timeout(check.timeout, command.output()).await {
@@ -202,49 +192,14 @@ async fn logged_in(
 }
 
 async fn agent(check: &HealthCheck, attributes: &Attributes) -> Result<(), String> {
-    let of_it = |name| attributes.str(name).ok_or_else(|| format!("it has no `{name}`"));
-    let client = AgentClient::new(of_it("runtime")?, of_it("token_file")?).map_err(|error| error.to_string())?;
+    if attributes.str("runtime").is_none() {
+        return Err("it has no `runtime`".to_owned());
+    }
+    let client = AgentClient::of_settings(attributes).map_err(|error| error.to_string())?;
     let health = client.with_timeout(check.timeout).health().await;
     match health.map_err(|error| error.to_string())?.status.as_str() {
         "ok" => Ok(()),
         status => Err(format!("its agent says {status:?}")),
-    }
-}
-
-/// Returns a text with its run-time placeholders filled in: `{member}` and `{name}` are what the node is called.
-///
-/// # Errors
-/// It has no address, and that is asked for.
-pub fn filled(text: &str, node: &Address, attributes: &Attributes) -> Result<String, String> {
-    let name = name_of(node);
-    let mut text = text
-        .replace("{member}", &name)
-        .replace("{name}", &name)
-        .replace("{pool}", node.name());
-    for (placeholder, name) in [("{private_ip}", "private_ip"), ("{public_ip}", "public_ip")] {
-        if text.contains(placeholder) {
-            let address = attributes
-                .str(name)
-                .map_or_else(|| private_ip(attributes), |it| Ok(in_url(it)))?;
-            text = text.replace(placeholder, &address);
-        }
-    }
-    Ok(text)
-}
-
-/// Returns where a node is reached, as it stands in a URL.
-fn private_ip(attributes: &Attributes) -> Result<String, String> {
-    let address = lower::private_ip(attributes);
-    address
-        .as_str()
-        .map(in_url)
-        .ok_or_else(|| "it has no address".to_owned())
-}
-
-fn in_url(address: &str) -> String {
-    match address.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => format!("[{address}]"),
-        _ => address.to_owned(),
     }
 }
 

@@ -21,7 +21,7 @@
 //! - [`signals`]: what goes out of a watch: events to webhooks, alerts, what is kept of all that was told
 //! - [`serve`]: what a watch shows of itself over HTTP, and what can be asked of it there; [`access`]: by whom
 //! - [`providers`]: the providers of this build, and those that a run configured; [`builtin`]: the one without a far side
-//! - [`status`]: what runs now; [`health`]: whether a node does what it is there for; [`control`]: what is done with it by hand; [`audit`]: who did that
+//! - [`status`]: what runs now; [`health`]: whether a node does what it is there for, [`placeholder`]: and how it is reached; [`control`]: what is done with it by hand; [`audit`]: who did that
 //! - [`format`]: `fmt`; [`graph`]: what needs what; [`why`]: what leads to a change; [`reference`]: the words of the language
 //! - [`view`]: all printing; [`cli`]: the verbs, one a file
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
@@ -49,6 +49,7 @@ pub mod format;
 pub mod graph;
 pub mod health;
 pub mod lower;
+pub mod placeholder;
 pub mod plan;
 pub mod providers;
 pub mod reference;

@@ -259,6 +259,7 @@ mod tests {
             create_before_destroy: false,
             drain: None,
             health_check: None,
+            agent: None,
             timeouts: Timeouts::default(),
         };
         let resource = Resource {

@@ -14,7 +14,7 @@ use simfleet_state::{Allocation, Hold, Resource, State};
 pub use self::asked::Asked;
 pub use self::health::Health;
 use crate::health::Verdict;
-use crate::lower::{number_of, waits};
+use crate::lower::{number_of, waits, with_parts};
 use crate::plan::{PoolSize, STOPPED_BECAUSE};
 use crate::refresh::Observations;
 
@@ -161,6 +161,7 @@ impl Status {
                 let simulators = hosted.get(address).copied().unwrap_or(0);
                 let load = asked.loads.get(address).copied();
                 let mut node = node(address, resource, observed, simulators, load);
+                node.reached(&with_parts(address, &resource.object.attributes, state));
                 if waits(state, address) {
                     node.waits();
                 }
@@ -203,12 +204,23 @@ impl Status {
 }
 
 /// Returns the address at which the ports of a simulator are reached: its own, where it has one, else that of its host.
-pub fn reached_at<'a>(state: &'a State, simulator: &'a Resource, host: &Address) -> Option<&'a str> {
-    let own = simulator.object.attributes.str("address");
-    own.or_else(|| state.resources.get(host)?.object.attributes.str("address"))
+pub fn reached_at(state: &State, simulator: &Resource, host: &Address) -> Option<String> {
+    if let Some(own) = simulator.object.attributes.str("address") {
+        return Some(own.to_owned());
+    }
+    let host_attributes = with_parts(host, &state.resources.get(host)?.object.attributes, state);
+    let at = host_attributes.str("address").or(host_attributes.str("public_ip"));
+    at.map(str::to_owned)
 }
 
 impl Node {
+    /// Notes where a machine is reached whose parts know that.
+    fn reached(&mut self, whole: &Attributes) {
+        let text = |name| whole.str(name).map(str::to_owned);
+        self.endpoint = self.endpoint.take().or_else(|| text("public_ip"));
+        self.runtime = self.runtime.take().or_else(|| text("runtime"));
+    }
+
     /// Notes that it waits: it does what it is there for, nothing, and is not about to go.
     fn waits(&mut self) {
         self.waits = true;

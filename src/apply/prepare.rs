@@ -185,6 +185,7 @@ fn redeclared(change: &Change, resource: &Resource) -> Option<Event> {
         && declared.create_before_destroy == before.create_before_destroy
         && declared.drain == before.drain
         && declared.health_check == before.health_check
+        && declared.agent == before.agent
         && declared.timeouts == before.timeouts
         && same_attributes(&declared.inputs, &before.inputs);
     (!unchanged).then(|| Event::Redeclared {
@@ -210,6 +211,7 @@ pub(crate) fn declaration(change: &Change, wanted: &Attributes, provider: &Provi
         create_before_destroy: change.create_before_destroy,
         drain: change.drain,
         health_check: change.health_check.clone(),
+        agent: change.agent.clone(),
         timeouts: change.timeouts,
     }
 }

@@ -21,9 +21,10 @@ mod login;
 pub(super) use adopted::members as adopted_members;
 pub use adopted::{frame, set_of_instance};
 pub(super) use balancer::{backends, refuse as refuse_balancer};
+pub(super) use boot::has_agent;
 pub use group::groups;
 pub use login::with_parts;
-pub(super) use login::{declares_machine, engine_of, login};
+pub(super) use login::{agent_of, declares_machine, engine_of, login, login_of_agent};
 
 const NETWORK: Kind = Kind::new("network");
 const SUBNET: Kind = Kind::new("subnet");
@@ -68,6 +69,11 @@ const TAKEN: [&str; 10] = [
 /// Whether a kind is that of such a machine.
 pub fn is_machine(kind: &Kind) -> bool {
     *kind == VM
+}
+
+/// Whether these are the attributes of such a machine.
+pub(super) fn is_one(attributes: &Attributes) -> bool {
+    attributes.get("nic").is_some()
 }
 
 /// Whether an object was there before the fleet.
@@ -368,7 +374,9 @@ pub(super) fn output(
     record: Option<&Record>,
     objects: &dyn Objects,
 ) -> Option<Value> {
-    machine.get("nic")?;
+    if !is_one(machine) {
+        return None;
+    }
     match name {
         "address" | "public_ip" => Some(login::of_part(address, IP_PART, "address", objects)),
         "private_ip" => Some(login::of_part(address, NIC_PART, "private_ip", objects)),

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, NOT_KNOWN, Span};
 const OF_ANY: &str = "http, tcp or command";
 const OF_AGENTS: &str = "http, tcp, command or agent";
 const OF_CONTAINERS: &str = "http, tcp, docker or command";
-const OF_MACHINES: &str = "docker, ssh, cloud, http, tcp or command";
+const OF_MACHINES: &str = "docker, ssh, cloud, http, tcp, command, or agent where its bootstrap installs one";
 
 /// Returns the check of a node that is lowered, where it has one.
 pub(super) fn of_node(
@@ -66,6 +66,7 @@ fn of_machine(
     Ok(match check.kind {
         HealthCheckType::Ssh => Some(Look::Ssh { login: login()? }),
         HealthCheckType::Docker => Some(Look::Docker { login: login()? }),
+        HealthCheckType::Agent if azure::has_agent(template) => Some(Look::Agent),
         HealthCheckType::Cloud => Some(Look::Cloud),
         _ => None,
     })

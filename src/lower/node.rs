@@ -116,6 +116,7 @@ pub fn about(member: &Address, number: u64) -> Value {
 fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
     let mut node = bare(lowering, address, record)?;
     node.policy.health_check = health_check::of_node(lowering, &node, record)?;
+    node.policy.agent = azure::login_of_agent(record);
     Ok(node)
 }
 

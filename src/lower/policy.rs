@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Schema};
-use simfleet_state::{Drain, HealthCheck, Timeouts};
+use simfleet_state::{Drain, HealthCheck, Login, Timeouts};
 
 use crate::config::{Declaration, IgnoreChanges};
 use crate::diagnostic::{Diagnostic, Span};
@@ -27,6 +27,8 @@ pub struct Policy {
     pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check.
     pub health_check: Option<HealthCheck>,
+    /// How its agent is reached, where it is a machine with one that is logged in to.
+    pub agent: Option<Login>,
 }
 
 /// A reference of `replace_triggered_by`.
@@ -58,6 +60,7 @@ impl Policy {
             drain: None,
             waits: false,
             health_check: None,
+            agent: None,
         }
     }
 

@@ -9,7 +9,7 @@ use simfleet_state::ProviderConfig;
 use super::node::NODE;
 use super::placement::Place;
 use super::workload::{self, format_value, record, seconds};
-use super::{Desired, Lowering, container_node, engine, limits};
+use super::{Desired, Lowering, azure, container_node, engine, limits};
 use crate::config::blocks::simulator::{Exec, Vehicle};
 use crate::config::blocks::{Kind as SimulatorKind, Log, Ready, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -135,21 +135,26 @@ pub(super) fn provider(
     match lowering.hosting(&own.name) {
         Hosting::Agent => {
             let settings = AGENT_SETTINGS.map(|name| (name, known(name)));
-            let settings = Attributes::from_iter(settings);
-            Ok((
-                ProviderConfig {
-                    name: AGENT.into(),
-                    settings,
-                },
-                None,
-            ))
+            Ok((agent(Attributes::from_iter(settings)), None))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
         Hosting::Nothing => match engine::of_node(lowering, node)? {
             Some(_) => {
-                let detail = format!("{node} is a Docker engine: nothing runs there but in a container.");
+                if let Some(settings) = azure::agent_of(lowering, node)? {
+                    return Ok((agent(settings), None));
+                }
+                let is_machine = azure::is_one(host);
+                let what = if is_machine {
+                    "has no agent"
+                } else {
+                    "is a Docker engine"
+                };
+                let detail = format!("{node} {what}: nothing runs there but in a container.");
                 let diagnostic = Diagnostic::error("Node without a runtime", detail).on(lowering.address.clone());
                 let hint = match lowering.address.block() {
+                    _ if is_machine => {
+                        "bootstrap { agent_url = …, agent_sha256 = … } gives it an agent, which runs that"
+                    }
                     "simulator" => {
                         "place it on a node with an agent, such as one of provider `local`, or have an image of it"
                     }
@@ -160,6 +165,14 @@ pub(super) fn provider(
             None if container_node::is_of(lowering, &own.name) => Err(container_node::nothing_runs_on(lowering, node)),
             None => Err(no_runtime(lowering, "Nothing", &own.name)),
         },
+    }
+}
+
+/// Returns the provider of what runs under an agent.
+fn agent(settings: Attributes) -> ProviderConfig {
+    ProviderConfig {
+        name: AGENT.into(),
+        settings,
     }
 }
 
@@ -196,6 +209,8 @@ fn fly(
     };
     let system_id = instance.unwrap_or(0) + 1;
     let bind = match host.get("address") {
+        // It is reached at another address than it has.
+        None if azure::is_one(host) => format!("0.0.0.0:{port}").into(),
         Some(address) => format_value(address, |address| format!("{address}:{port}")),
         None => Value::unknown(format!("{}.address", place.host)),
     };

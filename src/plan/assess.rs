@@ -97,6 +97,7 @@ pub fn assess(
         drain: desired.policy.drain,
         waits: desired.policy.waits,
         health_check: desired.policy.health_check.clone(),
+        agent: desired.policy.agent.clone(),
         held: None,
     };
     let found = recorded.and_then(|resource| drift_of(desired, schema, resource, observed));
@@ -333,6 +334,7 @@ pub fn dismiss(
         drain: declared.drain,
         waits: false,
         health_check: declared.health_check.clone(),
+        agent: declared.agent.clone(),
         held: None,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use simfleet_provider_api::{Address, Attributes, Kind, ObjectId, Path, Token, Value};
-use simfleet_state::{Allocation, DeposedKey, Drain, HealthCheck, Hold, Port, ProviderConfig, Timeouts};
+use simfleet_state::{Allocation, DeposedKey, Drain, HealthCheck, Hold, Login, Port, ProviderConfig, Timeouts};
 
 use super::Mode;
 use super::cost::Costs;
@@ -163,6 +163,8 @@ pub struct Change {
     pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check: it is waited for.
     pub health_check: Option<HealthCheck>,
+    /// How its agent is reached, where it is a machine with one that is logged in to.
+    pub agent: Option<Login>,
     /// The hold that it is wanted by: somebody stopped or paused it by hand.
     pub held: Option<Hold>,
 }

@@ -7,11 +7,12 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use simfleet_provider_agent::AgentClient;
 use simfleet_provider_agent::protocol::NodeMetrics;
-use simfleet_provider_api::{Address, Observed};
+use simfleet_provider_api::{Address, Observed, Value};
 use simfleet_state::State;
 
 use super::{Load, exit, looked_at};
 use crate::health::{self, Verdict};
+use crate::lower::with_parts;
 use crate::refresh::Observations;
 
 /// What the agents of nodes tell beside the attributes of objects.
@@ -82,9 +83,12 @@ fn agent(state: &State, seen: &Observations, node: &Address, patience: Duration)
     let Some(Observed::Present(object)) = seen.get(node) else {
         return None;
     };
+    let mut attributes = with_parts(node, &object.attributes, state);
     // The path of the token file is recorded; an agent that was only seen may not tell it.
-    let recorded = || state.resources.get(node)?.object.attributes.str("token_file");
-    let token_file = object.attributes.str("token_file").or_else(recorded)?;
-    let client = AgentClient::new(object.attributes.str("runtime")?, token_file).ok()?;
+    let recorded = state.resources.get(node)?.object.attributes.get("token_file");
+    if attributes.str("token_file").is_none() {
+        attributes.set("token_file", recorded.cloned().unwrap_or(Value::NULL));
+    }
+    let client = AgentClient::of_settings(&attributes).ok()?;
     Some(client.with_timeout(patience))
 }

@@ -29,6 +29,7 @@ fn resource<const N: usize>(kind: &'static str, host: Option<&str>, id: &str, fi
             create_before_destroy: false,
             drain: None,
             health_check: None,
+            agent: None,
             timeouts: Timeouts::default(),
         },
         object: Object {

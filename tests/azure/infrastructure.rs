@@ -157,6 +157,19 @@ fn what_a_node_lacks_is_said_with_its_place() {
     for (from, to) in [
         ("  size = \"Standard_B2ms\"\n", ""),
         ("ssh {", "bootstrap { agent = true }\n  ssh {"),
+        (
+            "ssh {",
+            "bootstrap { agent_url = \"https://x.example/simfleet\" }\n  ssh {",
+        ),
+        (
+            "ssh {",
+            "bootstrap {\n    agent_url = \"https://x.example/simfleet\"\n    agent_sha256 = \"12\"\n  }\n  ssh {",
+        ),
+        (
+            "ssh {",
+            "bootstrap {\n    packages = [\"htop\"]\n    user_data = \"#!/bin/sh\"\n  }\n  ssh {",
+        ),
+        ("ssh {", "health_check { type = \"agent\" }\n  ssh {"),
         (IMAGE, "ubuntu"),
         ("ssh-ed25519 ", "ssh-dss "),
         ("  size = ", "  cpus = 2\n  publish = [\"80:80\"]\n  size = "),
@@ -172,6 +185,18 @@ fn what_a_node_lacks_is_said_with_its_place() {
         let ended = cloud.run(&fleet, &["plan"]);
         assert_eq!(ended.code, Some(1), "{to}: {}", ended.out);
         report.push_str(&format!("## {to}\n{}\n", ended.err.replace(KEY, "KEY")));
+    }
+    // What runs there needs an agent, or an engine.
+    for bootstrap in ["", "bootstrap { docker = true }\n  "] {
+        let simulator = "simulator \"exec\" \"s\" {\n  placement = node.a\n  command = [\"true\"]\n}\n";
+        let text = sound.replacen("ssh {", &format!("max_simulators = 1\n  {bootstrap}ssh {{"), 1);
+        let fleet = Fleet::new(&format!("{text}{simulator}{provider}"));
+        let ended = cloud.run(&fleet, &["plan"]);
+        assert_eq!(ended.code, Some(1), "{bootstrap}: {}", ended.out);
+        report.push_str(&format!(
+            "## a program, {bootstrap}\n{}\n",
+            ended.err.replace(KEY, "KEY")
+        ));
     }
     insta::assert_snapshot!("mistakes", report);
 }

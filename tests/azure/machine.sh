@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands for a machine in Azure: a network, a login and, where cloud-init was told to install it, a Docker engine of its own, at
-# the machine's public address. What it begins ends with it. The last argument is the folder of the machine, which says who it
+# Stands for a machine in Azure: a network, a login and, where cloud-init was told to install them, a Docker engine of its own
+# and the agent, at the machine's public address. What it begins ends with it. The last argument is the folder of the machine, which says who it
 # is; SIMFLEET_TEST_IMAGE is what its engine is given, and PREPULLED what that is called there.
 set -eu
 me=$0 folder=$1
@@ -38,6 +38,19 @@ mount --bind "$folder" /mnt
 mount --bind /mnt/passwd /etc/passwd
 [ -f /mnt/host ] || ssh-keygen -q -t ed25519 -N '' -f /mnt/host
 mkdir -p /run/sshd
+
+# What a machine has of its own besides: its services and what is installed on it. `systemctl` starts a service, and no more.
+mkdir -p /var/lib/simfleet /etc/systemd/system
+for own in /var/lib/simfleet /etc/systemd/system /usr/local/bin; do mount -t tmpfs tmpfs "$own"; done
+cat >/usr/local/bin/systemctl <<'SYSTEMCTL'
+#!/bin/sh
+[ "$*" = "enable --now simfleet-agent.service" ] || exit 0
+of() { sed -n "s/^$1=//p" /etc/systemd/system/simfleet-agent.service; }
+(cd /var/lib && mkdir -p -m 700 $(of StateDirectory))
+cd "$(of WorkingDirectory)"
+while sleep 0.2; do $(of ExecStart); done >/mnt/agent.log 2>&1 &
+SYSTEMCTL
+chmod 755 /usr/local/bin/systemctl
 /usr/sbin/sshd -e -f /dev/null -h /mnt/host -p 22 -o ListenAddress="$address" -o StrictModes=no -o PidFile=none \
   -o PermitRootLogin=yes -o AuthorizedKeysFile=/mnt/authorized-keys -o SetEnv=DOCKER_HOST=unix:///mnt/docker.sock
 
@@ -47,6 +60,18 @@ if grep -q docker.io /mnt/custom-data; then
   docker -H "$SIMFLEET_TEST_DOCKER" save "$SIMFLEET_TEST_IMAGE" | docker -H unix:///mnt/boot.sock load
   docker -H unix:///mnt/boot.sock tag "$SIMFLEET_TEST_IMAGE" "$PREPULLED"
   ln -sf boot.sock /mnt/docker.sock
+fi
+# What else cloud-init does: its files, and the commands that are no program of the machine's own.
+if grep -q simfleet-agent /mnt/custom-data; then
+  python3 - <<'CLOUD_INIT'
+import subprocess, yaml
+config = yaml.safe_load(open("/mnt/custom-data"))
+for file in config.get("write_files", []):
+    open(file["path"], "w").write(file["content"])
+for command in config.get("runcmd", []):
+    if command[0] == "sh":
+        subprocess.run(command, check=True)
+CLOUD_INIT
 fi
 sleep infinity &
 wait $!

@@ -1,121 +1,20 @@
-//! Simulators on machines in Azure: the fleet of the examples, with machines that are stood in for by networks, logins and Docker
-//! engines of this machine.
+//! Simulators on machines in Azure: the fleet of the examples, with machines that are stood in for by this one.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use simfleet_azure_emulator::{Options, SUBSCRIPTION};
-use simfleet_provider_agent::real_time_factor;
 
 use crate::cloud::Cloud;
+use crate::real::Real;
 use crate::support::Fleet;
-use crate::support::engine::{docker, image_of_vehicles};
 use crate::watcher::Watcher;
 
-/// A cloud whose machines run, and the `ssh` of somebody who can log in to them.
-struct Real {
-    cloud: Cloud,
-    image: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Real {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let image = format!("simfleet-test/px4:{}", std::process::id());
-        image_of_vehicles(&image);
-        let key = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f", &at("key")])
-            .status();
-        assert!(key.expect("ssh-keygen runs").success());
-        std::fs::create_dir(at("bin")).expect("a folder");
-        let ssh = format!(
-            "#!/bin/sh\nexec /usr/bin/ssh -i {} -o UserKnownHostsFile={} \"$@\"\n",
-            at("key"),
-            at("known")
-        );
-        std::fs::write(at("bin/ssh"), ssh).expect("a file");
-        std::fs::set_permissions(at("bin/ssh"), PermissionsExt::from_mode(0o755)).expect("it is ours");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/azure/machine.sh");
-        let machine = [
-            "env",
-            &format!("SIMFLEET_TEST_IMAGE={image}"),
-            "PREPULLED=px4io/px4-sitl:v1.17.0",
-            "sh",
-            &script.display().to_string(),
-        ];
-        // A network for tests of devices, of which each test has a part.
-        let part = u8::try_from(std::process::id() % 250).expect("it is small");
-        let mut cloud = Cloud::empty(Options {
-            machine_command: Some(machine.map(str::to_owned).into()),
-            public_addresses: (Ipv4Addr::new(198, 19, part, 0), 24),
-            ..Options::default()
-        });
-        let path = std::env::var("PATH").unwrap_or_default();
-        let public_key = std::fs::read_to_string(at("key.pub")).expect("a key");
-        cloud.environment.extend([
-            ("PATH", format!("{}:{path}", at("bin"))),
-            ("SIMFLEET_VAR_ssh_public_key", public_key),
-            ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION.to_owned()),
-            ("SIMFLEET_OPS_TOKEN", "o".repeat(40)),
-            ("SIMFLEET_VIEW_TOKEN", "v".repeat(40)),
-        ]);
-        Real {
-            cloud,
-            image,
-            _folder: folder,
-        }
-    }
-
-    /// Returns the fleet of the examples, at this cloud.
-    fn fleet(&self) -> String {
-        let example = include_str!("../../examples/px4_azure.hcl");
-        let region = "region          = \"eastus\"\n";
-        assert!(example.contains(region));
-        example.replacen(
-            region,
-            &format!("{region}  endpoint        = \"{}\"\n", self.cloud.url()),
-            1,
-        )
-    }
-
-    /// Returns where each vehicle is reached, by the output of the example.
-    fn endpoints(&self, fleet: &Fleet) -> Vec<(String, SocketAddr)> {
-        let output = self.cloud.ok(fleet, &["output", "mavlink_endpoints", "--json"]).out;
-        let output: serde_json::Value = serde_json::from_str(&output).expect("JSON");
-        let output = output.get("value").unwrap_or(&output);
-        let each = output.as_object().expect("an object").iter();
-        each.map(|(name, at)| {
-            let at = at.as_str().expect("a text").parse();
-            (name.clone(), at.expect("an address and a port"))
-        })
-        .collect()
-    }
-
-    /// Demands that time passes for every vehicle.
-    #[track_caller]
-    fn all_fly(&self, fleet: &Fleet, count: usize) {
-        let endpoints = self.endpoints(fleet);
-        assert_eq!(endpoints.len(), count, "{endpoints:?}");
-        for (name, at) in endpoints {
-            let factor = self.cloud.wait(real_time_factor(at, Duration::from_secs(5)));
-            let factor = factor.unwrap_or_else(|problem| panic!("{name} at {at}: {problem}"));
-            assert!(factor > 0.1, "{name}: {factor}");
-        }
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            docker(&["rmi", "-f", &self.image]);
-        }
-    }
+/// Returns the fleet of the examples, at a cloud.
+fn example(cloud: &Cloud) -> String {
+    let example = include_str!("../../examples/px4_azure.hcl");
+    let region = "region          = \"eastus\"\n";
+    assert!(example.contains(region));
+    example.replacen(region, &format!("{region}  endpoint        = \"{}\"\n", cloud.url()), 1)
 }
 
 /// Waits for something, each turn of which takes its time.
@@ -130,9 +29,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 #[test]
 #[ignore = "needs a Docker engine, and root"]
 fn the_fleet_of_px4_lives_and_goes() {
-    let real = Real::start();
+    let real = Real::with_engines();
     let cloud = &real.cloud;
-    let fleet = Fleet::new(&real.fleet());
+    let text = example(cloud);
+    let fleet = Fleet::new(&text);
     let said = cloud.ok(&fleet, &["validate"]).out;
     assert!(
         said.contains("The fleet is valid.") && !said.contains("not available"),
@@ -145,7 +45,6 @@ fn the_fleet_of_px4_lives_and_goes() {
     real.all_fly(&fleet, 4);
 
     // What is edited: one member more, sources for a rule, and a vehicle.
-    let text = real.fleet();
     let edited = text
         .replacen("default = 2", "default = 3", 1)
         .replacen("default = []", "default = [\"192.0.2.0/24\"]", 1)

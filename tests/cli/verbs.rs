@@ -1,6 +1,8 @@
 //! Every verb is in a transcript: those that no other test shows are here.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use regex::Regex;
 
@@ -79,9 +81,48 @@ fn who_may_ask() {
 }
 
 #[test]
+fn an_agent_is_reached_through_its_folder() {
+    let lab = Running::new(FLEET);
+    lab.run("apply --auto-approve").exits(0);
+    let shown = lab.run("show --json").exits(0).json();
+    let mut resources = shown["resources"].as_array().expect("a list").iter();
+    let node = resources.find(|it| it["kind"] == "node").expect("it has a member");
+    let folder = node["attributes"]["data_dir"].as_str().expect("a text");
+    let mut dial = Command::new(env!("CARGO_BIN_EXE_simfleet"))
+        .args(["agent", "dial", "--data", folder])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut output = BufReader::new(dial.stdout.take().expect("it is piped"));
+    let mut greeting = String::new();
+    output.read_line(&mut greeting).expect("a line");
+    let token = greeting.trim().strip_prefix("simfleet-agent ").expect("a greeting");
+    let mut input = dial.stdin.take().expect("it is piped");
+    let request = format!(
+        "GET /v1/simulators HTTP/1.1\r\nhost: agent\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    input.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    output.read_to_string(&mut answer).expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("simulator.exec.job"),
+        "{answer}"
+    );
+    // The agent has ended the connection, and nobody waits for more to be sent.
+    assert!(dial.wait().expect("it ends").success());
+    drop(input);
+}
+
+#[test]
 fn what_needs_no_fleet() {
     let lab = Lab::empty();
     insta::assert_snapshot!("agent_of_nothing", lab.run("agent").exits(64));
+    insta::assert_snapshot!("dial_of_nobody", lab.run("agent dial --data nowhere").exits(1));
+    insta::assert_snapshot!(
+        "dial_and_listen",
+        lab.run("agent --listen 127.0.0.1:0 --data . dial").exits(64)
+    );
     insta::assert_snapshot!("version", lab.run("version").exits(0));
     insta::assert_snapshot!("completions_for_no_shell", lab.run("completions tcsh").exits(64));
     let bash = lab.run("completions bash").exits(0).stdout;

@@ -189,6 +189,7 @@ async fn what_went_with_a_node_that_is_gone_is_forgotten() {
             create_before_destroy: false,
             drain: None,
             health_check: None,
+            agent: None,
             timeouts: Timeouts::default(),
         },
         object: Object {

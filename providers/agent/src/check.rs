@@ -7,7 +7,7 @@ use simfleet_provider_api::{Attributes, Kind, Path, PathStep, Problem, Value};
 
 use crate::protocol::{HealthCheckType, ProcessSpec};
 use crate::schema::MACHINE;
-use crate::spec::{Wrong, known_part, wanted, wanted_machine};
+use crate::spec::{Folders, Wrong, known_part, wanted, wanted_machine};
 
 /// The longest name of a simulator, in bytes.
 pub(crate) const MAX_NAME: usize = 200;
@@ -35,7 +35,7 @@ pub(crate) fn problems(kind: &Kind, attributes: &Attributes) -> Vec<Problem> {
     };
     let wanted = match is_machine {
         // Where its files are does not matter here.
-        true => wanted_machine(&known, FilePath::new("/")),
+        true => wanted_machine(&known, Folders::one(FilePath::new("/"))),
         false => wanted(&known),
     };
     let wrong = match wanted {

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use hyper::header::{AUTHORIZATION, HeaderName};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use simfleet_provider_api::ProviderError;
 use simfleet_provider_api::runtime::LogQuery;
+use simfleet_provider_api::ssh::Ssh;
+use simfleet_provider_api::{Attributes, ProviderError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http::{Answer, HttpError, open, send, upgrade};
+use crate::endpoint::Endpoint;
+use crate::http::{Answer, HttpError, bearer, open, send, upgrade};
 use crate::protocol::{
     ActOnMachine, CONSOLE, ErrorBody, Health, LogTail, NodeChange, NodeMetrics, NodeView, OnShutdown, PROTOCOL,
     PROTOCOL_HEADER, PatchSimulator, PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView,
@@ -21,15 +23,16 @@ use crate::protocol::{
 
 /// How long an agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The same of one on another machine, where a login comes before.
+const FAR_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How long an agent may take to take in a program.
 const UPLOAD: Duration = Duration::from_secs(60);
 
-/// A client of one agent. Holds no connection and no secret: the token is read from its file for each call.
+/// A client of one agent. Holds no connection and no secret: the token is read for each call, from its file or over a login.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
-    base: String,
-    token_file: PathBuf,
+    endpoint: Endpoint,
     timeout: Duration,
 }
 
@@ -37,7 +40,9 @@ pub struct AgentClient {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The runtime is not one that this build can speak to.
-    #[error("`{runtime}` is no agent: `agent+http://HOST:PORT` is expected")]
+    #[error(
+        "`{runtime}` is no agent: `agent+http://HOST:PORT` with a file that holds its token, or `agent+ssh://USER@HOST`, is expected"
+    )]
     Runtime {
         /// What was given.
         runtime: String,
@@ -142,19 +147,40 @@ impl From<ClientError> for ProviderError {
 impl AgentClient {
     /// Makes a client for a runtime `agent+http://HOST:PORT`, with the file that holds the bearer token. No I/O.
     pub fn new(runtime: &str, token_file: impl Into<PathBuf>) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Runtime {
-            runtime: runtime.to_owned(),
-        };
-        let base = runtime.strip_prefix("agent+").ok_or_else(wrong)?;
-        let uri: Uri = base.parse().map_err(|_| wrong())?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none() || uri.path() != "/" || uri.query().is_some() {
-            return Err(wrong());
+        Self::of(runtime, Endpoint::parse(runtime, Some(token_file.into())))
+    }
+
+    /// Makes a client for an agent that a login leads to. No I/O.
+    #[must_use]
+    pub fn over(login: Ssh) -> Self {
+        AgentClient {
+            endpoint: Endpoint::Over(login),
+            timeout: FAR_TIMEOUT,
         }
-        Ok(AgentClient {
-            base: base.trim_end_matches('/').to_owned(),
-            token_file: token_file.into(),
-            timeout: TIMEOUT,
-        })
+    }
+
+    /// Makes a client by what is known of an agent, a node's attributes or the settings of a provider: `runtime`, and
+    /// `token_file` or `ssh = { key, known_hosts, host_key_alias }`. No I/O.
+    pub fn of_settings(settings: &Attributes) -> Result<Self, ClientError> {
+        let runtime = settings.str("runtime").unwrap_or_default();
+        let token_file = settings.str("token_file").map(PathBuf::from);
+        match Endpoint::parse(runtime, token_file) {
+            Some(Endpoint::Over(login)) => Ok(Self::over(login.with(settings))),
+            endpoint => Self::of(runtime, endpoint),
+        }
+    }
+
+    fn of(runtime: &str, endpoint: Option<Endpoint>) -> Result<Self, ClientError> {
+        match endpoint {
+            Some(Endpoint::Over(login)) => Ok(Self::over(login)),
+            Some(endpoint) => Ok(AgentClient {
+                endpoint,
+                timeout: TIMEOUT,
+            }),
+            None => Err(ClientError::Runtime {
+                runtime: runtime.to_owned(),
+            }),
+        }
     }
 
     /// Returns the client with another time-out for each call.
@@ -163,12 +189,15 @@ impl AgentClient {
         self
     }
 
+    /// Whether the agent is on another machine.
+    pub(crate) fn is_far(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Over(_))
+    }
+
     /// Asks who the agent is; needs no token. An agent that starts or ends answers too.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        let answer = send(Method::GET, &self.uri("/healthz")?, &[], None, self.timeout)
-            .await
-            .map_err(from_http)?;
-        parse(&answer)
+        let answer = send(&self.endpoint, Method::GET, "/healthz", &[], None, self.timeout).await;
+        parse(&answer.map_err(from_http)?)
     }
 
     /// Asks which versions the agent speaks, and refuses one that does not speak ours.
@@ -300,7 +329,7 @@ impl AgentClient {
             .unwrap_or_default();
         let path = format!("{}/console?id={}{console}", simulator_path(name), encode(id));
         let headers = self.headers().await?;
-        let opened = upgrade(&self.uri(&path)?, &headers, CONSOLE, self.timeout).await;
+        let opened = upgrade(&self.endpoint, &path, &headers, CONSOLE, self.timeout).await;
         opened.map_err(from_http)?.map_err(refused)
     }
 
@@ -319,10 +348,8 @@ impl AgentClient {
             path.push_str(&format!("&since={}", age.as_secs_f64()));
         }
         let headers = self.headers().await?;
-        let opened = open(&self.uri(&path)?, &headers, self.timeout)
-            .await
-            .map_err(from_http)?;
-        let pieces = opened.map_err(refused)?;
+        let opened = open(&self.endpoint, &path, &headers, self.timeout).await;
+        let pieces = opened.map_err(from_http)?.map_err(refused)?;
         Ok(pieces.map(|piece| piece.map_err(from_http)))
     }
 
@@ -336,12 +363,6 @@ impl AgentClient {
             Err(error) if error.code() == Some(code::NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    fn uri(&self, path: &str) -> Result<Uri, ClientError> {
-        format!("{}{path}", self.base)
-            .parse()
-            .map_err(|error| ClientError::NotSent(format!("`{path}` is no path: {error}")))
     }
 
     async fn call<T: DeserializeOwned>(
@@ -368,26 +389,30 @@ impl AgentClient {
 
     async fn request(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ClientError> {
         let headers = self.headers().await?;
-        let answer = send(method, &self.uri(path)?, &headers, body, self.timeout)
-            .await
-            .map_err(from_http)?;
+        let answer = send(&self.endpoint, method, path, &headers, body, self.timeout).await;
+        let answer = answer.map_err(from_http)?;
         match answer.status.is_success() {
             true => Ok(answer),
             false => Err(refused(answer)),
         }
     }
 
-    async fn headers(&self) -> Result<[(HeaderName, String); 2], ClientError> {
-        let token = tokio::fs::read_to_string(&self.token_file)
-            .await
-            .map_err(|source| ClientError::Token {
-                path: self.token_file.clone(),
+    /// Returns what every call begins with.
+    async fn headers(&self) -> Result<Vec<(HeaderName, String)>, ClientError> {
+        let mut headers = vec![(HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string())];
+        if let Endpoint::At {
+            token_file: Some(token_file),
+            ..
+        } = &self.endpoint
+        {
+            let token = tokio::fs::read_to_string(token_file).await;
+            let token = token.map_err(|source| ClientError::Token {
+                path: token_file.clone(),
                 source,
             })?;
-        Ok([
-            (AUTHORIZATION, format!("Bearer {}", token.trim())),
-            (HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string()),
-        ])
+            headers.push((AUTHORIZATION, bearer(&token)));
+        }
+        Ok(headers)
     }
 }
 
@@ -440,21 +465,12 @@ mod tests {
 
     #[test]
     fn a_runtime_that_is_not_an_agent_is_refused() {
-        for runtime in [
-            "",
-            "http://127.0.0.1:1",
-            "agent+https://127.0.0.1:1",
-            "agent+http://",
-            "agent+http://h:1/path",
-            "unix:///x",
-        ] {
-            assert!(
-                matches!(AgentClient::new(runtime, "t"), Err(ClientError::Runtime { .. })),
-                "{runtime:?}"
-            );
-        }
-        AgentClient::new("agent+http://127.1.2.3:8443", "t").expect("is an agent");
-        AgentClient::new("agent+http://[::1]:8443/", "t").expect("is an agent");
+        let settings = |runtime: &str| Attributes::from_iter([("runtime", runtime)]);
+        let error = AgentClient::of_settings(&settings("unix:///x")).expect_err("is no agent");
+        assert!(matches!(error, ClientError::Runtime { .. }), "{error}");
+        // Only over a login no file with a token is needed.
+        assert!(AgentClient::of_settings(&settings("agent+http://h:1")).is_err());
+        AgentClient::of_settings(&settings("agent+ssh://ann@h")).expect("is an agent");
     }
 
     #[test]

@@ -11,10 +11,11 @@ use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, Response, StatusCode, Uri, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+
+use crate::endpoint::{Connected, Endpoint, Stream as Link};
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -43,14 +44,15 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends a request with the given headers and body. `timeout` is for all of it.
 pub(crate) async fn send(
+    endpoint: &Endpoint,
     method: Method,
-    uri: &Uri,
+    path: &str,
     headers: &[(header::HeaderName, String)],
     body: Option<Vec<u8>>,
     timeout: Duration,
 ) -> Result<Answer, HttpError> {
-    let far = Far::new(uri, timeout);
-    let (request, mut sender, connection) = far.connect(method, uri, headers, body).await?;
+    let far = Far::new(endpoint, timeout);
+    let (request, mut sender, connection) = far.connect(method, path, headers, body).await?;
     // The connection is driven here and not by a task, so that a dropped call leaves nothing behind.
     let both = async {
         let exchange = async { whole(sender.send_request(request).await?).await };
@@ -70,12 +72,13 @@ pub(crate) async fn send(
 /// Asks for something that comes in pieces, for as long as it takes; `timeout` is for its beginning. What is refused comes
 /// as a whole.
 pub(crate) async fn open(
-    uri: &Uri,
+    endpoint: &Endpoint,
+    path: &str,
     headers: &[(header::HeaderName, String)],
     timeout: Duration,
 ) -> Result<Result<impl Stream<Item = Result<Vec<u8>, HttpError>> + Send + use<>, Answer>, HttpError> {
-    let far = Far::new(uri, timeout);
-    let (request, mut sender, connection) = far.connect(Method::GET, uri, headers, None).await?;
+    let far = Far::new(endpoint, timeout);
+    let (request, mut sender, connection) = far.connect(Method::GET, path, headers, None).await?;
     // It ends when the answer has ended, or nobody reads it any more.
     tokio::spawn(connection);
     let begin = async {
@@ -92,7 +95,8 @@ pub(crate) async fn open(
 
 /// Asks for a connection that goes on as something else; `timeout` is for its beginning. What is refused comes as a whole.
 pub(crate) async fn upgrade(
-    uri: &Uri,
+    endpoint: &Endpoint,
+    path: &str,
     headers: &[(header::HeaderName, String)],
     to: &str,
     timeout: Duration,
@@ -102,8 +106,8 @@ pub(crate) async fn upgrade(
         (header::CONNECTION, "upgrade".to_owned()),
     ];
     let headers = [headers, &own].concat();
-    let far = Far::new(uri, timeout);
-    let (request, mut sender, connection) = far.connect(Method::GET, uri, &headers, None).await?;
+    let far = Far::new(endpoint, timeout);
+    let (request, mut sender, connection) = far.connect(Method::GET, path, &headers, None).await?;
     // It ends when nobody uses it any more.
     tokio::spawn(connection.with_upgrades());
     let begin = async {
@@ -114,6 +118,11 @@ pub(crate) async fn upgrade(
         }
     };
     far.answer(begin).await
+}
+
+/// Returns the header that a token is shown in.
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Bearer {}", token.trim())
 }
 
 /// Reads an answer to its end.
@@ -143,52 +152,58 @@ type Body = Full<Bytes>;
 /// The other side, and until when it may answer.
 #[derive(Debug)]
 struct Far {
-    host: String,
-    port: u16,
+    endpoint: Endpoint,
     deadline: Instant,
 }
 
 impl Far {
-    fn new(uri: &Uri, timeout: Duration) -> Self {
+    fn new(endpoint: &Endpoint, timeout: Duration) -> Self {
         Far {
-            host: uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(80),
+            endpoint: endpoint.clone(),
             deadline: Instant::now() + timeout,
         }
     }
 
-    fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
     fn not_sent(&self, cause: impl ToString) -> HttpError {
         HttpError::NotSent {
-            address: self.address(),
+            address: self.endpoint.to_string(),
             cause: cause.to_string(),
         }
     }
 
     fn no_answer(&self, cause: impl ToString) -> HttpError {
         HttpError::NoAnswer {
-            address: self.address(),
+            address: self.endpoint.to_string(),
             cause: cause.to_string(),
         }
     }
 
-    /// Makes a request, and the connection that it is sent over.
+    /// Connects, and makes the request that is to be sent.
     async fn connect(
         &self,
         method: Method,
-        uri: &Uri,
+        path: &str,
         headers: &[(header::HeaderName, String)],
         body: Option<Vec<u8>>,
-    ) -> Result<(Request<Body>, SendRequest<Body>, Connection<TokioIo<TcpStream>, Body>), HttpError> {
+    ) -> Result<(Request<Body>, SendRequest<Body>, Connection<TokioIo<Link>, Body>), HttpError> {
+        let connect = async {
+            let Connected { stream, token } = self.endpoint.connect().await?;
+            let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            Ok::<_, Cause>((token, sender, connection))
+        };
+        let connected = timeout_at(self.deadline, connect).await;
+        let (token, sender, connection) = connected
+            .map_err(|_| self.not_sent("timed out"))?
+            .map_err(|cause| self.not_sent(cause))?;
         let mut request = Request::builder()
             .method(method)
-            .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
-            .header(header::HOST, self.address());
+            .uri(path)
+            .header(header::HOST, self.endpoint.host());
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, bearer(&token));
         }
         for (name, value) in headers {
             request = request.header(name, value);
@@ -196,14 +211,6 @@ impl Far {
         let request = request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|error| self.not_sent(error))?;
-        let connect = async {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            Ok::<_, Cause>(hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?)
-        };
-        let connected = timeout_at(self.deadline, connect).await;
-        let (sender, connection) = connected
-            .map_err(|_| self.not_sent("timed out"))?
-            .map_err(|cause| self.not_sent(cause))?;
         Ok((request, sender, connection))
     }
 

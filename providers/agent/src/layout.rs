@@ -34,6 +34,12 @@ use sha2::{Digest, Sha256};
 use crate::client::encode;
 use crate::identity::ProcessIdentity;
 
+/// The folder of an agent that is installed on a machine: it works there, and relative paths of its simulators start there.
+pub const HOME: &str = "/var/lib/simfleet";
+
+/// The data folder of such an agent.
+pub const DATA: &str = "/var/lib/simfleet/agent";
+
 /// Who owns a data folder. Written by who made the folder; an agent without one makes one that nothing revokes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {

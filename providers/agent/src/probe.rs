@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::Command;
 use tokio::time::Interval;
 
+use crate::endpoint::Endpoint;
 use crate::{mavlink, pace};
 
 /// What is tried.
@@ -75,7 +76,9 @@ impl Probe {
                 }
             }
             Probe::Http(uri) => {
-                let answer = crate::http::send(Method::GET, uri, &[], None, timeout)
+                let endpoint = Endpoint::of_uri(uri).ok_or_else(|| format!("{uri} names no host"))?;
+                let path = uri.path_and_query().map_or("/", |path| path.as_str());
+                let answer = crate::http::send(&endpoint, Method::GET, path, &[], None, timeout)
                     .await
                     .map_err(|error| error.to_string())?;
                 if answer.status.as_u16() < 400 {

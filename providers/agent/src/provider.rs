@@ -10,7 +10,7 @@
 //!   process is kept if it is what is wanted, and the token that it had makes nothing any more.
 //! - A process that does not start, or is not ready in time, is removed again: the create is rejected and says why.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +24,12 @@ use simfleet_provider_api::{
 
 use crate::check::problems;
 use crate::client::{AgentClient, ClientError};
+use crate::layout::HOME;
 use crate::protocol::{
     Desired, PatchSimulator, ProcessSpec, Program, PutSimulator, SimulatorView, Status, TokenView, code,
 };
 use crate::schema;
-use crate::spec::{Wanted, attributes, wanted, wanted_machine, without_secrets};
+use crate::spec::{Folders, Wanted, attributes, wanted, wanted_machine, without_secrets};
 
 /// How soon an accepted operation is looked at again.
 const POLL_AFTER: Duration = Duration::from_millis(250);
@@ -64,14 +65,8 @@ impl ProviderType for AgentType {
     }
 
     async fn configure(&self, settings: &Attributes, context: &Context) -> Result<Arc<dyn Provider>, ProviderError> {
-        let setting = |name| {
-            settings.str(name).ok_or_else(|| ProviderError::Rejected {
-                message: format!("the provider `agent` lacks `{name}`"),
-                attribute: Some(simfleet_provider_api::Path::attribute(name)),
-            })
-        };
         Ok(Arc::new(AgentProvider {
-            client: AgentClient::new(setting("runtime")?, setting("token_file")?)?,
+            client: AgentClient::of_settings(settings)?,
             lineage: context.lineage.clone(),
             root: context.root.clone(),
         }))
@@ -138,9 +133,20 @@ impl AgentProvider {
     fn object(&self, view: &SimulatorView) -> Object {
         Object {
             id: object_id(&view.name, &view.id),
-            attributes: attributes(view, &self.root),
+            attributes: attributes(view, self.folders()),
             token: Some(Token(view.id.as_str().into())),
             version: Some(view.revision.to_string().into()),
+        }
+    }
+
+    /// Returns where relative paths start: an agent on another machine knows nothing of the folder of the fleet.
+    fn folders(&self) -> Folders<'_> {
+        match self.client.is_far() {
+            true => Folders {
+                here: &self.root,
+                there: Path::new(HOME),
+            },
+            false => Folders::one(&self.root),
         }
     }
 
@@ -196,7 +202,7 @@ impl AgentProvider {
 
     fn decode(&self, kind: &Kind, planned: &Attributes) -> Result<Wanted, ProviderError> {
         Ok(match *kind == schema::MACHINE {
-            true => wanted_machine(planned, &self.root)?,
+            true => wanted_machine(planned, self.folders())?,
             false => wanted(planned)?,
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 pub use simfleet_provider_api::process::PROCESS;
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Attribute, Kind, Number, Presence, Schema, Type, Value, process};
 
 use crate::spec::OF_A_PROCESS;
@@ -20,15 +21,19 @@ pub(crate) fn settings() -> &'static [Attribute] {
             Attribute::new(
                 "runtime",
                 Type::String,
-                "where the agent listens: `agent+http://HOST:PORT`",
+                "where the agent is reached: `agent+http://HOST:PORT`, or `agent+ssh://USER@HOST`",
             )
             .required(),
             Attribute::new(
                 "token_file",
                 Type::String,
-                "the path of the file (0600) that holds the agent's bearer token",
-            )
-            .required(),
+                "the path of the file (0600) that holds the bearer token of one at an address",
+            ),
+            Attribute::new(
+                "ssh",
+                Ssh::setting(),
+                "how the machine of one at ssh:// is logged in to",
+            ),
         ]
     });
     &SETTINGS

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use crate::attributes::Attributes;
+use crate::{Presence, Type};
 
 /// What `ssh` says where it did not get as far as to run anything over there.
 const NEVER_THERE: [&str; 7] = [
@@ -55,6 +56,13 @@ impl Ssh {
             known_hosts: None,
             host_key_alias: None,
         })
+    }
+
+    /// Returns the type of the setting `ssh` that [`Ssh::with`] reads.
+    #[must_use]
+    pub fn setting() -> Type {
+        let text = |name| (name, Type::String, Presence::Optional);
+        Type::object([text("key"), text("known_hosts"), text("host_key_alias")])
     }
 
     /// Takes what `ssh = { key, known_hosts, host_key_alias }` of some settings says.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use simfleet_provider_api::Presence::{Optional, Required};
 use simfleet_provider_api::process::health_check_type;
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Attribute, Kind, Schema, Type};
 
 /// A network of an engine.
@@ -33,11 +34,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
                 Type::object([file("ca"), file("cert"), file("key")]),
                 "The files of the certificates for an engine at tcp://.",
             ),
-            Attribute::new(
-                "ssh",
-                Type::object([file("key"), file("known_hosts"), file("host_key_alias")]),
-                "How an engine at ssh:// is reached.",
-            ),
+            Attribute::new("ssh", Ssh::setting(), "How an engine at ssh:// is reached."),
         ]
     });
     &SETTINGS

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use simfleet_provider_api::Presence::Optional;
 use simfleet_provider_api::process::health_check_type;
+use simfleet_provider_api::ssh::Ssh;
 use simfleet_provider_api::{Attribute, Kind, Schema, Type};
 
 /// The file of an upstream, without its servers.
@@ -14,7 +14,6 @@ pub const SERVER: Kind = Kind::new("server");
 /// Returns the settings: which nginx, and which file of it.
 pub(crate) fn settings() -> &'static [Attribute] {
     static SETTINGS: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
-        let file = |name| (name, Type::String, Optional);
         vec![
             Attribute::new(
                 "host",
@@ -22,11 +21,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
                 "Where nginx runs: ssh://user@host; without it this machine.",
             )
             .replaces(),
-            Attribute::new(
-                "ssh",
-                Type::object([file("key"), file("known_hosts"), file("host_key_alias")]),
-                "How a host at ssh:// is reached.",
-            ),
+            Attribute::new("ssh", Ssh::setting(), "How a host at ssh:// is reached."),
             text("container", "The container there that nginx runs in.").replaces(),
             text(
                 "engine",

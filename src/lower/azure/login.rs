@@ -1,13 +1,16 @@
 //! How a machine is logged in to, and its Docker engine, which is reached that way.
 
+use std::path::Path;
+
 use simfleet_provider_api::{Address, Attributes, Value};
-use simfleet_state::{Login, ProviderConfig};
+use simfleet_state::{Login, ProviderConfig, State};
 
 use super::super::workload::{format_value, record};
 use super::super::{Lowering, Objects, engine, name_of};
-use super::{IP_PART, NIC_PART, USER, is_of, user};
+use super::{IP_PART, NIC_PART, USER, boot, is_of, is_one, user};
 use crate::config::{Declaration, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::placeholder;
 
 /// Where a machine is logged in to unless `ssh` says otherwise.
 const AT: &str = "{public_ip}";
@@ -46,6 +49,25 @@ pub(in crate::lower) fn engine_of(
         name: engine::PROVIDER.into(),
         settings,
     }))
+}
+
+/// Returns the agent of a node or a member of a pool, which is reached over a login. `None` of what is no such machine, or has
+/// none.
+pub(in crate::lower) fn agent_of(lowering: &Lowering<'_>, host: &Address) -> Result<Option<Attributes>, Diagnostics> {
+    let declaration = lowering.config.declaration_of(host);
+    if !declaration.is_some_and(|it| declares_machine(lowering, it)) {
+        return Ok(None);
+    }
+    let record = (lowering.of_host)(host)?;
+    if !record.as_ref().is_some_and(boot::has_agent) {
+        return Ok(None);
+    }
+    let machine = lowering.objects.attributes(host).unwrap_or_default();
+    let login = runtime(host, &machine, record.as_ref(), lowering.objects);
+    Ok(Some(Attributes::from_iter([
+        ("runtime", format_value(&login, |login| format!("agent+{login}"))),
+        ("ssh", files(host, record.as_ref(), &machine)),
+    ])))
 }
 
 /// Whether a block declares such machines.
@@ -144,17 +166,37 @@ pub(super) fn refuse_secrets(lowering: &Lowering<'_>, record: &Record) -> Result
     diagnostics.or(()).map(drop)
 }
 
-/// Returns what is recorded or seen of a machine together with where its parts say that it is: what a look at it needs.
-pub fn with_parts(host: &Address, machine: &Attributes, objects: &dyn Objects) -> Attributes {
+/// Returns how the agent of a machine is reached, where it has one and that is known.
+pub(in crate::lower) fn login_of_agent(record: &Record) -> Option<Login> {
+    boot::has_agent(record).then(|| login(record).ok()).flatten()
+}
+
+/// Returns what is recorded or seen of a machine together with where its parts say that it is, and where its agent is reached:
+/// what a look at it needs.
+pub fn with_parts(host: &Address, machine: &Attributes, state: &State) -> Attributes {
     let mut whole = machine.clone();
-    if machine.get("nic").is_some() {
-        for (name, part, of_it) in [
-            ("public_ip", IP_PART, "address"),
-            ("private_ip", NIC_PART, "private_ip"),
-        ] {
-            let value = of_part(host, part, of_it, objects);
-            whole.set(name, if value.is_known() { value } else { Value::NULL });
-        }
+    if !is_one(machine) {
+        return whole;
+    }
+    for (name, part, of_it) in [
+        ("public_ip", IP_PART, "address"),
+        ("private_ip", NIC_PART, "private_ip"),
+    ] {
+        let value = of_part(host, part, of_it, state);
+        whole.set(name, if value.is_known() { value } else { Value::NULL });
+    }
+    let agent = state.resources.get(host).and_then(|it| it.declared.agent.as_ref());
+    // Without an address there is nothing to be reached yet.
+    if let Some(Ok(login)) = agent.map(|login| placeholder::login(login, host, &whole)) {
+        let text = |text: Option<&str>| text.map_or(Value::NULL, Value::from);
+        let port = login.port.map_or_else(String::new, |port| format!(":{port}"));
+        let ssh = record([
+            ("key", text(login.key.as_deref().and_then(Path::to_str))),
+            ("known_hosts", text(login.known_hosts.as_deref().and_then(Path::to_str))),
+            ("host_key_alias", text(login.host_key_alias.as_deref())),
+        ]);
+        whole.set("runtime", format!("agent+ssh://{}{port}", login.destination));
+        whole.set("ssh", ssh);
     }
     whole
 }

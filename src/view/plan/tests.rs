@@ -54,6 +54,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         drain: None,
         waits: false,
         health_check: None,
+        agent: None,
         held: None,
         is_unproven: false,
         timeouts: Default::default(),

@@ -15,7 +15,7 @@ use super::{LOOK, Told, Watch};
 use crate::config::blocks::Alert;
 use crate::config::blocks::alert::{Metric, Trigger};
 use crate::fleet::FleetError;
-use crate::lower::waits;
+use crate::lower::{waits, with_parts};
 use crate::signals::EventName;
 use crate::signals::alerts::{AlertMemory, Change};
 use crate::status::{Health, Load};
@@ -74,7 +74,8 @@ impl Alerts {
         let is_load = |alert: &&Alert| matches!(metric(alert), Some(Metric::Cpu | Metric::Memory));
         for alert in self.declared.values().filter(is_load) {
             if let Some(node) = state.resources.get(&alert.on) {
-                let (node, attributes) = (alert.on.clone(), node.object.attributes.clone());
+                let attributes = with_parts(&alert.on, &node.object.attributes, state);
+                let node = alert.on.clone();
                 self.loading.begin(async move {
                     let load = load(&attributes).await;
                     (node, load)
@@ -101,8 +102,7 @@ impl Alerts {
 }
 
 async fn load(attributes: &Attributes) -> Option<Load> {
-    let (runtime, token) = (attributes.str("runtime")?, attributes.str("token_file")?);
-    let client = AgentClient::new(runtime, token).ok()?.with_timeout(PATIENCE);
+    let client = AgentClient::of_settings(attributes).ok()?.with_timeout(PATIENCE);
     let metrics = client.metrics().await.ok()?;
     Some(Load {
         cpu: metrics.cpu,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Last, RARELY, RENEW, Watch};
 use crate::fleet::FleetError;
+use crate::lower::with_parts;
 use crate::watch::Told;
 use crate::watch::known::Known;
 use crate::watch::pool::{Answers, Counts, Decided, Seen, because, questions};
@@ -171,7 +172,9 @@ fn asked(known: &Known, number: u64, member: &Address) -> Asked {
     Asked {
         number,
         address: member.clone(),
-        attributes: recorded.map(|it| it.object.attributes.clone()).unwrap_or_default(),
+        attributes: recorded
+            .map(|it| with_parts(member, &it.object.attributes, known.state()))
+            .unwrap_or_default(),
         vehicles: known.vehicles.get(member).cloned().unwrap_or_default(),
         object: recorded.map(|it| AskedObject {
             provider: it.declared.provider.clone(),

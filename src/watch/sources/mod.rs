@@ -18,7 +18,7 @@ use simfleet_state::ProviderConfig;
 use self::http::Http;
 pub(crate) use self::http::{builder, cause, client};
 pub(super) use self::simulators::{Vehicle, vehicles};
-use crate::health;
+use crate::placeholder;
 use crate::providers::Providers;
 
 /// Where a check's values come from, with all that is needed to ask there.
@@ -167,7 +167,7 @@ impl Sources for Real {
 /// The member has no address, and that is asked for.
 pub(super) fn filled(text: &str, pool: &Address, member: Option<&Asked>) -> Result<String, String> {
     match member {
-        Some(member) => health::filled(text, &member.address, &member.attributes),
+        Some(member) => placeholder::filled(text, &member.address, &member.attributes),
         None => Ok(text.replace("{pool}", pool.name())),
     }
 }

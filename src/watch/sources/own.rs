@@ -59,23 +59,14 @@ pub(super) async fn ask(metric: Metric, question: &Question) -> Values {
     values
 }
 
-/// Returns the way to the agent of a member: where it is, and the file with its token.
-fn agent(member: &Asked) -> Option<(&str, &str)> {
-    let attributes = &member.attributes;
-    attributes.str("runtime").zip(attributes.str("token_file"))
+/// Returns the agent of a member, where it has one.
+fn agent(member: &Asked) -> Option<AgentClient> {
+    AgentClient::of_settings(&member.attributes).ok()
 }
 
-async fn of_agent(
-    metric: Metric,
-    number: u64,
-    (runtime, token): (&str, &str),
-    question: &Question,
-) -> (u64, Result<f64, String>) {
-    let metrics = async {
-        let client = AgentClient::new(runtime, token)?;
-        client.with_timeout(question.timeout).metrics().await
-    };
-    let value = metrics.await.map(|metrics| match metric {
+async fn of_agent(metric: Metric, number: u64, agent: AgentClient, question: &Question) -> (u64, Result<f64, String>) {
+    let metrics = agent.with_timeout(question.timeout).metrics().await;
+    let value = metrics.map(|metrics| match metric {
         Metric::Cpu => metrics.cpu,
         Metric::Memory => metrics.memory.percent,
     });

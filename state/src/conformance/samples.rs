@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use simfleet_provider_api::{Address, Attributes, Handle, Kind, Object, ObjectId, Token, Value};
 
 use crate::declaration::{
-    Declaration, DeposedKey, Drain, HealthCheck, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts, WaitFor,
+    Declaration, DeposedKey, Drain, HealthCheck, Login, Look, Operation, Outcome, ProviderConfig, Remains, Timeouts,
+    WaitFor,
 };
 use crate::event::{ConfigDigest, Configuration, Event, HeldState};
 use crate::port::{Port, Protocol};
@@ -57,6 +58,13 @@ pub fn declared(size: u64) -> Declaration {
             start_period: Duration::ZERO,
             healthy_threshold: 1,
             unhealthy_threshold: 3,
+        }),
+        agent: Some(Login {
+            user: "ann".to_owned(),
+            host: "{public_ip}".to_owned(),
+            port: None,
+            key: Some("keys/lab".to_owned()),
+            known_hosts: None,
         }),
         timeouts: Timeouts::default(),
     }

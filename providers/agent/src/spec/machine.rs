@@ -9,22 +9,23 @@ use std::sync::Arc;
 use simfleet_provider_api::{Attributes, Data, Path, PathStep, Value};
 
 use super::reader::Reader;
-use super::{Wrong, optional, text};
+use super::{Folders, Wrong, optional, text};
 use crate::protocol::{Console, Drive, Forward, Gdb, Machine, Program, RUNNING, SimulatorView, SnapshotStore};
 
 /// Bytes after which a new file of a console's log is begun, unless it says otherwise.
 const CONSOLE_LOG_SIZE: u64 = 10 << 20;
 
 /// Reads what is wanted of a machine.
-pub(super) fn read(root: &Reader<'_>, folder: &FilePath) -> Result<Machine, Wrong> {
+pub(super) fn read(root: &Reader<'_>, folders: Folders<'_>) -> Result<Machine, Wrong> {
     let demand = |name: &str| {
         let given = root.string(name)?;
         given.ok_or_else(|| Wrong::new(Path::attribute(name), "is missing"))
     };
-    let full = |path: String| folder.join(path).to_string_lossy().into_owned();
+    let below = |folder: &FilePath, path: String| folder.join(path).to_string_lossy().into_owned();
+    let full = |path| below(folders.there, path);
     let program = match (root.string("program")?, root.string("program_file")?) {
         (Some(sha256), path) => Some(Program {
-            path: path.map(full).unwrap_or_default(),
+            path: path.map(|path| below(folders.here, path)).unwrap_or_default(),
             sha256,
         }),
         (None, _) => None,
@@ -108,12 +109,13 @@ fn objects<T>(root: &Reader<'_>, name: &str, read: impl Fn(&Reader<'_>) -> Resul
 }
 
 /// Adds what an agent says of a machine to the attributes that every process has.
-pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: &Machine, folder: &FilePath) {
-    let recorded = |path: &str| {
+pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: &Machine, folders: Folders<'_>) {
+    let inside = |folder: &FilePath, path: &str| {
         let path = FilePath::new(path);
         let inside = path.strip_prefix(folder).unwrap_or(path);
         Value::from(inside.to_string_lossy().into_owned())
     };
+    let recorded = |path: &str| inside(folders.there, path);
     let list = |items: Vec<Value>| match items.is_empty() {
         true => Value::NULL,
         false => Data::List(Arc::new(items)).into(),
@@ -124,7 +126,10 @@ pub(super) fn write(attributes: &mut Attributes, view: &SimulatorView, machine: 
     attributes.set("cpu", text(&machine.cpu));
     attributes.set("memory", optional(&machine.memory, |bytes| Value::from(*bytes)));
     attributes.set("program", program.map_or(Value::NULL, |it| it.sha256.as_str().into()));
-    attributes.set("program_file", program.map_or(Value::NULL, |it| recorded(&it.path)));
+    attributes.set(
+        "program_file",
+        program.map_or(Value::NULL, |it| inside(folders.here, &it.path)),
+    );
     let drive = |drive: &Drive| {
         Value::object([
             ("name", drive.name.as_str().into()),

@@ -56,19 +56,38 @@ pub(crate) fn wanted(attributes: &Attributes) -> Result<Wanted, Wrong> {
     read(attributes, None)
 }
 
-/// Reads wanted attributes of a machine. Its relative paths start at the folder given.
-pub(crate) fn wanted_machine(attributes: &Attributes, folder: &FilePath) -> Result<Wanted, Wrong> {
-    read(attributes, Some(folder))
+/// At which folders the relative paths of a machine start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Folders<'a> {
+    /// Those of files that are read here, and sent.
+    pub here: &'a FilePath,
+    /// Those of files where the agent is.
+    pub there: &'a FilePath,
 }
 
-fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted, Wrong> {
+impl<'a> Folders<'a> {
+    /// Both are the same.
+    pub(crate) fn one(folder: &'a FilePath) -> Self {
+        Folders {
+            here: folder,
+            there: folder,
+        }
+    }
+}
+
+/// Reads wanted attributes of a machine.
+pub(crate) fn wanted_machine(attributes: &Attributes, folders: Folders<'_>) -> Result<Wanted, Wrong> {
+    read(attributes, Some(folders))
+}
+
+fn read(attributes: &Attributes, machine_in: Option<Folders<'_>>) -> Result<Wanted, Wrong> {
     let root = Reader {
         path: None,
         get: &|name| attributes.get(name),
     };
     let spec = ProcessSpec {
         command: root.strings("command")?.unwrap_or_default(),
-        machine: machine_in.map(|folder| machine::read(&root, folder)).transpose()?,
+        machine: machine_in.map(|folders| machine::read(&root, folders)).transpose()?,
         env: root.map("env", Reader::as_string)?,
         working_dir: root.string("working_dir")?,
         ports: root.map("ports", Reader::as_port)?,
@@ -130,7 +149,7 @@ fn read(attributes: &Attributes, machine_in: Option<&FilePath>) -> Result<Wanted
 
 /// Returns what an agent says of a simulator as canonical attributes. Paths of a machine are told relative to the folder
 /// given, where they are in it.
-pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes {
+pub(crate) fn attributes(view: &SimulatorView, folders: Folders<'_>) -> Attributes {
     let spec = &view.spec;
     let mut attributes = Attributes::new();
     attributes.set("name", view.name.as_str());
@@ -200,7 +219,7 @@ pub(crate) fn attributes(view: &SimulatorView, folder: &FilePath) -> Attributes 
             .filter(|(name, _)| !OF_A_PROCESS.contains(&&***name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        machine::write(&mut attributes, view, machine, folder);
+        machine::write(&mut attributes, view, machine, folders);
     }
     for path in &view.secrets {
         let Some((PathStep::Name(name), steps)) = path.0.split_first() else {
@@ -385,7 +404,10 @@ mod tests {
             [Path::attribute("env").join(PathStep::Name("KEY".into()))]
         );
         let wire = serde_json::to_string(&view(wanted)).expect("is JSON");
-        let read = super::attributes(&serde_json::from_str(&wire).expect("is a view"), FilePath::new("/"));
+        let read = super::attributes(
+            &serde_json::from_str(&wire).expect("is a view"),
+            Folders::one(FilePath::new("/")),
+        );
         for (name, value) in attributes.iter() {
             assert_eq!(read.get(name), Some(value), "{name}");
         }
@@ -396,16 +418,22 @@ mod tests {
     fn a_dead_process_differs_from_the_running_one_that_is_wanted() {
         let mut view = view(wanted(&full()).expect("valid"));
         view.status = Status::Exited;
-        assert_eq!(attributes(&view, FilePath::new("/")).str("state"), Some("exited"));
+        assert_eq!(
+            attributes(&view, Folders::one(FilePath::new("/"))).str("state"),
+            Some("exited")
+        );
     }
 
     #[test]
     fn one_that_was_idle_is_no_other_than_the_one_that_is_wanted() {
         let mut view = view(wanted(&full()).expect("valid"));
         view.status = Status::Stopped;
-        assert_eq!(attributes(&view, FilePath::new("/")).str("state"), Some("stopped"));
+        assert_eq!(
+            attributes(&view, Folders::one(FilePath::new("/"))).str("state"),
+            Some("stopped")
+        );
         view.stopped_because = Some("idle for 30m".to_owned());
-        let seen = attributes(&view, FilePath::new("/"));
+        let seen = attributes(&view, Folders::one(FilePath::new("/")));
         assert_eq!(
             (seen.str("state"), seen.str("status")),
             (Some("running"), Some("stopped"))

@@ -81,7 +81,14 @@ pub(super) fn forward() -> BlockSchema {
 pub(super) fn bootstrap() -> BlockSchema {
     BlockSchema::new("bootstrap", "What is done when it boots for the first time.").attributes([
         AttributeSchema::bool("docker", "Docker is installed").default(false),
-        AttributeSchema::bool("agent", "the simfleet agent is installed").default(true),
+        AttributeSchema::bool(
+            "agent",
+            "the simfleet agent is installed, from `agent_url`: it runs processes and machines under QEMU there",
+        )
+        .default(true),
+        AttributeSchema::string("agent_url", "where the machine finds the program of simfleet"),
+        AttributeSchema::string("agent_sha256", "the SHA-256 of that program, in hexadecimal"),
+        AttributeSchema::strings("packages", "packages of its distribution that are installed"),
         AttributeSchema::strings("prepull", "images that are pulled"),
         AttributeSchema::string("user_data", "cloud-init of its own"),
     ])
