@@ -53,7 +53,7 @@ pub(crate) enum Stream {
     /// A login, which ends with this.
     Login(
         io::Join<BufReader<ChildStdout>, ChildStdin>,
-        #[expect(dead_code, reason = "it is kept")] Child,
+        #[expect(dead_code, reason = "it is kept")] Box<Child>,
     ),
 }
 
@@ -138,7 +138,7 @@ async fn log_in(ssh: &Ssh) -> io::Result<Connected> {
         if let Some(token) = line.strip_prefix(GREETING) {
             return Ok(Connected {
                 token: Some(token.trim().to_owned()),
-                stream: Stream::Login(join(output, input), child),
+                stream: Stream::Login(join(output, input), Box::new(child)),
             });
         }
         said += u64::try_from(read).unwrap_or(u64::MAX);
