@@ -1,6 +1,6 @@
 //! `simfleet agent`: what runs on a node.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -23,6 +23,7 @@ use crate::view::failure::chain;
 Examples:
   simfleet agent --data /var/lib/simfleet/agent --listen 127.0.0.1:7070
   curl http://127.0.0.1:7070/healthz
+  simfleet agent --data /var/lib/simfleet/agent --listen 127.0.0.1:0 --address 0.0.0.0
   ssh ann@bench-3 simfleet agent dial"
 )]
 pub(super) struct Agent {
@@ -34,6 +35,10 @@ pub(super) struct Agent {
     /// The folder for all that it keeps; it must exist
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
+    /// The address that its simulators are told to listen at (SIMFLEET_ADDRESS): 0.0.0.0 where they are reached from other
+    /// machines; that of --listen without it
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,14 +61,14 @@ impl Agent {
                 let ended = ended.map_err(|error| Diagnostic::error("Not connected", error.to_string()));
                 Ok(ended.map(|()| Exit::Success)?)
             }
-            (None, Some(listen), Some(data)) => run(*listen, data.clone()).await,
+            (None, Some(listen), Some(data)) => run(*listen, self.address, data.clone()).await,
             _ => Err(Diagnostic::error("Missing flags", "An agent needs --listen and --data.").into()),
         }
     }
 }
 
 /// Runs an agent.
-async fn run(listen: SocketAddr, data: PathBuf) -> Result<Exit, Failure> {
+async fn run(listen: SocketAddr, address: Option<IpAddr>, data: PathBuf) -> Result<Exit, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         Failure::io(
             "The agent cannot start",
@@ -71,7 +76,12 @@ async fn run(listen: SocketAddr, data: PathBuf) -> Result<Exit, Failure> {
             &error,
         )
     })?;
-    let options = AgentOptions { data, listen, program };
+    let options = AgentOptions {
+        data,
+        listen,
+        address,
+        program,
+    };
     match serve(options).await {
         Ok(()) => Ok(Exit::Success),
         Err(error) => Err(Diagnostic::error("The agent ended", chain(&error)).into()),

@@ -149,8 +149,18 @@ pub fn capability(text: &str) -> String {
     upper.strip_prefix("CAP_").map(str::to_owned).unwrap_or(upper)
 }
 
-/// `unix:///run/docker.sock`, `tcp://host:2376`, `ssh://user@host`: where a Docker engine is.
+/// As [`ENGINE_AT`], or `agent+ssh://user@host`: how a host is reached that simulators run on.
 pub static RUNTIME: Form = Form {
+    name: "where a Docker engine is, unix:///path, tcp://host:port or ssh://user@host, or an agent, agent+ssh://user@host",
+    example: "ssh://ann@lab",
+    fits: |text| match text.strip_prefix("agent+") {
+        Some(far) => far.starts_with("ssh://") && (ENGINE_AT.fits)(far),
+        None => (ENGINE_AT.fits)(text),
+    },
+};
+
+/// `unix:///run/docker.sock`, `tcp://host:2376`, `ssh://user@host`: where a Docker engine is.
+pub static ENGINE_AT: Form = Form {
     name: "where a Docker engine is: unix:///path, tcp://host:port or ssh://user@host",
     example: "ssh://ann@lab",
     fits: |text| match text.split_once("://") {
@@ -163,16 +173,16 @@ pub static RUNTIME: Form = Form {
     },
 };
 
-/// `tcp://lab`, `http://lab:2375`: as [`RUNTIME`], and what the docker client takes beside it.
+/// `tcp://lab`, `http://lab:2375`: as [`ENGINE_AT`], and what the docker client takes beside it.
 pub static ENGINE: Form = Form {
     fits: |text| match text.split_once("://") {
         Some(("tcp" | "http" | "https", to)) => match to.trim_end_matches('/') {
             "" => false,
             to => to.rsplit_once(':').is_none_or(|(host, _)| !host.is_empty()),
         },
-        _ => (RUNTIME.fits)(text.trim_end_matches('/')),
+        _ => (ENGINE_AT.fits)(text.trim_end_matches('/')),
     },
-    ..RUNTIME
+    ..ENGINE_AT
 };
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `:8443`: where a server listens.
@@ -301,7 +311,7 @@ mod tests {
             (&CAPABILITY, &["ALL", "cap_net_raw"], &["", "NET ADMIN", "1"]),
             (
                 &RUNTIME,
-                &["unix:///a", "tcp://h:1", "ssh://h", "ssh://a@h:22"],
+                &["unix:///a", "tcp://h:1", "ssh://h", "ssh://a@h:22", "agent+ssh://a@h"],
                 &[
                     "",
                     "h",
@@ -310,6 +320,8 @@ mod tests {
                     "ssh://",
                     "ssh://-o",
                     "agent+https://h:8443",
+                    "agent+ssh://",
+                    "agent+unix:///a",
                 ],
             ),
             (

@@ -8,7 +8,7 @@ use simfleet_state::ProviderConfig;
 
 use super::placement::Place;
 use super::workload::{self, format_value, record};
-use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, container_node, engine, limits as of_fleet, name_of};
+use super::{Desired, LOCAL_PROVIDER, Lowering, Objects, container_node, host, limits as of_fleet, name_of};
 use crate::config::IgnoreChanges;
 use crate::config::blocks::{Build, Container, Protocol, Service, Simulator, Volume, Workload};
 use crate::config::forms;
@@ -143,7 +143,7 @@ fn placed(lowering: &Lowering<'_>, place: Option<&Place>) -> Result<(ProviderCon
     let Some(place) = place else {
         return Ok((local_engine(lowering)?, None));
     };
-    match engine::of_node(lowering, &place.host)? {
+    match host::of_node(lowering, &place.host)? {
         Some(provider) => {
             refuse_provider(lowering, place)?;
             Ok((provider, Some(place.host.clone())))

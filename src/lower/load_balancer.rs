@@ -6,7 +6,7 @@ use simfleet_state::ProviderConfig;
 
 use super::layout::{member, number_of};
 use super::workload::{format_value, health_check, seconds};
-use super::{Desired, LOCAL_PROVIDER, Lowering, azure, container_node, engine, name_of, node};
+use super::{Desired, LOCAL_PROVIDER, Lowering, azure, container_node, host, name_of, node};
 use crate::config::blocks::{Nginx, Pool, WaitFor};
 use crate::config::{Record, forms};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -208,7 +208,7 @@ fn place(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record) -> Result<Vec<(
         Err(diagnostic.at(at).hint(hint).into())
     };
     let node = &nginx.node;
-    let (own, is_container) = match engine::of_node(lowering, node)? {
+    let (own, is_container) = match host::of_node(lowering, node)? {
         Some(engine) => (engine, false),
         None => (lowering.provider_of(node)?, true),
     };

@@ -6,7 +6,7 @@
 //! - [`node`], [`network`], [`simulator`]: what one instance of a block becomes, and what others can read of it
 //! - [`autoscale`]: what is declared of a pool's size; [`ahead`]: what a pool that looks ahead expects
 //! - [`price`]: what members cost; [`limits`]: what no simulator may go beyond
-//! - [`engine`]: nodes that are Docker engines
+//! - [`host`]: nodes that exist, with a Docker engine or an agent
 //! - [`node_process`]: processes that nodes run themselves; [`health_check`]: how it is told whether a node is
 //!   healthy; [`container_node`]: nodes that are containers; [`azure`]: nodes, pools and networks that are made of several
 //!   objects each
@@ -35,8 +35,8 @@ pub mod autoscale;
 mod azure;
 mod container;
 mod container_node;
-mod engine;
 mod health_check;
+mod host;
 mod layout;
 mod limits;
 mod load_balancer;
@@ -59,7 +59,7 @@ pub use adopted::Adopted;
 pub use ahead::Ahead;
 pub use azure::{frame, groups, is_machine, set_of_instance, with_parts};
 pub use container::{holds_data, mounted_at, volume_at};
-pub use engine::{adopted_host, is_adopted};
+pub use host::{adopted_host, is_adopted};
 pub use layout::{Decided, LOCAL_NODE, Layout, Members, member, number_of, waits};
 pub use limits::{check_count, check_loaded};
 pub use load_balancer::served;
@@ -256,8 +256,11 @@ impl Lowering<'_> {
 
     /// Returns the configuration of the provider that has a node or a member of a pool.
     fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
-        if let Some(engine) = engine::of_node(self, host)? {
+        if let Some(engine) = host::of_node(self, host)? {
             return Ok(engine);
+        }
+        if let Some(agent) = host::agent_of(self, host)? {
+            return Ok(agent);
         }
         match self.config.declaration_of(host) {
             Some(declaration) => self.provider(declaration, &node::NODE),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simfleet_provider_api::{Address, Attributes, Kind, Schema, Value};
 
 use super::layout::{member, number_of};
-use super::{Desired, Layout, Lowering, Members, Objects, azure, container_node, engine, health_check, name_of};
+use super::{Desired, Layout, Lowering, Members, Objects, azure, container_node, health_check, host, name_of};
 use crate::config::Record;
 use crate::config::blocks::{Pool, Warm};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -125,7 +125,7 @@ fn bare(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<De
     if named.is_none_or(|named| !azure::is_of(lowering, &named.name)) {
         azure::refuse_blocks(lowering, record)?;
     }
-    if let Some(engine) = engine::node(lowering, &address, record)? {
+    if let Some(engine) = host::node(lowering, &address, record)? {
         let schema = lowering.registry.schema(&engine.provider.name, &engine.kind);
         if let Some(schema) = schema {
             refuse_others(

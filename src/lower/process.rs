@@ -6,16 +6,15 @@ use simfleet_provider_api::process::PROCESS;
 use simfleet_provider_api::{Address, Attributes, Hosting, Kind, Type, Value, convert};
 use simfleet_state::ProviderConfig;
 
+use super::host::{self, AGENT};
 use super::node::NODE;
 use super::placement::Place;
 use super::workload::{self, format_value, record, seconds};
-use super::{Desired, Lowering, azure, container_node, engine, limits};
+use super::{Desired, Lowering, azure, container_node, limits};
 use crate::config::blocks::simulator::{Exec, Vehicle};
 use crate::config::blocks::{Kind as SimulatorKind, Log, Ready, Simulator};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// The provider of what runs under an agent.
-const AGENT: &str = "agent";
 /// Its settings, which are attributes of the node.
 const AGENT_SETTINGS: [&str; 2] = ["runtime", "token_file"];
 /// Stands for simfleet itself as the program of a process, so that no path of a machine is recorded.
@@ -126,6 +125,9 @@ pub(super) fn provider(
     node: &Address,
     host: &Attributes,
 ) -> Result<(ProviderConfig, Option<Value>), Diagnostics> {
+    if let Some(agent) = host::agent_of(lowering, node)? {
+        return Ok((agent, None));
+    }
     let own = lowering.provider_of(node)?;
     let known = |name: &str| {
         host.get(name)
@@ -135,14 +137,11 @@ pub(super) fn provider(
     match lowering.hosting(&own.name) {
         Hosting::Agent => {
             let settings = AGENT_SETTINGS.map(|name| (name, known(name)));
-            Ok((agent(Attributes::from_iter(settings)), None))
+            Ok((host::under_agent(Attributes::from_iter(settings)), None))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
-        Hosting::Nothing => match engine::of_node(lowering, node)? {
+        Hosting::Nothing => match host::of_node(lowering, node)? {
             Some(_) => {
-                if let Some(settings) = azure::agent_of(lowering, node)? {
-                    return Ok((agent(settings), None));
-                }
                 let is_machine = azure::is_one(host);
                 let what = if is_machine {
                     "has no agent"
@@ -165,14 +164,6 @@ pub(super) fn provider(
             None if container_node::is_of(lowering, &own.name) => Err(container_node::nothing_runs_on(lowering, node)),
             None => Err(no_runtime(lowering, "Nothing", &own.name)),
         },
-    }
-}
-
-/// Returns the provider of what runs under an agent.
-fn agent(settings: Attributes) -> ProviderConfig {
-    ProviderConfig {
-        name: AGENT.into(),
-        settings,
     }
 }
 
@@ -210,7 +201,7 @@ fn fly(
     let system_id = instance.unwrap_or(0) + 1;
     let bind = match host.get("address") {
         // It is reached at another address than it has.
-        None if azure::is_one(host) => format!("0.0.0.0:{port}").into(),
+        _ if host::is_far(host) => format!("0.0.0.0:{port}").into(),
         Some(address) => format_value(address, |address| format!("{address}:{port}")),
         None => Value::unknown(format!("{}.address", place.host)),
     };

@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Value};
 
 use super::placement::Place;
 use super::workload::format_value;
-use super::{Desired, Layout, Lowering, Objects, container, engine, name_of, node, process, px4, qemu};
+use super::{Desired, Layout, Lowering, Objects, container, host, name_of, node, process, px4, qemu};
 use crate::config::blocks::{Kind, Simulator};
 use crate::diagnostic::Diagnostics;
 use crate::plan::STATE;
@@ -42,7 +42,7 @@ pub(super) fn resource(lowering: &Lowering<'_>, simulator: &Simulator) -> Result
 /// Returns what of a simulator is its own beside itself. It needs a place only where that says which engine has it.
 pub(super) fn parts(lowering: &Lowering<'_>, simulator: &Simulator) -> Result<Vec<Desired>, Diagnostics> {
     let is_placed = lowering.layout.places.contains_key(lowering.address);
-    if !is_placed && engine::is_open(lowering, &simulator.placement) {
+    if !is_placed && host::is_open(lowering, &simulator.placement) {
         return Ok(Vec::new());
     }
     match &simulator.kind {

@@ -77,7 +77,7 @@ simulator "vehicle" "quad" {{
 }}
 simulator "exec" "count" {{
   placement   = node.bench
-  command     = ["sh", "-c", "echo begun in $PWD; exec sleep 1000"]
+  command     = ["sh", "-c", "echo begun in $PWD at $SIMFLEET_ADDRESS; exec sleep 1000"]
   ready {{ pattern = "begun" }}
 }}
 output "mavlink_endpoints" {{
@@ -160,7 +160,10 @@ fn what_runs_under_an_agent_of_a_machine_lives_and_goes() {
         "its agent tells: {node}"
     );
     let said = cloud.ok(&fleet, &["simulator logs", "simulator.exec.count"]).out;
-    assert!(said.contains("begun in /var/lib/simfleet"), "{said}");
+    assert!(
+        said.contains("begun in /var/lib/simfleet") && said.contains("at 0.0.0.0"),
+        "{said}"
+    );
 
     // What dies is started anew by the agent there; what somebody stops is seen, and put back.
     cloud.ok(&fleet, &["simulator stop", "simulator.exec.count"]);

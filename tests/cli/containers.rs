@@ -145,7 +145,7 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 17] = [
+const REFUSED: [(&str, &str); 21] = [
     (
         "two_nodes_of_one_host",
         "node \"a\" { runtime = \"ssh://ann@lab\" }\nnode \"b\" { runtime = \"ssh://ann@lab\" }\n",
@@ -180,6 +180,23 @@ const REFUSED: [(&str, &str); 17] = [
     (
         "engine_that_is_none",
         "node \"lab\" { runtime = \"agent+https://lab:8443\" }\n",
+    ),
+    (
+        "agent_of_another_provider",
+        "provider \"local\" {}\nnode \"lab\" {\n  provider = local\n  runtime  = \"agent+ssh://ann@lab\"\n}\n",
+    ),
+    (
+        "container_where_an_agent_is",
+        "node \"lab\" {\n  runtime        = \"agent+ssh://ann@lab\"\n  max_simulators = 1\n}\nsimulator \"container\" \"s\" {\n  \
+         placement = node.lab\n  image     = \"busybox:1\"\n}\n",
+    ),
+    (
+        "machine_twice",
+        "node \"a\" { runtime = \"agent+ssh://ann@lab\" }\nnode \"b\" { runtime = \"agent+ssh://ann@lab\" }\n",
+    ),
+    (
+        "agent_with_a_size",
+        "node \"lab\" {\n  runtime = \"agent+ssh://ann@lab\"\n  size    = \"large\"\n}\n",
     ),
     (
         "aliases_without_networks",

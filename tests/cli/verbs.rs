@@ -118,6 +118,10 @@ fn an_agent_is_reached_through_its_folder() {
 fn what_needs_no_fleet() {
     let lab = Lab::empty();
     insta::assert_snapshot!("agent_of_nothing", lab.run("agent").exits(64));
+    insta::assert_snapshot!(
+        "agent_for_everybody",
+        lab.run("agent --listen 0.0.0.0:8443 --data .").exits(1)
+    );
     insta::assert_snapshot!("dial_of_nobody", lab.run("agent dial --data nowhere").exits(1));
     insta::assert_snapshot!(
         "dial_and_listen",

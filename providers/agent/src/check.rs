@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 use simfleet_provider_api::{Attributes, Kind, Path, PathStep, Problem, Value};
 
 use crate::protocol::{HealthCheckType, ProcessSpec};
-use crate::schema::MACHINE;
+use crate::schema::{HOST, MACHINE};
 use crate::spec::{Folders, Wrong, known_part, wanted, wanted_machine};
 
 /// The longest name of a simulator, in bytes.
@@ -14,6 +14,9 @@ pub(crate) const MAX_NAME: usize = 200;
 
 /// Checks wanted attributes of which some may not be known yet.
 pub(crate) fn problems(kind: &Kind, attributes: &Attributes) -> Vec<Problem> {
+    if *kind == HOST {
+        return Vec::new();
+    }
     let is_machine = *kind == MACHINE;
     let mut known = known_part(attributes);
     // What is required and not known yet stands in with something that is right.

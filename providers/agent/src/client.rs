@@ -189,6 +189,19 @@ impl AgentClient {
         self
     }
 
+    /// Returns where the agent is reached: what [`AgentClient::of_settings`] reads as `runtime`.
+    pub(crate) fn runtime(&self) -> String {
+        self.endpoint.runtime()
+    }
+
+    /// Returns the host that it is reached at.
+    pub(crate) fn host(&self) -> &str {
+        match &self.endpoint {
+            Endpoint::At { host, .. } => host,
+            Endpoint::Over(ssh) => ssh.host(),
+        }
+    }
+
     /// Whether the agent is on another machine.
     pub(crate) fn is_far(&self) -> bool {
         matches!(self.endpoint, Endpoint::Over(_))

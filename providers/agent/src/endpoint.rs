@@ -99,6 +99,17 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    /// Returns what [`Endpoint::parse`] reads.
+    pub(crate) fn runtime(&self) -> String {
+        match self {
+            Endpoint::At { .. } => format!("agent+http://{self}"),
+            Endpoint::Over(ssh) => {
+                let port = ssh.port.map_or_else(String::new, |port| format!(":{port}"));
+                format!("{OVER_SSH}{}{port}", ssh.destination)
+            }
+        }
+    }
+
     /// Returns what a request says that it goes to.
     pub(crate) fn host(&self) -> String {
         match self {

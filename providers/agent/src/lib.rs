@@ -1,7 +1,8 @@
 //! The simfleet agent of a node, and the provider that speaks to it.
 //!
 //! - [`protocol`]: what is said over HTTP, and in which version
-//! - [`client`]: the calls; `endpoint`: over which connection ([`dial`] is its far end); [`schema`], [`provider`]: the kind `process` of the provider `agent`; `runtime`: what is done
+//! - [`client`]: the calls; `endpoint`: over which connection ([`dial`] is its far end); [`schema`], [`provider`]: the kind `process` of the provider `agent`,
+//!   and `machine`; `host`: the machine itself; `runtime`: what is done
 //!   with one by hand
 //! - [`Probe`]: tries whether a process answers
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
@@ -14,6 +15,7 @@ mod check;
 pub mod client;
 pub mod durable;
 mod endpoint;
+mod host;
 mod http;
 pub mod identity;
 pub mod layout;

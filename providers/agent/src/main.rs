@@ -40,6 +40,7 @@ fn agent(arguments: Vec<OsString>) -> Result<(), Box<dyn std::error::Error>> {
     let options = AgentOptions {
         data: data.into(),
         listen: listen.parse()?,
+        address: None,
         program: std::env::current_exe()?,
     };
     tokio::runtime::Runtime::new()?.block_on(serve(options))?;

@@ -1,5 +1,5 @@
-//! The provider `agent`: its kind `process` is one supervised simulator process on a node's agent, and its kind `machine`
-//! one under QEMU.
+//! The provider `agent`: its kind `process` is one supervised simulator process on a node's agent, its kind `machine`
+//! one under QEMU, and its kind `host` the machine of an agent that exists.
 //!
 //! - The program of a machine is put to the agent before the machine is made, by its content.
 //! - A process is named by its node-wide name and by the token that it was created with: its [`ObjectId`] is
@@ -24,11 +24,12 @@ use simfleet_provider_api::{
 
 use crate::check::problems;
 use crate::client::{AgentClient, ClientError};
+use crate::host;
 use crate::layout::HOME;
 use crate::protocol::{
     Desired, PatchSimulator, ProcessSpec, Program, PutSimulator, SimulatorView, Status, TokenView, code,
 };
-use crate::schema;
+use crate::schema::{self, HOST};
 use crate::spec::{Folders, Wanted, attributes, wanted, wanted_machine, without_secrets};
 
 /// How soon an accepted operation is looked at again.
@@ -123,7 +124,7 @@ pub(crate) fn split_id(id: &ObjectId) -> (&str, &str) {
 
 impl AgentProvider {
     fn check_kind(&self, kind: &Kind) -> Result<(), ProviderError> {
-        if *kind == schema::PROCESS || *kind == schema::MACHINE {
+        if [schema::PROCESS, schema::MACHINE, HOST].contains(kind) {
             Ok(())
         } else {
             Err(broken(format!("the provider `agent` has no kind `{kind}`")))
@@ -250,6 +251,9 @@ pub(crate) fn with_log(lines: &[String]) -> String {
 impl Provider for AgentProvider {
     async fn read(&self, kind: &Kind, id: &ObjectId) -> Result<Observed, ProviderError> {
         self.check_kind(kind)?;
+        if *kind == HOST {
+            return host::read(&self.client, id).await.or_else(unreachable);
+        }
         let (name, token) = split_id(id);
         match self.client.simulator(name, token).await {
             Ok(Some(view)) if self.is_ours(kind, &view) => Ok(Observed::Present(self.object(&view))),
@@ -261,14 +265,15 @@ impl Provider for AgentProvider {
 
     async fn list(&self, kind: &Kind) -> Result<Option<Vec<Object>>, ProviderError> {
         self.check_kind(kind)?;
-        match self.client.simulators().await {
-            Ok(views) => Ok(Some(
-                views
-                    .iter()
-                    .filter(|view| self.is_ours(kind, view))
-                    .map(|view| self.object(view))
-                    .collect(),
-            )),
+        let listed = match *kind == HOST {
+            true => host::list(&self.client).await,
+            false => self.client.simulators().await.map(|views| {
+                let ours = views.iter().filter(|view| self.is_ours(kind, view));
+                ours.map(|view| self.object(view)).collect()
+            }),
+        };
+        match listed {
+            Ok(objects) => Ok(Some(objects)),
             Err(error) => match unreachable(error)? {
                 // Not `None`: there is a list, and an agent that does not give it need not be asked for each process.
                 Observed::Unreachable { reason } => Err(ProviderError::NotSent {
@@ -282,6 +287,10 @@ impl Provider for AgentProvider {
 
     async fn find(&self, kind: &Kind, token: &Token, _planned: &Attributes) -> Result<Found, ProviderError> {
         self.check_kind(kind)?;
+        if *kind == HOST {
+            // What is adopted bears no token: to adopt it again makes nothing.
+            return Ok(Found::Nothing);
+        }
         Ok(match self.client.token(&token.0).await? {
             None => Found::Nothing,
             Some(TokenView::Made(view)) if view.settled => Found::Ready(self.object(&view)),
@@ -299,6 +308,9 @@ impl Provider for AgentProvider {
 
     async fn create(&self, kind: &Kind, token: &Token, planned: &Attributes) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
+        if *kind == HOST {
+            return host::create(&self.client).await;
+        }
         let Wanted { name, spec, secrets } = self.decode(kind, planned)?;
         let request = PutSimulator {
             token: token.to_string(),
@@ -320,6 +332,9 @@ impl Provider for AgentProvider {
         token: &Token,
     ) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
+        if *kind == HOST {
+            return host::create(&self.client).await;
+        }
         let (name, id) = split_id(&prior.id);
         let wanted = self.decode(kind, planned)?;
         if prior.attributes.str("name").is_some_and(|name| name != wanted.name) {
@@ -351,6 +366,9 @@ impl Provider for AgentProvider {
 
     async fn delete(&self, kind: &Kind, object: &Object, _token: &Token) -> Result<Step, ProviderError> {
         self.check_kind(kind)?;
+        if *kind == HOST {
+            return Ok(Step::Gone);
+        }
         let (name, id) = split_id(&object.id);
         if self.client.delete_simulator(name, id).await? {
             return Ok(Step::Gone);

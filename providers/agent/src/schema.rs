@@ -14,6 +14,9 @@ pub const MACHINE: Kind = Kind::new("machine");
 /// Stands for the agent's own program as the first element of `command`, so that no path of a machine is in the state.
 pub const SIMFLEET_PROGRAM: &str = "{simfleet}";
 
+/// The kind of a machine with an agent, which exists.
+pub const HOST: Kind = Kind::new("host");
+
 /// The settings of the provider.
 pub(crate) fn settings() -> &'static [Attribute] {
     static SETTINGS: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
@@ -39,7 +42,7 @@ pub(crate) fn settings() -> &'static [Attribute] {
     &SETTINGS
 }
 
-/// The schemas of the provider: `process` and `machine`.
+/// The schemas of the provider: `process`, `machine` and `host`.
 pub(crate) fn schemas() -> &'static [Schema] {
     static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
         vec![
@@ -54,6 +57,12 @@ pub(crate) fn schemas() -> &'static [Schema] {
                 version: 1,
                 doc: "A machine that QEMU emulates, as a process that a node's agent starts, supervises and stops.",
                 attributes: machine_attributes(),
+            },
+            Schema {
+                kind: HOST,
+                version: 1,
+                doc: "A machine with an agent, which exists. It is looked at only: never made, and never deleted.",
+                attributes: host_attributes(),
             },
         ]
     });
@@ -87,6 +96,23 @@ fn process_attributes() -> Vec<Attribute> {
         Attribute::new("started", Type::String, "when it was last started, RFC 3339").live(),
     ]);
     attributes
+}
+
+fn host_attributes() -> Vec<Attribute> {
+    let text = |name, doc| Attribute::new(name, Type::String, doc);
+    vec![
+        text("runtime", "Where its agent is reached.").required().replaces(),
+        text("id", "What its agent calls itself.").computed(),
+        text(
+            "address",
+            "The address at which the ports of its simulators are reached.",
+        )
+        .computed(),
+        Attribute::new("cpus", Type::Number, "Its processors.").live(),
+        Attribute::new("memory", Type::Number, "Its memory, in bytes.").live(),
+        text("version", "The version of its agent.").live(),
+        text("status", "Whether its agent answers.").live(),
+    ]
 }
 
 fn machine_attributes() -> Vec<Attribute> {

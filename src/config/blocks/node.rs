@@ -82,7 +82,7 @@ pub(super) fn template(doc: &'static str) -> BlockSchema {
             AttributeSchema::text(
                 "runtime",
                 &forms::RUNTIME,
-                "the Docker engine of a host that exists, which is adopted and never deleted",
+                "the Docker engine or the agent of a host that exists, which is adopted and never deleted",
             ),
         ])
         .attributes(super::labels())

@@ -177,7 +177,7 @@ impl Boot<'_> {
         format!(
             "[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\n\
              [Service]\nUser={user}\nStateDirectory=simfleet {data}\nStateDirectoryMode=0700\nWorkingDirectory={HOME}\n\
-             ExecStart={PROGRAM} agent --listen 127.0.0.1:0 --data {DATA}\nKillMode=process\nRestart=always\n\
+             ExecStart={PROGRAM} agent --listen 127.0.0.1:0 --address 0.0.0.0 --data {DATA}\nKillMode=process\nRestart=always\n\
              RestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n"
         )
     }
@@ -229,7 +229,7 @@ mod tests {
         package_update: true
         packages: ["curl","qemu-system-arm"]
         write_files:
-          - {"content":"[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\n[Service]\nUser=ann\nStateDirectory=simfleet simfleet/agent\nStateDirectoryMode=0700\nWorkingDirectory=/var/lib/simfleet\nExecStart=/usr/local/bin/simfleet agent --listen 127.0.0.1:0 --data /var/lib/simfleet/agent\nKillMode=process\nRestart=always\nRestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n","path":"/etc/systemd/system/simfleet-agent.service"}
+          - {"content":"[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\n[Service]\nUser=ann\nStateDirectory=simfleet simfleet/agent\nStateDirectoryMode=0700\nWorkingDirectory=/var/lib/simfleet\nExecStart=/usr/local/bin/simfleet agent --listen 127.0.0.1:0 --address 0.0.0.0 --data /var/lib/simfleet/agent\nKillMode=process\nRestart=always\nRestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n","path":"/etc/systemd/system/simfleet-agent.service"}
         runcmd:
           - ["sh","-c","set -e; n=0; until curl -fsSL -o /usr/local/bin/simfleet.new --url \"$1\"; do n=$((n+1)); test $n -lt 60; sleep 5; done; echo \"$2  /usr/local/bin/simfleet.new\" | sha256sum -c -; chmod 755 /usr/local/bin/simfleet.new; mv /usr/local/bin/simfleet.new /usr/local/bin/simfleet; systemctl daemon-reload; systemctl enable --now simfleet-agent.service","sh","https://x.example/simfleet?a='$(b)\"","ab12"]
         "##);

@@ -6,7 +6,7 @@ use simfleet_provider_api::{Address, Attributes, Value};
 use simfleet_state::{Login, ProviderConfig, State};
 
 use super::super::workload::{format_value, record};
-use super::super::{Lowering, Objects, engine, name_of};
+use super::super::{Lowering, Objects, host, name_of};
 use super::{IP_PART, NIC_PART, USER, boot, is_of, is_one, user};
 use crate::config::{Declaration, Record};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -46,16 +46,19 @@ pub(in crate::lower) fn engine_of(
         ("ssh", files(host, record.as_ref(), &machine)),
     ]);
     Ok(Some(ProviderConfig {
-        name: engine::PROVIDER.into(),
+        name: host::PROVIDER.into(),
         settings,
     }))
 }
 
 /// Returns the agent of a node or a member of a pool, which is reached over a login. `None` of what is no such machine, or has
 /// none.
-pub(in crate::lower) fn agent_of(lowering: &Lowering<'_>, host: &Address) -> Result<Option<Attributes>, Diagnostics> {
-    let declaration = lowering.config.declaration_of(host);
-    if !declaration.is_some_and(|it| declares_machine(lowering, it)) {
+pub(in crate::lower) fn agent_of(
+    lowering: &Lowering<'_>,
+    declaration: &Declaration,
+    host: &Address,
+) -> Result<Option<Attributes>, Diagnostics> {
+    if !declares_machine(lowering, declaration) {
         return Ok(None);
     }
     let record = (lowering.of_host)(host)?;

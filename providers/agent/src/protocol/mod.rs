@@ -178,6 +178,12 @@ pub struct NodeView {
     pub started: String,
     /// How many simulators it has.
     pub simulators: u64,
+    /// The cpus that its load is a part of: declared, or those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// The same of its memory, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 /// Ends an agent.

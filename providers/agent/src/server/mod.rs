@@ -1,4 +1,4 @@
-//! The agent itself: a server on loopback or on a node's own network, over a supervisor.
+//! The agent itself: a server on loopback, over a supervisor.
 
 mod auth;
 mod console;
@@ -9,7 +9,7 @@ mod routes;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct AgentOptions {
     pub data: PathBuf,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The address that its simulators are told to listen at, where that is not its own.
+    pub address: Option<IpAddr>,
     /// The program that it starts as the shim of each simulator (`PROGRAM shim …`), and that `{simfleet}` stands for:
     /// usually its own.
     pub program: PathBuf,
@@ -77,6 +79,14 @@ pub enum AgentError {
         /// The cause.
         #[source]
         source: io::Error,
+    },
+    /// Whoever is in the network could read its token, and start programs with that.
+    #[error(
+        "an agent listens to its own machine only, and {address} is not one of it: others reach it as agent+ssh://USER@HOST"
+    )]
+    Open {
+        /// Where it was to listen.
+        address: SocketAddr,
     },
     /// It cannot listen.
     #[error("cannot listen on {address}")]
@@ -120,7 +130,7 @@ impl AgentError {
         let reason = match self {
             AgentError::Locked { .. } => FailureReason::Locked,
             AgentError::Revoked { .. } => FailureReason::Revoked,
-            AgentError::Listen { .. } => FailureReason::Listen,
+            AgentError::Open { .. } | AgentError::Listen { .. } => FailureReason::Listen,
             _ => FailureReason::Other,
         };
         let mut message = self.to_string();
@@ -177,6 +187,11 @@ pub async fn serve(options: AgentOptions) -> Result<(), AgentError> {
 }
 
 async fn run(options: AgentOptions) -> Result<(), AgentError> {
+    if !options.listen.ip().is_loopback() {
+        return Err(AgentError::Open {
+            address: options.listen,
+        });
+    }
     let path = std::fs::canonicalize(&options.data).map_err(|source| AgentError::NoFolder {
         path: options.data.clone(),
         source,
@@ -209,7 +224,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
     write_agent(Some(address))?;
     let token = token(&data)?;
     let node = NodeRecord::load(&data).map_err(|source| file(data.node(), source))?;
-    let shared = Shared::new(options.program, address, &claim, data.clone());
+    let shared = Shared::new(options.program, address, options.address, &claim, data.clone());
     let supervisor = Supervisor::load(shared)
         .await
         .map_err(|source| file(data.simulators(), source))?;

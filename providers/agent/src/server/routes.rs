@@ -101,6 +101,8 @@ async fn version() -> Json<Version> {
 async fn node_view(app: &App) -> NodeView {
     let record = app.0.node.lock().await.clone();
     NodeView {
+        cpus: Some(record.cpus()),
+        memory: Some(record.memory()),
         health: app.0.health(),
         settings: record.settings,
         revision: record.revision,

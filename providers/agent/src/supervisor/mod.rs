@@ -16,7 +16,7 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +43,9 @@ use crate::protocol::{Desired, PatchSimulator, ProcessSpec, PutSimulator, Simula
 pub(crate) struct Shared {
     /// The program that is started as their shim.
     pub program: PathBuf,
-    /// Where the agent listens: they are found at its address.
+    /// The address that they are told to listen at.
+    pub address: IpAddr,
+    /// Where they are found from here: at that address, or at the agent's where that stands for all.
     pub listen: SocketAddr,
     /// The identity of the node.
     pub node: String,
@@ -56,11 +58,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What is shared by the simulators of the agent that listens there, on this data folder.
-    pub fn new(program: PathBuf, listen: SocketAddr, claim: &Claim, data: DataFolder) -> Self {
+    /// What is shared by the simulators of the agent that listens there, on this data folder. Without an address of their own
+    /// they listen at the agent's.
+    pub fn new(program: PathBuf, listen: SocketAddr, address: Option<IpAddr>, claim: &Claim, data: DataFolder) -> Self {
+        let address = address.unwrap_or(listen.ip());
         Shared {
             program,
-            listen,
+            address,
+            listen: match address.is_unspecified() {
+                true => listen,
+                false => SocketAddr::new(address, listen.port()),
+            },
             node: claim.node.clone(),
             generation: claim.generation.clone(),
             programs: Programs::new(data.programs()),

@@ -54,7 +54,7 @@ pub(super) fn write_spec(shared: &Shared, folder: &SimulatorFolder, record: &Rec
     if let Some(machine) = &record.machine() {
         let program = machine.program.as_ref();
         let program = program.map(|program| shared.programs.path(&program.sha256));
-        command = machine::command(machine, record.gdb_port, program.as_deref(), shared.listen.ip());
+        command = machine::command(machine, record.gdb_port, program.as_deref(), shared.address);
         if record.incoming.is_some() {
             command.extend(["-incoming".to_owned(), format!("unix:../{INCOMING}")]);
         }
@@ -88,7 +88,7 @@ pub(super) fn environment(shared: &Shared, record: &Record) -> BTreeMap<String, 
     let mut env = record.spec.env.clone().unwrap_or_default();
     env.insert(COOKIE.to_owned(), cookie(shared, record));
     env.insert("SIMFLEET_NAME".to_owned(), record.name.clone());
-    env.insert("SIMFLEET_ADDRESS".to_owned(), shared.listen.ip().to_string());
+    env.insert("SIMFLEET_ADDRESS".to_owned(), shared.address.to_string());
     for (name, port) in record.spec.ports.iter().flatten() {
         let name: String = name
             .chars()

@@ -40,6 +40,7 @@ fn agent(arguments: &[OsString]) -> Result<()> {
     let options = AgentOptions {
         data: data.into(),
         listen: listen.to_string_lossy().parse()?,
+        address: None,
         program: std::env::current_exe()?,
     };
     tokio::runtime::Runtime::new()?.block_on(serve(options))?;
