@@ -34,7 +34,10 @@ fn names(cloud: &Cloud) -> Vec<String> {
             .into_iter()
             .find_map(|it| Some(name.find(it)? + it.len()))?;
         let (start, end) = name.split_at(at);
-        Some(format!("{start}{}", end.trim_start_matches(|c: char| c.is_ascii_digit())))
+        Some(format!(
+            "{start}{}",
+            end.trim_start_matches(|c: char| c.is_ascii_digit())
+        ))
     };
     let mut names = cloud.names();
     for name in &mut names {
