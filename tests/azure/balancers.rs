@@ -8,7 +8,7 @@ use crate::support::Fleet;
 
 const NETWORK: &str = "2024-05-01";
 
-fn text(cloud: &Cloud, members: u64, size: &str, balancer: &str) -> String {
+pub fn text(cloud: &Cloud, members: u64, size: &str, balancer: &str) -> String {
     let provider = cloud.provider();
     format!(
         r#"{provider}
@@ -36,8 +36,8 @@ pool "web" {{
     )
 }
 
-const PLAIN: &str = r#"load_balancer "azure" { port = 80 }"#;
-const CHECKED: &str = r#"load_balancer "azure" {
+pub const PLAIN: &str = r#"load_balancer "azure" { port = 80 }"#;
+pub const CHECKED: &str = r#"load_balancer "azure" {
     port      = 80
     algorithm = "source_ip"
     health_check {
@@ -55,7 +55,7 @@ fn seen(cloud: &Cloud, collection: &str, name: &str) -> Value {
 }
 
 /// Returns the members whose interfaces are in the pool of the load balancer.
-fn behind(cloud: &Cloud) -> Vec<String> {
+pub fn behind(cloud: &Cloud) -> Vec<String> {
     let mut members = Vec::new();
     for id in cloud
         .ids("web-m")

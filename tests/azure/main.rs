@@ -21,6 +21,7 @@ mod crashing;
 mod groups;
 mod infrastructure;
 mod live;
+mod logins;
 mod machines;
 mod metering;
 mod prices;

@@ -96,7 +96,9 @@ fn an_agent_is_reached_through_its_folder() {
         .expect("it runs");
     let mut output = BufReader::new(dial.stdout.take().expect("it is piped"));
     let mut greeting = String::new();
-    output.read_line(&mut greeting).expect("a line");
+    while greeting.trim().is_empty() {
+        output.read_line(&mut greeting).expect("a line");
+    }
     let token = greeting.trim().strip_prefix("simfleet-agent ").expect("a greeting");
     let mut input = dial.stdin.take().expect("it is piped");
     let request = format!(

@@ -1,27 +1,15 @@
-//! Where an agent is reached: at an address of its own, or by a login on its machine.
-//!
-//! An agent on another machine listens to that machine only. Whoever can log in there as the user of the agent runs
-//! `simfleet agent dial`, which says the token on a first line and from then on passes on what is sent: so no port of the
-//! machine is open to others, and no secret has to be brought there or kept here.
+//! Where an agent is reached: at an address of its own, or by a [`login`](crate::login) on its machine.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use simfleet_provider_api::ssh::Ssh;
-use tokio::io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader, ReadBuf, join};
+use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::durable;
-use crate::layout::{AgentRecord, DataFolder};
+use crate::login::{Login, log_in};
 
-/// What the line with the token begins with.
-const GREETING: &str = "simfleet-agent ";
-/// How much a login may say before that, in bytes: some shells greet everybody.
-const MOST_BEFORE: u64 = 64 << 10;
 /// The scheme of an agent at the end of a login.
 const OVER_SSH: &str = "agent+ssh://";
 
@@ -50,11 +38,7 @@ pub(crate) struct Connected {
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    /// A login, which ends with this.
-    Login(
-        io::Join<BufReader<ChildStdout>, ChildStdin>,
-        #[expect(dead_code, reason = "it is kept")] Box<Child>,
-    ),
+    Login(Box<Login>),
 }
 
 impl Endpoint {
@@ -93,7 +77,13 @@ impl Endpoint {
                 stream: Stream::Tcp(TcpStream::connect((host.as_str(), *port)).await?),
                 token: None,
             }),
-            Endpoint::Over(ssh) => log_in(ssh).await,
+            Endpoint::Over(ssh) => {
+                let (token, login) = log_in(ssh).await?;
+                Ok(Connected {
+                    stream: Stream::Login(Box::new(login)),
+                    token: Some(token),
+                })
+            }
         }
     }
 }
@@ -128,93 +118,11 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// Logs in, and waits for the agent there to be reached.
-async fn log_in(ssh: &Ssh) -> io::Result<Connected> {
-    let mut child = ssh
-        .command(["simfleet", "agent", "dial"])
-        .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("`ssh` cannot be run: {error}")))?;
-    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(io::Error::other("`ssh` has no input and output"));
-    };
-    let mut output = BufReader::new(output);
-    let mut line = String::new();
-    let mut said = 0;
-    while said < MOST_BEFORE {
-        line.clear();
-        let read = (&mut output).take(MOST_BEFORE).read_line(&mut line).await?;
-        if read == 0 {
-            break;
-        }
-        if let Some(token) = line.strip_prefix(GREETING) {
-            return Ok(Connected {
-                token: Some(token.trim().to_owned()),
-                stream: Stream::Login(join(output, input), Box::new(child)),
-            });
-        }
-        said += u64::try_from(read).unwrap_or(u64::MAX);
-    }
-    Err(why(child).await)
-}
-
-/// Returns why a login did not lead to an agent, in the words of `ssh` or of the machine.
-async fn why(mut child: Child) -> io::Error {
-    let mut said = String::new();
-    if let Some(errors) = child.stderr.as_mut() {
-        // What it said is wanted, whole or in part.
-        let _ = errors.take(4096).read_to_string(&mut said).await;
-    }
-    let last = said.trim().lines().next_back().unwrap_or_default();
-    let message = match last {
-        "" => "nothing there says that it is an agent".to_owned(),
-        last if last.contains("not found") => format!("no simfleet is installed there, or not yet: {last}"),
-        last => last.to_owned(),
-    };
-    io::Error::other(message)
-}
-
-/// Connects standard input and output to the agent with this data folder: the far end of a login. Returns when the agent has
-/// ended the connection, which it does soon after nothing more comes in.
-///
-/// # Errors
-/// No agent has the folder, or it does not answer, or nobody is there any more to pass its answers to.
-pub fn dial(data: &DataFolder) -> io::Result<()> {
-    let nobody = |error: io::Error| {
-        let message = format!("no agent is there by `{}`: {error}", data.path().display());
-        io::Error::new(error.kind(), message)
-    };
-    let token = std::fs::read_to_string(data.token()).map_err(nobody)?;
-    let record: Option<AgentRecord> = durable::read_json(&data.agent()).map_err(nobody)?;
-    let listens = record.and_then(|record| record.listens);
-    let listens = listens.ok_or_else(|| nobody(io::Error::other("it has not begun to listen")))?;
-    let mut agent = std::net::TcpStream::connect(listens).map_err(nobody)?;
-    let mut sent = agent.try_clone()?;
-    let mut output = std::io::stdout();
-    output.write_all(format!("{GREETING}{}\n", token.trim()).as_bytes())?;
-    output.flush()?;
-    // It ends with the process at the latest.
-    std::thread::spawn(move || {
-        // What cannot be sent is told by the answer that does not come.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut sent);
-        let _ = sent.shutdown(Shutdown::Write);
-    });
-    let mut bytes = vec![0; 64 << 10];
-    loop {
-        match agent.read(&mut bytes)? {
-            0 => return Ok(()),
-            length => {
-                output.write_all(bytes.get(..length).unwrap_or_default())?;
-                output.flush()?;
-            }
-        }
-    }
-}
-
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, into),
-            Stream::Login(stream, _) => Pin::new(stream).poll_read(context, into),
+            Stream::Login(login) => Pin::new(&mut login.stream).poll_read(context, into),
         }
     }
 }
@@ -223,21 +131,21 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Login(stream, _) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Login(login) => Pin::new(&mut login.stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Login(stream, _) => Pin::new(stream).poll_flush(context),
+            Stream::Login(login) => Pin::new(&mut login.stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Login(stream, _) => Pin::new(stream).poll_shutdown(context),
+            Stream::Login(login) => Pin::new(&mut login.stream).poll_shutdown(context),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The simfleet agent of a node, and the provider that speaks to it.
 //!
 //! - [`protocol`]: what is said over HTTP, and in which version
-//! - [`client`]: the calls; `endpoint`: over which connection ([`dial`] is its far end); [`schema`], [`provider`]: the kind `process` of the provider `agent`,
-//!   and `machine`; `host`: the machine itself; `runtime`: what is done
+//! - [`client`]: the calls; `endpoint`: over which connection; `login`: one by ssh ([`dial`] is its far end)
+//! - [`schema`], [`provider`]: the kinds `process` and `machine` of the provider `agent`; `host`: the machine itself; `runtime`: what is done
 //!   with one by hand
 //! - [`Probe`]: tries whether a process answers
 //! - `server`: the agent ([`serve`]); `supervisor`: its simulators; [`shim`]: the process over each of them
@@ -20,6 +20,7 @@ mod http;
 pub mod identity;
 pub mod layout;
 mod load;
+mod login;
 mod mavlink;
 pub mod node;
 mod pace;
@@ -38,7 +39,7 @@ mod supervisor;
 mod times;
 
 pub use client::{AgentClient, ClientError};
-pub use endpoint::dial;
+pub use login::dial;
 pub use pace::real_time_factor;
 pub use probe::Probe;
 pub use provider::AgentType;

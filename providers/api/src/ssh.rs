@@ -112,6 +112,8 @@ impl Ssh {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Who stops a run at a terminal stops its whole process group; what has been begun over there goes on to its end.
+            .process_group(0)
             .kill_on_drop(true);
         command
     }

@@ -219,8 +219,7 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
         address: options.listen,
         source,
     };
-    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let (listener, address) = bind(options.listen).await.map_err(listen)?;
     write_agent(Some(address))?;
     let token = token(&data)?;
     let node = NodeRecord::load(&data).map_err(|source| file(data.node(), source))?;
@@ -253,6 +252,14 @@ async fn run(options: AgentOptions) -> Result<(), AgentError> {
             Ok(())
         }
     }
+}
+
+/// Listens for as long as this process lives: who is told that it does takes whoever listens there for it.
+async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?.into_std()?;
+    std::mem::forget(listener.try_clone()?);
+    let address = listener.local_addr()?;
+    Ok((TcpListener::from_std(listener)?, address))
 }
 
 /// Returns when the data folder was deleted, and its lock with it. One that was moved is still there.

@@ -1,0 +1,329 @@
+//! Agents behind logins that go wrong: a program that stands for `ssh` leads to an agent of this machine, which stands for one
+//! in Azure. Nothing here needs rights that others lack.
+
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use simfleet_azure_emulator::Options;
+use simfleet_provider_agent::durable;
+use simfleet_provider_agent::identity::{ProcessIdentity, marked_with};
+use simfleet_provider_agent::layout::{AgentRecord, Claim, DataFolder};
+use simfleet_provider_agent::shim::COOKIE;
+
+use crate::cloud::{Cloud, IMAGE, KEY};
+use crate::support::Fleet;
+
+const SIMFLEET: &str = env!("CARGO_BIN_EXE_simfleet");
+
+/// A cloud of which every machine has an agent, and an `ssh` that leads there.
+struct Lab {
+    cloud: Cloud,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path().display();
+        // A machine: its agent is started anew whenever it ends. It is found by its address.
+        let machine = format!(
+            "folder=$1; ln -sfn \"$folder\" {at}/$(cat \"$folder/public-ip\"); mkdir -p \"$folder/agent\"\n\
+             echo \"$folder\" >>{at}/machines\n\
+             while :; do {SIMFLEET} agent --listen 127.0.0.1:0 --data \"$folder/agent\"; sleep 0.3; done"
+        );
+        let (_, second, third) = (127, 100 + std::process::id() / 256 % 100, std::process::id() % 256);
+        let part = |number: u32| u8::try_from(number).expect("it is small");
+        let mut cloud = Cloud::empty(Options {
+            machine_command: Some(["sh", "-c", &machine, "machine"].map(str::to_owned).into()),
+            public_addresses: (Ipv4Addr::new(127, part(second), part(third), 0), 24),
+            ..Options::default()
+        });
+        cloud.az(
+            "PUT",
+            &Cloud::group(),
+            "2022-09-01",
+            &serde_json::json!({ "location": "eastus" }),
+        );
+        std::fs::create_dir(folder.path().join("bin")).expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        cloud
+            .environment
+            .push(("PATH", format!("{}:{path}", folder.path().join("bin").display())));
+        let lab = Lab { cloud, folder };
+        lab.ssh("exec $dial");
+        lab
+    }
+
+    /// Has `ssh` do something; `$dial` is what leads to the agent of the machine, `$n` the number of the login.
+    fn ssh(&self, does: &str) {
+        let at = self.folder.path().display();
+        let script = format!(
+            "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nhost=${{2#*@}}; shift 2\n\
+             [ \"$*\" = 'simfleet agent dial' ] || {{ echo \"unexpected: $*\" >&2; exit 255; }}\n\
+             echo $$ >>{at}/logins; n=$(wc -l <{at}/logins)\n\
+             dial=\"{SIMFLEET} agent dial --data {at}/$host/agent\"\n{does}\n"
+        );
+        // A script that is being run is not written to.
+        let (new, ssh) = (self.folder.path().join("bin/new"), self.folder.path().join("bin/ssh"));
+        std::fs::write(&new, script).expect("a file");
+        std::fs::set_permissions(&new, PermissionsExt::from_mode(0o755)).expect("it is ours");
+        std::fs::rename(new, ssh).expect("it is ours");
+    }
+
+    fn lines(&self, file: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the folders of the agents that were there.
+    fn agents(&self) -> Vec<PathBuf> {
+        self.lines("machines")
+            .iter()
+            .map(|it| Path::new(it).join("agent"))
+            .collect()
+    }
+
+    /// Returns the processes of simulators.
+    fn simulators(&self) -> Vec<ProcessIdentity> {
+        let claims = self.agents().into_iter();
+        let claims = claims.filter_map(|it| durable::read_json::<Claim>(&DataFolder::new(it).claim()).ok()?);
+        claims
+            .flat_map(|it| marked_with(COOKIE, &format!("{}:", it.node)))
+            .collect()
+    }
+
+    /// Kills the agents.
+    fn kill_agents(&self) {
+        for agent in self.agents() {
+            let record = durable::read_json::<AgentRecord>(&DataFolder::new(agent).agent());
+            if let Ok(Some(record)) = record {
+                let _ = record.identity.signal(rustix::process::Signal::KILL);
+            }
+        }
+    }
+
+    /// Returns the names of what the agent of the only machine has, sorted.
+    fn there(&self) -> Vec<String> {
+        let agents = self.agents();
+        let names = std::fs::read_dir(DataFolder::new(agents.last().expect("a machine")).simulators());
+        let names = names.into_iter().flatten().flatten();
+        let mut names: Vec<String> = names.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the logins that have not ended.
+    fn logged_in(&self) -> Vec<u32> {
+        let pids = self.lines("logins");
+        let pids = pids.iter().filter_map(|it| it.trim().parse().ok());
+        pids.filter(|pid| ProcessIdentity::of(*pid).is_some()).collect()
+    }
+
+    fn applied(&self, fleet: &Fleet) {
+        self.cloud.applied(fleet);
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let left = self.simulators();
+        // The machines go with the cloud, and what has left their process groups does not.
+        self.kill_agents();
+        for process in left {
+            let _ = process.signal(rustix::process::Signal::KILL);
+        }
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..3000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what}: not within 30 s and more");
+}
+
+fn text(cloud: &Cloud, simulators: u32, bootstrap: &str) -> String {
+    let provider = cloud.provider();
+    let sha256 = "ab".repeat(32);
+    format!(
+        r#"{provider}
+network "sim" {{
+  provider = azure
+  cidr     = "10.0.0.0/16"
+  subnet "benches" {{ cidr = "10.0.1.0/24" }}
+}}
+node "bench" {{
+  provider = azure
+  size     = "Standard_B2ms"
+  image    = "{IMAGE}"
+  subnet   = network.sim.subnet.benches.id
+  ssh {{ public_key = "{KEY}" }}
+  bootstrap {{
+    agent_url    = "https://files.example/simfleet"
+    agent_sha256 = "{sha256}"
+    {bootstrap}
+  }}
+  health_check {{
+    type         = "agent"
+    interval     = "1s"
+    start_period = "1m"
+  }}
+}}
+simulator "exec" "job" {{
+  count     = {simulators}
+  placement = node.bench
+  command   = ["sh", "-c", "echo begun; exec sleep 1000"]
+}}
+"#
+    )
+}
+
+/// Returns the names that the agent should have.
+fn jobs(count: u32) -> Vec<String> {
+    let mut names: Vec<String> = (0..count).map(|it| format!("simulator.exec.job%5B{it}%5D")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_runs_there_is_made_looked_at_and_deleted() {
+    let lab = Lab::start();
+    let fleet = Fleet::new(&text(&lab.cloud, 3, ""));
+    lab.applied(&fleet);
+    assert_eq!(lab.there(), jobs(3));
+    let status: Value = serde_json::from_str(&lab.cloud.ok(&fleet, &["status", "-o", "json"]).out).expect("JSON");
+    println!("{status:#}");
+    lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
+    assert_eq!(lab.cloud.names(), Vec::<String>::new());
+}
+
+/// A server that has many logins at once refuses some of them, at random.
+#[test]
+fn logins_that_are_refused_at_random_are_tried_again() {
+    let lab = Lab::start();
+    lab.ssh("[ $((n % 3)) = 0 ] && { echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255; }; exec $dial");
+    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    lab.applied(&fleet);
+    assert_eq!(lab.there(), jobs(12));
+    lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
+}
+
+/// A login that ends in the middle of an answer leaves open what it did.
+#[test]
+fn logins_that_are_cut_off_make_nothing_twice() {
+    let lab = Lab::start();
+    lab.ssh("[ $((n % 3)) = 0 ] || exec $dial; [ $((n % 2)) = 0 ] || exec timeout -s KILL 0.0$((n % 10)) $dial; $dial | { dd bs=1 count=90 2>/dev/null; kill $$; }");
+    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    lab.applied(&fleet);
+    assert_eq!(lab.there(), jobs(12));
+    assert_eq!(lab.simulators().len(), 24, "each is a process and its shim");
+    lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
+}
+
+/// An agent that ends while it makes something, and is started anew, makes it once.
+#[test]
+fn an_agent_that_is_started_anew_meanwhile_makes_nothing_twice() {
+    let lab = Lab::start();
+    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    let mut run = fleet.command(&["apply", "--auto-approve"]);
+    run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
+    let mut run = run.spawn().expect("it runs");
+    let mut killed = 0;
+    while run.try_wait().expect("it can be asked").is_none() {
+        if !lab.agents().is_empty() && !lab.there().is_empty() && killed < 8 {
+            lab.kill_agents();
+            killed += 1;
+            std::thread::sleep(std::time::Duration::from_millis(700));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
+    assert_eq!(ended.code, Some(0), "{killed}: {}{}", ended.out, ended.err);
+    println!("{killed} {}", ended.out);
+    lab.applied(&fleet);
+    assert_eq!(lab.there(), jobs(12));
+    assert_eq!(lab.simulators().len(), 24, "each is a process and its shim");
+}
+
+/// Who stops a run at a terminal stops all that it has started too; a login that makes something goes on to its end.
+#[test]
+fn a_run_that_is_stopped_at_a_terminal_ends_what_it_has_begun() {
+    let lab = Lab::start();
+    let fleet = Fleet::new(&text(&lab.cloud, 0, ""));
+    lab.applied(&fleet);
+    lab.ssh("sleep 2; exec $dial");
+    fleet.write(&text(&lab.cloud, 4, ""));
+    let before = lab.lines("logins").len();
+    let mut run = fleet.command(&["apply", "--auto-approve", "--parallelism", "2"]);
+    run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
+    let run = run.process_group(0).spawn().expect("it runs");
+    until("something is being made", || lab.lines("logins").len() > before + 3);
+    let group = i32::try_from(run.id()).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process_group(group.expect("it is one"), rustix::process::Signal::INT).expect("it is there");
+    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
+    println!("{}", ended.out);
+    assert_eq!(ended.code, Some(130), "{}\n{}", ended.out, ended.err);
+    assert!(!ended.err.contains("failed"), "{}\n{}", ended.out, ended.err);
+    lab.ssh("exec $dial");
+    lab.applied(&fleet);
+    assert_eq!(lab.there(), jobs(4));
+}
+
+/// A run that is killed leaves no login behind, and the next one goes on.
+#[test]
+fn a_run_that_is_killed_leaves_no_login_behind() {
+    let lab = Lab::start();
+    let fleet = Fleet::new(&text(&lab.cloud, 8, ""));
+    let mut run = fleet.command(&["apply", "--auto-approve"]);
+    run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
+    let mut run = run.stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    until("something is being made", || {
+        !lab.agents().is_empty() && lab.there().len() > 1
+    });
+    run.kill().expect("it is killed");
+    run.wait().expect("it ended");
+    until("no login is left", || lab.logged_in().is_empty());
+    lab.applied(&fleet);
+    assert_eq!((lab.there(), lab.simulators().len()), (jobs(8), 16));
+}
+
+/// Who follows a log, and goes, is not waited for over there.
+#[test]
+fn a_log_that_is_followed_ends_with_who_follows_it() {
+    let lab = Lab::start();
+    let fleet = Fleet::new(&text(&lab.cloud, 1, ""));
+    lab.applied(&fleet);
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+        let mut run = fleet.command(&["simulator logs", "simulator.exec.job[0]", "--follow"]);
+        run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
+        let mut run = run.spawn().expect("it runs");
+        let mut begun = [0; 5];
+        std::io::Read::read_exact(&mut run.stdout.as_mut().expect("it is piped"), &mut begun).expect("it is written");
+        assert_eq!(&begun, b"begun");
+        assert_eq!(lab.logged_in().len(), 1);
+        ProcessIdentity::of(run.id())
+            .expect("it runs")
+            .signal(signal)
+            .expect("it is there");
+        let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
+        println!("{ended:?}");
+        until("no login is left", || lab.logged_in().is_empty());
+    }
+    // An agent that ends in the middle of it is told of.
+    let run = fleet
+        .command(&["simulator logs", "simulator.exec.job[0]", "--follow"])
+        .envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)))
+        .spawn()
+        .expect("it runs");
+    until("it follows", || lab.logged_in().len() == 1);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    lab.kill_agents();
+    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
+    println!("{ended:?}");
+}
