@@ -20,7 +20,7 @@ mod login;
 
 pub(super) use adopted::members as adopted_members;
 pub use adopted::{frame, set_of_instance};
-pub(super) use balancer::{backends, refuse as refuse_balancer};
+pub(super) use balancer::{backends, of_balancer, refuse as refuse_balancer};
 pub(super) use boot::has_agent;
 pub use group::groups;
 pub use login::with_parts;

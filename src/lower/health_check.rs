@@ -67,7 +67,8 @@ fn of_machine(
     Ok(match check.kind {
         HealthCheckType::Ssh => Some(Look::Ssh { login: login()? }),
         HealthCheckType::Docker => Some(Look::Docker { login: login()? }),
-        HealthCheckType::Agent if azure::has_agent(template) => Some(Look::Agent),
+        // It is looked for by the login that is kept with the machine.
+        HealthCheckType::Agent if azure::has_agent(template) => login().map(|_| Some(Look::Agent))?,
         HealthCheckType::Cloud => Some(Look::Cloud),
         _ => None,
     })

@@ -282,6 +282,7 @@ pub(super) fn pool_outputs(
         ("name", Value::string(Arc::<str>::from(address.name()))),
         ("size", Value::from(members.len() as u64)),
         ("members", Value::tuple(nodes)),
+        ("public_ip", azure::of_balancer(address, declared, objects)),
     ]
 }
 

@@ -32,6 +32,7 @@ pool "web" {{
   }}
   {balancer}
 }}
+output "at" {{ value = pool.web.public_ip }}
 "#
     )
 }
@@ -80,6 +81,11 @@ fn members_are_behind_a_load_balancer_from_when_they_are_there_until_they_go() {
     insta::assert_snapshot!("first_plan", cloud.planned(&fleet).join("\n"));
     cloud.applied(&fleet);
     assert_eq!(behind(&cloud), ["m1", "m2"]);
+    let ip = seen(&cloud, "/publicIPAddresses/", "web-azure-ip")["properties"]["ipAddress"].take();
+    assert_eq!(
+        cloud.ok(&fleet, &["output", "at", "--raw"]).out.trim(),
+        ip.as_str().expect("a text")
+    );
     let document: Value = serde_json::from_str(&cloud.ok(&fleet, &["plan", "--json"]).out).expect("JSON");
     assert_eq!(
         document["drift"],

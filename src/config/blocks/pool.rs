@@ -199,6 +199,7 @@ pub(super) fn schema() -> BlockSchema {
             ("name", "its name"),
             ("size", "how many members it has"),
             ("members", "its members, by name"),
+            ("public_ip", "the public address of its load balancer \"azure\""),
         ]);
     load_balancer::schemas().into_iter().fold(schema, BlockSchema::optional)
 }

@@ -6,7 +6,8 @@ use simfleet_state::ProviderConfig;
 
 use super::super::layout::member;
 use super::super::load_balancer::{AZURE, is_in_service};
-use super::super::{Desired, Lowering};
+use super::super::{Desired, Lowering, Objects};
+use super::login::of_part;
 use super::{IP_PART, NIC_PART, PUBLIC_IP, id_of, in_group, part};
 use crate::config::Record;
 use crate::config::blocks::{AzureBalancer, HealthCheckType, Pool};
@@ -46,6 +47,15 @@ pub(super) fn address(lowering: &Lowering<'_>, provider: &ProviderConfig) -> Opt
     block(lowering)?;
     let address = lowering.address.child(AZURE).part(IP_PART);
     Some(part(lowering, provider, PUBLIC_IP, address, tagged(lowering)))
+}
+
+/// Returns the public address at which a pool is reached: that of its load balancer, `null` where it has none.
+pub(in crate::lower) fn of_balancer(pool: &Address, declared: &Record, objects: &dyn Objects) -> Value {
+    let mut blocks = declared.blocks("load_balancer");
+    match blocks.any(|block| &*block.label(0) == AZURE) {
+        true => of_part(&pool.child(AZURE), IP_PART, "address", objects),
+        false => Value::NULL,
+    }
 }
 
 /// Returns the load balancer of a pool.
