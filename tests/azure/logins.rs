@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use simfleet_azure_emulator::Options;
 use simfleet_provider_agent::durable;
 use simfleet_provider_agent::identity::{ProcessIdentity, marked_with};
@@ -14,7 +14,7 @@ use simfleet_provider_agent::layout::{AgentRecord, Claim, DataFolder};
 use simfleet_provider_agent::shim::COOKIE;
 
 use crate::cloud::{Cloud, IMAGE, KEY};
-use crate::support::Fleet;
+use crate::support::{Ended, Fleet};
 
 const SIMFLEET: &str = env!("CARGO_BIN_EXE_simfleet");
 
@@ -41,12 +41,7 @@ impl Lab {
             public_addresses: (Ipv4Addr::new(127, part(second), part(third), 0), 24),
             ..Options::default()
         });
-        cloud.az(
-            "PUT",
-            &Cloud::group(),
-            "2022-09-01",
-            &serde_json::json!({ "location": "eastus" }),
-        );
+        cloud.az("PUT", &Cloud::group(), "2022-09-01", &json!({ "location": "eastus" }));
         std::fs::create_dir(folder.path().join("bin")).expect("a folder");
         let path = std::env::var("PATH").unwrap_or_default();
         cloud
@@ -198,7 +193,11 @@ fn what_runs_there_is_made_looked_at_and_deleted() {
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(3));
     let status: Value = serde_json::from_str(&lab.cloud.ok(&fleet, &["status", "-o", "json"]).out).expect("JSON");
-    println!("{status:#}");
+    assert_eq!(status["simulators"].as_array().map(Vec::len), Some(3), "{status:#}");
+    assert_eq!(
+        (&status["simulators"][2]["status"], &status["open"]),
+        (&json!("running"), &json!([]))
+    );
     lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
     assert_eq!(lab.cloud.names(), Vec::<String>::new());
 }
@@ -236,16 +235,15 @@ fn an_agent_that_is_started_anew_meanwhile_makes_nothing_twice() {
     let mut run = run.spawn().expect("it runs");
     let mut killed = 0;
     while run.try_wait().expect("it can be asked").is_none() {
-        if !lab.agents().is_empty() && !lab.there().is_empty() && killed < 8 {
+        if !lab.agents().is_empty() && !lab.there().is_empty() && killed < 4 {
             lab.kill_agents();
             killed += 1;
             std::thread::sleep(std::time::Duration::from_millis(700));
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
+    let ended = Ended::from(run.wait_with_output().expect("it ended"));
     assert_eq!(ended.code, Some(0), "{killed}: {}{}", ended.out, ended.err);
-    println!("{killed} {}", ended.out);
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
     assert_eq!(lab.simulators().len(), 24, "each is a process and its shim");
@@ -266,8 +264,7 @@ fn a_run_that_is_stopped_at_a_terminal_ends_what_it_has_begun() {
     until("something is being made", || lab.lines("logins").len() > before + 3);
     let group = i32::try_from(run.id()).ok().and_then(rustix::process::Pid::from_raw);
     rustix::process::kill_process_group(group.expect("it is one"), rustix::process::Signal::INT).expect("it is there");
-    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
-    println!("{}", ended.out);
+    let ended = Ended::from(run.wait_with_output().expect("it ended"));
     assert_eq!(ended.code, Some(130), "{}\n{}", ended.out, ended.err);
     assert!(!ended.err.contains("failed"), "{}\n{}", ended.out, ended.err);
     lab.ssh("exec $dial");
@@ -311,8 +308,7 @@ fn a_log_that_is_followed_ends_with_who_follows_it() {
             .expect("it runs")
             .signal(signal)
             .expect("it is there");
-        let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
-        println!("{ended:?}");
+        run.wait().expect("it ended");
         until("no login is left", || lab.logged_in().is_empty());
     }
     // An agent that ends in the middle of it is told of.
@@ -324,6 +320,82 @@ fn a_log_that_is_followed_ends_with_who_follows_it() {
     until("it follows", || lab.logged_in().len() == 1);
     std::thread::sleep(std::time::Duration::from_millis(300));
     lab.kill_agents();
-    let ended = crate::support::Ended::from(run.wait_with_output().expect("it ended"));
-    println!("{ended:?}");
+    let ended = Ended::from(run.wait_with_output().expect("it ended"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.err.contains("no answer from the agent of azureuser@"),
+        "{}",
+        ended.err
+    );
+}
+
+/// What runs on a machine goes with it: it is forgotten, whether its agent can still be asked or not, and made on the new one.
+#[test]
+fn what_ran_on_a_machine_goes_with_it() {
+    let lab = Lab::start();
+    let cloud = &lab.cloud;
+    let machine = || {
+        let ids = cloud.ids("bench").into_iter();
+        let mut ids = ids.filter(|it| it.contains("/virtualMachines/"));
+        ids.next().expect("it is there")
+    };
+    let fleet = Fleet::new(&text(cloud, 2, ""));
+    lab.applied(&fleet);
+    // Another program, another machine.
+    let replaced = [
+        "replace node.bench",
+        "replace simulator.exec.job[0]",
+        "replace simulator.exec.job[1]",
+    ];
+    let other = text(cloud, 2, "").replace("abab", "cdcd");
+    fleet.write(&other);
+    assert_eq!(cloud.planned(&fleet), replaced);
+    lab.applied(&fleet);
+    assert_eq!((lab.there(), lab.agents().len()), (jobs(2), 2));
+    fleet.write(&other.replace("cdcd", "CDCD"));
+    assert_eq!(cloud.planned(&fleet), Vec::<String>::new(), "it is the same program");
+
+    cloud.az("DELETE", &machine(), "2024-07-01", &json!({}));
+    until("it is gone", || {
+        cloud.ids("bench").iter().all(|it| !it.contains("/virtualMachines/"))
+    });
+    lab.applied(&fleet);
+    assert_eq!((lab.there(), lab.agents().len()), (jobs(2), 3));
+
+    cloud.az("POST", &format!("{}/deallocate", machine()), "2024-07-01", &json!({}));
+    lab.ssh("echo \"ssh: connect to host $host port 22: Connection timed out\" >&2; exit 255");
+    let status = cloud.ok(&fleet, &["status"]).out;
+    assert!(
+        status.contains("deallocated") && status.contains("port 22: Connection timed out"),
+        "{status}"
+    );
+    cloud.ok(&fleet, &["destroy", "--auto-approve"]);
+    assert_eq!(cloud.names(), Vec::<String>::new());
+}
+
+/// Where a program is fetched from can let whoever knows it fetch it.
+#[test]
+fn where_the_program_is_fetched_from_can_be_a_secret() {
+    const SECRET: &str = "hush5f2c91";
+    let lab = Lab::start();
+    let declared = "variable \"url\" {\n  type      = string\n  sensitive = true\n}\n";
+    let fleet = text(&lab.cloud, 1, "").replace("\"https://files.example/simfleet\"", "var.url");
+    let url = format!("https://files.example/simfleet?sig={SECRET}");
+    let fleet = Fleet::new(&format!("{declared}{fleet}")).with_environment([("SIMFLEET_VAR_url", &*url)]);
+    lab.applied(&fleet);
+    let told = std::fs::read_to_string(lab.agents().pop().expect("a machine").with_file_name("custom-data"));
+    assert!(told.expect("it was told").contains(SECRET));
+    for verb in [
+        &["show", "--json"][..],
+        &["plan", "--replace", "node.bench"],
+        &["plan", "--replace", "node.bench", "--json"],
+    ] {
+        let ended = lab.cloud.ok(&fleet, verb);
+        assert!(!ended.out.contains(SECRET) && !ended.err.contains(SECRET), "{verb:?}");
+    }
+    let found = std::process::Command::new("grep")
+        .args(["-rl", SECRET])
+        .arg(fleet.path())
+        .output();
+    assert_eq!(String::from_utf8_lossy(&found.expect("grep runs").stdout), "");
 }
