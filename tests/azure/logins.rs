@@ -1,10 +1,12 @@
 //! Agents behind logins that go wrong: a program that stands for `ssh` leads to an agent of this machine, which stands for one
 //! in Azure. Nothing here needs rights that others lack.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use simfleet_azure_emulator::Options;
@@ -279,7 +281,7 @@ fn a_run_that_is_killed_leaves_no_login_behind() {
     let fleet = Fleet::new(&text(&lab.cloud, 8, ""));
     let mut run = fleet.command(&["apply", "--auto-approve"]);
     run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
-    let mut run = run.stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    let mut run = run.stdout(Stdio::null()).spawn().expect("it runs");
     until("something is being made", || {
         !lab.agents().is_empty() && lab.there().len() > 1
     });
@@ -398,4 +400,55 @@ fn where_the_program_is_fetched_from_can_be_a_secret() {
         .arg(fleet.path())
         .output();
     assert_eq!(String::from_utf8_lossy(&found.expect("grep runs").stdout), "");
+}
+
+/// The console of a machine is a connection that goes both ways, and its program is a large request.
+#[test]
+#[ignore = "needs QEMU and assemblers; scripts/test installs them"]
+fn a_console_is_read_and_typed_at_until_it_is_left() {
+    let lab = Lab::start();
+    let machine = "program \"count\" { path = \"arm.elf\" }\nsimulator \"qemu\" \"arm\" {\n  placement = node.bench\n  binary    = \"qemu-system-arm\"\n  machine   = \"lm3s6965evb\"\n  cpu       = \"cortex-m3\"\n  program   = program.count\n  console \"uart0\" {}\n}\n";
+    let fleet = Fleet::new(&(text(&lab.cloud, 0, "") + machine));
+    let at = |name: &str| fleet.path().join(name).display().to_string();
+    std::fs::write(at("arm.s"), include_str!("../qemu/firmware/arm.s")).expect("a file");
+    for words in [
+        &["arm-none-eabi-as", "-o", &at("arm.o"), &at("arm.s")][..],
+        &[
+            "arm-none-eabi-ld",
+            "-Ttext=0",
+            "-e",
+            "0",
+            "-o",
+            &at("arm.elf"),
+            &at("arm.o"),
+        ],
+    ] {
+        let made = std::process::Command::new(words[0]).args(&words[1..]).status();
+        assert!(made.expect("it runs").success(), "{words:?}");
+    }
+    // No pipe holds that.
+    let mut program = std::fs::read(at("arm.elf")).expect("it is made");
+    program.resize(8 << 20, 0);
+    std::fs::write(at("arm.elf"), program).expect("a file");
+    lab.applied(&fleet);
+
+    for leaves in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+        let mut run = fleet.command(&["simulator console", "simulator.qemu.arm"]);
+        run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
+        let mut run = run.stdin(Stdio::piped()).spawn().expect("it runs");
+        let mut typed = run.stdin.take().expect("a pipe");
+        let mut shown = BufReader::new(run.stdout.take().expect("a pipe")).lines();
+        shown.next().expect("a line").expect("text");
+        typed.write_all(b"x").expect("it is typed");
+        let answer = shown.map_while(Result::ok).find(|line| line.starts_with('<'));
+        assert_eq!(answer.as_deref(), Some("<x>"));
+        assert_eq!(lab.logged_in().len(), 1);
+        ProcessIdentity::of(run.id())
+            .expect("it runs")
+            .signal(leaves)
+            .expect("it is there");
+        run.wait().expect("it ended");
+        until("no login is left", || lab.logged_in().is_empty());
+    }
+    lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
 }
