@@ -1,12 +1,14 @@
 //! Agents behind logins that go wrong: a program that stands for `ssh` leads to an agent of this machine, which stands for one
 //! in Azure. Nothing here needs rights that others lack.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use simfleet_azure_emulator::Options;
@@ -16,9 +18,15 @@ use simfleet_provider_agent::layout::{AgentRecord, Claim, DataFolder};
 use simfleet_provider_agent::shim::COOKIE;
 
 use crate::cloud::{Cloud, IMAGE, KEY};
-use crate::support::{Ended, Fleet};
+use crate::support::{Ended, Fleet, every};
 
 const SIMFLEET: &str = env!("CARGO_BIN_EXE_simfleet");
+
+/// A login that a server refuses, as it does at random where it has many.
+const REFUSED: &str = "echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255";
+/// One that ends after so long, or in the middle of the first answer.
+const CUT_OFF: &str = "[ $((n % 16)) = 0 ] || exec timeout -s KILL 0.0$((n % 10)) $dial\n\
+     $dial | { dd bs=1 count=90 2>/dev/null; kill $$; }";
 
 /// A cloud of which every machine has an agent, and an `ssh` that leads there.
 struct Lab {
@@ -83,13 +91,9 @@ impl Lab {
             .collect()
     }
 
-    /// Returns the processes of simulators.
-    fn simulators(&self) -> Vec<ProcessIdentity> {
-        let claims = self.agents().into_iter();
-        let claims = claims.filter_map(|it| durable::read_json::<Claim>(&DataFolder::new(it).claim()).ok()?);
-        claims
-            .flat_map(|it| marked_with(COOKIE, &format!("{}:", it.node)))
-            .collect()
+    /// Returns how many simulators run on the only machine: each is a process and its shim.
+    fn running(&self) -> usize {
+        self.agents().last().map_or(0, |agent| processes(agent).len()) / 2
     }
 
     /// Kills the agents.
@@ -126,13 +130,20 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let left = self.simulators();
+        let left: Vec<ProcessIdentity> = self.agents().iter().flat_map(|it| processes(it)).collect();
         // The machines go with the cloud, and what has left their process groups does not.
         self.kill_agents();
         for process in left {
             let _ = process.signal(rustix::process::Signal::KILL);
         }
     }
+}
+
+/// Returns the processes of an agent's simulators.
+fn processes(agent: &Path) -> Vec<ProcessIdentity> {
+    let claim = durable::read_json::<Claim>(&DataFolder::new(agent).claim());
+    let claim = claim.ok().flatten();
+    claim.map_or_else(Vec::new, |it| marked_with(COOKIE, &format!("{}:", it.node)))
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -208,7 +219,7 @@ fn what_runs_there_is_made_looked_at_and_deleted() {
 #[test]
 fn logins_that_are_refused_at_random_are_tried_again() {
     let lab = Lab::start();
-    lab.ssh("[ $((n % 3)) = 0 ] && { echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255; }; exec $dial");
+    lab.ssh(&format!("[ $((n % 3)) = 0 ] || exec $dial; {REFUSED}"));
     let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
@@ -219,11 +230,11 @@ fn logins_that_are_refused_at_random_are_tried_again() {
 #[test]
 fn logins_that_are_cut_off_make_nothing_twice() {
     let lab = Lab::start();
-    lab.ssh("[ $((n % 3)) = 0 ] || exec $dial; [ $((n % 2)) = 0 ] || exec timeout -s KILL 0.0$((n % 10)) $dial; $dial | { dd bs=1 count=90 2>/dev/null; kill $$; }");
+    lab.ssh(&format!("[ $((n % 3)) = 0 ] || exec $dial; {CUT_OFF}"));
     let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
-    assert_eq!(lab.simulators().len(), 24, "each is a process and its shim");
+    assert_eq!(lab.running(), 12);
     lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
 }
 
@@ -248,7 +259,7 @@ fn an_agent_that_is_started_anew_meanwhile_makes_nothing_twice() {
     assert_eq!(ended.code, Some(0), "{killed}: {}{}", ended.out, ended.err);
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
-    assert_eq!(lab.simulators().len(), 24, "each is a process and its shim");
+    assert_eq!(lab.running(), 12);
 }
 
 /// Who stops a run at a terminal stops all that it has started too; a login that makes something goes on to its end.
@@ -289,7 +300,7 @@ fn a_run_that_is_killed_leaves_no_login_behind() {
     run.wait().expect("it ended");
     until("no login is left", || lab.logged_in().is_empty());
     lab.applied(&fleet);
-    assert_eq!((lab.there(), lab.simulators().len()), (jobs(8), 16));
+    assert_eq!((lab.there(), lab.running()), (jobs(8), 8));
 }
 
 /// Who follows a log, and goes, is not waited for over there.
@@ -451,4 +462,35 @@ fn a_console_is_read_and_typed_at_until_it_is_left() {
         until("no login is left", || lab.logged_in().is_empty());
     }
     lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
+}
+
+/// Wherever a run is killed, and though logins are refused and cut off, nothing is made twice and nothing is left behind.
+#[cfg(feature = "fake")]
+#[test]
+fn killed_at_every_write_what_runs_there_is_made_once() {
+    use crate::support::crash::sweep;
+
+    let labs: Mutex<BTreeMap<PathBuf, Arc<Lab>>> = Mutex::default();
+    let of = |fleet: &Fleet| labs.lock().expect("no test panicked with it")[fleet.path()].clone();
+    let fleet = || {
+        let lab = Lab::start();
+        lab.ssh(&format!(
+            "[ $((n % 4)) = 0 ] || exec $dial; [ $((n % 8)) = 0 ] || {{ {REFUSED}; }}; {CUT_OFF}"
+        ));
+        let environment = lab.cloud.environment.iter().map(|(name, text)| (*name, text.as_str()));
+        let fleet = Fleet::new(&text(&lab.cloud, 3, "")).with_environment(environment);
+        let mut labs = labs.lock().expect("no test panicked with it");
+        labs.retain(|folder, _| folder.exists());
+        labs.insert(fleet.path().to_owned(), Arc::new(lab));
+        fleet
+    };
+    let check = |fleet: &Fleet, applied: bool, case: &str| {
+        let lab = of(fleet);
+        if applied {
+            assert_eq!((lab.there(), lab.running()), (jobs(3), 3), "{case}");
+        } else {
+            assert_eq!(lab.cloud.names(), Vec::<String>::new(), "{case}");
+        }
+    };
+    sweep(every(40), &check, &fleet, &|_| ());
 }
