@@ -167,6 +167,10 @@ fn what_a_node_lacks_is_said_with_its_place() {
         ),
         (
             "ssh {",
+            "bootstrap {\n    agent_url = \"simfleet\"\n    agent_sha256 = \"12\"\n  }\n  ssh {",
+        ),
+        (
+            "ssh {",
             "bootstrap {\n    packages = [\"htop\"]\n    user_data = \"#!/bin/sh\"\n  }\n  ssh {",
         ),
         ("ssh {", "health_check { type = \"agent\" }\n  ssh {"),

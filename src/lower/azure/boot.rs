@@ -57,8 +57,10 @@ pub(super) fn user_data(lowering: &Lowering<'_>, record: &Record, user: &Value) 
             .into());
     }
     let (url, sha256) = (given("agent_url"), given("agent_sha256"));
-    if has_agent {
-        check_digest(lowering, sha256, &span("agent_url"), &span("agent_sha256"))?;
+    if has_agent && sha256.is_none() {
+        let detail = "`agent_url` needs `agent_sha256`: a machine runs nothing that it cannot tell from anything else.";
+        let diagnostic = wrong(lowering, "Missing attribute", detail.to_owned(), span("agent_url"));
+        return Err(diagnostic.hint("sha256sum of the program prints it").into());
     }
     let own = given("user_data");
     let list = |name: &str| given(name).and_then(Value::as_slice).unwrap_or_default();
@@ -99,24 +101,6 @@ pub(super) fn user_data(lowering: &Lowering<'_>, record: &Record, user: &Value) 
     Ok(Value::from(boot.cloud_config()).mark(is_secret))
 }
 
-/// Checks that what is fetched from somewhere else can be told from everything else.
-fn check_digest(lowering: &Lowering<'_>, sha256: Option<&Value>, url: &Span, at: &Span) -> Result<(), Diagnostics> {
-    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match sha256 {
-        None => {
-            let detail =
-                "`agent_url` needs `agent_sha256`: a machine runs nothing that it cannot tell from anything else.";
-            let diagnostic = wrong(lowering, "Missing attribute", detail.to_owned(), url.clone());
-            Err(diagnostic.hint("sha256sum of the program prints it").into())
-        }
-        Some(value) if value.as_str().is_some_and(|text| !is_digest(text)) => {
-            let detail = "`agent_sha256` is a SHA-256 in 64 hexadecimal digits.".to_owned();
-            Err(wrong(lowering, "Invalid value", detail, at.clone()).into())
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 impl Boot<'_> {
     /// Returns the cloud-init of it. JSON is YAML: nothing in it has to be quoted otherwise.
     fn cloud_config(&self) -> String {
@@ -144,7 +128,7 @@ impl Boot<'_> {
             // What the machine is told comes as arguments, so that nothing of it is read by the shell. Its network can come
             // up later than this is run.
             let fetch = format!(
-                "set -e; n=0; until curl -fsSL -o {PROGRAM}.new --url \"$1\"; do n=$((n+1)); test $n -lt 60; sleep 5; done; \
+                "set -e; n=0; until curl -gfsSL -o {PROGRAM}.new --url \"$1\"; do n=$((n+1)); test $n -lt 60; sleep 5; done; \
                  echo \"$2  {PROGRAM}.new\" | sha256sum -c -; chmod 755 {PROGRAM}.new; mv {PROGRAM}.new {PROGRAM}; \
                  systemctl daemon-reload; systemctl enable --now {UNIT}"
             );
@@ -170,15 +154,16 @@ impl Boot<'_> {
     }
 
     /// Returns the service that the agent is. It is whoever logs in, so that they, and nobody else, can reach it; and what it runs
-    /// goes on while it is started anew.
+    /// goes on while it is started anew. However often it ends, it is; and a simulator that takes all memory does not end it.
     fn unit(&self) -> String {
         let user = self.user;
         let data = DATA.trim_start_matches("/var/lib/");
         format!(
-            "[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\n\
+            "[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\
+             StartLimitIntervalSec=0\n\n\
              [Service]\nUser={user}\nStateDirectory=simfleet {data}\nStateDirectoryMode=0700\nWorkingDirectory={HOME}\n\
-             ExecStart={PROGRAM} agent --listen 127.0.0.1:0 --address 0.0.0.0 --data {DATA}\nKillMode=process\nRestart=always\n\
-             RestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n"
+             ExecStart={PROGRAM} agent --listen 127.0.0.1:0 --address 0.0.0.0 --data {DATA}\nKillMode=process\nOOMPolicy=continue\n\
+             Restart=always\nRestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n"
         )
     }
 }
@@ -229,9 +214,9 @@ mod tests {
         package_update: true
         packages: ["curl","qemu-system-arm"]
         write_files:
-          - {"content":"[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\n\n[Service]\nUser=ann\nStateDirectory=simfleet simfleet/agent\nStateDirectoryMode=0700\nWorkingDirectory=/var/lib/simfleet\nExecStart=/usr/local/bin/simfleet agent --listen 127.0.0.1:0 --address 0.0.0.0 --data /var/lib/simfleet/agent\nKillMode=process\nRestart=always\nRestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n","path":"/etc/systemd/system/simfleet-agent.service"}
+          - {"content":"[Unit]\nDescription=The agent of simfleet\nWants=network-online.target\nAfter=network-online.target\nStartLimitIntervalSec=0\n\n[Service]\nUser=ann\nStateDirectory=simfleet simfleet/agent\nStateDirectoryMode=0700\nWorkingDirectory=/var/lib/simfleet\nExecStart=/usr/local/bin/simfleet agent --listen 127.0.0.1:0 --address 0.0.0.0 --data /var/lib/simfleet/agent\nKillMode=process\nOOMPolicy=continue\nRestart=always\nRestartSec=1\n\n[Install]\nWantedBy=multi-user.target\n","path":"/etc/systemd/system/simfleet-agent.service"}
         runcmd:
-          - ["sh","-c","set -e; n=0; until curl -fsSL -o /usr/local/bin/simfleet.new --url \"$1\"; do n=$((n+1)); test $n -lt 60; sleep 5; done; echo \"$2  /usr/local/bin/simfleet.new\" | sha256sum -c -; chmod 755 /usr/local/bin/simfleet.new; mv /usr/local/bin/simfleet.new /usr/local/bin/simfleet; systemctl daemon-reload; systemctl enable --now simfleet-agent.service","sh","https://x.example/simfleet?a='$(b)\"","ab12"]
+          - ["sh","-c","set -e; n=0; until curl -gfsSL -o /usr/local/bin/simfleet.new --url \"$1\"; do n=$((n+1)); test $n -lt 60; sleep 5; done; echo \"$2  /usr/local/bin/simfleet.new\" | sha256sum -c -; chmod 755 /usr/local/bin/simfleet.new; mv /usr/local/bin/simfleet.new /usr/local/bin/simfleet; systemctl daemon-reload; systemctl enable --now simfleet-agent.service","sh","https://x.example/simfleet?a='$(b)\"","ab12"]
         "##);
     }
 }

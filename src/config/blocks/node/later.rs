@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use simfleet_provider_api::Value;
 
+use crate::config::forms;
 use crate::config::record::Record;
 use crate::config::schema::{AttributeSchema, BlockSchema};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
@@ -86,8 +87,16 @@ pub(super) fn bootstrap() -> BlockSchema {
             "the simfleet agent is installed, from `agent_url`: it runs processes and machines under QEMU there",
         )
         .default(true),
-        AttributeSchema::string("agent_url", "where the machine finds the program of simfleet"),
-        AttributeSchema::string("agent_sha256", "the SHA-256 of that program, in hexadecimal"),
+        AttributeSchema::text(
+            "agent_url",
+            &forms::URL,
+            "where the machine finds the program of simfleet",
+        ),
+        AttributeSchema::text(
+            "agent_sha256",
+            &forms::SHA256,
+            "the SHA-256 of that program, in hexadecimal",
+        ),
         AttributeSchema::strings("packages", "packages of its distribution that are installed"),
         AttributeSchema::strings("prepull", "images that are pulled"),
         AttributeSchema::string("user_data", "cloud-init of its own"),
