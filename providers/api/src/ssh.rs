@@ -91,6 +91,8 @@ impl Ssh {
         let mut command = Command::new("ssh");
         // Nobody is asked for a password in the middle of an apply.
         command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
+        // Nor does who follows something on a machine that is switched off wait for ever.
+        command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
         if let Some(port) = self.port {
             command.arg("-p").arg(port.to_string());
         }
@@ -154,8 +156,8 @@ mod tests {
         };
         let command = ssh.command(["exec", "true"]);
         let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
-        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -p 2222 -i /keys/lab -o IdentitiesOnly=yes -o \
-                        UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -p 2222 \
+                        -i /keys/lab -o IdentitiesOnly=yes -o UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
         assert_eq!(words.join(" "), expected);
     }
 
@@ -167,8 +169,8 @@ mod tests {
         };
         let command = ssh.command(["true"]);
         let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
-        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o HostKeyAlias=\"agents-m1-0123456789ab\" -o \
-                        StrictHostKeyChecking=accept-new -- ann@192.0.2.7 true";
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -o \
+                        HostKeyAlias=\"agents-m1-0123456789ab\" -o StrictHostKeyChecking=accept-new -- ann@192.0.2.7 true";
         assert_eq!(words.join(" "), expected);
     }
 }
