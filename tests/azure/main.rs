@@ -1,7 +1,7 @@
 //! Fleets in Azure, against the emulator: the real program over real HTTP.
 //!
 //! - [`infrastructure`]: networks, nodes and pools, from nothing to nothing
-//! - [`simulators`], [`agents`]: what runs on nodes, in containers and under their agents; [`real`]: machines that run; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
+//! - [`simulators`], [`agents`]: what runs on nodes, in containers and under their agents; [`logins`]: agents behind logins that go wrong; [`real`]: machines that run; [`unhealthy`]: nodes that are not healthy; [`groups`]: resource groups
 //! - [`refreshing`]: how often Azure is asked; [`metering`]: pools sized by Azure Monitor
 //! - [`prices`]: what machines cost, and budgets
 //! - `crashing`: `kill -9` with operations in flight; [`weather`]: three faults in ten calls

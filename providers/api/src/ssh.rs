@@ -9,7 +9,7 @@ use crate::attributes::Attributes;
 use crate::{Presence, Type};
 
 /// What `ssh` says where it did not get as far as to run anything over there.
-const NEVER_THERE: [&str; 7] = [
+const NEVER_THERE: [&str; 8] = [
     "Permission denied",
     "Host key verification failed",
     "Could not resolve",
@@ -17,6 +17,8 @@ const NEVER_THERE: [&str; 7] = [
     "Connection timed out",
     "No route to host",
     "Identity file",
+    // A server that has many logins at once hangs up on some (MaxStartups of sshd_config(5)).
+    "kex_exchange_identification",
 ];
 
 /// A login on a host.
@@ -91,6 +93,8 @@ impl Ssh {
         let mut command = Command::new("ssh");
         // Nobody is asked for a password in the middle of an apply.
         command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"]);
+        // Nor does who follows something on a machine that is switched off wait for ever.
+        command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
         if let Some(port) = self.port {
             command.arg("-p").arg(port.to_string());
         }
@@ -154,9 +158,27 @@ mod tests {
         };
         let command = ssh.command(["exec", "true"]);
         let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
-        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -p 2222 -i /keys/lab -o IdentitiesOnly=yes -o \
-                        UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -p 2222 \
+                        -i /keys/lab -o IdentitiesOnly=yes -o UserKnownHostsFile=\"/a b\" -o StrictHostKeyChecking=yes -- lab@bench exec true";
         assert_eq!(words.join(" "), expected);
+    }
+
+    #[test]
+    fn who_was_not_let_in_has_run_nothing() {
+        for said in [
+            "ann@lab: Permission denied (publickey).",
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.7 port 22",
+            "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 192.0.2.7 port 22",
+        ] {
+            assert!(Ssh::was_never_there(said), "{said}");
+        }
+        for said in [
+            "",
+            "Connection to 192.0.2.7 closed by remote host.",
+            "client_loop: send disconnect: Broken pipe",
+        ] {
+            assert!(!Ssh::was_never_there(said), "{said}");
+        }
     }
 
     #[test]
@@ -167,8 +189,8 @@ mod tests {
         };
         let command = ssh.command(["true"]);
         let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy()).collect();
-        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o HostKeyAlias=\"agents-m1-0123456789ab\" -o \
-                        StrictHostKeyChecking=accept-new -- ann@192.0.2.7 true";
+        let expected = "-T -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -o \
+                        HostKeyAlias=\"agents-m1-0123456789ab\" -o StrictHostKeyChecking=accept-new -- ann@192.0.2.7 true";
         assert_eq!(words.join(" "), expected);
     }
 }
