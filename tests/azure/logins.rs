@@ -1,150 +1,24 @@
-//! Agents behind logins that go wrong: a program that stands for `ssh` leads to an agent of this machine, which stands for one
-//! in Azure. Nothing here needs rights that others lack.
+//! Agents behind logins that go wrong.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use simfleet_azure_emulator::Options;
-use simfleet_provider_agent::durable;
-use simfleet_provider_agent::identity::{ProcessIdentity, marked_with};
-use simfleet_provider_agent::layout::{AgentRecord, Claim, DataFolder};
-use simfleet_provider_agent::shim::COOKIE;
+use simfleet_provider_agent::identity::ProcessIdentity;
 
 use crate::cloud::{Cloud, IMAGE, KEY};
+use crate::lab::Lab;
 use crate::support::{Ended, Fleet, every};
-
-const SIMFLEET: &str = env!("CARGO_BIN_EXE_simfleet");
 
 /// A login that a server refuses, as it does at random where it has many.
 const REFUSED: &str = "echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255";
 /// One that ends after so long, or in the middle of the first answer.
 const CUT_OFF: &str = "[ $((n % 16)) = 0 ] || exec timeout -s KILL 0.0$((n % 10)) $dial\n\
      $dial | { dd bs=1 count=90 2>/dev/null; kill $$; }";
-
-/// A cloud of which every machine has an agent, and an `ssh` that leads there.
-struct Lab {
-    cloud: Cloud,
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path().display();
-        // A machine: its agent is started anew whenever it ends. It is found by its address.
-        let machine = format!(
-            "folder=$1; ln -sfn \"$folder\" {at}/$(cat \"$folder/public-ip\"); mkdir -p \"$folder/agent\"\n\
-             echo \"$folder\" >>{at}/machines\n\
-             while :; do {SIMFLEET} agent --listen 127.0.0.1:0 --data \"$folder/agent\"; sleep 0.3; done"
-        );
-        let (_, second, third) = (127, 100 + std::process::id() / 256 % 100, std::process::id() % 256);
-        let part = |number: u32| u8::try_from(number).expect("it is small");
-        let mut cloud = Cloud::empty(Options {
-            machine_command: Some(["sh", "-c", &machine, "machine"].map(str::to_owned).into()),
-            public_addresses: (Ipv4Addr::new(127, part(second), part(third), 0), 24),
-            ..Options::default()
-        });
-        cloud.az("PUT", &Cloud::group(), "2022-09-01", &json!({ "location": "eastus" }));
-        std::fs::create_dir(folder.path().join("bin")).expect("a folder");
-        let path = std::env::var("PATH").unwrap_or_default();
-        cloud
-            .environment
-            .push(("PATH", format!("{}:{path}", folder.path().join("bin").display())));
-        let lab = Lab { cloud, folder };
-        lab.ssh("exec $dial");
-        lab
-    }
-
-    /// Has `ssh` do something; `$dial` is what leads to the agent of the machine, `$n` the number of the login.
-    fn ssh(&self, does: &str) {
-        let at = self.folder.path().display();
-        let script = format!(
-            "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nhost=${{2#*@}}; shift 2\n\
-             [ \"$*\" = 'simfleet agent dial' ] || {{ echo \"unexpected: $*\" >&2; exit 255; }}\n\
-             echo $$ >>{at}/logins; n=$(wc -l <{at}/logins)\n\
-             dial=\"{SIMFLEET} agent dial --data {at}/$host/agent\"\n{does}\n"
-        );
-        // A script that is being run is not written to.
-        let (new, ssh) = (self.folder.path().join("bin/new"), self.folder.path().join("bin/ssh"));
-        std::fs::write(&new, script).expect("a file");
-        std::fs::set_permissions(&new, PermissionsExt::from_mode(0o755)).expect("it is ours");
-        std::fs::rename(new, ssh).expect("it is ours");
-    }
-
-    fn lines(&self, file: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// Returns the folders of the agents that were there.
-    fn agents(&self) -> Vec<PathBuf> {
-        self.lines("machines")
-            .iter()
-            .map(|it| Path::new(it).join("agent"))
-            .collect()
-    }
-
-    /// Returns how many simulators run on the only machine: each is a process and its shim.
-    fn running(&self) -> usize {
-        self.agents().last().map_or(0, |agent| processes(agent).len()) / 2
-    }
-
-    /// Kills the agents.
-    fn kill_agents(&self) {
-        for agent in self.agents() {
-            let record = durable::read_json::<AgentRecord>(&DataFolder::new(agent).agent());
-            if let Ok(Some(record)) = record {
-                let _ = record.identity.signal(rustix::process::Signal::KILL);
-            }
-        }
-    }
-
-    /// Returns the names of what the agent of the only machine has, sorted.
-    fn there(&self) -> Vec<String> {
-        let agents = self.agents();
-        let names = std::fs::read_dir(DataFolder::new(agents.last().expect("a machine")).simulators());
-        let names = names.into_iter().flatten().flatten();
-        let mut names: Vec<String> = names.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-
-    /// Returns the logins that have not ended.
-    fn logged_in(&self) -> Vec<u32> {
-        let pids = self.lines("logins");
-        let pids = pids.iter().filter_map(|it| it.trim().parse().ok());
-        pids.filter(|pid| ProcessIdentity::of(*pid).is_some()).collect()
-    }
-
-    fn applied(&self, fleet: &Fleet) {
-        self.cloud.applied(fleet);
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let left: Vec<ProcessIdentity> = self.agents().iter().flat_map(|it| processes(it)).collect();
-        // The machines go with the cloud, and what has left their process groups does not.
-        self.kill_agents();
-        for process in left {
-            let _ = process.signal(rustix::process::Signal::KILL);
-        }
-    }
-}
-
-/// Returns the processes of an agent's simulators.
-fn processes(agent: &Path) -> Vec<ProcessIdentity> {
-    let claim = durable::read_json::<Claim>(&DataFolder::new(agent).claim());
-    let claim = claim.ok().flatten();
-    claim.map_or_else(Vec::new, |it| marked_with(COOKIE, &format!("{}:", it.node)))
-}
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3000 {
@@ -156,7 +30,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("{what}: not within 30 s and more");
 }
 
-fn text(cloud: &Cloud, simulators: u32, bootstrap: &str) -> String {
+fn text(cloud: &Cloud, simulators: u32) -> String {
     let provider = cloud.provider();
     let sha256 = "ab".repeat(32);
     format!(
@@ -175,7 +49,6 @@ node "bench" {{
   bootstrap {{
     agent_url    = "https://files.example/simfleet"
     agent_sha256 = "{sha256}"
-    {bootstrap}
   }}
   health_check {{
     type         = "agent"
@@ -202,7 +75,7 @@ fn jobs(count: u32) -> Vec<String> {
 #[test]
 fn what_runs_there_is_made_looked_at_and_deleted() {
     let lab = Lab::start();
-    let fleet = Fleet::new(&text(&lab.cloud, 3, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 3));
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(3));
     let status: Value = serde_json::from_str(&lab.cloud.ok(&fleet, &["status", "-o", "json"]).out).expect("JSON");
@@ -220,7 +93,7 @@ fn what_runs_there_is_made_looked_at_and_deleted() {
 fn logins_that_are_refused_at_random_are_tried_again() {
     let lab = Lab::start();
     lab.ssh(&format!("[ $((n % 3)) = 0 ] || exec $dial; {REFUSED}"));
-    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 12));
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
     lab.cloud.ok(&fleet, &["destroy", "--auto-approve"]);
@@ -231,7 +104,7 @@ fn logins_that_are_refused_at_random_are_tried_again() {
 fn logins_that_are_cut_off_make_nothing_twice() {
     let lab = Lab::start();
     lab.ssh(&format!("[ $((n % 3)) = 0 ] || exec $dial; {CUT_OFF}"));
-    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 12));
     lab.applied(&fleet);
     assert_eq!(lab.there(), jobs(12));
     assert_eq!(lab.running(), 12);
@@ -242,7 +115,7 @@ fn logins_that_are_cut_off_make_nothing_twice() {
 #[test]
 fn an_agent_that_is_started_anew_meanwhile_makes_nothing_twice() {
     let lab = Lab::start();
-    let fleet = Fleet::new(&text(&lab.cloud, 12, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 12));
     let mut run = fleet.command(&["apply", "--auto-approve"]);
     run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
     let mut run = run.spawn().expect("it runs");
@@ -266,10 +139,10 @@ fn an_agent_that_is_started_anew_meanwhile_makes_nothing_twice() {
 #[test]
 fn a_run_that_is_stopped_at_a_terminal_ends_what_it_has_begun() {
     let lab = Lab::start();
-    let fleet = Fleet::new(&text(&lab.cloud, 0, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 0));
     lab.applied(&fleet);
     lab.ssh("sleep 2; exec $dial");
-    fleet.write(&text(&lab.cloud, 4, ""));
+    fleet.write(&text(&lab.cloud, 4));
     let before = lab.lines("logins").len();
     let mut run = fleet.command(&["apply", "--auto-approve", "--parallelism", "2"]);
     run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
@@ -289,7 +162,7 @@ fn a_run_that_is_stopped_at_a_terminal_ends_what_it_has_begun() {
 #[test]
 fn a_run_that_is_killed_leaves_no_login_behind() {
     let lab = Lab::start();
-    let fleet = Fleet::new(&text(&lab.cloud, 8, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 8));
     let mut run = fleet.command(&["apply", "--auto-approve"]);
     run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
     let mut run = run.stdout(Stdio::null()).spawn().expect("it runs");
@@ -307,7 +180,7 @@ fn a_run_that_is_killed_leaves_no_login_behind() {
 #[test]
 fn a_log_that_is_followed_ends_with_who_follows_it() {
     let lab = Lab::start();
-    let fleet = Fleet::new(&text(&lab.cloud, 1, ""));
+    let fleet = Fleet::new(&text(&lab.cloud, 1));
     lab.applied(&fleet);
     for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
         let mut run = fleet.command(&["simulator logs", "simulator.exec.job[0]", "--follow"]);
@@ -352,7 +225,7 @@ fn what_ran_on_a_machine_goes_with_it() {
         let mut ids = ids.filter(|it| it.contains("/virtualMachines/"));
         ids.next().expect("it is there")
     };
-    let fleet = Fleet::new(&text(cloud, 2, ""));
+    let fleet = Fleet::new(&text(cloud, 2));
     lab.applied(&fleet);
     // Another program, another machine.
     let replaced = [
@@ -360,7 +233,7 @@ fn what_ran_on_a_machine_goes_with_it() {
         "replace simulator.exec.job[0]",
         "replace simulator.exec.job[1]",
     ];
-    let other = text(cloud, 2, "").replace("abab", "cdcd");
+    let other = text(cloud, 2).replace("abab", "cdcd");
     fleet.write(&other);
     assert_eq!(cloud.planned(&fleet), replaced);
     lab.applied(&fleet);
@@ -392,7 +265,7 @@ fn where_the_program_is_fetched_from_can_be_a_secret() {
     const SECRET: &str = "hush5f2c91";
     let lab = Lab::start();
     let declared = "variable \"url\" {\n  type      = string\n  sensitive = true\n}\n";
-    let fleet = text(&lab.cloud, 1, "").replace("\"https://files.example/simfleet\"", "var.url");
+    let fleet = text(&lab.cloud, 1).replace("\"https://files.example/simfleet\"", "var.url");
     let url = format!("https://files.example/simfleet?sig={SECRET}");
     let fleet = Fleet::new(&format!("{declared}{fleet}")).with_environment([("SIMFLEET_VAR_url", &*url)]);
     lab.applied(&fleet);
@@ -419,7 +292,7 @@ fn where_the_program_is_fetched_from_can_be_a_secret() {
 fn a_console_is_read_and_typed_at_until_it_is_left() {
     let lab = Lab::start();
     let machine = "program \"count\" { path = \"arm.elf\" }\nsimulator \"qemu\" \"arm\" {\n  placement = node.bench\n  binary    = \"qemu-system-arm\"\n  machine   = \"lm3s6965evb\"\n  cpu       = \"cortex-m3\"\n  program   = program.count\n  console \"uart0\" {}\n}\n";
-    let fleet = Fleet::new(&(text(&lab.cloud, 0, "") + machine));
+    let fleet = Fleet::new(&(text(&lab.cloud, 0) + machine));
     let at = |name: &str| fleet.path().join(name).display().to_string();
     std::fs::write(at("arm.s"), include_str!("../qemu/firmware/arm.s")).expect("a file");
     for words in [
@@ -478,7 +351,7 @@ fn killed_at_every_write_what_runs_there_is_made_once() {
             "[ $((n % 4)) = 0 ] || exec $dial; [ $((n % 8)) = 0 ] || {{ {REFUSED}; }}; {CUT_OFF}"
         ));
         let environment = lab.cloud.environment.iter().map(|(name, text)| (*name, text.as_str()));
-        let fleet = Fleet::new(&text(&lab.cloud, 3, "")).with_environment(environment);
+        let fleet = Fleet::new(&text(&lab.cloud, 3)).with_environment(environment);
         let mut labs = labs.lock().expect("no test panicked with it");
         labs.retain(|folder, _| folder.exists());
         labs.insert(fleet.path().to_owned(), Arc::new(lab));

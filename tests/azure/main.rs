@@ -8,7 +8,7 @@
 //! - [`adopted`]: scale sets that exist
 //! - [`balancers`]: load balancers before pools
 //! - [`by_hand`]: what azure-cli changes; [`live`]: Azure itself
-//! - [`cloud`]: an emulator; [`machines`]: a fleet of alike machines
+//! - [`cloud`]: an emulator; [`lab`]: machines with agents; [`machines`]: a fleet of alike machines
 #![cfg(feature = "azure")]
 
 mod adopted;
@@ -20,6 +20,7 @@ mod cloud;
 mod crashing;
 mod groups;
 mod infrastructure;
+mod lab;
 mod live;
 mod logins;
 mod machines;
