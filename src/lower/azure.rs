@@ -462,7 +462,13 @@ pub(super) fn refuse_blocks(lowering: &Lowering<'_>, record: &Record) -> Result<
         for block in record.blocks(name) {
             let detail = format!("Only a node of a provider that makes machines, such as `azure`, has `{name}`.");
             let diagnostic = Diagnostic::error("Unknown block", detail).on(lowering.address.clone());
-            diagnostics.push(diagnostic.at(block.span().clone()));
+            let diagnostic = diagnostic.at(block.span().clone());
+            diagnostics.push(match record.get("runtime") {
+                Some(runtime) if name == "ssh" && !runtime.is_null() => {
+                    diagnostic.hint("the configuration of your own ssh says how a host that exists is logged in to")
+                }
+                _ => diagnostic,
+            });
         }
     }
     diagnostics.or(()).map(drop)

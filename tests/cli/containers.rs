@@ -145,7 +145,7 @@ fn the_services_of_the_robots_can_be_planned() {
 }
 
 /// What a plan refuses, by name.
-const REFUSED: [(&str, &str); 21] = [
+const REFUSED: [(&str, &str); 22] = [
     (
         "two_nodes_of_one_host",
         "node \"a\" { runtime = \"ssh://ann@lab\" }\nnode \"b\" { runtime = \"ssh://ann@lab\" }\n",
@@ -193,6 +193,10 @@ const REFUSED: [(&str, &str); 21] = [
     (
         "machine_twice",
         "node \"a\" { runtime = \"agent+ssh://ann@lab\" }\nnode \"b\" { runtime = \"agent+ssh://ann@lab\" }\n",
+    ),
+    (
+        "login_of_a_machine_that_exists",
+        "node \"lab\" {\n  runtime = \"agent+ssh://ann@lab\"\n  ssh { key = \"~/.ssh/lab\" }\n}\n",
     ),
     (
         "agent_with_a_size",

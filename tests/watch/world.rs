@@ -184,6 +184,7 @@ impl World {
     pub fn fleet(&self) -> Fleet {
         let mut options = self.bench.options(Mode::Apply, &[]);
         options.lock_timeout = Duration::from_secs(60);
+        options.at = self.clock.now();
         let walk = apply::Options {
             patience: Patience {
                 jitter: Arc::new(|| 0.5),
