@@ -115,8 +115,8 @@ pub fn about(member: &Address, number: u64) -> Value {
 /// Returns a node: its name, and of what is declared all that its provider's kind has.
 fn machine(lowering: &Lowering<'_>, address: Address, record: &Record) -> Result<Desired, Diagnostics> {
     let mut node = bare(lowering, address, record)?;
-    node.policy.health_check = health_check::of_node(lowering, &node, record)?;
-    node.policy.agent = azure::login_of_agent(record);
+    node.policy.health_check = health_check::of_node(lowering, &node, record)?.map(Box::new);
+    node.policy.agent = azure::login_of_agent(record).map(Box::new);
     Ok(node)
 }
 

@@ -26,9 +26,9 @@ pub struct Policy {
     /// Whether it is a member of a pool that waits, and has nothing to do meanwhile.
     pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check.
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// How its agent is reached, where it is a machine with one that is logged in to.
-    pub agent: Option<Login>,
+    pub agent: Option<Box<Login>>,
 }
 
 /// A reference of `replace_triggered_by`.

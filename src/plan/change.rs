@@ -162,9 +162,9 @@ pub struct Change {
     /// Whether it is a member of a pool that waits after this, and has nothing to do meanwhile.
     pub waits: bool,
     /// How it is told whether it is healthy, where it is a node with a check: it is waited for.
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// How its agent is reached, where it is a machine with one that is logged in to.
-    pub agent: Option<Login>,
+    pub agent: Option<Box<Login>>,
     /// The hold that it is wanted by: somebody stopped or paused it by hand.
     pub held: Option<Hold>,
 }

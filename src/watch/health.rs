@@ -56,7 +56,7 @@ impl Healths {
             };
             let Observed::Present(object) = &*looked else { continue };
             let known = self.0.entry(address.clone()).or_insert_with(|| Health {
-                check: check.clone(),
+                check: HealthCheck::clone(check),
                 due: now,
                 is_looking: false,
                 is_bad: remembered(address),
@@ -69,7 +69,7 @@ impl Healths {
             known.is_looking = true;
             known.due = now + check.interval;
             let attributes = with_parts(address, &object.attributes, known_state);
-            due.push((check.clone(), address.clone(), attributes));
+            due.push((HealthCheck::clone(check), address.clone(), attributes));
         }
         due
     }

@@ -39,10 +39,10 @@ pub struct Declaration {
     pub drain: Option<Drain>,
     /// How it is told from outside whether it is healthy, where it is a node with a check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Box<HealthCheck>>,
     /// How whoever wants to reach its agent logs in to it, where it is a machine with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Login>,
+    pub agent: Option<Box<Login>>,
     /// How long operations on it may take; kept here, so that they hold where its block is gone.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,

@@ -49,7 +49,7 @@ pub fn declared(size: u64) -> Declaration {
             timeout: Duration::from_secs(30),
             wait_for: WaitFor::Simulators,
         }),
-        health_check: Some(HealthCheck {
+        health_check: Some(Box::new(HealthCheck {
             look: Look::Http {
                 url: "http://{private_ip}:8080/".to_owned(),
             },
@@ -58,14 +58,14 @@ pub fn declared(size: u64) -> Declaration {
             start_period: Duration::ZERO,
             healthy_threshold: 1,
             unhealthy_threshold: 3,
-        }),
-        agent: Some(Login {
+        })),
+        agent: Some(Box::new(Login {
             user: "ann".to_owned(),
             host: "{public_ip}".to_owned(),
             port: None,
             key: Some("keys/lab".to_owned()),
             known_hosts: None,
-        }),
+        })),
         timeouts: Timeouts::default(),
     }
 }
