@@ -26,8 +26,8 @@
 //! - [`view`]: all printing; [`cli`]: the verbs, one a file
 //! - [`diagnostic`]: what is wrong, where, and what to do about it
 //!
-//! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` and
-//! `providers/agent` (nodes, simulators and machines under QEMU on this machine), `providers/docker` (networks, volumes,
+//! Beside this crate: `providers/api` (what a provider is, and the words all others use), `providers/local` (nodes on this
+//! machine), `providers/agent` (simulators and machines under QEMU on whatever machine has an agent), `providers/docker` (networks, volumes,
 //! images and containers) with `providers/docker/context` (what an image is built of), `providers/azure` (machines and networks in
 //! Azure) with `emulators/azure` (an Azure for tests), `providers/nginx` (who is behind a load balancer), `providers/fake` (a cloud
 //! with faults, for tests), `state` (the journal), `simulators/vehicle` (the built-in MAVLink vehicle).

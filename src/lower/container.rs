@@ -143,7 +143,7 @@ fn placed(lowering: &Lowering<'_>, place: Option<&Place>) -> Result<(ProviderCon
     let Some(place) = place else {
         return Ok((local_engine(lowering)?, None));
     };
-    match host::of_node(lowering, &place.host)? {
+    match host::engine_of(lowering, &place.host)? {
         Some(provider) => {
             refuse_provider(lowering, place)?;
             Ok((provider, Some(place.host.clone())))

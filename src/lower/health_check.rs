@@ -5,7 +5,6 @@ use simfleet_state::{HealthCheck, Look};
 
 use super::azure::{self, VM};
 use super::container::CONTAINER;
-use super::host::AGENT;
 use super::{Desired, Lowering};
 use crate::config::Record;
 use crate::config::blocks::{self, HealthCheckType};
@@ -80,7 +79,7 @@ fn look(
     block: &Record,
     check: &blocks::HealthCheck,
 ) -> Result<Look, Diagnostics> {
-    let has_agent = lowering.hosting(&node.provider.name) == Hosting::Agent || &*node.provider.name == AGENT;
+    let has_agent = lowering.hosting(&node.provider.name) == Hosting::Agent;
     let known = |name, value: &Option<Value>| known(lowering, block, name, value.clone());
     match check.kind {
         HealthCheckType::Http => {

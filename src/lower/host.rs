@@ -42,7 +42,7 @@ pub(super) fn node(
 }
 
 /// Returns the provider of the engine of a node that was lowered before; `None` where it has none of its own.
-pub(super) fn of_node(lowering: &Lowering<'_>, host: &Address) -> Result<Option<ProviderConfig>, Diagnostics> {
+pub(super) fn engine_of(lowering: &Lowering<'_>, host: &Address) -> Result<Option<ProviderConfig>, Diagnostics> {
     let Some(declaration) = lowering.config.declaration_of(host) else {
         return Ok(None);
     };

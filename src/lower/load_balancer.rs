@@ -208,7 +208,7 @@ fn place(lowering: &Lowering<'_>, nginx: &Nginx, block: &Record) -> Result<Vec<(
         Err(diagnostic.at(at).hint(hint).into())
     };
     let node = &nginx.node;
-    let (own, is_container) = match host::of_node(lowering, node)? {
+    let (own, is_container) = match host::engine_of(lowering, node)? {
         Some(engine) => (engine, false),
         None => (lowering.provider_of(node)?, true),
     };

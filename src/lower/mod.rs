@@ -256,7 +256,7 @@ impl Lowering<'_> {
 
     /// Returns the configuration of the provider that has a node or a member of a pool.
     fn provider_of(&self, host: &Address) -> Result<ProviderConfig, Diagnostics> {
-        if let Some(engine) = host::of_node(self, host)? {
+        if let Some(engine) = host::engine_of(self, host)? {
             return Ok(engine);
         }
         if let Some(agent) = host::agent_of(self, host)? {

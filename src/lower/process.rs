@@ -140,7 +140,7 @@ pub(super) fn provider(
             Ok((host::under_agent(Attributes::from_iter(settings)), None))
         }
         Hosting::Itself => Ok((own, Some(known("id")))),
-        Hosting::Nothing => match host::of_node(lowering, node)? {
+        Hosting::Nothing => match host::engine_of(lowering, node)? {
             Some(_) => {
                 let is_machine = azure::is_one(host);
                 let what = if is_machine {

@@ -83,7 +83,7 @@ fn agent(state: &State, seen: &Observations, node: &Address, patience: Duration)
     let Some(Observed::Present(object)) = seen.get(node) else {
         return None;
     };
-    let mut attributes = with_parts(node, &object.attributes, state);
+    let mut attributes = with_parts(node, &object.attributes, state).into_owned();
     // The path of the token file is recorded; an agent that was only seen may not tell it.
     let recorded = state.resources.get(node)?.object.attributes.get("token_file");
     if attributes.str("token_file").is_none() {

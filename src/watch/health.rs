@@ -68,7 +68,7 @@ impl Healths {
             }
             known.is_looking = true;
             known.due = now + check.interval;
-            let attributes = with_parts(address, &object.attributes, known_state);
+            let attributes = with_parts(address, &object.attributes, known_state).into_owned();
             due.push((HealthCheck::clone(check), address.clone(), attributes));
         }
         due

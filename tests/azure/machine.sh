@@ -63,7 +63,7 @@ if grep -q docker.io /mnt/custom-data; then
 fi
 # What else cloud-init does: its files, and the commands that are no program of the machine's own.
 if grep -q simfleet-agent /mnt/custom-data; then
-  python3 - <<'CLOUD_INIT'
+  /usr/bin/python3 - <<'CLOUD_INIT'
 import subprocess, yaml
 config = yaml.safe_load(open("/mnt/custom-data"))
 for file in config.get("write_files", []):

@@ -1,6 +1,5 @@
 //! Where an agent is reached: at an address of its own, or by a [`login`](crate::login) on its machine.
 
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,12 +16,7 @@ const OVER_SSH: &str = "agent+ssh://";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// At an address.
-    At {
-        host: String,
-        port: u16,
-        /// The file that holds the bearer token, where one is needed.
-        token_file: Option<PathBuf>,
-    },
+    At { host: String, port: u16 },
     /// Over a login on its machine, which knows the token.
     Over(Ssh),
 }
@@ -43,22 +37,13 @@ pub(crate) enum Stream {
 
 impl Endpoint {
     /// Reads `agent+http://HOST:PORT` or `agent+ssh://USER@HOST`; `None` of anything else.
-    pub(crate) fn parse(runtime: &str, token_file: Option<PathBuf>) -> Option<Self> {
+    pub(crate) fn parse(runtime: &str) -> Option<Self> {
         if let Some(login) = runtime.strip_prefix(OVER_SSH) {
             return Ssh::parse(login).map(Endpoint::Over);
         }
         let uri: hyper::Uri = runtime.strip_prefix("agent+")?.parse().ok()?;
-        if uri.scheme_str() != Some("http") || uri.path() != "/" || uri.query().is_some() {
-            return None;
-        }
-        match Self::of_uri(&uri)? {
-            Endpoint::At { host, port, .. } => Some(Endpoint::At {
-                host,
-                port,
-                token_file: Some(token_file?),
-            }),
-            over => Some(over),
-        }
+        let is_agent = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+        Self::of_uri(&uri).filter(|_| is_agent)
     }
 
     /// Returns where a URL leads to; `None` where it names no host.
@@ -66,14 +51,13 @@ impl Endpoint {
         Some(Endpoint::At {
             host: uri.host()?.trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().unwrap_or(80),
-            token_file: None,
         })
     }
 
     /// Connects. Nothing that was sent has reached the agent where this fails.
     pub(crate) async fn connect(&self) -> io::Result<Connected> {
         match self {
-            Endpoint::At { host, port, .. } => Ok(Connected {
+            Endpoint::At { host, port } => Ok(Connected {
                 stream: Stream::Tcp(TcpStream::connect((host.as_str(), *port)).await?),
                 token: None,
             }),
@@ -86,17 +70,12 @@ impl Endpoint {
             }
         }
     }
-}
 
-impl Endpoint {
     /// Returns what [`Endpoint::parse`] reads.
     pub(crate) fn runtime(&self) -> String {
         match self {
             Endpoint::At { .. } => format!("agent+http://{self}"),
-            Endpoint::Over(ssh) => {
-                let port = ssh.port.map_or_else(String::new, |port| format!(":{port}"));
-                format!("{OVER_SSH}{}{port}", ssh.destination)
-            }
+            Endpoint::Over(ssh) => format!("{OVER_SSH}{ssh}"),
         }
     }
 
@@ -112,7 +91,7 @@ impl Endpoint {
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Endpoint::At { host, port, .. } => write!(f, "{host}:{port}"),
+            Endpoint::At { host, port } => write!(f, "{host}:{port}"),
             Endpoint::Over(ssh) => write!(f, "the agent of {}", ssh.destination),
         }
     }
@@ -157,18 +136,17 @@ mod tests {
     #[test]
     fn an_agent_is_at_an_address_or_over_a_login() {
         let at = |host: &str, port| {
-            Some(Endpoint::At {
-                host: host.to_owned(),
-                port,
-                token_file: Some("t".into()),
-            })
+            let host = host.to_owned();
+            Some(Endpoint::At { host, port })
         };
-        let parse = |runtime| Endpoint::parse(runtime, Some("t".into()));
-        assert_eq!(parse("agent+http://127.1.2.3:8443"), at("127.1.2.3", 8443));
-        assert_eq!(parse("agent+http://[::1]:8443/"), at("::1", 8443));
-        assert_eq!(Endpoint::parse("agent+http://127.1.2.3:8443", None), None, "no token");
-        let login = Endpoint::parse("agent+ssh://ann@192.0.2.7:2222", None).expect("a login");
-        assert_eq!(login.to_string(), "the agent of ann@192.0.2.7");
+        assert_eq!(Endpoint::parse("agent+http://127.1.2.3:8443"), at("127.1.2.3", 8443));
+        assert_eq!(Endpoint::parse("agent+http://[::1]:8443/"), at("::1", 8443));
+        let runtime = "agent+ssh://ann@192.0.2.7:2222";
+        let login = Endpoint::parse(runtime).expect("a login");
+        assert_eq!(
+            (&*login.to_string(), &*login.runtime()),
+            ("the agent of ann@192.0.2.7", runtime)
+        );
         for runtime in [
             "",
             "http://127.0.0.1:1",
@@ -179,7 +157,7 @@ mod tests {
             "agent+ssh://-oProxyCommand=x",
             "unix:///x",
         ] {
-            assert_eq!(parse(runtime), None, "{runtime:?}");
+            assert_eq!(Endpoint::parse(runtime), None, "{runtime:?}");
         }
     }
 }

@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use simfleet_provider_api::{
-    Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Problem, Provider,
-    ProviderError, ProviderType, Runtime, Schema, Step, Token,
+    Attribute, Attributes, Context, Found, Handle, Hosting, Kind, Limits, Object, ObjectId, Observed, Problem,
+    Provider, ProviderError, ProviderType, Runtime, Schema, Step, Token,
 };
 
 use crate::check::problems;
@@ -55,6 +55,11 @@ impl ProviderType for AgentType {
 
     fn check(&self, kind: &Kind, desired: &Attributes) -> Vec<Problem> {
         problems(kind, desired)
+    }
+
+    /// What runs on the machine of an agent runs under it.
+    fn hosting(&self) -> Hosting {
+        Hosting::Agent
     }
 
     /// An agent is a small server beside simulators that need the machine more.

@@ -88,7 +88,7 @@ pub enum Price {
 pub enum Hosting {
     /// It has no nodes, or nothing runs on them.
     Nothing,
-    /// By the simfleet agent on the node, which the node's attributes `runtime` and `token_file` lead to.
+    /// By the simfleet agent on the node, which the node's attributes `runtime`, and `token_file` where it has that, lead to.
     Agent,
     /// By the provider itself, whose kind `process` names the node by its id in the attribute `host`.
     Itself,

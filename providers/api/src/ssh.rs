@@ -1,12 +1,13 @@
 //! Hosts that are reached by the `ssh` of this machine, with its configuration, its agent and its known hosts.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
 
 use crate::attributes::Attributes;
-use crate::{Presence, Type};
+use crate::{Presence, Type, Value};
 
 /// What `ssh` says where it did not get as far as to run anything over there.
 const NEVER_THERE: [&str; 8] = [
@@ -65,6 +66,18 @@ impl Ssh {
     pub fn setting() -> Type {
         let text = |name| (name, Type::String, Presence::Optional);
         Type::object([text("key"), text("known_hosts"), text("host_key_alias")])
+    }
+
+    /// Returns what [`Ssh::with`] reads.
+    #[must_use]
+    pub fn settings(&self) -> Value {
+        let text = |text: Option<&str>| text.map_or(Value::NULL, Value::from);
+        let file = |path: &Option<PathBuf>| text(path.as_deref().and_then(Path::to_str));
+        Value::object([
+            ("key", file(&self.key)),
+            ("known_hosts", file(&self.known_hosts)),
+            ("host_key_alias", text(self.host_key_alias.as_deref())),
+        ])
     }
 
     /// Takes what `ssh = { key, known_hosts, host_key_alias }` of some settings says.
@@ -129,6 +142,14 @@ impl Ssh {
     }
 }
 
+/// What [`Ssh::parse`] reads.
+impl fmt::Display for Ssh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.destination)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +161,7 @@ mod tests {
             (&*ssh.destination, ssh.port, ssh.host()),
             ("lab@bench-3", Some(2222), "bench-3")
         );
+        assert_eq!(ssh.to_string(), "lab@bench-3:2222");
         assert_eq!(
             Ssh::parse("bench").map(|ssh| (ssh.destination, ssh.port)),
             Some(("bench".to_owned(), None))

@@ -25,7 +25,7 @@ impl<'a> Walk<'a> {
             ..Active::idle(change.provider.clone())
         };
         self.active.insert(node, active);
-        let attributes = with_parts(&change.address, &made.object.attributes, &self.state);
+        let attributes = with_parts(&change.address, &made.object.attributes, &self.state).into_owned();
         let healthy = async move {
             (
                 node,

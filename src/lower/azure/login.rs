@@ -1,6 +1,6 @@
 //! How a machine is logged in to, and its Docker engine, which is reached that way.
 
-use std::path::Path;
+use std::borrow::Cow;
 
 use simfleet_provider_api::{Address, Attributes, Value};
 use simfleet_state::{Login, ProviderConfig, State};
@@ -176,11 +176,11 @@ pub(in crate::lower) fn login_of_agent(record: &Record) -> Option<Login> {
 
 /// Returns what is recorded or seen of a machine together with where its parts say that it is, and where its agent is reached:
 /// what a look at it needs.
-pub fn with_parts(host: &Address, machine: &Attributes, state: &State) -> Attributes {
-    let mut whole = machine.clone();
+pub fn with_parts<'a>(host: &Address, machine: &'a Attributes, state: &State) -> Cow<'a, Attributes> {
     if !is_one(machine) {
-        return whole;
+        return Cow::Borrowed(machine);
     }
+    let mut whole = machine.clone();
     for (name, part, of_it) in [
         ("public_ip", IP_PART, "address"),
         ("private_ip", NIC_PART, "private_ip"),
@@ -191,17 +191,10 @@ pub fn with_parts(host: &Address, machine: &Attributes, state: &State) -> Attrib
     let agent = state.resources.get(host).and_then(|it| it.declared.agent.as_ref());
     // Without an address there is nothing to be reached yet.
     if let Some(Ok(login)) = agent.map(|login| placeholder::login(login, host, &whole)) {
-        let text = |text: Option<&str>| text.map_or(Value::NULL, Value::from);
-        let port = login.port.map_or_else(String::new, |port| format!(":{port}"));
-        let ssh = record([
-            ("key", text(login.key.as_deref().and_then(Path::to_str))),
-            ("known_hosts", text(login.known_hosts.as_deref().and_then(Path::to_str))),
-            ("host_key_alias", text(login.host_key_alias.as_deref())),
-        ]);
-        whole.set("runtime", format!("agent+ssh://{}{port}", login.destination));
-        whole.set("ssh", ssh);
+        whole.set("runtime", format!("agent+ssh://{login}"));
+        whole.set("ssh", login.settings());
     }
-    whole
+    Cow::Owned(whole)
 }
 
 /// Returns an attribute of a part of a machine.

@@ -74,7 +74,7 @@ impl Alerts {
         let is_load = |alert: &&Alert| matches!(metric(alert), Some(Metric::Cpu | Metric::Memory));
         for alert in self.declared.values().filter(is_load) {
             if let Some(node) = state.resources.get(&alert.on) {
-                let attributes = with_parts(&alert.on, &node.object.attributes, state);
+                let attributes = with_parts(&alert.on, &node.object.attributes, state).into_owned();
                 let node = alert.on.clone();
                 self.loading.begin(async move {
                     let load = load(&attributes).await;

@@ -173,7 +173,7 @@ fn asked(known: &Known, number: u64, member: &Address) -> Asked {
         number,
         address: member.clone(),
         attributes: recorded
-            .map(|it| with_parts(member, &it.object.attributes, known.state()))
+            .map(|it| with_parts(member, &it.object.attributes, known.state()).into_owned())
             .unwrap_or_default(),
         vehicles: known.vehicles.get(member).cloned().unwrap_or_default(),
         object: recorded.map(|it| AskedObject {

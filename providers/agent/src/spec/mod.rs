@@ -147,8 +147,8 @@ fn read(attributes: &Attributes, machine_in: Option<Folders<'_>>) -> Result<Want
     Ok(Wanted { name, spec, secrets })
 }
 
-/// Returns what an agent says of a simulator as canonical attributes. Paths of a machine are told relative to the folder
-/// given, where they are in it.
+/// Returns what an agent says of a simulator as canonical attributes. Paths of a machine are told relative to the folders
+/// given, where they are in them.
 pub(crate) fn attributes(view: &SimulatorView, folders: Folders<'_>) -> Attributes {
     let spec = &view.spec;
     let mut attributes = Attributes::new();
@@ -412,6 +412,36 @@ mod tests {
             assert_eq!(read.get(name), Some(value), "{name}");
         }
         assert_eq!(read.str("status"), Some("running"));
+    }
+
+    /// The agent of another machine has no folder of the fleet: only what is sent to it is found there.
+    #[test]
+    fn files_of_a_machine_are_where_its_agent_is_and_its_program_is_here() {
+        let folders = Folders {
+            here: FilePath::new("/fleet"),
+            there: FilePath::new("/var/lib/simfleet"),
+        };
+        let drive = Value::object([
+            ("name", "sd".into()),
+            ("path", "sd.qcow2".into()),
+            ("format", "qcow2".into()),
+        ]);
+        let attributes = Attributes::from_iter([
+            ("name", Value::string("board")),
+            ("binary", "qemu-system-arm".into()),
+            ("machine", "virt".into()),
+            ("program", "ab12".into()),
+            ("program_file", "build/app.elf".into()),
+            ("drives", Value::tuple([drive])),
+        ]);
+        let wanted = wanted_machine(&attributes, folders).expect("valid");
+        let machine = wanted.spec.machine.clone().expect("it is one");
+        assert_eq!(machine.program.expect("it has one").path, "/fleet/build/app.elf");
+        assert_eq!(machine.drives[0].path, "/var/lib/simfleet/sd.qcow2");
+        let seen = super::attributes(&view(wanted), folders);
+        assert_eq!(seen.str("program_file"), Some("build/app.elf"));
+        let drives = seen.get("drives").and_then(Value::as_slice).expect("a list");
+        assert_eq!(drives[0].get("path"), Some(&"sd.qcow2".into()));
     }
 
     #[test]

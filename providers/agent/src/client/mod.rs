@@ -1,5 +1,7 @@
 //! Speaks to an agent: the protocol as calls, with errors in the terms of a provider.
 
+mod error;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +10,8 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use simfleet_provider_api::Attributes;
 use simfleet_provider_api::runtime::LogQuery;
-use simfleet_provider_api::ssh::Ssh;
-use simfleet_provider_api::{Attributes, ProviderError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::endpoint::Endpoint;
@@ -20,6 +21,8 @@ use crate::protocol::{
     PROTOCOL_HEADER, PatchSimulator, PutSimulator, ResetSimulator, Shutdown, SimulatorList, SimulatorView,
     SnapshotList, SnapshotView, TokenView, Version, code,
 };
+
+pub use error::ClientError;
 
 /// How long an agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,154 +36,43 @@ const UPLOAD: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct AgentClient {
     endpoint: Endpoint,
+    /// The file that holds the bearer token; a login knows it itself.
+    token_file: Option<PathBuf>,
     timeout: Duration,
-}
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The runtime is not one that this build can speak to.
-    #[error(
-        "`{runtime}` is no agent: `agent+http://HOST:PORT` with a file that holds its token, or `agent+ssh://USER@HOST`, is expected"
-    )]
-    Runtime {
-        /// What was given.
-        runtime: String,
-    },
-    /// The token cannot be read.
-    #[error("cannot read the agent's token from `{}`", path.display())]
-    Token {
-        /// Its file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Nothing was sent.
-    #[error("{0}")]
-    NotSent(String),
-    /// It may have been carried out.
-    #[error("{0}")]
-    NoAnswer(String),
-    /// The agent refused it.
-    #[error("the agent refused: {}", body.message)]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// When it wants to be asked again.
-        retry_after: Option<Duration>,
-        /// Why.
-        body: ErrorBody,
-    },
-    /// The agent does not speak this protocol.
-    #[error(
-        "the agent speaks protocol {} and this simfleet speaks {PROTOCOL}: update the older of the two",
-        spoken.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
-    )]
-    Protocol {
-        /// The versions that it speaks.
-        spoken: Vec<u32>,
-    },
-    /// An answer that is not of the protocol.
-    #[error("the answer of the agent makes no sense: {0}")]
-    Answer(String),
-}
-
-impl ClientError {
-    /// Returns the code of a refusal.
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            ClientError::Refused { body, .. } => Some(&body.code),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing is known of the agent: no connection, no answer, or one that starts or ends.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, ClientError::NotSent(_) | ClientError::NoAnswer(_)) || self.code() == Some(code::UNAVAILABLE)
-    }
-}
-
-impl From<ClientError> for ProviderError {
-    fn from(error: ClientError) -> Self {
-        let message = error.to_string();
-        match error {
-            ClientError::Runtime { .. } => ProviderError::Rejected {
-                message,
-                attribute: None,
-            },
-            ClientError::Token { source, .. } => ProviderError::Denied {
-                message: format!("{message}: {source}"),
-            },
-            ClientError::NotSent(_) => ProviderError::NotSent {
-                message,
-                retry_after: None,
-            },
-            ClientError::NoAnswer(_) => ProviderError::Ambiguous { message },
-            ClientError::Protocol { .. } => ProviderError::Denied { message },
-            ClientError::Answer(_) => ProviderError::Broken { message },
-            ClientError::Refused {
-                status,
-                retry_after,
-                body,
-            } => match (status, body.code.as_str()) {
-                (401 | 403, _) | (_, code::PROTOCOL) => ProviderError::Denied { message },
-                (_, code::FULL) => ProviderError::Rejected {
-                    message: body.message,
-                    attribute: body.attribute,
-                },
-                (409 | 412, _) | (_, code::DELETED) => ProviderError::Conflict { message: body.message },
-                (429 | 503, _) => match retry_after {
-                    Some(retry_after) => ProviderError::Throttled { message, retry_after },
-                    None => ProviderError::NotSent { message, retry_after },
-                },
-                (400..=499, _) => ProviderError::Rejected {
-                    message: body.message,
-                    attribute: body.attribute,
-                },
-                _ => ProviderError::Ambiguous { message },
-            },
-        }
-    }
 }
 
 impl AgentClient {
     /// Makes a client for a runtime `agent+http://HOST:PORT`, with the file that holds the bearer token. No I/O.
     pub fn new(runtime: &str, token_file: impl Into<PathBuf>) -> Result<Self, ClientError> {
-        Self::of(runtime, Endpoint::parse(runtime, Some(token_file.into())))
-    }
-
-    /// Makes a client for an agent that a login leads to. No I/O.
-    #[must_use]
-    pub fn over(login: Ssh) -> Self {
-        AgentClient {
-            endpoint: Endpoint::Over(login),
-            timeout: FAR_TIMEOUT,
-        }
+        Self::of(runtime, Some(token_file.into()))
     }
 
     /// Makes a client by what is known of an agent, a node's attributes or the settings of a provider: `runtime`, and
     /// `token_file` or `ssh = { key, known_hosts, host_key_alias }`. No I/O.
     pub fn of_settings(settings: &Attributes) -> Result<Self, ClientError> {
         let runtime = settings.str("runtime").unwrap_or_default();
-        let token_file = settings.str("token_file").map(PathBuf::from);
-        match Endpoint::parse(runtime, token_file) {
-            Some(Endpoint::Over(login)) => Ok(Self::over(login.with(settings))),
-            endpoint => Self::of(runtime, endpoint),
+        let mut client = Self::of(runtime, settings.str("token_file").map(PathBuf::from))?;
+        if let Endpoint::Over(login) = client.endpoint {
+            client.endpoint = Endpoint::Over(login.with(settings));
         }
+        Ok(client)
     }
 
-    fn of(runtime: &str, endpoint: Option<Endpoint>) -> Result<Self, ClientError> {
-        match endpoint {
-            Some(Endpoint::Over(login)) => Ok(Self::over(login)),
-            Some(endpoint) => Ok(AgentClient {
-                endpoint,
-                timeout: TIMEOUT,
-            }),
-            None => Err(ClientError::Runtime {
-                runtime: runtime.to_owned(),
-            }),
-        }
+    fn of(runtime: &str, token_file: Option<PathBuf>) -> Result<Self, ClientError> {
+        let (endpoint, token_file, timeout) = match (Endpoint::parse(runtime), token_file) {
+            (Some(over @ Endpoint::Over(_)), _) => (over, None, FAR_TIMEOUT),
+            (Some(at), Some(token_file)) => (at, Some(token_file), TIMEOUT),
+            _ => {
+                return Err(ClientError::Runtime {
+                    runtime: runtime.to_owned(),
+                });
+            }
+        };
+        Ok(AgentClient {
+            endpoint,
+            token_file,
+            timeout,
+        })
     }
 
     /// Returns the client with another time-out for each call.
@@ -413,11 +305,7 @@ impl AgentClient {
     /// Returns what every call begins with.
     async fn headers(&self) -> Result<Vec<(HeaderName, String)>, ClientError> {
         let mut headers = vec![(HeaderName::from_static(PROTOCOL_HEADER), PROTOCOL.to_string())];
-        if let Endpoint::At {
-            token_file: Some(token_file),
-            ..
-        } = &self.endpoint
-        {
+        if let Some(token_file) = &self.token_file {
             let token = tokio::fs::read_to_string(token_file).await;
             let token = token.map_err(|source| ClientError::Token {
                 path: token_file.clone(),
@@ -484,30 +372,6 @@ mod tests {
         // Only over a login no file with a token is needed.
         assert!(AgentClient::of_settings(&settings("agent+http://h:1")).is_err());
         AgentClient::of_settings(&settings("agent+ssh://ann@h")).expect("is an agent");
-    }
-
-    #[test]
-    fn a_refusal_says_what_happens_next() {
-        let refused = |status, code: &str| {
-            ProviderError::from(ClientError::Refused {
-                status,
-                retry_after: None,
-                body: ErrorBody {
-                    code: code.to_owned(),
-                    message: "m".to_owned(),
-                    attribute: None,
-                },
-            })
-        };
-        assert!(matches!(refused(401, code::UNAUTHORIZED), ProviderError::Denied { .. }));
-        assert!(matches!(refused(426, code::PROTOCOL), ProviderError::Denied { .. }));
-        assert!(matches!(refused(409, code::CONFLICT), ProviderError::Conflict { .. }));
-        assert!(matches!(refused(409, code::FULL), ProviderError::Rejected { .. }));
-        assert!(matches!(refused(410, code::DELETED), ProviderError::Conflict { .. }));
-        assert!(matches!(refused(410, code::FAILED), ProviderError::Rejected { .. }));
-        assert!(matches!(refused(422, code::INVALID), ProviderError::Rejected { .. }));
-        assert!(matches!(refused(503, code::UNAVAILABLE), ProviderError::NotSent { .. }));
-        assert!(matches!(refused(500, code::INTERNAL), ProviderError::Ambiguous { .. }));
     }
 
     #[test]
