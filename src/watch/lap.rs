@@ -421,6 +421,8 @@ impl Watch {
         self.pictured.snapshot = Some(Arc::clone(&snapshot));
         let known = Arc::new(Known::of(snapshot));
         self.known = Some(Arc::clone(&known));
+        let looks = Arc::clone(&self.looks);
+        self.doubt(&known, |objects| looks.are_outdated(objects, known.state()));
         if self.running.is_empty() {
             self.look_at_what_waits();
         }

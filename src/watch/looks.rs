@@ -38,15 +38,21 @@ pub struct Looked {
 }
 
 impl Looks {
-    /// Takes in what a look showed; returns whether anything is other than before.
+    /// Takes in what a look showed; returns whether anything is other than was believed: as it was seen before or, where it was
+    /// recorded since, as it was recorded.
     pub fn take(&mut self, looked: Looked) -> bool {
         let mut is_news = false;
         let there = &looked.snapshot.state.resources;
         self.seen.retain(|address, _| there.contains_key(address));
         for (address, observed) in looked.seen {
             let fingerprint = looked.snapshot.state.fingerprint(&address);
-            let before = self.seen.get(&address);
-            is_news |= before.is_none_or(|before| before.observed != observed);
+            is_news |= match (self.seen.get(&address), there.get(&address)) {
+                (Some(before), _) if before.fingerprint == fingerprint => before.observed != observed,
+                (Some(_), Some(recorded)) => {
+                    !matches!(&observed, Observed::Present(object) if *object == recorded.object)
+                }
+                _ => true,
+            };
             self.seen.insert(address, Look { fingerprint, observed });
         }
         is_news
@@ -83,6 +89,13 @@ impl Looks {
     pub fn one(&self, address: &Address, state: &State) -> Option<&Observed> {
         let look = self.seen.get(address)?;
         (look.fingerprint == state.fingerprint(address)).then_some(&look.observed)
+    }
+
+    /// Whether something of it is recorded otherwise since it was looked at, so that what was seen is not believed any more.
+    pub fn are_outdated(&self, objects: &BTreeSet<Address>, state: &State) -> bool {
+        let is_outdated = |(address, look): (&Address, &Look)| look.fingerprint != state.fingerprint(address);
+        let looks = objects.iter().filter_map(|address| self.seen.get_key_value(address));
+        looks.into_iter().any(is_outdated)
     }
 
     /// Whether something was ever looked at.

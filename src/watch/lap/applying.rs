@@ -171,6 +171,9 @@ impl Watch {
             return;
         };
         self.is_stale = true;
+        if let Some(known) = self.known.clone() {
+            self.doubt(&known, |objects| !objects.is_disjoint(&running.part));
+        }
         self.look_at_what_waits();
         let now = Instant::now();
         // What it did comes before how it ended.

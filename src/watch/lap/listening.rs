@@ -1,7 +1,7 @@
 //! What far sides tell by themselves: where something happened to one of the objects, they are looked at at once, and are not
 //! looked at so often else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,6 +171,18 @@ impl Watch {
         listener.has_news |= object.is_some();
         self.look_due.insert(side, (Instant::now(), 0));
         true
+    }
+
+    /// Notes that far sides are to be looked at again, where what happens there is told: what is known of them may be wrong,
+    /// and what has been told is not told again.
+    pub(super) fn doubt(&mut self, known: &Known, is_doubted: impl Fn(&BTreeSet<Address>) -> bool) {
+        for (side, objects) in &known.sides {
+            if let Some(listener) = self.listeners.of.get_mut(side)
+                && is_doubted(objects)
+            {
+                listener.waits = true;
+            }
+        }
     }
 
     /// Has the far sides looked at where something happened that had to wait: a run has ended, or more is recorded.
