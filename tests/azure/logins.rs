@@ -182,7 +182,7 @@ fn a_log_that_is_followed_ends_with_who_follows_it() {
     let lab = Lab::start();
     let fleet = Fleet::new(&text(&lab.cloud, 1));
     lab.applied(&fleet);
-    for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+    let followed = || {
         let mut run = fleet.command(&["simulator logs", "simulator.exec.job[0]", "--follow"]);
         run.envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)));
         let mut run = run.spawn().expect("it runs");
@@ -190,6 +190,10 @@ fn a_log_that_is_followed_ends_with_who_follows_it() {
         std::io::Read::read_exact(&mut run.stdout.as_mut().expect("it is piped"), &mut begun).expect("it is written");
         assert_eq!(&begun, b"begun");
         assert_eq!(lab.logged_in().len(), 1);
+        run
+    };
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+        let mut run = followed();
         ProcessIdentity::of(run.id())
             .expect("it runs")
             .signal(signal)
@@ -198,13 +202,7 @@ fn a_log_that_is_followed_ends_with_who_follows_it() {
         until("no login is left", || lab.logged_in().is_empty());
     }
     // An agent that ends in the middle of it is told of.
-    let run = fleet
-        .command(&["simulator logs", "simulator.exec.job[0]", "--follow"])
-        .envs(lab.cloud.environment.iter().map(|(name, text)| (*name, text)))
-        .spawn()
-        .expect("it runs");
-    until("it follows", || lab.logged_in().len() == 1);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let run = followed();
     lab.kill_agents();
     let ended = Ended::from(run.wait_with_output().expect("it ended"));
     assert_eq!(ended.code, Some(1), "{ended:?}");

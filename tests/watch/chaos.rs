@@ -3,12 +3,15 @@
 //! `SIMFLEET_TEST_SWEEP=all`, 5,000 with `SIMFLEET_TEST_LONG=1`.
 //!
 //! Whatever happens: no more machines than the cap and the surge are alive, no member goes while a simulator is on it; and
-//! once nothing breaks any more, the pools are as large as their load wants, and nothing is missing, there twice or left.
+//! once nothing breaks any more, the pools are as large as their load wants, and nothing is missing, there twice or left. What
+//! somebody then removes or changes by hand is healed soon, whether the cloud tells of it or not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 use simfleet::plan::Action;
 use simfleet_provider_fake::faults::Faults;
@@ -55,8 +58,14 @@ impl World {
         ];
         rules.retain(|_| self.dice.random_bool(0.3));
         self.tell(format!("faults: {rules:?}"));
-        let faults = json!({ "seed": self.seed + step, "rules": rules });
+        let latency = [0, 500, 3_000][self.dice.random_range(0..3)];
+        self.tell(format!("calls and news take up to {latency} ms"));
+        let faults = json!({ "seed": self.seed + step, "rules": rules, "latency_ms": latency });
         self.cloud.set_faults(serde_json::from_value(faults).expect("faults"));
+        if self.tells && self.dice.random_bool(0.2) {
+            self.tell("who listened to the cloud is cut off");
+            self.cloud.tell();
+        }
         if self.dice.random_bool(0.2) {
             let by = SignedDuration::from_secs(self.dice.random_range(-3_600..3_600));
             self.tell(format!("the clock jumps by {by}"));
@@ -83,6 +92,42 @@ impl World {
         self.script.set("a", Does::Answer(200.0));
         self.script.set("b", Does::Answer(20.0));
         self.watch(Duration::from_secs(3_600)).await;
+        self.is_at_rest().await;
+    }
+
+    /// Has somebody remove and change things while a watch runs whose calls take long, the one often while a look or a run is
+    /// about the other. What is healed late is healed by chance.
+    async fn heals(&mut self) {
+        let faults = json!({ "seed": self.seed, "latency_ms": 2_000 });
+        self.cloud.set_faults(serde_json::from_value(faults).expect("faults"));
+        let (cloud, mut dice) = (Arc::clone(&self.cloud), StdRng::seed_from_u64(self.seed));
+        let trouble = tokio::spawn(async move {
+            let mut done = Vec::new();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            for _ in 0..8 {
+                let objects = cloud.objects();
+                let object = &objects[dice.random_range(0..objects.len())];
+                let by_hand = json!({ "labels": { "by": done.len() } });
+                let is_changed = dice.random_bool(0.7);
+                if is_changed {
+                    cloud.change(&object.id, by_hand.as_object().expect("an object"));
+                    tokio::time::sleep(Duration::from_millis(dice.random_range(0..8_000))).await;
+                }
+                let is_removed = (!is_changed || dice.random_bool(0.5)) && cloud.destroy(&object.id);
+                done.push((object.fields["name"].clone(), is_changed, is_removed));
+                tokio::time::sleep(Duration::from_millis(dice.random_range(0..20_000))).await;
+            }
+            done
+        });
+        self.watch(Duration::from_secs(60 + 8 * 28 + 240)).await;
+        self.cloud.set_faults(Faults::default());
+        let done = trouble.await.expect("it does not panic");
+        self.tell(format!("what was changed, and removed: {done:?}"));
+        self.is_at_rest().await;
+    }
+
+    /// Everything is as it should be.
+    async fn is_at_rest(&self) {
         let state = self.state().await;
         let size = |pool: &str| {
             state
@@ -130,6 +175,7 @@ async fn live(seed: u64) {
         world.watch(time).await;
     }
     world.settles().await;
+    world.heals().await;
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use simfleet::apply::{self, Patience};
 use simfleet::fleet::Fleet;
 use simfleet::plan::Mode;
@@ -138,6 +138,8 @@ pub struct World {
     pub cloud: Arc<Gateway>,
     pub clock: Arc<Clock>,
     pub script: Script,
+    /// Whether the cloud tells what happens, so that it is rarely looked at else.
+    pub tells: bool,
     story: Vec<String>,
 }
 
@@ -159,12 +161,19 @@ impl World {
             began: Instant::now(),
             jumped: Mutex::default(),
         });
+        let mut dice = StdRng::seed_from_u64(seed);
+        let cloud = Gateway::new(Faults::default());
+        let tells = dice.random_bool(0.5);
+        if tells {
+            cloud.tell();
+        }
         World {
             seed,
-            dice: StdRng::seed_from_u64(seed),
+            dice,
             bench: Bench::new(&fleet_text(1, 1, 1)),
             store: MemoryStore::new(clock.clone()),
-            cloud: Gateway::new(Faults::default()),
+            cloud,
+            tells,
             clock,
             script: Script::default(),
             story: Vec::new(),

@@ -23,6 +23,18 @@ pub struct Faults {
     pub stale_list: Lag,
     /// For how long find by token does not see what a token did.
     pub find_lag: Lag,
+    /// How long at most a call is on its way, its answer as long again, and the news of it. In milliseconds.
+    pub latency_ms: u64,
+}
+
+impl Faults {
+    /// Returns how long something is on its way, in milliseconds: by the seed, by what it is about and its number.
+    pub(crate) fn on_its_way_ms(&self, about: &[&str], number: u64) -> u64 {
+        match self.latency_ms {
+            0 => 0,
+            longest => scatter(self.seed, about, number) % longest.saturating_add(1),
+        }
+    }
 }
 
 /// How late an index is. Both must have passed.

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::calls::{Fields, Record, Reply, Request};
-use crate::cloud::{Cloud, Delivery, Entry};
+use crate::cloud::{Cloud, Delivery, Effect, Entry};
 use crate::faults::{Faults, Pattern};
 
 /// A cloud that many can call at once. The calls of a caller that goes away are carried out all the same.
@@ -16,6 +17,31 @@ pub struct Gateway {
     cloud: Mutex<Cloud>,
     began: Instant,
     holds: Mutex<Vec<ArmedHold>>,
+    told: Mutex<Option<broadcast::Sender<Happened>>>,
+}
+
+/// How many news one that listens can be behind.
+const BEHIND: usize = 1_024;
+
+/// Something happened to an object.
+#[derive(Debug, Clone)]
+struct Happened {
+    id: String,
+    /// When that is heard of.
+    heard_at: Instant,
+}
+
+/// Who is told what happens.
+#[derive(Debug)]
+pub struct Listener(broadcast::Receiver<Happened>);
+
+impl Listener {
+    /// Returns the id of the object that something happened to next; `None` once nothing is told any more.
+    pub async fn next(&mut self) -> Option<String> {
+        let happened = self.0.recv().await.ok()?;
+        tokio::time::sleep_until(happened.heard_at).await;
+        Some(happened.id)
+    }
 }
 
 /// Stops one call until it is released.
@@ -85,6 +111,7 @@ impl Gateway {
             cloud: Mutex::new(Cloud::new(faults)),
             began: Instant::now(),
             holds: Mutex::default(),
+            told: Mutex::default(),
         })
     }
 
@@ -116,13 +143,23 @@ impl Gateway {
     /// Changes attributes of an object behind the caller's back. Returns whether there is such an object.
     pub fn change(&self, id: &str, fields: &Fields) -> bool {
         let now = self.now();
-        self.cloud().change(now, id, fields)
+        self.have(|cloud| cloud.change(now, id, fields))
     }
 
     /// Deletes an object behind the caller's back. Returns whether there was such an object.
     pub fn destroy(&self, id: &str) -> bool {
         let now = self.now();
-        self.cloud().destroy(now, id)
+        self.have(|cloud| cloud.destroy(now, id))
+    }
+
+    /// Tells from now on what happens to objects, as soon as it happens. Who listened before is cut off.
+    pub fn tell(&self) {
+        *self.told() = Some(broadcast::Sender::new(BEHIND));
+    }
+
+    /// Listens to what it tells; `None` where it does not.
+    pub fn listen(&self) -> Option<Listener> {
+        self.told().as_ref().map(|told| Listener(told.subscribe()))
     }
 
     /// Stops a call that is yet to come.
@@ -169,13 +206,43 @@ impl Gateway {
     }
 
     async fn carry_out(&self, request: &Request) -> Delivery {
-        let name = self.cloud().name_of(request);
+        let (name, [there, back]) = {
+            let cloud = self.cloud();
+            let name = cloud.name_of(request);
+            let on_its_way = cloud.on_its_way(request, name.as_deref());
+            (name, on_its_way)
+        };
         let stops = self.stops(request, name.as_deref());
         wait(&stops, Moment::Before).await;
+        sleep(there).await;
         let now = self.now();
-        let delivery = self.cloud().call(now, request);
+        let delivery = self.have(|cloud| cloud.call(now, request));
         wait(&stops, Moment::After).await;
+        sleep(back).await;
         delivery
+    }
+
+    /// Has something be done in the cloud, and tells what happened.
+    fn have<T>(&self, done: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut cloud = self.cloud();
+        let before = cloud.log().len();
+        let done = done(&mut cloud);
+        if let Some(told) = &*self.told() {
+            for entry in cloud.log().iter().skip(before) {
+                for effect in &entry.effects {
+                    let (Effect::Made(id) | Effect::Changed(id) | Effect::Deleted(id)) = effect else {
+                        continue;
+                    };
+                    let late = cloud.faults().on_its_way_ms(&["told", id], entry.number);
+                    // Nobody has to listen.
+                    let _ = told.send(Happened {
+                        id: id.clone(),
+                        heard_at: Instant::now() + Duration::from_millis(late),
+                    });
+                }
+            }
+        }
+        done
     }
 
     /// Returns the holds that stop this call.
@@ -201,8 +268,19 @@ impl Gateway {
         self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn told(&self) -> MutexGuard<'_, Option<broadcast::Sender<Happened>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn holds(&self) -> MutexGuard<'_, Vec<ArmedHold>> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits that long; not at all for nothing, so that calls that nothing delays come in their order.
+async fn sleep(ms: u64) {
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 }
 

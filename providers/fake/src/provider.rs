@@ -5,9 +5,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::{self, StreamExt};
 use simfleet_provider_api::{
-    Ability, Attribute, Attributes, Context, Found, Handle, Kind, Limits, Object, ObjectId, Observed, Path, Problem,
-    Provider, ProviderError, ProviderType, Runtime, Schema, Step, Token, Type,
+    Ability, Attribute, Attributes, Context, Found, Handle, Kind, Limits, Notice, Notices, Object, ObjectId, Observed,
+    Path, Problem, Provider, ProviderError, ProviderType, Runtime, Schema, Step, Token, Type,
 };
 
 use crate::calls::{Action, Answer, Refusal, Request};
@@ -308,9 +309,32 @@ impl Provider for FakeProvider {
         Some(self)
     }
 
+    fn notices(&self) -> Option<Notices<'_>> {
+        let Client::Inside(gateway) = &self.client else {
+            return None;
+        };
+        let told = stream::unfold(Some(gateway.listen()?), |listener| async {
+            let mut listener = listener?;
+            Some(match listener.next().await {
+                Some(id) => (Ok(Notice::Happened(ObjectId(id.into()))), Some(listener)),
+                None => {
+                    let message = "the fake cloud tells nothing any more".to_owned();
+                    (Err(ProviderError::Broken { message }), None)
+                }
+            })
+        });
+        Some(stream::once(async { Ok(Notice::Listening) }).chain(told).boxed())
+    }
+
     fn lag(&self) -> Duration {
         match &self.client {
-            Client::Inside(gateway) => self.lag.max(Duration::from_millis(gateway.faults().find_lag.ms)),
+            Client::Inside(gateway) => {
+                let Faults {
+                    find_lag, latency_ms, ..
+                } = gateway.faults();
+                self.lag
+                    .max(Duration::from_millis(find_lag.ms.saturating_add(latency_ms)))
+            }
             Client::Http(_) => self.lag,
         }
     }

@@ -227,6 +227,17 @@ impl Cloud {
         }
     }
 
+    /// Returns how long a call that comes now is on its way there and back, in milliseconds.
+    pub fn on_its_way(&self, request: &Request, name: Option<&str>) -> [u64; 2] {
+        let (call, name) = (request.action.call(), name.unwrap_or(""));
+        let key = (call, request.kind.clone(), name.to_owned());
+        let number = self.asked.get(&key).copied().unwrap_or_default();
+        ["there", "back"].map(|way| {
+            self.faults
+                .on_its_way_ms(&[way, call.as_str(), &request.kind, name], number)
+        })
+    }
+
     /// Counts a call about an object; returns its number, from 1.
     fn count(&mut self, call: Call, kind: &str, name: Option<&str>) -> u64 {
         let key = (call, kind.to_owned(), name.unwrap_or("").to_owned());

@@ -76,6 +76,7 @@ fn foul(seed: u64) -> Faults {
         list_lag: Lag { calls: 2, ms: 30 },
         stale_list: Lag { calls: 1, ms: 0 },
         find_lag: Lag { calls: 2, ms: 50 },
+        latency_ms: 3,
     }
 }
 
