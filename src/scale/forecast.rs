@@ -31,9 +31,16 @@ pub struct Past {
     means: Vec<Option<f32>>,
     /// The sum and the count of the values of the last slot, which is not over.
     last: (f64, u32),
-    /// How wrong forecasts were as they were last judged: in which slot, and how far ahead. It stays for as long as the slot.
+    /// How wrong forecasts were as they were last judged. It stays for as long as the slot.
     #[serde(skip)]
-    judged: Option<(i64, i64, Option<f64>)>,
+    judged: Option<Judged>,
+}
+
+/// How wrong forecasts were that were made for the day before a slot, so many slots ahead.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Judged {
+    of: (i64, i64),
+    error: Option<f64>,
 }
 
 /// What will be needed.
@@ -73,11 +80,9 @@ impl Past {
         if let Some(mean) = self.means.last_mut() {
             *mean = Some((self.last.0 / f64::from(self.last.1)) as f32);
         }
-        let old = self.means.len() as i64 - kept;
-        if old > 0 {
-            self.means.drain(..old as usize);
-            self.first += old;
-        }
+        let old = self.means.len().saturating_sub(kept as usize);
+        self.means.drain(..old);
+        self.first += old as i64;
     }
 
     /// Returns what will be needed within the next `lead` seconds; `None` where nothing is known of that time of the day.
@@ -86,11 +91,10 @@ impl Past {
         let ahead = (slot(now + lead.max(0.0)) - present).clamp(0, FARTHEST);
         let expected = (0..=ahead).filter_map(|ahead| self.expected(present + ahead, ahead));
         let demand = expected.reduce(f64::max)?;
-        let error = match self.judged {
-            Some((slot, far, error)) if (slot, far) == (present, ahead) => error,
-            _ => self.error(present, ahead),
-        };
-        self.judged = Some((present, ahead, error));
+        let of = (present, ahead);
+        let judged = self.judged.filter(|judged| judged.of == of);
+        let error = judged.map_or_else(|| self.error(present, ahead), |judged| judged.error);
+        self.judged = Some(Judged { of, error });
         Some(Forecast { demand, error })
     }
 

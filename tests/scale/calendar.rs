@@ -46,6 +46,22 @@ fn comes(calendar: &Calendar, now: &str, expected: Option<&str>) {
 }
 
 #[test]
+fn when_it_next_begins_or_ends() {
+    let office = daily("Asia/Kolkata", time(9, 0, 0, 0), time(17, 0, 0, 0), &[]);
+    for (now, next) in [
+        ("2026-06-01T03:29:59Z", "2026-06-01T03:30:00Z"),
+        ("2026-06-01T03:30:00Z", "2026-06-01T11:30:00Z"),
+        ("2026-06-01T11:30:00Z", "2026-06-02T03:30:00Z"),
+    ] {
+        assert_eq!(office.next_change(instant(now)), Some(instant(next)), "after {now}");
+    }
+    // What begins anew before it ends.
+    let hourly = cron("UTC", "0 * * * *", time(17, 0, 0, 0));
+    let next = hourly.next_change(instant("2026-06-01T09:30:00Z"));
+    assert_eq!(next, Some(instant("2026-06-01T10:00:00Z")));
+}
+
+#[test]
 fn by_day() {
     use Weekday::{Friday, Monday, Thursday, Tuesday, Wednesday};
     let days = [Monday, Tuesday, Wednesday, Thursday, Friday];

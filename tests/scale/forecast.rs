@@ -124,6 +124,78 @@ fn what_is_expected_is_the_median_of_days_and_the_mean_of_weeks() {
     assert_eq!(each_day(&weeks).map(|forecast| forecast.demand), Some(30.0));
 }
 
+#[test]
+fn how_wrong_it_is_counts_what_was_known_when_it_was_made() {
+    // The second day is twice the first one. The first slot of it could not know, and with an hour ahead the first five.
+    let until = 2.0 * DAYS;
+    let twice = |at| if at < DAYS { 10.0 } else { 20.0 };
+    let whole = 96.0 * 20.0;
+    for (lead, slots) in [(0.0, 1.0), (HOUR, 5.0)] {
+        let forecast = past(until, twice).forecast(until, lead);
+        let error = Some(slots * 10.0 / whole);
+        assert_eq!(forecast, Some(Forecast { demand: 30.0, error }), "{lead} s ahead");
+    }
+    // Of nothing no share is wrong.
+    let nothing = past(until, |_| 0.0).forecast(until, 0.0);
+    let expected = Forecast {
+        demand: 0.0,
+        error: None,
+    };
+    assert_eq!(nothing, Some(expected));
+}
+
+#[test]
+fn today_is_what_the_last_four_slots_say() {
+    let until = 2.0 * DAYS + 9.0 * HOUR;
+    for (slots_ago, expected) in [(5.0, 10.0), (4.0, 20.0), (1.0, 20.0)] {
+        let begin = until - slots_ago * SLOT;
+        let demand = |at| {
+            if (begin..begin + SLOT).contains(&at) {
+                50.0
+            } else {
+                10.0
+            }
+        };
+        let forecast = past(until, demand).forecast(until, 0.0).expect("known");
+        assert_eq!(forecast.demand, expected, "{slots_ago} slots ago");
+    }
+}
+
+#[test]
+fn nothing_is_forecast_farther_than_half_a_day() {
+    let evening = 3.0 * DAYS + 18.0 * HOUR;
+    let forecast = past(evening, daily).forecast(evening, 20.0 * HOUR).expect("known");
+    // As much as at six in the morning, and not as at noon.
+    assert!((19.0..22.0).contains(&forecast.demand), "{forecast:?}");
+}
+
+#[test]
+fn what_was_asked_before_changes_no_answer() {
+    let wild = |at: f64| 10.0 + (at / HOUR * 7.3).sin() * 9.0 * (at / DAYS);
+    let [now, later] = [3.0 * DAYS, 3.3 * DAYS];
+    let mut asked = past(now, wild);
+    let (near, far) = (asked.forecast(now, 0.0), asked.forecast(now, 6.0 * HOUR));
+    assert_ne!(near, far);
+    assert_eq!(asked.forecast(now, 0.0), near);
+    let mut at = now;
+    while at < later {
+        asked.note(at, wild(at), TWO_WEEKS);
+        at += 60.0;
+    }
+    let answered = asked.forecast(later, 0.0);
+    assert_eq!(answered, past(later, wild).forecast(later, 0.0));
+    assert_ne!(answered.map(|it| it.error), near.map(|it| it.error));
+}
+
+#[test]
+fn a_slot_is_the_mean_of_all_its_values() {
+    let mut past = Past::default();
+    for (now, demand) in [(0.0, 10.0), (60.0, 20.0), (SLOT, 4.0)] {
+        past.note(now, demand, TWO_WEEKS);
+    }
+    assert_eq!(means(&past), [Some(15.0), Some(4.0)]);
+}
+
 /// The mean demand of each slot, as it is kept.
 fn means(past: &Past) -> Vec<Option<f64>> {
     let kept = serde_json::to_value(past).expect("JSON");

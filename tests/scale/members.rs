@@ -5,6 +5,27 @@ use simfleet::scale::{Limit, Member, MemberState, Step};
 use crate::bench::{Pool, actions, buffer, cpu, member, named, pending, ready, sick};
 
 #[test]
+fn a_member_with_one_slot_is_taken_as_a_whole() {
+    use MemberState::{Allocated, Draining, Ready};
+    for (state, used, slots, expected) in [
+        (Ready, 1, Some(1), Allocated),
+        (Ready, 0, Some(1), Ready),
+        (Ready, 1, Some(2), Ready),
+        (Ready, 2, Some(2), Ready),
+        (Ready, 1, None, Ready),
+        (Draining, 1, Some(1), Draining),
+    ] {
+        let mut taken = member("m", state);
+        taken.occupy(used, slots);
+        assert_eq!(
+            (taken.used, taken.state),
+            (used, expected),
+            "{state:?}, {used} of {slots:?}"
+        );
+    }
+}
+
+#[test]
 fn who_goes_first() {
     let since = |id: &str, idle_since| Member {
         idle_since,
