@@ -400,7 +400,14 @@ pub(super) async fn begin(
     }
     let fleet = app.fleet().with_lock_timeout(waiting.for_locks()?);
     let mut follow = app.operations.begin(fleet, caller, order).await?;
-    let operation = ended(&mut follow, wait).await;
+    let id = Arc::clone(&follow.borrow().id);
+    let operation = tokio::select! {
+        operation = ended(&mut follow, wait) => operation,
+        () = app.clone().until_unknown(caller.clone()), if caller.credential.is_some() => {
+            let why = format!("the token is not known any more; operation {id} goes on");
+            return Err(Refused(StatusCode::UNAUTHORIZED, why));
+        }
+    };
     let location = format!("{}/v1/operations/{}", app.settings.base_path, operation.id);
     let status = match operation.status {
         Status::Running => StatusCode::ACCEPTED,

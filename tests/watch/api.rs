@@ -448,3 +448,27 @@ fn what_is_followed_ends_with_the_token_that_opened_it() {
     assert_eq!(served.watcher.end().code, Some(0));
     fleet.ok(&["destroy", "--auto-approve"]);
 }
+
+#[test]
+fn who_waits_for_the_end_of_an_operation_does_so_as_long_as_the_token_is_known() {
+    let fleet = applied("");
+    let served = Served::start(&fleet);
+    let [boss, worker] = ["boss", "worker"].map(|name| token(&fleet, name, "operator"));
+    let allocate = "/v1/simulators/simulator.exec.slow/allocate";
+    let got = served.call("POST", &format!("{allocate}?wait=30s"), &boss, "");
+    assert_eq!(got.json()["status"], "succeeded", "{}", got.body);
+    // The operation waits until somebody gives it back, and its answer for the end of that.
+    let body = r#"{"wait":"60s"}"#;
+    let head = format!("authorization: Bearer {worker}\r\ncontent-length: {}\r\n", body.len());
+    let mut answer = served.asked("POST", &format!("{allocate}?wait=60s"), &served.address, &head);
+    std::io::Write::write_all(&mut answer, body.as_bytes()).expect("it reads");
+    let goes_on = |got: &Got| got.body.contains("\"running\"");
+    let listed = served.wait_as(&boss, "/v1/operations", goes_on).json();
+    let waits = listed[0]["id"].as_str().expect("an id");
+    fleet.ok(&["token revoke", "worker"]);
+    refused(&Got::read(answer), 401, "not known any more");
+    let goes_on = served.call("GET", &format!("/v1/operations/{waits}"), &boss, "");
+    assert_eq!(goes_on.json()["status"], "running", "{}", goes_on.body);
+    assert_eq!(served.watcher.end().code, Some(0));
+    fleet.ok(&["destroy", "--auto-approve"]);
+}
