@@ -177,7 +177,9 @@ impl Watch {
     /// and what has been told is not told again.
     pub(super) fn doubt(&mut self, known: &Known, is_doubted: impl Fn(&BTreeSet<Address>) -> bool) {
         for (side, objects) in &known.sides {
+            // Where nothing is told, it is looked often, and when that begins again at once.
             if let Some(listener) = self.listeners.of.get_mut(side)
+                && listener.tells
                 && is_doubted(objects)
             {
                 listener.waits = true;
